@@ -1,0 +1,30 @@
+"""Names for things that happen.
+
+A run, a step's execution or an artifact version is a random uuid4: any few first letters tell
+it from its neighbours, which a time-ordered id would not do for a minute. What *is* has the
+digest of what it is (`base.digest`); what is named goes by its name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from uuid import UUID
+
+_UUID_LIKE = re.compile(r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$")
+_ID_PREFIX = re.compile(r"^[0-9a-f][0-9a-f-]{3,35}$")
+
+
+def new_id() -> str:
+    """Make a random id: a uuid4 in its usual text form, 36 characters."""
+    return str(UUID(bytes=os.urandom(16), version=4))
+
+
+def is_uuid_like(text: str) -> bool:
+    """Tell whether `text` could be taken for an id, with or without dashes."""
+    return _UUID_LIKE.match(text) is not None
+
+
+def may_be_id_prefix(text: str) -> bool:
+    """Tell whether `text` may be the first part of an id: four letters at least."""
+    return _ID_PREFIX.match(text) is not None

@@ -1,0 +1,111 @@
+"""Where a workspace is, and where in it each thing lies.
+
+A workspace is the folder `.nbpipe/`, found by walking up from where the work is done, as git
+does, or named by `NBPIPE_HOME`. It is made on first use. This module knows paths; it opens
+no file of the workspace, and no name that a user chose ever becomes part of one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbpipe.errors import WorkspaceError
+
+FOLDER_NAME = ".nbpipe"
+_PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "environment.yml", "requirements.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspacePaths:
+    """The parts of one workspace folder.
+
+    Attributes:
+        root: The folder itself.
+    """
+
+    root: Path
+
+    @property
+    def logs(self) -> Path:
+        """Process logs: one file a writing process."""
+        return self.root / "logs"
+
+    @property
+    def operations(self) -> Path:
+        """The operation log, its lock and its states."""
+        return self.root / "operations"
+
+    @property
+    def catalog(self) -> Path:
+        """Published generations."""
+        return self.root / "catalog"
+
+    @property
+    def published(self) -> Path:
+        """The link to the newest generation, for people's own tools."""
+        return self.root / "catalog.duckdb"
+
+    @property
+    def blobs(self) -> Path:
+        """Content-addressed bytes."""
+        return self.root / "blobs"
+
+    @property
+    def index(self) -> Path:
+        """The derived index of cached executions."""
+        return self.root / "index.sqlite"
+
+    @property
+    def quarantine(self) -> Path:
+        """Damaged lines and files, kept for people to look at."""
+        return self.root / "quarantine"
+
+    def ensure(self) -> WorkspacePaths:
+        """Make the folders, private to the user, if they are not there.
+
+        Raises:
+            WorkspaceError: The folder cannot be made or written.
+        """
+        if self.logs.is_dir() and self.operations.is_dir():
+            return self
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.logs, self.operations, self.catalog, self.blobs):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            ignore = self.root / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise WorkspaceError(
+                f"The workspace {self.root} cannot be written ({error.strerror}). "
+                "Set NBPIPE_HOME to a folder that can."
+            ) from error
+        return self
+
+
+def find_workspace(start: Path | None = None) -> WorkspacePaths:
+    """Say which workspace work done in `start` belongs to; nothing is made.
+
+    `NBPIPE_HOME` wins. Else the nearest `.nbpipe` above; else one beside the nearest sign of a
+    project (a repository, a `pyproject.toml`, …); else one in `start` itself.
+
+    Args:
+        start: A folder; the working directory if not given.
+    """
+    named = os.environ.get("NBPIPE_HOME")
+    if named:
+        return WorkspacePaths(Path(named).expanduser().resolve())
+    here = (start or Path.cwd()).resolve()
+    above = [here, *here.parents]
+    for folder in above:
+        if (folder / FOLDER_NAME).is_dir():
+            return WorkspacePaths(folder / FOLDER_NAME)
+    home = Path.home().resolve()
+    for folder in above:
+        if folder in (home, Path(folder.anchor)):
+            break
+        if any((folder / mark).exists() for mark in _PROJECT_MARKS):
+            return WorkspacePaths(folder / FOLDER_NAME)
+    return WorkspacePaths(here / FOLDER_NAME)

@@ -1,0 +1,319 @@
+"""Every exception that nbpipe raises.
+
+    NbpipeError                        catch this to catch all of them
+    ├── UserError                      the caller can mend it; shown without our frames
+    │   ├── BadValueError              a value of the wrong type, form or size
+    │   │   └── ParameterError         values that a pipeline or step does not take
+    │   ├── DefinitionError            a step or pipeline is written wrongly
+    │   │   └── UncapturedNameError    a step reads a name that is neither text nor a step's output
+    │   ├── StaleInputError            a plain cell changed what a step is about to read
+    │   ├── NotFoundError              nothing in the workspace goes by that name
+    │   │   └── AmbiguousNameError     several things do
+    │   ├── ConflictError              the name is taken, or the move is not allowed
+    │   ├── NotStorableError           a value that cannot be kept and is needed elsewhere
+    │   └── EnvironmentMismatchError   a package is missing, or another Python is
+    ├── StepFailedError                the user's own code raised; its frames are shown
+    ├── RunInterruptedError            somebody stopped the run
+    ├── StepTimeoutError               a step ran longer than it was given
+    ├── WorkspaceError                 the workspace folder cannot be used
+    │   └── NotRecordedError           a record could not be written in full
+    ├── ArtifactError                  a stored value cannot be given back
+    │   ├── ArtifactDamagedError       its bytes are gone or are not what they were
+    │   └── UntrustedArtifactError     it would run code that this workspace did not write
+    └── CatalogError                   the catalog cannot serve us
+        ├── CatalogBusyError           another process holds the operation log
+        ├── CatalogDamagedError        a log, a state or a generation is not what it was
+        └── CatalogNewerError          it was written by a newer nbpipe
+
+Each says what happened and what to do next, in one or two lines. The facts it speaks of
+are attributes too, so that a program need never parse the sentence. `exit_code` is what
+the command line answers with.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+class NbpipeError(Exception):
+    """Base of all errors that nbpipe raises on purpose."""
+
+    exit_code: ClassVar[int] = 5
+
+    def _render_traceback_(self) -> list[str]:
+        """Answer IPython's hook: the lines to show in place of a traceback."""
+        return f"{type(self).__name__}: {self}".splitlines()
+
+
+class UserError(NbpipeError):
+    """The caller can mend this, so a notebook shows the sentence alone."""
+
+    exit_code = 2
+
+
+class BadValueError(UserError, ValueError):
+    """A value of the wrong type, form or size."""
+
+
+class ParameterError(BadValueError):
+    """Values that a pipeline or a step does not take.
+
+    Attributes:
+        subject: The pipeline or step, such as `"training"`.
+        problems: A sentence for each field, by the field's dotted name.
+    """
+
+    def __init__(self, subject: str, problems: Mapping[str, str]) -> None:
+        self.subject = subject
+        self.problems = dict(problems)
+        lines = [f"  {name}  {said}" for name, said in self.problems.items()]
+        super().__init__("\n".join([f"{subject} does not take these values.", *lines]))
+
+
+class DefinitionError(UserError):
+    """A step or a pipeline is written wrongly; it was not defined."""
+
+
+class UncapturedNameError(DefinitionError):
+    """A step reads a name that is neither text nor the output of a step.
+
+    Attributes:
+        step: The step that reads it.
+        name: The name.
+        line: The line of the step's own text, counted from 1, or `None` if it is not known.
+    """
+
+    def __init__(self, step: str, name: str, line: int | None, cure: str) -> None:
+        self.step = step
+        self.name = name
+        self.line = line
+        where = f" (line {line})" if line is not None else ""
+        super().__init__(f"{step} reads {name!r}{where}, which {cure}")
+
+
+class StaleInputError(UserError):
+    """A plain cell changed what a step is about to read.
+
+    Attributes:
+        step: The step that was refused.
+        name: The input that is no longer what its producer made.
+        cell: What is known of the cell that changed it.
+    """
+
+    def __init__(self, step: str, name: str, producer: str, cell: str) -> None:
+        self.step = step
+        self.name = name
+        self.producer = producer
+        self.cell = cell
+        super().__init__(
+            f"{step} would read {name!r} as {producer} made it, but {cell} changed it since.\n"
+            f"Make that cell a step (%%step), or run {producer} again."
+        )
+
+
+class NotFoundError(UserError, LookupError):
+    """Nothing of this kind goes by this name.
+
+    Attributes:
+        kind: What was looked for, such as `"model"`.
+        name: The name as the caller gave it.
+        near: Up to three existing names that resemble it, best first.
+    """
+
+    exit_code = 3
+
+    def __init__(self, kind: str, name: str, existing: Iterable[str] = (), *, hint: str = "") -> None:
+        self.kind = kind
+        self.name = name
+        self.near = nearest(name, existing)
+        if not hint and self.near:
+            hint = f"Did you mean {self.near[0]!r}?"
+        super().__init__(f"No {kind} is named {name!r} in this workspace.{' ' + hint if hint else ''}")
+
+
+class AmbiguousNameError(NotFoundError):
+    """Several things of this kind go by this name or prefix.
+
+    Attributes:
+        matches: Up to five of them, as a caller could name each.
+    """
+
+    def __init__(self, kind: str, name: str, matches: Iterable[str]) -> None:
+        self.matches = list(matches)[:5]
+        super().__init__(kind, name)
+        self.args = (f"{name!r} names more than one {kind}: {', '.join(self.matches)}. Name one of them in full.",)
+
+
+class ConflictError(UserError):
+    """The name is taken, or the move is not allowed."""
+
+    exit_code = 4
+
+
+class NotStorableError(UserError, TypeError):
+    """A value that cannot be kept, and is needed where only kept values come.
+
+    Attributes:
+        name: The output or input it belongs to.
+        type_name: Its type.
+    """
+
+    def __init__(self, name: str, type_name: str, why: str) -> None:
+        self.name = name
+        self.type_name = type_name
+        super().__init__(f"{name!r} is a {type_name}, which cannot be stored: {why}")
+
+
+class EnvironmentMismatchError(UserError):
+    """A package is missing, or this is another Python than the one that was recorded.
+
+    Attributes:
+        differences: A sentence for each difference that matters.
+    """
+
+    exit_code = 6
+
+    def __init__(self, subject: str, differences: Iterable[str]) -> None:
+        self.differences = list(differences)
+        super().__init__(f"{subject} does not fit this environment: {'; '.join(self.differences)}.")
+
+
+class StepFailedError(NbpipeError):
+    """A step raised. The original is the cause, with the user's own frames.
+
+    Attributes:
+        step: The node that failed.
+        run_id: The run in which it did.
+        type_name: The type of the original exception.
+        message: What the original said.
+        traceback_text: The user's frames, formatted.
+    """
+
+    exit_code = 1
+
+    def __init__(self, step: str, run_id: str, type_name: str, message: str, traceback_text: str = "") -> None:
+        self.step = step
+        self.run_id = run_id
+        self.type_name = type_name
+        self.message = message
+        self.traceback_text = traceback_text
+        super().__init__(f"Step {step!r} failed: {type_name}: {message}")
+
+    def _render_traceback_(self) -> list[str]:
+        return [*self.traceback_text.rstrip().splitlines(), f"{type(self).__name__}: {self}"]
+
+
+class RunInterruptedError(NbpipeError):
+    """Somebody stopped the run; what was done before is kept."""
+
+    exit_code = 1
+
+    def __init__(self, run_id: str, step: str | None = None) -> None:
+        self.run_id = run_id
+        self.step = step
+        super().__init__(f"The run was stopped{f' in step {step!r}' if step else ''}; what was done before is kept.")
+
+
+class StepTimeoutError(NbpipeError, TimeoutError):
+    """A step ran longer than it was given."""
+
+    exit_code = 1
+
+    def __init__(self, step: str, timeout_s: float) -> None:
+        self.step = step
+        self.timeout_s = timeout_s
+        super().__init__(f"Step {step!r} ran longer than its timeout of {timeout_s:g} s.")
+
+
+class WorkspaceError(NbpipeError):
+    """The workspace folder cannot be used as it is."""
+
+
+class NotRecordedError(WorkspaceError, OSError):
+    """A record could not be written in full, and what was written of it was taken back."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        self.why = why
+        super().__init__(f"Nothing was recorded in {path.name}: {why}. Free some space or mend the folder, then try again.")
+
+
+class ArtifactError(NbpipeError):
+    """A stored value cannot be given back."""
+
+
+class ArtifactDamagedError(ArtifactError):
+    """Its bytes are gone, or are no longer what was stored.
+
+    Attributes:
+        artifact: The artifact as a caller would name it.
+    """
+
+    def __init__(self, artifact: str, why: str) -> None:
+        self.artifact = artifact
+        self.why = why
+        super().__init__(f"Artifact {artifact} cannot be loaded: {why}. Run the step that made it again.")
+
+
+class UntrustedArtifactError(ArtifactError):
+    """Loading it would run code that this workspace did not write."""
+
+    def __init__(self, artifact: str) -> None:
+        self.artifact = artifact
+        super().__init__(f"Artifact {artifact} is a pickle from elsewhere; loading it would run its code. Pass trust=True if you know who made it.")
+
+
+class CatalogError(NbpipeError):
+    """The catalog cannot serve us as it is."""
+
+
+class CatalogBusyError(CatalogError, TimeoutError):
+    """Another process held the operation log for longer than we were told to wait.
+
+    Attributes:
+        holder_pid: The process that holds it, if it is known.
+        waited_s: How long we waited, in seconds.
+    """
+
+    def __init__(self, holder_pid: int | None, waited_s: float) -> None:
+        self.holder_pid = holder_pid
+        self.waited_s = waited_s
+        who = f"Process {holder_pid}" if holder_pid else "Another process"
+        super().__init__(
+            f"{who} has held the operation log for {waited_s:.1f} s. "
+            "No result is lost: steps are recorded without it; try again."
+        )
+
+
+class CatalogDamagedError(CatalogError):
+    """A log, a state or a generation is not what it was.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, why: str, *, cure: str = "Run `nbpipe catalog recover`.") -> None:
+        self.path = path
+        self.why = why
+        super().__init__(f"{path.name} is damaged: {why}. {cure}")
+
+
+class CatalogNewerError(CatalogError):
+    """It was written by a newer nbpipe than this one."""
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        self.path = path
+        self.found = found
+        self.known = known
+        super().__init__(f"{path.name} has schema {found}; this nbpipe knows up to {known}. Upgrade nbpipe.")
+
+
+def nearest(name: str, existing: Iterable[str]) -> list[str]:
+    """Give up to three of `existing` that resemble `name`, best first, whatever their letter case."""
+    by_folded = {candidate.casefold(): candidate for candidate in existing}
+    return [by_folded[match] for match in get_close_matches(name.casefold(), list(by_folded), n=3)]
