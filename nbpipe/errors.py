@@ -19,6 +19,7 @@
     │   └── NotRecordedError           a record could not be written in full
     ├── ArtifactError                  a stored value cannot be given back
     │   ├── ArtifactDamagedError       its bytes are gone or are not what they were
+    │   ├── ArtifactUnreadableError    its bytes are sound, but something to read them is missing here
     │   └── UntrustedArtifactError     it would run code that this workspace did not write
     └── CatalogError                   the catalog cannot serve us
         ├── CatalogBusyError           another process holds the operation log
@@ -161,11 +162,13 @@ class NotStorableError(UserError, TypeError):
     Attributes:
         name: The output or input it belongs to.
         type_name: Its type.
+        why: What stood against it.
     """
 
     def __init__(self, name: str, type_name: str, why: str) -> None:
         self.name = name
         self.type_name = type_name
+        self.why = why
         super().__init__(f"{name!r} is a {type_name}, which cannot be stored: {why}")
 
 
@@ -258,6 +261,20 @@ class ArtifactDamagedError(ArtifactError):
         self.artifact = artifact
         self.why = why
         super().__init__(f"Artifact {artifact} cannot be loaded: {why}. Run the step that made it again.")
+
+
+class ArtifactUnreadableError(ArtifactError):
+    """Its bytes are sound, but a class, module or materializer that reads them is missing here.
+
+    Attributes:
+        artifact: The artifact as a caller would name it.
+        why: What is missing, or what went wrong.
+    """
+
+    def __init__(self, artifact: str, why: str) -> None:
+        self.artifact = artifact
+        self.why = why
+        super().__init__(f"Artifact {artifact} cannot be read here: {why}.")
 
 
 class UntrustedArtifactError(ArtifactError):

@@ -1,0 +1,86 @@
+# What a person types here; `make help` lists it. The environment is made first, from
+# requirements.lock, and made again when that file or pyproject.toml changes.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+PYTEST := $(PYTHON) -m pytest
+STAMP := $(VENV)/.as-locked
+QUICKSTART := 01_quickstart.ipynb
+
+# A command named python3.13 may be there and not work (pyenv's shims), so each is asked.
+FIND_PYTHON := for each in python3.13 python3.12 python3.11 python3; do \
+	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done
+# An index that does not answer once often does a moment later.
+TWICE := twice() { "$$@" || { echo "Trying once more: $$*" >&2; sleep 3; "$$@"; }; }
+
+.PHONY: help environment browser demo lab test test-extras check bench soak lock outputs
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+environment: $(STAMP) ## make .venv as requirements.lock says
+
+$(STAMP): requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import pip' 2>/dev/null || { \
+		python="$$($(FIND_PYTHON))"; \
+		test -n "$$python" || { echo "nbpipe needs Python 3.11 or newer as python3." >&2; exit 1; }; \
+		"$$python" -m venv --clear $(VENV) || \
+			{ echo "Python has no venv module that works (on Debian: apt-get install python3-venv)." >&2; exit 1; }; }
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv-as-locked.txt
+	@$(TWICE); twice $(PYTHON) -m pip install --quiet --require-hashes -r $(VENV)/uv-as-locked.txt
+# pip knows an index from its own settings that uv does not: where uv cannot reach one, pip can.
+	@$(TWICE); $(BIN)/uv pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock || { \
+		echo "uv could not install the packages; pip does." >&2; \
+		twice $(PYTHON) -m pip install --quiet --require-hashes -r requirements.lock; }
+	@$(TWICE); $(BIN)/uv pip install --quiet --python $(PYTHON) --no-deps -e . || \
+		twice $(PYTHON) -m pip install --quiet --no-deps -e .
+	@touch $@
+
+browser: environment
+	@$(TWICE); if command -v chromium || command -v chromium-browser || command -v google-chrome \
+			|| command -v google-chrome-stable; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		twice apt-get update -qq && \
+		twice apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+	else twice $(BIN)/playwright install chromium; fi >/dev/null \
+	|| echo "No browser could be installed; the browser tests will fail." >&2
+
+demo: environment ## run the quickstart in a real kernel and tell what came of it
+	@$(PYTHON) -m nbpipe.demo notebooks/$(QUICKSTART) .demo/$(QUICKSTART)
+
+lab: environment ## open JupyterLab on the lessons
+	@$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root)
+
+test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
+	@$(PYTEST)
+
+test-extras: environment ## run the tests that need an optional extra
+	@$(PYTEST) -m extras tests; code=$$?; \
+	if [ $$code = 5 ]; then echo "There are no tests of extras yet."; exit 0; fi; exit $$code
+
+check: environment ## lint, format and types, nothing is changed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: environment ## run every benchmark and print the table
+	@$(PYTHON) benchmarks/run.py
+
+soak: environment ## run the long trials
+	@$(PYTEST) -m soak tests; code=$$?; \
+	if [ $$code = 5 ]; then echo "There are no long trials yet."; exit 0; fi; exit $$code
+
+lock: environment ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header \
+		--no-emit-index-url --generate-hashes pyproject.toml -o requirements.lock
+
+outputs: environment ## run the lessons and store what they show, each in a fresh workspace
+	@for lesson in notebooks/*.ipynb; do \
+		test -e "$$lesson" || { echo "There are no lessons yet."; break; }; \
+		home=$$(mktemp -d) && \
+		NBPIPE_HOME="$$home/workspace" IPYTHONDIR="$$home/ipython" $(BIN)/jupyter-nbconvert --log-level WARN \
+			--to notebook --execute --inplace --ExecutePreprocessor.record_timing=False "$$lesson"; \
+		code=$$?; rm -rf "$$home"; [ $$code = 0 ] || exit $$code; \
+	done

@@ -1,0 +1,228 @@
+"""The append-only log: one JSON record a line, each line sealed with a checksum.
+
+A line reads `{"c":"xxxxxxxx",…}`: `c` is the CRC-32, in hexadecimal, of everything that follows
+the 16 bytes before it, up to the line's end. So a line is plain JSON for every reader, and is
+checked by slicing. What a file says ends at its last line break; what stands after it was being
+written when its writer died, and means nothing. A complete line is never taken back.
+
+This module knows lines and files. It does not know what the records say, nor who may write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nbpipe.errors import BadValueError, NotRecordedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+PREFIX_LENGTH = len('{"c":"xxxxxxxx",')
+_CHUNK_BYTES = 16 * 2**20
+_LARGEST_WRITE_BYTES = 2**20
+_BLOCK_BYTES = 2**16
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def seal(record: Mapping[str, Any]) -> bytes:
+    """Write a record, which has at least one field, as a line.
+
+    Raises:
+        BadValueError: The record holds something that plain JSON does not: NaN, half of a
+            surrogate pair, an object.
+    """
+    try:
+        rest = _encode(record)[1:].encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadValueError(f"This cannot be written to a log: {error}.") from error
+    return b'{"c":"%08x",%b\n' % (zlib.crc32(rest), rest)
+
+
+def is_sound(line: bytes) -> bool:
+    """Tell whether a line, without its line break, is what was once sealed."""
+    return line[6:14] == b"%08x" % zlib.crc32(line[PREFIX_LENGTH:]) and line.startswith(b'{"c":"')
+
+
+def unseal(line: bytes) -> dict[str, Any]:
+    """Give back the record of a sound line.
+
+    Raises:
+        ValueError: The line is not sound, or holds no record.
+    """
+    if not is_sound(line):
+        raise ValueError("its checksum is wrong")
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError("it holds no record")
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Whole lines of a log, one after the other.
+
+    Attributes:
+        start: Where the first one begins, in bytes from the beginning of the log.
+        end: Where the last one ends: the place to go on from.
+        lines: The sound ones, each with its own end.
+        damaged: The others, each with its beginning.
+    """
+
+    start: int
+    end: int
+    lines: list[tuple[int, bytes]] = field(default_factory=list)
+    damaged: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+def stretches(path: Path, start: int, size: int) -> Iterator[Stretch]:
+    """Read the whole lines of a log between two places, some megabytes at a time.
+
+    Args:
+        path: The log.
+        start: The end of a line, or 0.
+        size: Where to stop; what is not ended by a line break there is left for later.
+    """
+    if start >= size:
+        return
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        carried = b""
+        left = size - start
+        while left > 0:
+            chunk = file.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                return
+            left -= len(chunk)
+            cut = chunk.rfind(b"\n") + 1
+            if not cut:
+                carried += chunk
+                continue
+            stretch = _checked(start, carried + chunk[:cut])
+            yield stretch
+            start = stretch.end
+            carried = chunk[cut:]
+
+
+def _checked(start: int, data: bytes) -> Stretch:
+    lines: list[tuple[int, bytes]] = []
+    damaged: list[tuple[int, bytes]] = []
+    place = start
+    for line in data[:-1].split(b"\n"):
+        end = place + len(line) + 1
+        if is_sound(line):
+            lines.append((end, line))
+        else:
+            damaged.append((place, line))
+        place = end
+    return Stretch(start, place, lines, damaged)
+
+
+class LogFile:
+    """A log open for appending, by one writer at a time.
+
+    Args:
+        path: The file.
+        descriptor: The same file, open for reading and for appending; closed by `close()`.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self._may_be_torn = False
+
+    def append(self, data: bytes) -> None:
+        """Write whole lines, up to a mebibyte at once.
+
+        A line is recorded in full or not at all. Of several lines, those that were complete when
+        the room ran out stay, since a reader may have seen them.
+
+        Raises:
+            NotRecordedError: Not everything could be written.
+            OSError: Nor could what was written in part be taken back: append nothing more here.
+        """
+        if self._may_be_torn:
+            self.cut_torn_end()
+        done = 0
+        while done < len(data):
+            piece = data[done : _end_of_piece(data, done)]
+            self._may_be_torn = True
+            written, problem = self._write(piece)
+            done += written
+            if written < len(piece):
+                self.cut_torn_end()
+                whole = data.count(b"\n", 0, done)
+                raise NotRecordedError(self.path, problem + (f" after {whole} complete lines" if whole else ""))
+            self._may_be_torn = False
+
+    def size(self) -> int:
+        """Give the size of the file in bytes."""
+        return os.fstat(self.descriptor).st_size
+
+    def is_gone(self) -> bool:
+        """Tell whether the file has no name any more: somebody deleted it under us."""
+        return os.fstat(self.descriptor).st_nlink == 0
+
+    def cut_torn_end(self) -> None:
+        """Take back what follows the last line break; only for whoever may write."""
+        size = self.size()
+        place = size
+        while place:
+            start = max(0, place - _BLOCK_BYTES)
+            found = os.pread(self.descriptor, place - start, start).rfind(b"\n")
+            if found >= 0:
+                place = start + found + 1
+                break
+            place = start
+        if place < size:
+            os.ftruncate(self.descriptor, place)
+        self._may_be_torn = False
+
+    def close(self) -> None:
+        """Let go of the file, and of any lock on it."""
+        if self.descriptor >= 0:
+            descriptor, self.descriptor = self.descriptor, -1
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _write(self, piece: bytes) -> tuple[int, str]:
+        try:
+            return os.write(self.descriptor, piece), "the disk is full"
+        except OSError as error:
+            return 0, error.strerror or str(error)
+
+
+def _end_of_piece(data: bytes, start: int) -> int:
+    """Give the end of the lines that go into one write; a line longer than that goes alone."""
+    if len(data) - start <= _LARGEST_WRITE_BYTES:
+        return len(data)
+    end = data.rfind(b"\n", start, start + _LARGEST_WRITE_BYTES) + 1
+    return end or data.index(b"\n", start) + 1
+
+
+def sync(descriptor: int) -> None:
+    """Have the disk hold what was written to an open file."""
+    if sys.platform == "darwin":
+        # There, fsync only hands the data to the drive, which may keep it in memory.
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the disk hold the names in a folder: files made, renamed and deleted."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

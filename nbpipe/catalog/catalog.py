@@ -1,0 +1,264 @@
+"""The catalog of one workspace: what happened is appended, what must be decided is transacted, all of it is asked.
+
+Opening makes no file and loads no engine: a process that only records never needs one. Facts go
+to the process's own log, operations to the one operation log; questions are answered from the
+newest published file and what was logged since, so whoever asks sees everything acknowledged.
+
+The parts: `processlog`, `operationlog`, `publisher`, `reader`, `questions`. The protocol is
+described in docs/design; each of its rules was earned by an attack.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from nbpipe.base.log import stretches
+from nbpipe.catalog import checks, generations, questions
+from nbpipe.catalog.operationlog import OperationLog
+from nbpipe.catalog.processlog import ProcessLog
+from nbpipe.catalog.publisher import Publisher
+from nbpipe.catalog.reader import Reader
+from nbpipe.catalog.tails import OPERATIONS, look
+from nbpipe.errors import CatalogError, WorkspaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from nbpipe.base.workspace import WorkspacePaths
+    from nbpipe.catalog.checks import Finding
+    from nbpipe.catalog.processlog import Fact
+    from nbpipe.catalog.publisher import Progress, Published
+    from nbpipe.catalog.questions import QueryResult
+    from nbpipe.records.operations import Operation
+    from nbpipe.records.state import OperationState
+
+_RESTS_S = 5.0
+_TAIL_BYTES = 2**20
+_DEAD_LOGS = 500
+_SHARE = 10
+_LONGEST_PAUSE_S = 600.0
+
+
+class Catalog:
+    """The catalog of one workspace, as one process has it open. Threads share it; a forked child may go on using it.
+
+    Args:
+        paths: The workspace.
+        patience_s: How long an operation waits for others, in seconds.
+
+    Attributes:
+        on_dead_run: Called for each run whose process died before it ended, with its id and its facts; it is to
+            transact the run's end.
+    """
+
+    def __init__(self, paths: WorkspacePaths, *, patience_s: float = 10.0) -> None:
+        self.paths = paths
+        self.on_dead_run: Callable[[str, list[dict[str, Any]]], object] | None = None
+        self._log = ProcessLog(paths)
+        self._operations = OperationLog(paths, patience_s=patience_s)
+        self._publisher = Publisher(paths)
+        self._reader = Reader(paths, mend=self._publisher.mend)
+        self._not_before = 0.0
+        self._failures = 0
+
+    # Writing -----------------------------------------------------------------------------------
+
+    def append(self, kind: str, *, id: str, run: str = "", body: Mapping[str, Any]) -> None:
+        """Record one fact in this process's log.
+
+        Raises:
+            BadValueError: The body is not plain JSON.
+            NotRecordedError: It could not be written in full.
+            WorkspaceError: The workspace cannot be written.
+        """
+        self._log.append(kind, id=id, run=run, body=body)
+
+    def append_lines(self, facts: Sequence[Fact]) -> None:
+        """Record several facts, each `(kind, id, run, body)`, with one write.
+
+        Raises:
+            BadValueError: A body is not plain JSON; nothing was recorded.
+            NotRecordedError: Not all could be written; it says how many were.
+            WorkspaceError: The workspace cannot be written.
+        """
+        self._log.append_lines(facts)
+
+    def transact(self, operation: Operation, *, durable: bool = False) -> dict[str, Any]:
+        """Let an operation's rule decide, record it, and give its answer; the same request id gets the same answer.
+
+        Args:
+            operation: The operation.
+            durable: Whether the disk holds it, and this process's facts before it, when this returns.
+
+        Raises:
+            UserError: The rule refuses; nothing was recorded.
+            CatalogBusyError: Another process held the log for too long.
+            CatalogDamagedError: The operation log holds a damaged line.
+            NotRecordedError: It could not be written or synced.
+            WorkspaceError: The workspace cannot be written.
+        """
+        return self._operations.transact(operation, durable=durable, before_sync=self._log.sync)
+
+    def sync(self) -> None:
+        """Have the disk hold the facts that this process recorded.
+
+        Raises:
+            NotRecordedError: The disk failed.
+        """
+        self._log.sync()
+
+    # Asking ------------------------------------------------------------------------------------
+
+    def state(self) -> OperationState:
+        """Give the state that rules decide on, after every operation so far. Look and let go: it goes on changing.
+
+        Raises:
+            CatalogDamagedError: The operation log holds a damaged line.
+        """
+        return self._operations.state()
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answer a statement of ours over the views of `catalog.views`; values are bound by name, as in `$id`.
+
+        Instants come back aware and in UTC, JSON columns as what they hold.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            return questions.rows(cursor, sql, parameters or {})
+
+    def query(self, sql: str, *, limit: int = 10_000, timeout_s: float = 30) -> QueryResult:
+        """Answer a user's SELECT over the same views; it can change nothing and reach no other file.
+
+        Raises:
+            BadValueError: It is not one SELECT, it is wrong, it reaches outside, or it takes too long.
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            return questions.query(cursor, sql, limit=limit, timeout_s=timeout_s)
+
+    # Facts without an engine -------------------------------------------------------------------
+
+    @property
+    def own_log_name(self) -> str | None:
+        """The name of this process's log in positions, once it recorded anything."""
+        path = self._log.path
+        return path.stem if path is not None else None
+
+    def own_facts(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Walk through what this process recorded: (log, place to go on from, record)."""
+        own = self.own_log_name
+        return self._facts({}, lambda log: log == own)
+
+    def facts_since(
+        self, positions: Mapping[str, int], *, skip: str | None = None
+    ) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Walk through the facts of all process logs beyond `positions`: (log, place to go on from, record).
+
+        Damaged lines and unfinished ends are passed over. A log shorter than its position is read from its beginning.
+
+        Args:
+            positions: For each log the place that a former walk gave last.
+            skip: A log to leave out.
+        """
+        return self._facts(positions, lambda log: log != skip)
+
+    def _facts(
+        self, positions: Mapping[str, int], wanted: Callable[[str], bool]
+    ) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        for log, extent in look(self.paths).items():
+            if log == OPERATIONS or not wanted(log):
+                continue
+            start = positions.get(log, 0)
+            for stretch in stretches(extent.path, start if start <= extent.size else 0, extent.size):
+                for end, line in stretch.lines:
+                    record = json.loads(line)
+                    if record["k"] != "opened":
+                        yield log, end, record
+
+    # Publishing --------------------------------------------------------------------------------
+
+    def publish(self) -> Published | None:
+        """Publish what is new, then settle dead runs; `None` if nothing is new or another process is at it.
+
+        Raises:
+            CatalogError: It could not be done, as on a full disk; the logs keep everything.
+            WorkspaceError: The workspace cannot be written.
+        """
+        made = self._publisher.publish()
+        if made is not None and self.on_dead_run is not None:
+            self.settle_dead(self.on_dead_run)
+        return made
+
+    def publish_if_worth(self) -> Published | None:
+        """Publish if the tail is long, or the last time is a while ago; never more than a tenth of the time.
+
+        A failure is no trouble of the caller's: it is tried again later, with growing pauses.
+        """
+        if time.monotonic() < self._not_before or not self._is_worth_publishing():
+            return None
+        try:
+            made = self.publish()
+        except (CatalogError, WorkspaceError):
+            self._failures += 1
+            self._not_before = time.monotonic() + min(_RESTS_S * 2**self._failures, _LONGEST_PAUSE_S)
+            return None
+        self._failures = 0
+        return made
+
+    def rebuild(self, progress: Progress | None = None) -> Published:
+        """Read everything again from the logs and publish it.
+
+        Args:
+            progress: Told, from time to time, how many of how many bytes are read.
+
+        Raises:
+            CatalogBusyError: Another process went on publishing for too long.
+            CatalogError: It could not be done.
+        """
+        return self._publisher.rebuild(progress)
+
+    def settle_dead(self, on_dead_run: Callable[[str, list[dict[str, Any]]], object]) -> int:
+        """Have the runs ended whose process died before it could; give their number.
+
+        Args:
+            on_dead_run: Called with each run's id and its facts; it is to transact the run's end.
+        """
+        dead = self._reader.interrupted()
+        for run_id, log in dead:
+            facts = [record for _, _, record in self._facts({}, log.__eq__)]
+            on_dead_run(run_id, [record for record in facts if run_id in (record["run"], record["id"])])
+        return len(dead)
+
+    def check(self) -> list[Finding]:
+        """Look the logs, the published file and the quarantine over; nothing is changed."""
+        return list(checks.check(self.paths))
+
+    def close(self) -> None:
+        """Let go of everything; whoever leaves many logs unpublished publishes them first."""
+        wrote = self.own_log_name is not None
+        self._log.close()
+        if wrote and self._logs_with_news() > _DEAD_LOGS:
+            self.publish_if_worth()
+        self._operations.close()
+        self._publisher.close()
+        self._reader.close()
+
+    def _is_worth_publishing(self) -> bool:
+        newest = max(generations.published(self.paths.catalog), default=0)
+        stamp = generations.stamp_of(self.paths.catalog, newest)
+        positions = stamp.positions if stamp is not None else {}
+        tail = sum(max(0, extent.size - positions.get(log, 0)) for log, extent in look(self.paths).items())
+        if tail == 0 or stamp is None:
+            return tail > 0
+        age_s = time.time() - stamp.mtime_ns / 1e9
+        return age_s >= _SHARE * stamp.took_s and (age_s >= _RESTS_S or tail >= _TAIL_BYTES)
+
+    def _logs_with_news(self) -> int:
+        newest = max(generations.published(self.paths.catalog), default=0)
+        stamp = generations.stamp_of(self.paths.catalog, newest)
+        positions = stamp.positions if stamp is not None else {}
+        return sum(extent.size > positions.get(log, 0) for log, extent in look(self.paths).items())

@@ -1,0 +1,54 @@
+"""How DuckDB is opened here: offline, in UTC, and, for readers, unable to touch any other file.
+
+Never `duckdb.connect` on a published file: an instance of it that this process still holds
+would be handed out again, with the content of that time. Readers attach it to an instance in
+memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+
+
+def open_draft(path: Path) -> DuckDBPyConnection:
+    """Open a file that nobody else knows yet, to write it."""
+    import duckdb
+
+    connection = duckdb.connect(str(path), config=_OFFLINE)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def open_memory(folder: Path) -> DuckDBPyConnection:
+    """Open an instance in memory that can attach files of `folder`, and reach nothing else, whatever it is asked."""
+    import duckdb
+
+    connection = duckdb.connect(":memory:", config=_OFFLINE)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET allowed_directories = [$folder]", {"folder": f"{folder}/"})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Give the exceptions by which the engine and the disk say that they cannot."""
+    import duckdb
+
+    return (OSError, duckdb.Error)
+
+
+def first_line(error: Exception) -> str:
+    """Give the first line of what an exception says; the engine's go on with the statement."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,176 @@
+"""Which executions are known, by key: a derived index that a plan can ask without a query.
+
+It is read from the process logs: each process takes in what was appended since anybody last did,
+and keeps it in a small SQLite file beside the logs. The file is derived and never the truth: a
+damaged one is made anew. What this process itself executed is known to it at once.
+
+This module knows keys and records of executions. It does not know whether one may be reused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nbpipe.catalog.catalog import Catalog
+from nbpipe.catalog.writable import prepare
+
+_REMEMBERED = 50_000
+_SCHEMA = """
+    PRAGMA synchronous = OFF;
+    PRAGMA journal_mode = MEMORY;
+    CREATE TABLE IF NOT EXISTS execution (key TEXT PRIMARY KEY, half TEXT, id TEXT, body TEXT) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS execution_half ON execution (half);
+    CREATE TABLE IF NOT EXISTS latest (pipeline TEXT, node TEXT, key TEXT, ended TEXT, PRIMARY KEY (pipeline, node))
+        WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS position (log TEXT PRIMARY KEY, offset INTEGER) WITHOUT ROWID;
+"""
+_PUT = """
+    INSERT INTO execution VALUES (:key, :half, :id, :body)
+    ON CONFLICT (key) DO UPDATE SET half = excluded.half, id = excluded.id, body = excluded.body
+"""
+_PUT_LATEST = """
+    INSERT INTO latest VALUES (:pipeline, :node, :key, :ended)
+    ON CONFLICT (pipeline, node) DO UPDATE SET key = excluded.key, ended = excluded.ended
+    WHERE excluded.ended > latest.ended
+"""
+_PUT_POSITION = "INSERT INTO position VALUES (?, ?) ON CONFLICT (log) DO UPDATE SET offset = excluded.offset"
+_POSITIONS = "SELECT log, offset FROM position"
+_FIND = "SELECT id, body FROM execution WHERE key = ?"
+_HALF = "SELECT 1 FROM execution WHERE half = ? LIMIT 1"
+_LATEST = """
+    SELECT execution.id, execution.body FROM latest JOIN execution USING (key)
+    WHERE latest.pipeline = ? AND latest.node = ?
+"""
+
+Answer = TypeVar("Answer")
+
+
+class ExecutionIndex:
+    """The executions that a workspace knows.
+
+    Args:
+        catalog: Whose logs are read.
+        path: The index's file.
+    """
+
+    def __init__(self, catalog: Catalog, path: Path) -> None:
+        self._catalog = catalog
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        self._own: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        self._own_halves: set[str] = set()
+        self._own_latest: dict[tuple[str, str], str] = {}
+        self._complete = True
+
+    def catch_up(self) -> None:
+        """Take in what other processes executed since; once for each plan."""
+        self._with_file(self._take_in)
+
+    def find(self, key: str) -> Mapping[str, Any] | None:
+        """Give the newest execution of this key: the body of its fact, with its `id`."""
+        own = self._own.get(key)
+        if own is not None:
+            return own
+        return self._with_file(lambda file: _record(file.execute(_FIND, (key,)).fetchone()))
+
+    def may_know(self, half: str) -> bool:
+        """Tell whether any execution has this half key."""
+        if half in self._own_halves:
+            return True
+        return self._with_file(lambda file: file.execute(_HALF, (half,)).fetchone() is not None)
+
+    def last(self, pipeline: str, node: str) -> Mapping[str, Any] | None:
+        """Give the newest execution of a node of this pipeline that really ran."""
+        key = self._own_latest.get((pipeline, node))
+        if key is not None:
+            return self._own.get(key)
+        return self._with_file(lambda file: _record(file.execute(_LATEST, (pipeline, node)).fetchone()))
+
+    def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
+        """Take in an execution of this process."""
+        with self._lock:
+            self._own[body["key"]] = {**body, "id": step_run_id}
+            self._own_halves.add(body["half"])
+            self._own_latest[pipeline, body["node"]] = body["key"]
+            if len(self._own) > _REMEMBERED:
+                # From here on the oldest of our own are found where everybody's are.
+                self._complete = False
+                self._own.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """Drop an execution whose stored values are gone."""
+        with self._lock:
+            self._own.pop(key, None)
+
+        def drop(file: sqlite3.Connection) -> None:
+            with file:
+                file.execute("DELETE FROM execution WHERE key = ?", (key,))
+
+        self._with_file(drop)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    # The file ----------------------------------------------------------------------------------
+
+    def _with_file(self, ask: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        with self._lock:
+            try:
+                return ask(self._opened())
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                    raise
+                # The file is derived: what is damaged is made anew from the logs.
+                self.close()
+                for suffix in ("", "-journal", "-wal", "-shm"):
+                    with suppress(FileNotFoundError):
+                        self._path.with_name(self._path.name + suffix).unlink()
+                file = self._opened()
+                self._take_in(file)
+                return ask(file)
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None or self._pid != os.getpid():
+            prepare(self._catalog.paths)
+            # A connection must not cross a fork: the child leaves it and opens its own.
+            self._connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
+            self._pid = os.getpid()
+            self._connection.executescript(_SCHEMA)
+        return self._connection
+
+    def _take_in(self, file: sqlite3.Connection) -> None:
+        positions = dict(file.execute(_POSITIONS).fetchall())
+        own = self._catalog.own_log_name if self._complete else None
+        reached: dict[str, int] = {}
+        with file:
+            for log, end, fact in self._catalog.facts_since(positions, skip=own):
+                reached[log] = end
+                body = fact["b"]
+                if fact["k"] == "step" and body["status"] == "completed" and body["key"]:
+                    _put(file, fact["id"], body)
+            file.executemany(_PUT_POSITION, reached.items())
+
+
+def _put(file: sqlite3.Connection, step_run_id: str, body: Mapping[str, Any]) -> None:
+    row = {name: body[name] for name in ("key", "half", "pipeline", "node", "ended")}
+    row |= {"id": step_run_id, "body": json.dumps(body, ensure_ascii=False)}
+    file.execute(_PUT, row)
+    file.execute(_PUT_LATEST, row)
+
+
+def _record(row: tuple[str, str] | None) -> Mapping[str, Any] | None:
+    return {**json.loads(row[1]), "id": row[0]} if row is not None else None

@@ -1,0 +1,151 @@
+"""Asking: rows of trusted statements for services, and one guarded SELECT for people.
+
+A statement of ours is a constant and its values are bound. A statement of the user's is refused
+unless it is a single SELECT, runs in a read-only transaction on an instance that can reach no
+file but the published ones, and is cut off after a time and a number of rows.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from nbpipe.errors import BadValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a query answered.
+
+    Attributes:
+        columns: The columns' names, in order.
+        rows: The rows; instants are aware and in UTC, JSON is text.
+        is_cut: Whether there were more rows than the limit.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    is_cut: bool
+
+    def df(self) -> pandas.DataFrame:
+        """Give the rows as a pandas frame."""
+        import pandas
+
+        return pandas.DataFrame(self.rows, columns=list(self.columns))
+
+
+_Reader = tuple[int, Callable[[Any], Any]]
+_INSTANT = "TIMESTAMP WITH TIME ZONE"
+_wrapped: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
+
+
+def rows(cursor: DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Answer a trusted statement; JSON columns come back as what they hold, instants aware and in UTC."""
+    if sql not in _wrapped:
+        _wrapped[sql] = _wrap(cursor, sql, parameters)
+    statement, names, kinds = _wrapped[sql]
+    found = _execute(cursor, statement, parameters).fetchall()
+    readers = [(n, _READERS[kind]) for n, kind in enumerate(kinds) if kind in _READERS]
+    return [dict(zip(names, _read(row, readers), strict=True)) for row in found]
+
+
+def query(cursor: DuckDBPyConnection, sql: str, *, limit: int, timeout_s: float) -> QueryResult:
+    """Answer a user's SELECT, and change nothing whatever it says.
+
+    Raises:
+        BadValueError: It is not one SELECT, it is wrong, it reaches outside, or it takes too long.
+    """
+    import duckdb
+
+    if limit < 1 or timeout_s <= 0:
+        raise BadValueError(f"A query needs a positive limit and time (got {limit} rows, {timeout_s:g} s).")
+    alarm = threading.Timer(timeout_s, cursor.interrupt)
+    alarm.daemon = True
+    try:
+        statement = _only_select(sql)
+        alarm.start()
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        statement, names, kinds = _wrap(cursor, statement, {})
+        found = cursor.execute(statement).fetchmany(limit + 1)
+    except duckdb.InterruptException as error:
+        raise BadValueError(
+            f"The query took longer than {timeout_s:g} s. Ask for less, or give it more time."
+        ) from error
+    except duckdb.Error as error:
+        raise BadValueError(f"The query cannot be answered: {_said(error)}") from error
+    finally:
+        alarm.cancel()
+        with suppress(duckdb.Error):
+            cursor.execute("ROLLBACK")
+    readers: list[_Reader] = [(n, _aware) for n, kind in enumerate(kinds) if kind == _INSTANT]
+    return QueryResult(names, [tuple(_read(row, readers)) for row in found[:limit]], len(found) > limit)
+
+
+def _only_select(sql: str) -> str:
+    """Give the text of the only statement, without what ends it."""
+    import duckdb
+
+    statements = duckdb.extract_statements(sql)
+    if len(statements) != 1:
+        raise BadValueError(f"A query is one SELECT statement; this is {len(statements)}.")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        raise BadValueError(
+            f"A query is a SELECT statement; this is {statements[0].type.name}. The catalog is read-only."
+        )
+    data = sql.encode()
+    ends = [place for place, _ in duckdb.tokenize(sql) if data[place : place + 1] == b";"]
+    return data[: ends[0]].decode() if ends else sql
+
+
+def _wrap(
+    cursor: DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Have instants come back as plain times in UTC: the engine's own way needs a library that we do not.
+
+    Returns:
+        The statement to execute, the names of the columns and their types.
+    """
+    described = _execute(cursor, f"DESCRIBE {sql}", parameters).fetchall()
+    names = tuple(str(row[0]) for row in described)
+    kinds = tuple(str(row[1]) for row in described)
+    if _INSTANT not in kinds:
+        return sql, names, kinds
+    letters = [f"c{n}" for n in range(len(kinds))]
+    picked = [f"{c}::TIMESTAMP" if kind == _INSTANT else c for c, kind in zip(letters, kinds, strict=True)]
+    return f"SELECT {', '.join(picked)} FROM ({sql}\n) AS answer({', '.join(letters)})", names, kinds  # noqa: S608
+
+
+def _execute(cursor: DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> DuckDBPyConnection:
+    return cursor.execute(sql, dict(parameters)) if parameters else cursor.execute(sql)
+
+
+def _read(row: tuple[Any, ...], readers: list[_Reader]) -> list[Any]:
+    values = list(row)
+    for n, reader in readers:
+        if values[n] is not None:
+            values[n] = reader(values[n])
+    return values
+
+
+def _aware(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=UTC)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {_INSTANT: _aware, "JSON": json.loads}
+
+
+def _said(error: Exception) -> str:
+    """Give what the engine says about the mistake, without the statement itself."""
+    said = str(error).split("\n\nLINE", 1)[0]
+    return " ".join(said.split())

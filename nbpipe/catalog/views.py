@@ -1,0 +1,235 @@
+"""The views of the catalog, which are stable: what people and services ask.
+
+`COLUMNS` says what each column means. Instants are TIMESTAMPTZ, durations are in seconds, JSON
+columns are of the type JSON. `at` and `by` are words of SQL: write `"at"`, or `metrics.at`.
+
+The same views lie over a published file and over that file with the unpublished tail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "runs": {
+        "seq": "order of arrival; larger is newer",
+        "id": "the run's id",
+        "name": "its name",
+        "pipeline": "its pipeline's name",
+        "kind": "pipeline, or interactive",
+        "status": "running, completed, failed or interrupted",
+        "started": "when it started",
+        "ended": "when it ended; null while it goes on",
+        "duration_s": "how long it took, in seconds",
+        "parameters": "parameters by name",
+        "differences": "what differs from its snapshot",
+        "snapshot_id": "the snapshot it ran, if one",
+        "schedule_id": "the schedule that fired it, if one",
+        "parent_run_id": "the run that triggered it, if one",
+        "parent_step": "the step that did",
+        "model_version_id": "the model version it worked on",
+        "graph": "digest of its graph",
+        "error_step": "the step that failed",
+        "error_type": "the type of the exception",
+        "error_message": "what the exception said",
+        "user_name": "who started it",
+        "host": "on which machine",
+        "pid": "in which process",
+    },
+    "steps": {
+        "seq": "order of arrival; those not finished come last",
+        "id": "the step run's id",
+        "run_id": "its run",
+        "node": "its node in the graph",
+        "step": "the step's name",
+        "status": "running, completed, reused, failed, skipped or interrupted",
+        "why": "why it ran or was reused",
+        "cache_key": "what it would be reused by",
+        "source": "digest of its source",
+        "started": "when it started",
+        "ended": "when it ended",
+        "duration_s": "how long it took, in seconds",
+        "attempt": "which attempt it was, from 1",
+        "parameters": "parameters by name",
+        "error_type": "the type of the exception",
+        "error_message": "what the exception said",
+        "error_traceback": "the user's frames",
+        "reused_from": "the step run whose outputs were reused",
+        "logs": "what it printed, or the blob that holds it",
+        "displays": "what it displayed, or the blob that holds it",
+        "not_carried": "names that could not be kept",
+    },
+    "artifacts": {
+        "seq": "order of arrival",
+        "id": "the artifact version's id",
+        "name": "the artifact's name",
+        "number": "which version of that name; null until its run has ended",
+        "output": "the step's output that it was",
+        "type_name": "the type of the value",
+        "materializer": "how it is written",
+        "digest": "digest of its content",
+        "size_bytes": "size of its encoding, in bytes",
+        "blob": "digest of the file that holds it",
+        "member": "which part of that file",
+        "pickled": "whether loading it runs code",
+        "inline": "the encoding itself, if it is small",
+        "preview": "what a card shows",
+        "run_id": "the run that made it",
+        "step_id": "the step run that made it",
+        "created": "when it was made",
+    },
+    "lineage": {
+        "run_id": "the run",
+        "step_id": "the step run",
+        "node": "the node in the graph",
+        "direction": "in or out",
+        "name": "the input's or output's name",
+        "artifact_id": "the artifact version",
+    },
+    "metrics": {
+        "entity_kind": "run, step, artifact_version or model_version",
+        "entity_id": "its id",
+        "key": "dotted path of the number in the metadata",
+        "value": "the number",
+        "at": "when it was logged; the newest counts",
+    },
+    "metadata": {
+        "entity_kind": "run, step, artifact_version or model_version",
+        "entity_id": "its id",
+        "key": "name",
+        "value": "the value, typed leaves as {$type, value}",
+        "at": "when it was logged",
+        "step_id": "the step run that logged it",
+    },
+    "tags": {
+        "tag": "the tag's name",
+        "exclusive": "whether one entity at most bears it in a scope",
+        "cascade": "whether it goes on to what a run makes",
+        "entity_kind": "kind of the bearer",
+        "entity_id": "id of the bearer",
+        "scope": "within what it is exclusive",
+        "at": "since when",
+    },
+    "models": {"name": "the model's name", "description": "what it is for", "created": "when it was made"},
+    "model_versions": {
+        "id": "the version's id",
+        "model": "the model's name",
+        "number": "its number, never given twice",
+        "name": "its name",
+        "stage": "none, staging, production or archived",
+        "failed": "whether the run that made it failed",
+        "run_id": "the run that made it",
+        "description": "what it is",
+        "created": "when it was made",
+    },
+    "model_links": {
+        "version_id": "the model version",
+        "kind": "artifact_version or run",
+        "entity_id": "what is linked to it",
+        "name": "under which name",
+    },
+    "stage_history": {
+        "model": "the model's name",
+        "version_id": "the model version",
+        "number": "its number",
+        "from_stage": "the stage it left",
+        "to_stage": "the stage it reached",
+        "at": "when",
+        "by": "who moved it",
+        "note": "why",
+        "forced": "whether it took the stage from another",
+    },
+    "snapshots": {
+        "id": "the snapshot's id",
+        "pipeline": "its pipeline",
+        "name": "its name, or empty",
+        "description": "what it is for",
+        "digest": "digest of its content",
+        "created": "when it was made",
+        "run_id": "the run it was made from, if one",
+    },
+}
+
+# `{rows[table]}` is where the rows of a table are found.
+_RUNS = """
+CREATE OR REPLACE VIEW runs AS
+SELECT seq, id, name, pipeline, kind,
+       CASE WHEN status IS NOT NULL THEN status
+            WHEN log IN (SELECT log FROM {rows[dead_log]}) THEN 'interrupted'
+            ELSE 'running' END AS status,
+       started, ended, (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s,
+       parameters, differences, snapshot_id, schedule_id, parent_run_id, parent_step, model_version_id, graph,
+       error_step, error_type, error_message, "user" AS user_name, host, pid
+FROM {rows[run]}
+"""
+
+_STEPS = """
+CREATE OR REPLACE VIEW steps AS
+SELECT seq, id, run_id, node, step, status, why, key AS cache_key, source, started, ended,
+       (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s, attempt, parameters,
+       error_type, error_message, error_traceback, reused_from, logs, displays, not_carried
+FROM {rows[step]}
+UNION ALL
+SELECT 4000000000000000000 + seq, id, run_id, node, step,
+       CASE WHEN run_is_over OR log IN (SELECT log FROM {rows[dead_log]}) THEN 'interrupted' ELSE 'running' END,
+       NULL, NULL, NULL, started, NULL, NULL, attempt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM {rows[open_step]}
+"""
+
+_TAGS = """
+CREATE OR REPLACE VIEW tags AS
+SELECT tag.name AS tag, tag.exclusive, tag.cascade, held.entity_kind, held.entity_id, held.scope, held."at"
+FROM {rows[tagging]} AS held JOIN {rows[tag]} AS tag ON tag.id = held.tag_id
+"""
+
+
+def _plain(view: str, table: str) -> str:
+    columns = ", ".join(f'"{column}"' for column in COLUMNS[view])
+    return f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {{rows[{table}]}}"  # noqa: S608
+
+
+_PLAIN = {
+    "artifacts": "artifact",
+    "lineage": "lineage",
+    "metrics": "metric",
+    "metadata": "metadata",
+    "models": "model",
+    "model_versions": "model_version",
+    "model_links": "model_link",
+    "stage_history": "stage_history",
+    "snapshots": "snapshot",
+}
+
+_OPEN_LOGS = """
+SELECT log FROM {rows[run]} WHERE status IS NULL AND log IS NOT NULL
+UNION
+SELECT log FROM {rows[open_step]} WHERE NOT run_is_over
+"""
+
+_INTERRUPTED_RUNS = """
+SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
+"""
+
+_CREATE = [_RUNS, _STEPS, _TAGS, *(_plain(view, table) for view, table in _PLAIN.items())]
+
+
+def create_views(rows: Mapping[str, str]) -> str:
+    """Write the statements that make all views.
+
+    Args:
+        rows: For each table of `catalog.schema`, where its rows are found: its name, or a subquery.
+    """
+    return ";\n".join(_CREATE).format(rows=rows)
+
+
+def open_logs(rows: Mapping[str, str]) -> str:
+    """Write the question for the logs with runs or steps that have not ended."""
+    return _OPEN_LOGS.format(rows=rows)
+
+
+def interrupted_runs(rows: Mapping[str, str]) -> str:
+    """Write the question for the runs that did not end and whose log has no writer: (id, log), oldest first."""
+    return _INTERRUPTED_RUNS.format(rows=rows)

@@ -1,0 +1,230 @@
+"""How each record is shown: facts gathered from the services, handed to the card of their kind.
+
+Services know records and no cards, views know cards and no records; here they meet, for the
+terminal, the notebook and the pages alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbpipe.define.pipeline import PipelineDefinition
+from nbpipe.graph.graph import ExistingArtifact, Graph, OutputOf
+from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.parameters import Parameters, as_json, type_text
+from nbpipe.records.snapshots import FieldText
+from nbpipe.services.artifacts import Artifact
+from nbpipe.services.models import ModelRecord
+from nbpipe.services.runs import Run, StepRun
+from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.versions import ModelVersion, StageChange
+from nbpipe.views import facts as shown
+from nbpipe.views.cards import artifact_card, model_card, model_version_card, pipeline_card, run_card, snapshot_card
+from nbpipe.views.frames import Bundle
+from nbpipe.views.steps_graph import DagEdge, DagNode
+from nbpipe.views.theme import look
+
+
+def graph_edges(graph: Graph) -> list[DagEdge]:
+    """Give the edges of a graph, each named by the output that flows along it."""
+    edges = []
+    for node in graph.nodes:
+        for origin in node.inputs.values():
+            if isinstance(origin, OutputOf):
+                label = "" if origin.output in ("", "output") else origin.output
+                edges.append(DagEdge(origin.node, node.id, label))
+        edges += [DagEdge(source, node.id) for source in node.after]
+    return edges
+
+
+def graph_nodes(graph: Graph, statuses: Mapping[str, str] | None = None) -> list[DagNode]:
+    """Give the nodes of a graph, each with its status if it has one."""
+    known = statuses or {}
+    return [DagNode(node.id, status=known.get(node.id, ""), detail=_origins(node.inputs)) for node in graph.nodes]
+
+
+def _origins(inputs: Mapping[str, Any]) -> str:
+    taken = [f"{name} from artifact {origin.name}" for name, origin in inputs.items() if isinstance(origin, ExistingArtifact)]
+    return "; ".join(taken)
+
+
+def parameter_facts(parameters: Parameters, values: Mapping[str, Any]) -> list[shown.ParameterFacts]:
+    """Give the facts of each parameter of a pipeline."""
+    return [
+        shown.ParameterFacts(
+            name,
+            type_text(info.annotation),
+            as_json(values[name]) if name in values else None,
+            name not in values,
+            info.description or "",
+        )
+        for name, info in parameters.model.model_fields.items()
+    ]
+
+
+class _NoModel:
+    """Stands in for a model while a pipeline is only drawn: nothing is looked up."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def pipeline_bundle(definition: PipelineDefinition, configuration: PipelineRunConfiguration | None = None) -> Bundle:
+    """Show a pipeline: its graph and its parameters."""
+    given = configuration.parameters if configuration is not None else {}
+    traced = definition.trace(given, _NoModel(), partial=True)
+    model = definition.model
+    return pipeline_card(
+        shown.PipelineFacts(
+            definition.name,
+            definition.description,
+            graph_nodes(traced.graph),
+            graph_edges(traced.graph),
+            parameter_facts(definition.parameters, traced.parameters),
+            [tag.name for tag in definition.tags],
+            model.name if model is not None else "",
+        )
+    )
+
+
+def step_facts(step: StepRun) -> shown.StepFacts:
+    """Give the facts of one step of a run."""
+    return shown.StepFacts(
+        node=step.node,
+        status=step.status.value,
+        why=step.why,
+        duration_s=step.duration_s,
+        outputs=[artifact_label(artifact) for artifact in step.outputs.values()],
+        parameters=dict(step.parameters),
+        metrics=dict(step.metrics),
+        error=step.error,
+        logs=step.logs,
+    )
+
+
+def artifact_label(artifact: Artifact) -> str:
+    """Name an artifact version in a line: `raw_data@7`."""
+    return artifact.name if artifact.version is None else f"{artifact.name}@{artifact.version}"
+
+
+def run_facts(run: Run, *, tags: Sequence[str] = ()) -> shown.RunFacts:
+    """Give the facts of a run."""
+    version = run.model_version
+    return shown.RunFacts(
+        id=run.id,
+        name=run.name,
+        pipeline=run.pipeline,
+        status=run.status.value,
+        started=run.started,
+        ended=run.ended,
+        parameters=dict(run.parameters),
+        steps=[step_facts(step) for step in run.steps.values()],
+        edges=graph_edges(run.graph),
+        tags=list(tags),
+        metrics=dict(run.metrics),
+        model_version=f"{version.model}@{version.name}" if version is not None else "",
+        error=run.error,
+    )
+
+
+def run_bundle(run: Run, *, stable: bool = False) -> Bundle:
+    """Show a run; `stable` leaves out what differs from one run to the next."""
+    return run_card(run_facts(run, tags=run.tags), stable=stable)
+
+
+def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
+    """Show an artifact version with its preview."""
+    facts = shown.ArtifactFacts(
+        name=artifact.name,
+        version=artifact.version,
+        id=artifact.id,
+        type_name=artifact.type,
+        size_bytes=artifact.size_bytes,
+        created=artifact.created,
+        step=artifact.step,
+        run=artifact.run_id[:8],
+        materializer=artifact.materializer,
+        is_pickle=artifact.pickled,
+        tags=artifact.tags,
+        metadata=artifact.metadata,
+        preview=artifact.preview,
+    )
+    return artifact_card(facts, stable=stable)
+
+
+def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVersionFacts:
+    """Give the facts of a model version; `deep` adds its artifacts, tags and history."""
+    return shown.ModelVersionFacts(
+        model=version.model,
+        number=version.number,
+        name=version.name if version.name != str(version.number) else "",
+        stage=version.stage,
+        status="failed" if version.failed else "",
+        created=version.created,
+        run=version.run_id[:8],
+        tags=version.tags if deep else (),
+        metrics=version.metrics,
+        artifacts=[artifact_label(artifact) for artifact in version.artifacts.values()] if deep else (),
+        history=[stage_change(change) for change in version.history] if deep else (),
+    )
+
+
+def stage_change(change: StageChange) -> shown.StageChange:
+    """Give the facts of one move between stages."""
+    return shown.StageChange(
+        change.at, change.by, f"{change.model}@{change.number}", change.from_stage, change.to_stage, change.note
+    )
+
+
+def version_bundle(version: ModelVersion, *, stable: bool = False) -> Bundle:
+    """Show a model version."""
+    return model_version_card(version_facts(version), stable=stable)
+
+
+def model_bundle(model: ModelRecord, *, stable: bool = False) -> Bundle:
+    """Show a model: its versions and the moves between stages."""
+    facts = shown.ModelFacts(
+        name=model.name,
+        description=model.description,
+        tags=model.tags,
+        versions=[version_facts(version, deep=False) for version in model.versions],
+        history=[stage_change(change) for change in model.history],
+    )
+    return model_card(facts, stable=stable)
+
+
+def _field_facts(field: FieldText) -> shown.ParameterFacts:
+    return shown.ParameterFacts(field.name, field.type, field.value, field.required, field.description)
+
+
+def snapshot_bundle(snapshot: Snapshot, *, with_code: bool = False, stable: bool = False) -> Bundle:
+    """Show a snapshot: its graph, its parameters and, if asked, its code."""
+    content = snapshot.content
+    own = [_field_facts(field) for field in content.parameters]
+    of_steps = [
+        shown.ParameterFacts(f"{node}.{field.name}", field.type, field.value, field.required, field.description)
+        for node, fields in content.step_parameters.items()
+        for field in fields
+    ]
+    facts = shown.SnapshotFacts(
+        id=snapshot.id,
+        name=snapshot.name,
+        pipeline=snapshot.pipeline,
+        digest=snapshot.digest,
+        description=snapshot.description,
+        created=snapshot.created,
+        python=content.environment.python,
+        packages=len(content.environment.packages),
+        nodes=graph_nodes(content.graph),
+        edges=graph_edges(content.graph),
+        parameters=[*own, *of_steps],
+        tags=snapshot.tags,
+        source=snapshot.code if with_code else "",
+    )
+    return snapshot_card(facts, stable=stable)
+
+
+def mark(status: str) -> str:
+    """Give the sign of a status."""
+    return look(status).sign

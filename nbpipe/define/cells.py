@@ -1,0 +1,146 @@
+"""Steps made of cells: a body that reads names and binds names, in a notebook that has an order.
+
+A cell's inputs are the names it may read before it binds them and that a parameter or an earlier
+step provides; its outputs are the names it binds, and the inputs it was seen to change in place.
+An explicit signature says it outright. Imports, functions and classes that a computing cell binds
+are text for later steps, not outputs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from nbpipe.base.digest import quick
+from nbpipe.define.texts import notebook_surroundings
+from nbpipe.errors import DefinitionError
+from nbpipe.records.definitions import Output, StepSignature
+from nbpipe.records.parameters import REQUIRED, Parameters
+from nbpipe.records.steps import StepOptions
+from nbpipe.source.closure import Source, close_over
+from nbpipe.source.names import Names, names_of
+from nbpipe.source.pieces import normalise
+
+
+@dataclass(frozen=True)
+class CellStep:
+    """One computing cell.
+
+    Attributes:
+        name: Its name in graphs, records and messages.
+        text: The body, magics and the first line left out; as many lines as in the cell.
+        options: How it is run.
+        takes: The inputs, where the first line names them.
+        gives: The outputs, where the first line names them.
+        changed: Inputs that its last execution changed in place.
+        provided: The inputs that parameters and earlier steps provide, once its place is known.
+        frozen: What it is made of, where that is fixed: a step of a snapshot.
+        parameters: What the notebook takes, for the types of the inputs that are parameters.
+    """
+
+    name: str
+    text: str
+    options: StepOptions = StepOptions()
+    takes: tuple[str, ...] | None = None
+    gives: tuple[str, ...] | None = None
+    changed: frozenset[str] = frozenset()
+    provided: tuple[str, ...] = ()
+    frozen: Source | None = field(default=None, repr=False, compare=False)
+    parameters: Parameters | None = field(default=None, repr=False, compare=False)
+    namespace: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    kind = "cell"
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree of the body.
+
+        Raises:
+            DefinitionError: The body does not compile.
+        """
+        try:
+            return ast.parse(self.text)
+        except SyntaxError as error:
+            raise DefinitionError(f"Step {self.name!r} does not compile: {error.msg} (line {error.lineno}).") from None
+
+    @cached_property
+    def names(self) -> Names:
+        """What the body reads, binds and may change."""
+        return names_of(self.tree)
+
+    @cached_property
+    def defines(self) -> frozenset[str]:
+        """Names that are bound to imports, functions and classes only: text, not outputs."""
+        bound: dict[str, bool] = {}
+        for statement in self.tree.body:
+            is_text = isinstance(
+                statement, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            )
+            for name in names_of([statement]).binds:
+                bound[name] = bound.get(name, True) and is_text
+        return frozenset(name for name, is_text in bound.items() if is_text)
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The names it gives, in the order in which they are first bound."""
+        if self.gives is not None:
+            return self.gives
+        found = [name for name in self.names.binds if name not in self.defines and name not in self.names.deletes]
+        return tuple(dict.fromkeys((*(name for name in found if not name.startswith("__")), *sorted(self.changed))))
+
+    def inputs(self, available: Collection[str]) -> tuple[str, ...]:
+        """Name the inputs, given what parameters and earlier steps provide.
+
+        Raises:
+            DefinitionError: The first line names an input that nothing provides.
+        """
+        if self.takes is not None:
+            for name in self.takes:
+                if name not in available:
+                    raise DefinitionError(
+                        f"Step {self.name!r} takes {name!r}, which neither a parameter nor an earlier step provides."
+                    )
+            return self.takes
+        return tuple(name for name in self.names.reads if name in available)
+
+    def placed(self, available: Collection[str], parameters: Parameters) -> CellStep:
+        """Give this step with its inputs known."""
+        return replace(self, provided=self.inputs(available), parameters=parameters)
+
+    @property
+    def signature(self) -> StepSignature:
+        """What it takes and gives, as a function's signature would say it."""
+        fields = self.parameters.model.model_fields if self.parameters is not None else {}
+        inputs: dict[str, tuple[Any, Any]] = {
+            name: (fields[name].annotation, fields[name]) if name in fields else (Any, REQUIRED)
+            for name in self.provided
+        }
+        return StepSignature(inputs, tuple(Output(name, name) for name in self.outputs))
+
+    @property
+    def identity(self) -> str:
+        """Tells this step from another of the same name."""
+        return quick("step", self.name, normalise(self.tree))
+
+    def source(self) -> Source:
+        """Read what the step is made of, as it is now.
+
+        Raises:
+            UncapturedNameError: It reads a name that is neither text nor provided.
+        """
+        if self.frozen is not None:
+            return self.frozen
+        around = notebook_surroundings(dict(self.namespace))
+        return close_over(
+            self.text,
+            kind="cell",
+            entry="",
+            step=self.name,
+            units=around.corpus,
+            provided=self.provided,
+            value_of=around.value_of,
+            search_path=around.search_path,
+        )

@@ -1,0 +1,63 @@
+"""Other values for the parameters of single steps: the strongest say of all.
+
+An override names a step (every call of it) or a node (one call), and an argument that is not fed
+by another step. It is checked like any other value, before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from nbpipe.errors import NotFoundError, ParameterError, nearest
+from nbpipe.graph.graph import Constant, Origin, OutputOf
+from nbpipe.records.definitions import AnyStep, Traced
+from nbpipe.records.parameters import as_json
+
+
+def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]]) -> Traced:
+    """Give the same pipeline with other plain values for single steps.
+
+    Args:
+        traced: The pipeline.
+        overrides: Values by argument, by step or node.
+
+    Raises:
+        NotFoundError: No such step.
+        ParameterError: No such parameter, one that another step feeds, or a value that does not fit.
+    """
+    if not overrides:
+        return traced
+    bound = {node: dict(given) for node, given in traced.values.items()}
+    inputs: dict[str, dict[str, Origin]] = {node.id: dict(node.inputs) for node in traced.graph.nodes}
+    for name, given in overrides.items():
+        targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
+        if not targets:
+            raise NotFoundError("step", name, [node.id for node in traced.graph.nodes])
+        for target in targets:
+            checked = _check(target, traced.steps[target], inputs[target], given)
+            bound.setdefault(target, {}).update(checked)
+            inputs[target].update({argument: Constant(value=as_json(value)) for argument, value in checked.items()})
+    nodes = tuple(node.model_copy(update={"inputs": inputs[node.id]}) for node in traced.graph.nodes)
+    graph = type(traced.graph)(nodes=nodes, results=traced.graph.results)
+    return replace(traced, graph=graph, values=bound)
+
+
+def _check(node: str, step: AnyStep, inputs: Mapping[str, Origin], given: Mapping[str, Any]) -> dict[str, Any]:
+    signature = step.signature
+    problems = {}
+    for name in given:
+        if name not in signature.inputs:
+            near = nearest(name, parameters_of_node(signature.inputs, inputs))
+            problems[name] = "is not a parameter" + (f"; did you mean {near[0]!r}?" if near else "")
+        elif isinstance(inputs.get(name), OutputOf):
+            problems[name] = f"comes from step {inputs[name].node!r}; it cannot be set"  # type: ignore[union-attr]
+    if problems:
+        raise ParameterError(node, problems)
+    return signature.parameters(node, tuple(given)).check(given)
+
+
+def parameters_of_node(names: Mapping[str, Any], inputs: Mapping[str, Origin]) -> tuple[str, ...]:
+    """Name the arguments of a node that no other step feeds: those that can be set."""
+    return tuple(name for name in names if not isinstance(inputs.get(name), OutputOf))

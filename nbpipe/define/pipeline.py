@@ -1,0 +1,173 @@
+"""Pipelines: a body of step calls, or the cells of a notebook in their order.
+
+Both give the same thing for given values of their parameters: a graph, the step behind each
+node, and the plain values bound to its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbpipe.define.cells import CellStep
+from nbpipe.define.step import Step
+from nbpipe.define.texts import surroundings_of, text_of
+from nbpipe.define.trace import Reference, Trace, tracing
+from nbpipe.errors import DefinitionError
+from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
+from nbpipe.records.definitions import Traced
+from nbpipe.records.models import ModelConfig
+from nbpipe.records.parameters import Parameters, parameters_of, signature_fields
+from nbpipe.records.tags import Tag
+from nbpipe.source.closure import Source, close_over
+
+
+@dataclass(frozen=True)
+class PipelineDefinition:
+    """What every pipeline has.
+
+    Attributes:
+        name: Its name.
+        parameters: What it takes.
+        tags: Tags of its runs.
+        model: The model its runs work on, if any.
+        cache: Whether equal executions of its steps may be reused.
+        description: What it is for: the first line of its docstring.
+    """
+
+    name: str
+    parameters: Parameters
+    tags: tuple[Tag, ...] = ()
+    model: ModelConfig | None = None
+    cache: bool = True
+    description: str = ""
+
+    def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
+        """Say what runs for these values of the parameters.
+
+        Args:
+            values: Some of the parameters' values; the others take their defaults.
+            partial: Let a required parameter without a value stand open: good to look at, not to run.
+            context: What `get_pipeline_context().model` answers in the body.
+
+        Raises:
+            ParameterError: Values that do not fit.
+            DefinitionError: The body is written wrongly.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FunctionPipeline(PipelineDefinition):
+    """A pipeline whose body is a function that calls steps.
+
+    Attributes:
+        body: The function.
+        text: Its text, decorators included.
+        frozen: What it leans on, where that is fixed: the pipeline of a snapshot.
+    """
+
+    body: Callable[..., Any] = field(kw_only=True)
+    text: str = field(kw_only=True)
+    frozen: Source | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def of(cls, body: Callable[..., Any], *, name: str | None = None, text: str | None = None, **options: Any) -> FunctionPipeline:
+        """Read a function as a pipeline.
+
+        Raises:
+            DefinitionError: It has no text.
+        """
+        title = name or body.__name__
+        document = (body.__doc__ or "").strip().partition("\n")[0]
+        return cls(
+            name=title,
+            parameters=parameters_of(title, signature_fields(body)),
+            description=document,
+            body=body,
+            text=text if text is not None else text_of(body, "pipeline"),
+            **options,
+        )
+
+    def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
+        """Run the body with these values; the steps it calls become nodes."""
+        checked = self.parameters.check(values, partial=partial)
+        trace = Trace(self.name, checked, context)
+        open_ones = {
+            name: Reference(ParameterOf(name=name)) for name in self.parameters.names if name not in checked
+        }
+        with tracing(trace):
+            returned = self.body(**checked, **open_ones)
+        return Traced(self.name, trace.graph(returned), trace.steps, trace.values, checked)
+
+    def steps_in_reach(self) -> dict[str, Step]:
+        """Give the steps that the body could call, by the name that it calls them by."""
+        return {name: value for name, value in self.body.__globals__.items() if isinstance(value, Step)}
+
+    def source(self) -> Source:
+        """Read what the body leans on besides the steps that it calls."""
+        if self.frozen is not None:
+            return self.frozen
+        around = surroundings_of(self.body)
+        return close_over(
+            self.text,
+            kind="function",
+            entry=self.body.__name__,
+            step=self.name,
+            units=around.corpus,
+            provided=tuple(self.steps_in_reach()),
+            value_of=around.value_of,
+            search_path=around.search_path,
+        )
+
+
+@dataclass(frozen=True)
+class CellPipeline(PipelineDefinition):
+    """A pipeline whose steps are the computing cells of a notebook, in their order.
+
+    Attributes:
+        cells: The cells.
+        parameters_text: The body of `%%params`.
+    """
+
+    cells: Sequence[CellStep] = field(kw_only=True)
+    parameters_text: str = field(default="", kw_only=True)
+
+    def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
+        """Wire each cell's inputs to the parameter or the latest earlier cell that provides them."""
+        checked = self.parameters.check(values, partial=partial)
+        graph, placed = wire_cells(self.cells, self.parameters)
+        bound = {
+            node.id: {
+                name: checked[name]
+                for name, origin in node.inputs.items()
+                if isinstance(origin, ParameterOf) and name in checked
+            }
+            for node in graph.nodes
+        }
+        return Traced(self.name, graph, placed, bound, checked)
+
+
+def wire_cells(cells: Sequence[CellStep], parameters: Parameters) -> tuple[Graph, dict[str, CellStep]]:
+    """Make the graph of cells in their order.
+
+    Raises:
+        DefinitionError: Two cells of one name, or an input or `--after` that nothing provides.
+    """
+    available: dict[str, Origin] = {name: ParameterOf(name=name) for name in parameters.names}
+    nodes: list[Node] = []
+    placed: dict[str, CellStep] = {}
+    for cell in cells:
+        if cell.name in placed:
+            raise DefinitionError(f"Two cells are named {cell.name!r}; give one another name: %%step {cell.name}_2.")
+        for other in cell.options.after:
+            if other not in placed:
+                raise DefinitionError(f"Step {cell.name!r} comes --after {other!r}, which is no step before it.")
+        here = cell.placed(available, parameters)
+        placed[cell.name] = here
+        inputs = {name: available[name] for name in here.provided}
+        nodes.append(Node(id=cell.name, step=cell.name, inputs=inputs, after=cell.options.after))
+        for name in here.outputs:
+            available[name] = OutputOf(node=cell.name, output=name)
+    return Graph(nodes=tuple(nodes)), placed

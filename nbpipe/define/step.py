@@ -1,0 +1,179 @@
+"""Steps: a function, or the body of a cell, with what it takes and gives.
+
+Called inside a pipeline's body a step leaves a node; called anywhere else it is the plain
+function it was. What it is made of is text, read anew whenever a run is planned, so that an edit
+of a function it leans on counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, overload
+
+from nbpipe.base.digest import quick
+from nbpipe.define.signature import signature_of
+from nbpipe.define.texts import surroundings_of, text_of
+from nbpipe.define.trace import current_trace
+from nbpipe.errors import BadValueError, DefinitionError
+from nbpipe.records.base import shorten
+from nbpipe.records.definitions import StepSignature
+from nbpipe.records.steps import StepOptions
+from nbpipe.records.tags import Tag
+from nbpipe.source.closure import Source, close_over
+from nbpipe.source.pieces import normalise
+
+
+class Step:
+    """One step of a pipeline, made from a function by `@step`.
+
+    Attributes:
+        name: Its name in graphs, records and messages.
+        function: The function as the user wrote it.
+        signature: What it takes and gives.
+        options: How it is run.
+        text: Its text, decorators included.
+
+    Args:
+        frozen: What it is made of, where that is fixed: a step of a snapshot.
+    """
+
+    kind = "function"
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        options: StepOptions | None = None,
+        frozen: Source | None = None,
+    ) -> None:
+        if not inspect.isfunction(function):
+            raise DefinitionError(f"@step stands above a function, not above {shorten(function)}.")
+        self.function = function
+        self.name = name or function.__name__
+        self.options = options or StepOptions()
+        self.text = frozen.text if frozen is not None else text_of(function, "step")
+        self._frozen = frozen
+        self.signature: StepSignature = signature_of(function, self.name)
+        functools.update_wrapper(self, function)
+
+    @property
+    def identity(self) -> str:
+        """Tells this step from another of the same name."""
+        return quick("step", self.name, normalise(self.text))
+
+    def source(self) -> Source:
+        """Read what the step is made of, as it is now.
+
+        Raises:
+            UncapturedNameError: It reads a name that is no text.
+        """
+        if self._frozen is not None:
+            return self._frozen
+        around = surroundings_of(self.function)
+        return close_over(
+            self.text,
+            kind="function",
+            entry=self.function.__name__,
+            step=self.name,
+            units=around.corpus,
+            value_of=around.value_of,
+            search_path=around.search_path,
+        )
+
+    def with_options(self, *, name: str | None = None, **options: Any) -> Step:
+        """Give the same step with other options.
+
+        Raises:
+            BadValueError: An option that is not known, or a value that does not fit.
+        """
+        changed = StepOptions(**{**_given(self.options), **options})
+        return Step(self.function, name=name or self.name, options=changed, frozen=self._frozen)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        trace = current_trace()
+        if trace is None:
+            return self.function(*args, **kwargs)
+        return trace.call(self, args, kwargs)
+
+    def __repr__(self) -> str:
+        takes = ", ".join(self.signature.inputs)
+        gives = ", ".join(output.name for output in self.signature.outputs) or "nothing"
+        return f"<step {self.name}({takes}) -> {gives}>"
+
+
+def _given(options: StepOptions) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in options.model_fields_set}
+
+
+@overload
+def step(function: Callable[..., Any], /) -> Step: ...
+
+
+@overload
+def step(
+    *,
+    name: str | None = None,
+    cache: bool = True,
+    enable_cache: bool | None = None,
+    retries: int = 0,
+    retry_delay_s: float = 0.0,
+    timeout_s: float | None = None,
+    tags: Iterable[Tag | str] = (),
+    after: Iterable[str] = (),
+    expiry_s: float | None = None,
+    resources: Mapping[str, float] | None = None,
+) -> Callable[[Callable[..., Any]], Step]: ...
+
+
+def step(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    cache: bool = True,
+    enable_cache: bool | None = None,
+    retries: int = 0,
+    retry_delay_s: float = 0.0,
+    timeout_s: float | None = None,
+    tags: Iterable[Tag | str] = (),
+    after: Iterable[str] = (),
+    expiry_s: float | None = None,
+    resources: Mapping[str, float] | None = None,
+) -> Step | Callable[[Callable[..., Any]], Step]:
+    """Make a step of a function: `@step`, or `@step(name="clean", retries=2)`.
+
+    Args:
+        function: The function.
+        name: Its name; the function's own if not given.
+        cache: Whether an equal execution may be reused.
+        enable_cache: Another spelling of `cache`.
+        retries: How many times it is tried again when it fails.
+        retry_delay_s: How long to wait before each, in seconds.
+        timeout_s: How long it may run, in seconds.
+        tags: Tags for each version of its outputs.
+        after: Steps that must be done first though nothing flows from them.
+        expiry_s: For how long an execution may be reused, in seconds.
+        resources: Hints for an executor.
+
+    Raises:
+        DefinitionError: No top-level function, or a signature that a step cannot have.
+        BadValueError: An option that does not fit.
+    """
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise BadValueError(f"{shorten(name)} cannot name a step; give a word.")
+    options = StepOptions(
+        cache=cache if enable_cache is None else enable_cache,
+        retries=retries,
+        retry_delay_s=retry_delay_s,
+        timeout_s=timeout_s,
+        tags=tags,
+        after=tuple(after),
+        expiry_s=expiry_s,
+        resources=dict(resources or {}),
+    )
+    if function is not None:
+        return Step(function, name=name, options=options)
+    return lambda wrapped: Step(wrapped, name=name, options=options)

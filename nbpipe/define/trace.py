@@ -1,0 +1,223 @@
+"""Calling steps inside a pipeline's body leaves nodes instead of running them.
+
+The body is run once with the values of the pipeline's parameters; plain Python in it runs. A
+step called there answers with references to what it will give, and a reference passed to
+another step is an edge.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from nbpipe.errors import BadValueError, DefinitionError, ParameterError
+from nbpipe.graph.graph import Constant, ExistingArtifact, Graph, Node, Origin, OutputOf, ParameterOf
+from nbpipe.records.base import shorten
+from nbpipe.records.definitions import AnyStep
+from nbpipe.records.parameters import as_json
+
+
+class Reference:
+    """A value that a step will give once the pipeline runs."""
+
+    __slots__ = ("origin",)
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise DefinitionError(
+            f"The pipeline's body {what} {self}, which has no value yet: a body only says what flows where.\n"
+            "Do this inside a step, or make it depend on a parameter of the pipeline."
+        )
+
+    def __str__(self) -> str:
+        match self.origin:
+            case OutputOf(node=node, output=output):
+                return f"{node}.{output}"
+            case ExistingArtifact(name=name):
+                return name
+        return "a reference"
+
+    def __repr__(self) -> str:
+        return f"<what will be {self}>"
+
+    def __bool__(self) -> bool:
+        self._refuse("asks for the truth of")
+
+    def __iter__(self) -> Iterator[Any]:
+        self._refuse("goes through")
+
+    def __getitem__(self, key: object) -> Any:
+        self._refuse("looks into")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._refuse(f"asks for .{name} of")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+@dataclass(slots=True)
+class Trace:
+    """What a body has called so far.
+
+    Attributes:
+        pipeline: The pipeline's name, for messages.
+        parameters: The checked values that the body was given.
+        model: What `get_pipeline_context().model` answers, if anything.
+        nodes: The nodes so far.
+        steps: The step that each node calls.
+        values: The plain values bound to each node's arguments, each of its declared type.
+    """
+
+    pipeline: str
+    parameters: Mapping[str, Any]
+    model: Any = None
+    nodes: list[Node] = field(default_factory=list)
+    steps: dict[str, AnyStep] = field(default_factory=dict)
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def call(self, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Add a node for one call of `step`; answer with what it will give.
+
+        Raises:
+            DefinitionError: Arguments that do not fit, or another step that goes by this name.
+            ParameterError: A plain value of the wrong type.
+        """
+        node_id = self._new_id(step)
+        bound = self._bind(step, args, kwargs)
+        after = tuple(dict.fromkeys((*bound.pop("after", ()), *self._named_after(step))))
+        given = {name: value for name, value in bound.items() if not isinstance(value, Reference)}
+        self.values[node_id] = self._checked(step, node_id, given)
+        inputs: dict[str, Origin] = {}
+        for name, value in bound.items():
+            inputs[name] = value.origin if isinstance(value, Reference) else self._origin(node_id, name)
+        self.nodes.append(Node(id=node_id, step=step.name, inputs=inputs, after=after))
+        self.steps[node_id] = step
+        outputs = [Reference(OutputOf(node=node_id, output=output.name)) for output in step.signature.outputs]
+        if not outputs:
+            return Reference(OutputOf(node=node_id, output=""))
+        return tuple(outputs) if step.signature.is_tuple else outputs[0]
+
+    def _new_id(self, step: AnyStep) -> str:
+        taken = self.steps
+        for node_id, other in taken.items():
+            if other.name == step.name and other.identity != step.identity:
+                raise DefinitionError(
+                    f"{self.pipeline} calls two different steps named {step.name!r} (as {node_id!r}); "
+                    "give one another name: @step(name=…)."
+                )
+        if step.name not in taken:
+            return step.name
+        n = 2
+        while f"{step.name}_{n}" in taken:
+            n += 1
+        return f"{step.name}_{n}"
+
+    def _bind(self, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        kwargs = dict(kwargs)
+        after = kwargs.pop("after", ()) if "after" not in step.signature.inputs else ()
+        names = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in step.signature.inputs]
+        try:
+            bound = inspect.Signature(names).bind_partial(*args, **kwargs)
+        except TypeError as error:
+            raise DefinitionError(f"{self.pipeline} calls {step.name} wrongly: {error}.") from None
+        return {**bound.arguments, "after": self._nodes_of(after)} if after else dict(bound.arguments)
+
+    def _nodes_of(self, after: Any) -> tuple[str, ...]:
+        waited = after if isinstance(after, list | tuple) else [after]
+        found = []
+        for item in waited:
+            if isinstance(item, Reference) and isinstance(item.origin, OutputOf):
+                found.append(item.origin.node)
+            elif isinstance(item, str) and item in self.steps:
+                found.append(item)
+            else:
+                raise DefinitionError(f"after= names {shorten(item)}, which is no step called before in {self.pipeline}.")
+        return tuple(found)
+
+    def _named_after(self, step: AnyStep) -> tuple[str, ...]:
+        return tuple(name for name in step.options.after if name in self.steps)
+
+    def _checked(self, step: AnyStep, node_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        for name, value in given.items():
+            if isinstance(value, list | tuple | dict) and _holds_reference(value):
+                raise DefinitionError(
+                    f"{self.pipeline} passes {step.name} a {type(value).__name__} of step outputs as {name!r}; "
+                    "pass each output as an argument of its own."
+                )
+        try:
+            return step.signature.parameters(node_id, tuple(given)).check(given)
+        except ParameterError as error:
+            raise ParameterError(f"{self.pipeline}, step {node_id}", error.problems) from None
+
+    def _origin(self, node_id: str, name: str) -> Origin:
+        value = self.values[node_id][name]
+        if name in self.parameters and _same(self.parameters[name], value):
+            return ParameterOf(name=name)
+        for parameter, candidate in self.parameters.items():
+            if candidate is value and not isinstance(value, bool | None.__class__):
+                return ParameterOf(name=parameter)
+        try:
+            return Constant(value=as_json(value))
+        except (ValueError, BadValueError) as error:
+            raise DefinitionError(f"{self.pipeline} passes {node_id} a value as {name!r} that is no plain data: {error}") from None
+
+    def graph(self, returned: Any) -> Graph:
+        """Close the trace; `returned` is what the body gave back."""
+        return Graph(nodes=tuple(self.nodes), results=_results(returned))
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:  # noqa: BLE001 — an == of the user's that raises or answers an array means: not known to be equal
+        return False
+
+
+def _holds_reference(value: Any) -> bool:
+    items = value.values() if isinstance(value, dict) else value
+    return any(isinstance(item, Reference) for item in items)
+
+
+def _results(returned: Any) -> dict[str, Origin]:
+    items = returned if isinstance(returned, tuple | list) else [returned]
+    found: dict[str, Origin] = {}
+    for item in items:
+        if isinstance(item, Reference) and not (isinstance(item.origin, OutputOf) and not item.origin.output):
+            origin = item.origin
+            name = origin.output if isinstance(origin, OutputOf) else str(item)
+            if name == "output" and isinstance(origin, OutputOf):
+                name = origin.node
+            found[name if name not in found else f"{name}_{len(found)}"] = origin
+    return found
+
+
+_tracing: ContextVar[Trace | None] = ContextVar("nbpipe_tracing", default=None)
+
+
+def current_trace() -> Trace | None:
+    """Give the trace of the pipeline's body that is running, if one is."""
+    return _tracing.get()
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    """Let steps called in the block leave nodes in `trace`."""
+    if _tracing.get() is not None:
+        raise DefinitionError(f"{trace.pipeline} is called inside the body of another pipeline; call its steps instead.")
+    token = _tracing.set(trace)
+    try:
+        yield trace
+    finally:
+        _tracing.reset(token)

@@ -1,0 +1,133 @@
+"""The step that is running, as seen from inside it.
+
+It collects what the step says of itself: metadata, tags, progress. It knows nothing of where
+any of that is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbpipe.errors import BadValueError, ConflictError, NotFoundError
+from nbpipe.records import metadata
+from nbpipe.records.tags import Tag
+
+RUN, STEP, MODEL = "run", "step", "model"
+
+
+def artifact_target(output: str) -> str:
+    """Name an output of the running step as a target of notes."""
+    return f"artifact:{output}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a step may know of the run it is part of.
+
+    Attributes:
+        id: The run's id.
+        name: Its name.
+        pipeline: Its pipeline.
+        parameters: The checked values of the pipeline's parameters.
+        model: The name of the model it works on, or `""`.
+        model_version: The name of the version it works on, or `""`.
+        model_version_id: That version's id, or `""`.
+    """
+
+    id: str
+    name: str
+    pipeline: str
+    parameters: Mapping[str, Any]
+    model: str = ""
+    model_version: str = ""
+    model_version_id: str = ""
+
+
+@dataclass(slots=True)
+class StepContext:
+    """The running step, and what it has said so far.
+
+    Attributes:
+        run: The run.
+        step: The node that is running.
+        step_run_id: The id of this execution.
+        outputs: The names of its outputs.
+        notes: Metadata by target, encoded.
+        tags: Tags by target.
+    """
+
+    run: RunFacts
+    step: str
+    step_run_id: str
+    outputs: tuple[str, ...]
+    notes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[str, list[Tag]] = field(default_factory=dict)
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.run.id
+
+    @property
+    def name(self) -> str:
+        """The name of the running step."""
+        return self.step
+
+    def output_target(self, artifact_name: str | None) -> str:
+        """Name the output that is meant: the one given, or the only one.
+
+        Raises:
+            BadValueError: There are several and none was named, or there is none.
+            NotFoundError: There is no such output.
+        """
+        if not self.outputs:
+            raise BadValueError(f"Step {self.step!r} has no output that could be meant.")
+        if artifact_name is None:
+            if len(self.outputs) > 1:
+                raise BadValueError(
+                    f"Step {self.step!r} has several outputs; say which with artifact_name= ({', '.join(self.outputs)})."
+                )
+            return artifact_target(self.outputs[0])
+        if artifact_name not in self.outputs:
+            raise NotFoundError("output", artifact_name, self.outputs)
+        return artifact_target(artifact_name)
+
+    def model_target(self) -> str:
+        """Name the model version that the run works on as a target.
+
+        Raises:
+            ConflictError: The run works on no model.
+        """
+        if not self.run.model_version_id:
+            raise ConflictError(
+                f"Pipeline {self.run.pipeline!r} works on no model; declare one: @pipeline(model=Model(name=…))."
+            )
+        return MODEL
+
+    def note(self, targets: list[str], values: Mapping[str, Any]) -> None:
+        """Take in metadata for all of the targets, or, if it cannot be kept, for none."""
+        encoded = metadata.encode(values)
+        for target in targets:
+            self.notes[target] = metadata.merge(self.notes.get(target, {}), encoded)
+
+
+_running: ContextVar[StepContext | None] = ContextVar("nbpipe_step", default=None)
+
+
+def current_step() -> StepContext | None:
+    """Give the step that is running here, if one is."""
+    return _running.get()
+
+
+@contextmanager
+def running(context: StepContext) -> Iterator[StepContext]:
+    """Let what is called in the block know which step it is part of."""
+    token = _running.set(context)
+    try:
+        yield context
+    finally:
+        _running.reset(token)

@@ -1,0 +1,50 @@
+"""Stopping a run from outside: a flag, and an exception raised in the worker's thread.
+
+What a C call holds is not interrupted; the exception comes at the next bytecode.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+
+
+class StopSignal:
+    """Whether somebody asked a run to stop.
+
+    `with signal:` lets the thread that runs the block be interrupted meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._lock = threading.Lock()
+        self._thread_id: int | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the run should stop."""
+        return self._asked.is_set()
+
+    def __enter__(self) -> StopSignal:
+        with self._lock:
+            self._thread_id = threading.get_ident()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._thread_id = None
+
+    def stop(self) -> None:
+        """Ask the run to stop: now, if a step is running, else before the next one."""
+        self._asked.set()
+        self.interrupt()
+
+    def interrupt(self) -> bool:
+        """Raise `KeyboardInterrupt` in the guarded thread; tell whether one was guarded."""
+        with self._lock:
+            if self._thread_id is None:
+                return False
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread_id), ctypes.py_object(KeyboardInterrupt)
+            )
+            return True

@@ -1,0 +1,135 @@
+"""A pipeline as data: named calls of steps and what flows between them.
+
+A node is one call of a step. Each of its inputs says where its value comes from: an output of
+another node, a parameter of the pipeline, a constant written in the pipeline's body, or an
+artifact that exists already. A graph cannot change and cannot hold a circle or a loose end.
+
+This module knows shape. It does not know what a step does, what it is made of or whether it
+has run.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nbpipe.base.digest import canonical_json, quick
+from nbpipe.errors import DefinitionError
+from nbpipe.graph.order import cycle_in, in_order
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OutputOf(_Written):
+    """The value that another node gives under this output name."""
+
+    kind: Literal["output"] = "output"
+    node: str
+    output: str
+
+
+class ParameterOf(_Written):
+    """The value of a parameter of the pipeline."""
+
+    kind: Literal["parameter"] = "parameter"
+    name: str
+
+
+class Constant(_Written):
+    """A plain value bound in the pipeline's body, as JSON."""
+
+    kind: Literal["constant"] = "constant"
+    value: Any
+
+
+class ExistingArtifact(_Written):
+    """An artifact version that is there before the run, by its id."""
+
+    kind: Literal["artifact"] = "artifact"
+    id: str
+    name: str
+
+
+Origin = Annotated[OutputOf | ParameterOf | Constant | ExistingArtifact, Field(discriminator="kind")]
+
+
+class Node(_Written):
+    """One call of a step.
+
+    Attributes:
+        id: Its name in the graph: the step's, with `_2`, `_3`, … for later calls.
+        step: The step that is called.
+        inputs: Where each argument comes from; those left out have defaults.
+        after: Nodes that must be done first though nothing flows from them.
+    """
+
+    id: str
+    step: str
+    inputs: dict[str, Origin] = {}
+    after: tuple[str, ...] = ()
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The nodes that this one waits for, each once, in the order of its inputs."""
+        sources = [origin.node for origin in self.inputs.values() if isinstance(origin, OutputOf)]
+        return tuple(dict.fromkeys((*sources, *self.after)))
+
+
+class Graph(_Written):
+    """An immutable directed acyclic graph of nodes.
+
+    Attributes:
+        nodes: In the order in which they were written.
+        results: What the pipeline itself returns, by name.
+
+    Raises:
+        DefinitionError: Two nodes of one id, an edge from nowhere, or a circle.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    results: dict[str, Origin] = {}
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Graph:
+        ids = [node.id for node in self.nodes]
+        if len(set(ids)) != len(ids):
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise DefinitionError(f"Two steps of the pipeline are named {twice!r}; give one another name.")
+        known = set(ids)
+        for node in self.nodes:
+            for source in node.upstream:
+                if source not in known:
+                    raise DefinitionError(f"Step {node.id!r} waits for {source!r}, which the pipeline does not call.")
+        circle = cycle_in({node.id: node.upstream for node in self.nodes})
+        if circle:
+            raise DefinitionError(f"The pipeline runs in a circle: {' → '.join(circle)}.")
+        return self
+
+    @cached_property
+    def by_id(self) -> dict[str, Node]:
+        """Each node under its id."""
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def upstream(self) -> dict[str, tuple[str, ...]]:
+        """What each node waits for, in the order in which the nodes were written."""
+        return {node.id: node.upstream for node in self.nodes}
+
+    @cached_property
+    def ordered(self) -> tuple[Node, ...]:
+        """The nodes in an order in which they can run; as written, where that is one."""
+        return tuple(self.by_id[name] for name in in_order(self.upstream))
+
+    @cached_property
+    def edges(self) -> tuple[tuple[str, str], ...]:
+        """The pairs (from, to), each once."""
+        return tuple((source, node.id) for node in self.nodes for source in node.upstream)
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of this shape; equal graphs have equal ones."""
+        return quick("graph", canonical_json(self.model_dump(mode="json")))

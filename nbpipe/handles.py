@@ -1,0 +1,301 @@
+"""The public `pipeline` and `Model`, and what their objects can do.
+
+A handle joins a definition, which knows nothing of workspaces, to the services that run, freeze
+and promote it. It decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from nbpipe.commands.showing import pipeline_bundle
+from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
+from nbpipe.define.trace import current_trace
+from nbpipe.errors import BadValueError, DefinitionError
+from nbpipe.records.base import shorten
+from nbpipe.records.config import (
+    PipelineRunConfiguration,
+    as_configuration,
+    merge_configurations,
+    read_configuration,
+)
+from nbpipe.records.models import ModelConfig, ModelStages
+from nbpipe.records.parameters import Parameters
+from nbpipe.records.tags import Tag, as_tags
+from nbpipe.services.client import Client
+from nbpipe.services.starting import RunHandle, RunRequest
+
+if TYPE_CHECKING:
+    from nbpipe.services.versions import ModelVersion
+    from nbpipe.services.runs import Run
+    from nbpipe.services.snapshots import Snapshot
+
+
+class Pipeline:
+    """A pipeline that can be run: `training(rate=0.2)`.
+
+    Args:
+        definition: What it is.
+        configuration: How its runs differ from what it says.
+        substitutions: More fields for templates.
+    """
+
+    def __init__(
+        self,
+        definition: PipelineDefinition,
+        configuration: PipelineRunConfiguration | None = None,
+        substitutions: Mapping[str, str] | None = None,
+    ) -> None:
+        self.definition = definition
+        self._configuration = configuration or PipelineRunConfiguration()
+        self._substitutions = dict(substitutions or {})
+        if isinstance(definition, FunctionPipeline):
+            functools.update_wrapper(self, definition.body)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.definition.name
+
+    @property
+    def parameters(self) -> Parameters:
+        """What it takes."""
+        return self.definition.parameters
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Run:
+        """Run it, wait for its end and give the run.
+
+        Raises:
+            ParameterError: Values that do not fit; nothing ran.
+            StepFailedError: A step failed; the original is its cause.
+        """
+        return self.start(*args, **kwargs).wait()  # type: ignore[no-any-return]
+
+    def start(self, *args: Any, **kwargs: Any) -> RunHandle:
+        """Start it in a thread of its own: the answer has `.wait()`, `.stop()` and `.status`."""
+        if current_trace() is not None:
+            raise DefinitionError(f"{self.name} is called inside the body of another pipeline; call its steps instead.")
+        return Client().runs.start(self.request(self._named(args, kwargs)))
+
+    async def run_async(self, *args: Any, **kwargs: Any) -> Run:
+        """Run it while the event loop goes on; a cancelled await stops the run."""
+        handle = self.start(*args, **kwargs)
+        return await awaited(handle)
+
+    def request(self, parameters: Mapping[str, Any]) -> RunRequest:
+        """Say what a run with these values asks for."""
+        given = PipelineRunConfiguration(parameters=dict(parameters))
+        return RunRequest(
+            self.definition,
+            merge_configurations(self._configuration, given),
+            substitutions=self._substitutions,
+        )
+
+    def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        names = self.definition.parameters.names
+        if len(args) > len(names):
+            raise BadValueError(f"{self.name} takes {len(names)} values, but {len(args)} were given.")
+        positional = dict(zip(names, args, strict=False))
+        twice = positional.keys() & kwargs.keys()
+        if twice:
+            raise BadValueError(f"{self.name} was given {sorted(twice)[0]!r} twice.")
+        return {**positional, **kwargs}
+
+    def with_options(
+        self,
+        *,
+        tags: Iterable[Tag | str] | None = None,
+        model: ModelConfig | None = None,
+        cache: bool | None = None,
+        enable_cache: bool | None = None,
+        config_path: str | Path | None = None,
+        run_name: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        steps: Mapping[str, Any] | None = None,
+        substitutions: Mapping[str, str] | None = None,
+    ) -> Pipeline:
+        """Give the same pipeline with other options for its runs.
+
+        Args:
+            tags: More tags for its runs.
+            model: Another model.
+            cache: Whether equal executions may be reused.
+            enable_cache: Another spelling of `cache`.
+            config_path: A YAML or JSON file with a run configuration; what is said here wins over it.
+            run_name: A name for the run.
+            parameters: Values of its parameters.
+            steps: Values for single steps: `{"train": {"parameters": {"rate": 0.2}}}`.
+            substitutions: More fields for the template of a model version's name.
+
+        Raises:
+            BadValueError: A file that cannot be read or a value that does not fit.
+        """
+        said = as_configuration(
+            {
+                "tags": as_tags(tags),
+                "model": model,
+                "enable_cache": enable_cache if cache is None else cache,
+                "run_name": run_name,
+                "parameters": dict(parameters or {}),
+                "steps": dict(steps or {}),
+            }
+        )
+        base = self._configuration
+        if config_path is not None:
+            base = merge_configurations(base, read_configuration(config_path))
+        return Pipeline(
+            self.definition, merge_configurations(base, said), {**self._substitutions, **(substitutions or {})}
+        )
+
+    def create_snapshot(
+        self,
+        name: str = "",
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        description: str = "",
+        tags: Iterable[Tag | str] = (),
+        replace: bool = False,
+    ) -> Snapshot:
+        """Freeze it under a name, so that it can be run again with no notebook.
+
+        Raises:
+            ConflictError: The pipeline has a snapshot of that name, and `replace` is off.
+            UncapturedNameError: A step reads a name that is no text.
+        """
+        said = PipelineRunConfiguration(parameters=dict(parameters or {}))
+        return Client().snapshots.create(
+            self.definition,
+            name=name,
+            configuration=merge_configurations(self._configuration, said),
+            description=description,
+            tags=as_tags(tags),
+            replace=replace,
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        bundle = pipeline_bundle(self.definition, self._configuration)
+        return {"text/html": bundle.html, "text/plain": bundle.text}
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}({', '.join(self.definition.parameters.names)})>"
+
+
+async def awaited(handle: RunHandle) -> Any:
+    """Wait for a run without holding the event loop; a cancelled await stops the run.
+
+    Raises:
+        KeyboardInterrupt: The await was cancelled: a kernel's interrupt arrives so.
+    """
+    try:
+        while not handle.is_over():
+            await asyncio.sleep(0.01)
+    except asyncio.CancelledError:
+        handle.stop()
+        raise KeyboardInterrupt from None
+    return handle.wait()
+
+
+@overload
+def pipeline(function: Callable[..., Any], /) -> Pipeline: ...
+
+
+@overload
+def pipeline(
+    *,
+    name: str | None = None,
+    tags: Iterable[Tag | str] = (),
+    model: ModelConfig | None = None,
+    cache: bool = True,
+    enable_cache: bool | None = None,
+) -> Callable[[Callable[..., Any]], Pipeline]: ...
+
+
+def pipeline(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    tags: Iterable[Tag | str] = (),
+    model: ModelConfig | None = None,
+    cache: bool = True,
+    enable_cache: bool | None = None,
+) -> Pipeline | Callable[[Callable[..., Any]], Pipeline]:
+    """Make a pipeline of a function that calls steps: `@pipeline`, or `@pipeline(tags=["v1"])`.
+
+    Args:
+        function: The function.
+        name: Its name; the function's own if not given.
+        tags: Tags of its runs; one with `cascade=True` reaches their artifacts too.
+        model: The model its runs work on.
+        cache: Whether equal executions of its steps may be reused.
+        enable_cache: Another spelling of `cache`.
+
+    Raises:
+        DefinitionError: No top-level function.
+        BadValueError: Tags or a model that do not fit.
+    """
+    if model is not None and not isinstance(model, ModelConfig):
+        raise BadValueError(f"model={shorten(model)} is no model; give Model(name=…).")
+    checked = as_tags(tags)
+
+    def wrap(body: Callable[..., Any]) -> Pipeline:
+        if not inspect.isfunction(body):
+            raise DefinitionError(f"@pipeline stands above a function, not above {shorten(body)}.")
+        may_cache = cache if enable_cache is None else enable_cache
+        definition = FunctionPipeline.of(body, name=name, tags=checked, model=model, cache=may_cache)
+        return Pipeline(definition)
+
+    return wrap(function) if function is not None else wrap
+
+
+class Model(ModelConfig):
+    """A model, and which of its versions is meant: `Model(name="iris", version="1.2.3")`.
+
+    Used in `@pipeline(model=…)` it says what a run works on; by itself it looks a version up. See `ModelConfig`
+    for its fields.
+    """
+
+    def _version(self) -> ModelVersion:
+        return Client().models.version((self.name, self.version))
+
+    def set_stage(self, stage: str | ModelStages, force: bool = False, note: str = "") -> ModelVersion:
+        """Move the version to a stage.
+
+        Args:
+            stage: `staging`, `production`, `archived` or `none`.
+            force: Take the stage from its present holder, who is archived.
+            note: Why; kept in the history.
+
+        Raises:
+            NotFoundError: No such version; none is made.
+            ConflictError: Another version holds the stage, and `force` is off.
+        """
+        return self._version().set_stage(stage, force=force, note=note)
+
+    @property
+    def run_metadata(self) -> Any:
+        """The version's metadata as entries, by top-level key."""
+        return self._version().run_metadata
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The version's metadata as plain nested data."""
+        return self._version().metadata
+
+    @property
+    def stage(self) -> str:
+        """The stage of the version."""
+        return self._version().stage
+
+    def get_artifact(self, name: str) -> Any:
+        """Give the newest version of an artifact that the model version holds."""
+        return self._version().get_artifact(name)
+
+    get_model_artifact = get_artifact
+    get_data_artifact = get_artifact
+

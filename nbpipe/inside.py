@@ -1,0 +1,214 @@
+"""What a step or a pipeline's body may call, and the same calls from outside.
+
+Inside a step they speak of the step that runs, and what they say is kept with it; outside they
+name what they mean and take effect at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nbpipe.define.trace import current_trace
+from nbpipe.errors import BadValueError, ConflictError
+from nbpipe.execute.context import RUN, STEP, StepContext, current_step
+from nbpipe.records.tags import Tag, as_tags
+from nbpipe.services.client import Client
+
+
+def get_step_context() -> StepContext:
+    """Give the step that is running.
+
+    Raises:
+        ConflictError: No step is running here.
+    """
+    context = current_step()
+    if context is None:
+        raise ConflictError("No step is running here; call get_step_context() inside a step.")
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineContext:
+    """The pipeline whose body is running.
+
+    Attributes:
+        name: Its name.
+        parameters: The values of its parameters.
+        model: Its model; `model.get_model_artifact(name)` gives a reference for a step.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    model: Any
+
+
+def get_pipeline_context() -> PipelineContext:
+    """Give the pipeline whose body is running.
+
+    Raises:
+        ConflictError: No pipeline's body is running here.
+    """
+    trace = current_trace()
+    if trace is None:
+        raise ConflictError("No pipeline's body is running here; call get_pipeline_context() in one.")
+    return PipelineContext(trace.pipeline, trace.parameters, trace.model)
+
+
+def log_metadata(
+    metadata: Mapping[str, Any],
+    *,
+    infer_model: bool = False,
+    infer_artifact: bool = False,
+    artifact_name: str | None = None,
+    run: Any = None,
+    step: Any = None,
+    artifact: Any = None,
+    model: Any = None,
+    snapshot: Any = None,
+) -> None:
+    """Keep metadata: nested dicts with string keys; numbers in it are metrics.
+
+    Inside a step, with no target, it belongs to the step and its run. Several targets get all or nothing.
+
+    Args:
+        metadata: The data. Dicts merge with what was logged before, anything else replaces it.
+        infer_model: The model version that the run works on.
+        infer_artifact: An output of the running step: the only one, or the one named by `artifact_name`.
+        artifact_name: The output that is meant.
+        run, step, artifact, model, snapshot: Something outside, by record, name, `name@version` or id.
+
+    Raises:
+        BadValueError: A value that cannot be kept; nothing was.
+        NotFoundError: A target that does not exist.
+        ConflictError: A target that only makes sense in a step.
+    """
+    given = {"run": run, "step": step, "artifact": artifact, "model_version": model, "snapshot": snapshot}
+    outside = {kind: target for kind, target in given.items() if target is not None}
+    context = current_step()
+    if context is None:
+        if infer_model or infer_artifact:
+            raise ConflictError("No step is running here; name the target: model=, artifact= or run=.")
+        if not outside:
+            raise BadValueError("log_metadata outside a step needs a target: run=, artifact= or model=.")
+    targets = _targets(context, infer_model=infer_model, infer_artifact=infer_artifact, artifact_name=artifact_name)
+    if outside:
+        Client().metadata.log(metadata, **outside)
+    if context is not None and (targets or not outside):
+        context.note(targets or [STEP, RUN], metadata)
+
+
+def add_tags(
+    tags: Iterable[Tag | str],
+    *,
+    infer_artifact: bool = False,
+    artifact_name: str | None = None,
+    run: Any = None,
+    artifact: Any = None,
+    artifact_version: Any = None,
+    pipeline: Any = None,
+    model: Any = None,
+    model_version: Any = None,
+    snapshot: Any = None,
+) -> None:
+    """Put tags on something. Inside a step, with no target, on the run that goes on.
+
+    Args:
+        tags: Names, or `Tag(...)`.
+        infer_artifact: An output of the running step: the only one, or the one named by `artifact_name`.
+        artifact_name: The output that is meant.
+        run, artifact, artifact_version, pipeline, model, model_version, snapshot: Something outside, by record,
+            name, `name@version` or id.
+
+    Raises:
+        BadValueError: Something that is no tag.
+        ConflictError: Flags that the tag does not have or that make no sense on this target.
+        NotFoundError: A target that does not exist.
+    """
+    checked = as_tags(tags)
+    outside = _named(
+        run=run,
+        artifact=artifact,
+        artifact_version=artifact_version,
+        pipeline=pipeline,
+        model=model,
+        model_version=model_version,
+        snapshot=snapshot,
+    )
+    context = current_step()
+    if context is None:
+        if infer_artifact:
+            raise ConflictError("infer_artifact means an output of the running step; no step is running here.")
+        if not outside:
+            raise BadValueError("add_tags outside a step needs a target: run=, artifact=, pipeline=, model= or snapshot=.")
+    if outside:
+        Client().tags.add(checked, **outside)
+    if context is not None and (infer_artifact or not outside):
+        for tag in checked:
+            if tag.cascade:
+                raise ConflictError(f"Tag {tag.name!r} cascades; only a pipeline's own tags can.")
+        target = context.output_target(artifact_name) if infer_artifact else RUN
+        context.tags.setdefault(target, []).extend(checked)
+
+
+def remove_tags(
+    tags: Iterable[Tag | str],
+    *,
+    run: Any = None,
+    artifact: Any = None,
+    artifact_version: Any = None,
+    pipeline: Any = None,
+    model: Any = None,
+    model_version: Any = None,
+    snapshot: Any = None,
+) -> int:
+    """Take tags from something and tell how many it lost; a tag it does not bear counts as none.
+
+    Raises:
+        BadValueError: No target.
+        NotFoundError: A target that does not exist.
+    """
+    outside = _named(
+        run=run,
+        artifact=artifact,
+        artifact_version=artifact_version,
+        pipeline=pipeline,
+        model=model,
+        model_version=model_version,
+        snapshot=snapshot,
+    )
+    if not outside:
+        raise BadValueError("remove_tags needs a target: run=, artifact=, pipeline=, model= or snapshot=.")
+    return Client().tags.remove([tag.name for tag in as_tags(tags)], **outside)
+
+
+def load_artifact(name_or_id: Any, version: int | str | None = None, *, trust: bool = False) -> Any:
+    """Load the value of an artifact version.
+
+    Args:
+        name_or_id: A name, `name@number`, an id, a unique prefix of one, or a pointer.
+        version: The number, where only a name is given; the newest if not given.
+        trust: Load it even if it is a pickle from elsewhere.
+
+    Raises:
+        NotFoundError: No such artifact.
+        ArtifactDamagedError: Its bytes are gone or are not what was stored.
+    """
+    reference = f"{name_or_id}@{version}" if version is not None else name_or_id
+    return Client().artifacts.load(reference, trust=trust)
+
+
+def _named(**targets: Any) -> dict[str, Any]:
+    return {kind: target for kind, target in targets.items() if target is not None}
+
+
+def _targets(
+    context: StepContext | None, *, infer_model: bool, infer_artifact: bool, artifact_name: str | None
+) -> list[str]:
+    if context is None:
+        return []
+    targets = [context.model_target()] if infer_model else []
+    if infer_artifact or artifact_name is not None:
+        targets.append(context.output_target(artifact_name))
+    return targets

@@ -1,0 +1,174 @@
+"""How a run is to differ from what its pipeline says: the same record from Python, a file or a form.
+
+Read from YAML or JSON with limits on size, depth and aliases; a key that is not known is an
+error that names the nearest one. Whether a step or a parameter exists is checked where the
+pipeline is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, field_validator
+
+from nbpipe.errors import BadValueError
+from nbpipe.records.base import Record, shorten
+from nbpipe.records.models import ModelConfig
+from nbpipe.records.tags import Tag, as_tags
+
+_LARGEST_BYTES = 1 << 20
+_DEEPEST = 32
+
+
+class StepConfiguration(Record):
+    """What a run says of one step."""
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class PipelineRunConfiguration(Record):
+    """What a run says of its pipeline: `PipelineRunConfiguration(steps={"train": {"parameters": {"rate": 0.2}}})`.
+
+    Attributes:
+        run_name: A name for the run.
+        parameters: Values of the pipeline's parameters.
+        steps: What it says of single steps, by name.
+        tags: Tags of the run besides the pipeline's own.
+        model: Another model than the pipeline's.
+        enable_cache: Whether equal executions may be reused; `None` for what the pipeline says.
+    """
+
+    run_name: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    steps: dict[str, StepConfiguration] = Field(default_factory=dict)
+    tags: tuple[Tag, ...] = ()
+    model: ModelConfig | None = None
+    enable_cache: bool | None = None
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _are_tags(cls, tags: Any) -> tuple[Tag, ...]:
+        return as_tags(tags)
+
+    @property
+    def step_values(self) -> dict[str, dict[str, Any]]:
+        """The values it gives single steps, by step."""
+        return {name: dict(step.parameters) for name, step in self.steps.items() if step.parameters}
+
+
+def as_configuration(given: PipelineRunConfiguration | Mapping[str, Any] | None) -> PipelineRunConfiguration:
+    """Give the configuration that a user meant by a record, a dict or nothing.
+
+    Raises:
+        BadValueError: A key that is not known, or a value of the wrong type.
+    """
+    if given is None:
+        return PipelineRunConfiguration()
+    if isinstance(given, PipelineRunConfiguration):
+        return given
+    if not isinstance(given, Mapping):
+        raise BadValueError(f"{shorten(given)} is no run configuration; give a dict with parameters and steps.")
+    return PipelineRunConfiguration.read(dict(given))
+
+
+def read_configuration(path: Path | str) -> PipelineRunConfiguration:
+    """Read a configuration from a YAML or JSON file.
+
+    Raises:
+        BadValueError: No such file, too large, not YAML, or not a configuration; the file and the key are named.
+    """
+    place = Path(path)
+    try:
+        if place.stat().st_size > _LARGEST_BYTES:
+            raise BadValueError(f"{place.name} is larger than {_LARGEST_BYTES // 1024} KiB; that is no run configuration.")
+        text = place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadValueError(f"The configuration {str(path)!r} cannot be read: {error}.") from None
+    try:
+        return as_configuration(parse_yaml(text) or {})
+    except BadValueError as error:
+        raise BadValueError(f"{place.name}: {error}") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """Read YAML (or JSON) that holds plain data only.
+
+    Raises:
+        BadValueError: Not YAML, an alias or a tag (neither is needed here), or nested too deeply.
+    """
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise BadValueError("it holds a YAML alias; write the value out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise BadValueError(f"it is nested deeper than {_DEEPEST} levels")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise BadValueError(f"it is no YAML: {getattr(error, 'problem', None) or error}{where}") from None
+    except RecursionError:
+        raise BadValueError("it is nested too deeply") from None
+
+
+def parse_settings(settings: Iterable[str]) -> PipelineRunConfiguration:
+    """Read `name=value` and `step.name=value` as a command line gives them.
+
+    Values are read as JSON where they are JSON, else as text; the parameter's type decides later.
+
+    Raises:
+        BadValueError: One without a name or an equals sign.
+    """
+    parameters: dict[str, Any] = {}
+    steps: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise BadValueError(f"{setting!r} sets nothing; write it as in rate=0.2 or train.rate=0.2.")
+        step, dot, parameter = name.strip().rpartition(".")
+        value = parse_value(text)
+        if dot:
+            steps.setdefault(step, {})[parameter] = value
+        else:
+            parameters[name.strip()] = value
+    return PipelineRunConfiguration(
+        parameters=parameters, steps={step: StepConfiguration(parameters=given) for step, given in steps.items()}
+    )
+
+
+def parse_value(text: str) -> Any:
+    """Read one value from a command line: JSON, or the spellings `none`, `true`, `false`, or text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        word = text.strip()
+        return {"none": None, "null": None, "true": True, "false": False}.get(word.casefold(), text)
+
+
+def merge_configurations(
+    weaker: PipelineRunConfiguration, stronger: PipelineRunConfiguration
+) -> PipelineRunConfiguration:
+    """Put one configuration over another: what the stronger says wins, value by value."""
+    steps = {
+        name: StepConfiguration(
+            parameters={
+                **(weaker.steps[name].parameters if name in weaker.steps else {}),
+                **(stronger.steps[name].parameters if name in stronger.steps else {}),
+            }
+        )
+        for name in dict.fromkeys((*weaker.steps, *stronger.steps))
+    }
+    return PipelineRunConfiguration(
+        run_name=stronger.run_name or weaker.run_name,
+        parameters={**weaker.parameters, **stronger.parameters},
+        steps=steps,
+        tags=as_tags((*weaker.tags, *stronger.tags)),
+        model=stronger.model or weaker.model,
+        enable_cache=weaker.enable_cache if stronger.enable_cache is None else stronger.enable_cache,
+    )

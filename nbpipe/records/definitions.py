@@ -1,0 +1,105 @@
+"""Definitions as they are passed along: what a step takes and gives, and a pipeline wired for given values.
+
+What reads a signature, traces a body or wires cells is `define`; what runs the result is
+`execute`. Both know only these shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nbpipe.graph.graph import Graph
+from nbpipe.records.parameters import Parameters, parameters_of
+from nbpipe.records.steps import StepOptions
+from nbpipe.records.tags import Tag
+from nbpipe.source.closure import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a step.
+
+    Attributes:
+        name: Its name among the step's outputs.
+        artifact: The name its artifact goes by.
+        tags: Tags that each version of it gets.
+        annotation: Its type, for people.
+    """
+
+    name: str
+    artifact: str
+    tags: tuple[Tag, ...] = ()
+    annotation: Any = Any
+
+
+@dataclass(frozen=True, slots=True)
+class StepSignature:
+    """What a step takes and gives.
+
+    Attributes:
+        inputs: Its arguments in order, each with annotation and default (`REQUIRED` for none).
+        outputs: Its outputs in order; none if it returns nothing.
+        is_tuple: Whether the function returns a tuple with one item for each output.
+        pointers: The arguments that ask for a pointer instead of a value.
+    """
+
+    inputs: dict[str, tuple[Any, Any]]
+    outputs: tuple[Output, ...]
+    is_tuple: bool = False
+    pointers: frozenset[str] = frozenset()
+
+    def parameters(self, subject: str, names: tuple[str, ...]) -> Parameters:
+        """Give the parameters made of these arguments."""
+        return parameters_of(subject, {name: self.inputs[name] for name in names})
+
+    def output(self, name: str) -> Output | None:
+        """Find an output by name."""
+        return next((output for output in self.outputs if output.name == name), None)
+
+
+class AnyStep(Protocol):
+    """What a pipeline needs to know of a step, whether function or cell."""
+
+    @property
+    def kind(self) -> str:
+        """`"function"` or `"cell"`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def signature(self) -> StepSignature:
+        """What it takes and gives."""
+
+    @property
+    def options(self) -> StepOptions:
+        """How it is run."""
+
+    @property
+    def identity(self) -> str:
+        """Tells it from another step of the same name."""
+
+    def source(self) -> Source:
+        """Read what it is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A pipeline for given values of its parameters.
+
+    Attributes:
+        pipeline: Its name.
+        graph: The nodes and what flows between them.
+        steps: The step behind each node.
+        values: The plain values bound to each node's arguments, each of its declared type.
+        parameters: The checked values of the pipeline's parameters.
+    """
+
+    pipeline: str
+    graph: Graph
+    steps: Mapping[str, AnyStep]
+    values: Mapping[str, Mapping[str, Any]]
+    parameters: Mapping[str, Any]

@@ -1,0 +1,301 @@
+"""Models: a name, its versions, and the stage that each version has reached.
+
+A version is found by its number, by its name, by the stage it holds or as the latest; those
+four never mix. Stages: `none`, `staging`, `production`, `archived`. Staging and production have
+one holder at most. `latest` is a question, not a stage.
+
+This module holds the words and the rules. What a version is worth is metadata; what it is made
+of are artifacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import field_validator
+
+from nbpipe.base.ids import new_id
+from nbpipe.errors import BadValueError, ConflictError, NotFoundError, nearest
+from nbpipe.records.base import Record, shorten
+from nbpipe.records.changes import key_of
+from nbpipe.records.state import Draft, OperationState, Row
+from nbpipe.records.tags import Tag, as_tags
+
+
+class ModelStages(StrEnum):
+    """The stages of a model version; `LATEST` asks for the newest version and cannot be set."""
+
+    NONE = "none"
+    STAGING = "staging"
+    PRODUCTION = "production"
+    ARCHIVED = "archived"
+    LATEST = "latest"
+
+
+SINGLE_HOLDER = (ModelStages.STAGING, ModelStages.PRODUCTION)
+SETTABLE = (ModelStages.NONE, ModelStages.STAGING, ModelStages.PRODUCTION, ModelStages.ARCHIVED)
+
+
+def as_stage(text: str | ModelStages) -> ModelStages:
+    """Read a stage that can be set, in any letter case.
+
+    Raises:
+        BadValueError: Not a stage, or `latest`.
+    """
+    word = str(text).strip().casefold()
+    if word == ModelStages.LATEST:
+        raise BadValueError("'latest' is a question, not a stage: it cannot be set.")
+    if word not in set(SETTABLE):
+        near = nearest(word, SETTABLE)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise BadValueError(f"{shorten(text)} is no stage; there are {', '.join(SETTABLE)}.{hint}")
+    return ModelStages(word)
+
+
+def is_stage_word(text: str) -> bool:
+    """Tell whether `text` is the name of a stage, `latest` included, in any letter case."""
+    return text.strip().casefold() in set(ModelStages)
+
+
+def _good_name(what: str, text: str) -> str:
+    name = text.strip()
+    if not name or len(name) > 255 or any(ord(letter) < 32 for letter in name):
+        raise ValueError(f"{shorten(text)} cannot name a {what}: use 1 to 255 printable characters")
+    return name
+
+
+class ModelConfig(Record):
+    """A model, and which of its versions is meant.
+
+    Attributes:
+        name: The model's name.
+        version: A number, a version's name, a template such as `"run-{run.id[:8]}"`, or a stage;
+            `None` for a new version of each run, or the latest where one is looked up.
+        description: What the model is for.
+        tags: Tags for the versions that runs make.
+    """
+
+    name: str
+    version: str | int | None = None
+    description: str = ""
+    tags: tuple[Tag, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _is_name(cls, name: str) -> str:
+        return _good_name("model", name)
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _is_version(cls, version: object) -> object:
+        if version is None or isinstance(version, ModelStages):
+            return version
+        if isinstance(version, bool) or not isinstance(version, str | int):
+            raise ValueError(f"{shorten(version)} is no version: give a number, a name or a stage")
+        return _good_name("version", str(version)) if isinstance(version, str) else version
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _are_tags(cls, tags: Any) -> tuple[Tag, ...]:
+        return as_tags(tags)
+
+
+# Rules -------------------------------------------------------------------------------------
+
+
+def find_version(state: OperationState, model: str, version: str | int | None) -> Row:
+    """Find the version that is meant.
+
+    Args:
+        state: The state to look in.
+        model: The model's name.
+        version: A number or all-digit text, a stage, a name, an id; `None` or `latest` for the
+            newest that is not marked as failed, or the newest of all if all are.
+
+    Raises:
+        NotFoundError: No such model, version or holder of the stage.
+    """
+    _known_model(state, model)
+    text = str(version if version is not None else ModelStages.LATEST).strip()
+    if text.isdecimal():
+        found = state.version_numbers.get(key_of(model, str(int(text))))
+    elif text.casefold() == ModelStages.LATEST:
+        found = _latest(state, model)
+    elif is_stage_word(text):
+        found = _holder(state, model, ModelStages(text.casefold()))
+    else:
+        found = state.version_names.get(key_of(model, text)) or (text if text in state.versions else None)
+    row = state.versions.get(found) if found else None
+    if row is None:
+        raise _no_version(state, model, text)
+    return row
+
+
+def _no_version(state: OperationState, model: str, text: str) -> NotFoundError:
+    if is_stage_word(text):
+        cure = f"Promote one: nbpipe model promote {model}@NUMBER {text.casefold()}."
+        return NotFoundError("model version", f"{model}@{text.casefold()}", hint=cure)
+    names = [row["name"] for row in versions_of(state, model)]
+    return NotFoundError("model version", f"{model}@{text}", [f"{model}@{name}" for name in names])
+
+
+def _known_model(state: OperationState, model: str) -> None:
+    if state.models.get(model) is None:
+        raise NotFoundError("model", model, [name for name, row in state.models.items() if row is not None])
+
+
+def versions_of(state: OperationState, model: str) -> Iterator[Row]:
+    """Walk through the versions of a model, newest first."""
+    for number in range(state.model_numbers.get(model, 0), 0, -1):
+        version_id = state.version_numbers.get(key_of(model, str(number)))
+        row = state.versions.get(version_id) if version_id else None
+        if row is not None:
+            yield row
+
+
+def _latest(state: OperationState, model: str) -> str | None:
+    newest: str | None = None
+    for row in versions_of(state, model):
+        newest = newest or row["id"]
+        if not row["failed"]:
+            return str(row["id"])
+    return newest
+
+
+def _holder(state: OperationState, model: str, stage: ModelStages) -> str | None:
+    if stage in SINGLE_HOLDER:
+        return state.stages.get(key_of(model, stage.value))
+    return next((row["id"] for row in versions_of(state, model) if row["stage"] == stage.value), None)
+
+
+def open_version(draft: Draft, model: ModelConfig, name: str | None, run_id: str, at: str) -> Row:
+    """Give the version that a run works on: the next number, the one of that name, or the one asked for.
+
+    Args:
+        draft: Where the changes are gathered.
+        model: The model as the pipeline declares it.
+        name: The version's name once its template is filled; `None` for the next number; digits
+            and stages are look-ups.
+        run_id: The run that asks.
+        at: The instant, for the record.
+
+    Raises:
+        NotFoundError: A number or a stage that no version has.
+    """
+    if draft.state.models.get(model.name) is None:
+        if name is not None and (name.isdecimal() or is_stage_word(name)):
+            find_version(draft.state, model.name, name)
+        draft.put("model", model.name, {"name": model.name, "description": model.description, "created": at})
+    elif name is not None and (name.isdecimal() or is_stage_word(name)):
+        return find_version(draft.state, model.name, name)
+    elif model.description and not draft.state.models[model.name]["description"]:  # type: ignore[index]
+        draft.put("model", model.name, {**draft.state.models[model.name], "description": model.description})  # type: ignore[dict-item]
+    existing = draft.state.version_names.get(key_of(model.name, name)) if name is not None else None
+    if existing is not None:
+        return _present(draft.state.versions[existing])
+    number = draft.state.model_numbers.get(model.name, 0) + 1
+    row = {
+        "id": new_id(),
+        "model": model.name,
+        "number": number,
+        "name": name if name is not None else str(number),
+        "stage": ModelStages.NONE.value,
+        "failed": False,
+        "run_id": run_id,
+        "description": model.description,
+        "created": at,
+    }
+    draft.put("model_version", str(row["id"]), row)
+    return row
+
+
+def _present(row: Row | None) -> Row:
+    if row is None:
+        raise LookupError("a name pointed at a version that is gone")
+    return row
+
+
+def set_stage(
+    draft: Draft, row: Row, stage: ModelStages, *, force: bool, note: str, n: int, at: str, by: str
+) -> Row | None:
+    """Move a version to a stage; who held it before is archived in the same breath.
+
+    Returns:
+        The version that was archived for it, or `None`.
+
+    Raises:
+        ConflictError: Another version holds the stage and `force` is off.
+    """
+    moved: Row | None = None
+    if stage in SINGLE_HOLDER:
+        holder_id = draft.state.stages.get(key_of(row["model"], stage.value))
+        if holder_id is not None and holder_id != row["id"]:
+            moved = _present(draft.state.versions[holder_id])
+            if not force:
+                raise ConflictError(
+                    f"{row['model']}@{moved['name']} is in {stage.value}; pass force to archive it and promote "
+                    f"{row['model']}@{row['name']}."
+                )
+            _move(draft, moved, ModelStages.ARCHIVED, note=f"replaced by {row['name']}", forced=True, n=n, at=at, by=by)
+    if row["stage"] != stage.value:
+        _move(draft, row, stage, note=note, forced=moved is not None, n=n, at=at, by=by)
+    return moved
+
+
+def _move(
+    draft: Draft, row: Row, stage: ModelStages, *, note: str, forced: bool, n: int, at: str, by: str
+) -> None:
+    draft.put("model_version", row["id"], {**row, "stage": stage.value})
+    history = {
+        "model": row["model"],
+        "version_id": row["id"],
+        "number": row["number"],
+        "from_stage": row["stage"],
+        "to_stage": stage.value,
+        "at": at,
+        "by": by,
+        "note": note,
+        "forced": forced,
+    }
+    draft.put("stage_history", f"{n}-{len(draft.changes)}", history)
+
+
+def mark_failed(draft: Draft, version_id: str, run_id: str) -> None:
+    """Mark a version as failed if this run made it; a version that was there before keeps its name."""
+    row = draft.state.versions.get(version_id)
+    if row is not None and row["run_id"] == run_id and not row["failed"]:
+        draft.put("model_version", version_id, {**row, "failed": True})
+
+
+def rename_version(draft: Draft, row: Row, name: str) -> None:
+    """Give a version another name.
+
+    Raises:
+        BadValueError: Digits or a stage: those are look-ups, not names.
+        ConflictError: Another version of the model has that name.
+    """
+    if not name.strip() or name.isdecimal() or is_stage_word(name):
+        raise BadValueError(f"{name!r} cannot name a version: digits and stages are look-ups.")
+    holder = draft.state.version_names.get(key_of(row["model"], name))
+    if holder is not None and holder != row["id"]:
+        raise ConflictError(f"{row['model']} has a version named {name!r} already.")
+    draft.put("model_version", row["id"], {**row, "name": name})
+
+
+def delete_version(draft: Draft, row: Row, *, force: bool) -> None:
+    """Delete a version; its number is never given out again.
+
+    Raises:
+        ConflictError: It is in production and `force` is off.
+    """
+    if row["stage"] == ModelStages.PRODUCTION.value and not force:
+        raise ConflictError(f"{row['model']}@{row['name']} is in production; pass force to delete it all the same.")
+    draft.put("model_version", row["id"], None)
+
+
+def stage_summary(state: OperationState, model: str) -> Mapping[str, Row]:
+    """Say who holds staging and production."""
+    held = {stage.value: state.stages.get(key_of(model, stage.value)) for stage in SINGLE_HOLDER}
+    return {stage: _present(state.versions[holder]) for stage, holder in held.items() if holder is not None}

@@ -1,0 +1,147 @@
+"""Parameters: what a pipeline or a step takes from outside, with types, bounds and defaults.
+
+A pydantic model is the only source of truth: the same one checks a call, a file, a form and the
+command line. Its report of bad values becomes one line a field, with the nearest known name for
+one that is not known.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from nbpipe.errors import ParameterError
+from nbpipe.records.base import problems_of
+
+REQUIRED = inspect.Parameter.empty
+_PLAIN = (bool, int, float, str)
+
+
+class ParameterModel(BaseModel):
+    """Base of the models that parameters are made of."""
+
+    model_config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, validate_default=True, protected_namespaces=()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What something takes.
+
+    Attributes:
+        subject: Whose they are, such as `"training"`.
+        model: The pydantic model; its fields are the parameters, in order.
+    """
+
+    subject: str
+    model: type[BaseModel]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in order."""
+        return tuple(self.model.model_fields)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of those without a default."""
+        return tuple(name for name, info in self.model.model_fields.items() if info.is_required())
+
+    def defaults(self) -> dict[str, Any]:
+        """Give the default of each parameter that has one."""
+        found = {}
+        for name, info in self.model.model_fields.items():
+            value = info.get_default(call_default_factory=True, validated_data={})
+            if value is not PydanticUndefined:
+                found[name] = value
+        return found
+
+    def check(self, values: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
+        """Give the value of every parameter, each of its declared type.
+
+        Args:
+            values: Some of the values; the others take their defaults.
+            partial: Leave out what is required and not given instead of refusing.
+
+        Raises:
+            ParameterError: An unknown name, a value that does not fit, or a required one that is missing;
+                all of them are named.
+        """
+        try:
+            checked = self.model.model_validate(dict(values))
+        except ValidationError as error:
+            problems = problems_of(error, self.names)
+            missing = {problem["loc"][0] for problem in error.errors() if problem["type"] == "missing"}
+            if partial and missing.issuperset(problems):
+                given = {name: value for name, value in values.items() if name not in missing}
+                return self._check_without(missing, given)
+            raise ParameterError(self.subject, problems) from None
+        return {name: getattr(checked, name) for name in self.names}
+
+    def _check_without(self, missing: Iterable[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        left = {name: info for name, info in self.model.model_fields.items() if name not in set(missing)}
+        fields: dict[str, Any] = {name: (info.annotation, info) for name, info in left.items()}
+        smaller = create_model(self.model.__name__, __base__=ParameterModel, **fields)
+        return Parameters(self.subject, smaller).check(values)
+
+    def as_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Write checked values as JSON data; `check` reads them back."""
+        return {name: as_json(value) for name, value in values.items()}
+
+
+def as_json(value: Any) -> Any:
+    """Write one parameter's value as JSON data; what has no such form stands as its text."""
+    return to_jsonable_python(value, fallback=repr, serialize_unknown=True, inf_nan_mode="strings")
+
+
+def parameters_of(subject: str, fields: Mapping[str, tuple[Any, Any]]) -> Parameters:
+    """Make parameters from names, annotations and defaults (`REQUIRED` for none)."""
+    made: dict[str, Any] = {}
+    for name, (annotation, default) in fields.items():
+        made[name] = (_annotation(annotation, default), ... if default is REQUIRED else default)
+    return Parameters(subject, create_model(subject or "Parameters", __base__=ParameterModel, **made))
+
+
+def _annotation(annotation: Any, default: Any) -> Any:
+    if annotation is not REQUIRED:
+        return annotation
+    # A default says enough of what was meant: `rate=0.1` takes numbers, `n=None` takes anything.
+    return type(default) if type(default) in _PLAIN else Any
+
+
+def signature_fields(function: Any, names: Iterable[str] | None = None) -> dict[str, tuple[Any, Any]]:
+    """Give the annotation and default of a function's arguments, all or those named.
+
+    Annotations written as text are resolved where they can be; one that cannot takes anything.
+    """
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        hints = {}
+    wanted = None if names is None else set(names)
+    fields: dict[str, tuple[Any, Any]] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if wanted is not None and name not in wanted:
+            continue
+        raw = parameter.annotation
+        annotation = hints.get(name, Any if isinstance(raw, str) else raw)
+        default = parameter.default
+        if isinstance(default, FieldInfo) and default.annotation is None:
+            annotation = annotation if annotation is not REQUIRED else Any
+        fields[name] = (annotation, default)
+    return fields
+
+
+def type_text(annotation: Any) -> str:
+    """Say a type as a user would write it."""
+    if annotation is None or annotation is type(None):
+        return "None"
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "").replace("NoneType", "None")

@@ -1,0 +1,91 @@
+"""Runs: what can become of one, and how its name and a version's template are written.
+
+A template is read by a parser of its own, field and slice only; nothing in it is ever called or
+evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from nbpipe.errors import BadValueError, nearest
+
+
+class Status(StrEnum):
+    """What has become of a run or of one of its steps."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    REUSED = "reused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self not in (Status.PENDING, Status.RUNNING)
+
+
+def run_name(pipeline: str, at: datetime) -> str:
+    """Name a run after its pipeline and its start: `training-2026_11_20-08_15_30_123456`."""
+    return f"{pipeline}-{at.strftime('%Y_%m_%d-%H_%M_%S_%f')}"
+
+
+_FIELD = re.compile(
+    r"^(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\[(?P<first>-?\d+)?(?P<colon>:)?(?P<last>-?\d+)?\])?$"
+)
+
+
+def fill_template(template: str, values: Mapping[str, Any]) -> str:
+    """Fill the `{fields}` of a template such as `"run-{run.id[:8]}"`.
+
+    A field is a known dotted name, perhaps with an index or a slice; `{{` and `}}` are braces.
+
+    Args:
+        template: The text.
+        values: What each dotted name stands for.
+
+    Raises:
+        BadValueError: A field that is not known or not of this form.
+    """
+    filled: list[str] = []
+    rest = template.replace("{{", "\x01").replace("}}", "\x02")
+    while rest:
+        before, brace, rest = rest.partition("{")
+        filled.append(before)
+        if brace:
+            field, closing, rest = rest.partition("}")
+            if not closing:
+                raise BadValueError(f"The template {template!r} has a brace that is never closed.")
+            filled.append(_fill(field, template, values))
+    text = "".join(filled)
+    if "}" in text.replace("\x02", ""):
+        raise BadValueError(f"The template {template!r} closes a brace that was never opened.")
+    return text.replace("\x01", "{").replace("\x02", "}")
+
+
+def _fill(field: str, template: str, values: Mapping[str, Any]) -> str:
+    found = _FIELD.match(field.strip())
+    if found is None:
+        raise BadValueError(f"The template {template!r} holds {{{field}}}; a field is a name, perhaps with [:8].")
+    name = found["name"]
+    if name not in values:
+        near = nearest(name, values)
+        hint = f" Did you mean {{{near[0]}}}?" if near else f" There are {', '.join(sorted(values))}."
+        raise BadValueError(f"The template {template!r} holds {{{name}}}, which is not known.{hint}")
+    text = str(values[name])
+    if "[" not in field:
+        return text
+    first = int(found["first"]) if found["first"] else None
+    last = int(found["last"]) if found["last"] else None
+    if found["colon"]:
+        return text[first:last]
+    if first is None or not -len(text) <= first < len(text):
+        raise BadValueError(f"The template {template!r} asks for {{{field}}}, which {text!r} does not have.")
+    return text[first]

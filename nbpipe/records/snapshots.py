@@ -1,0 +1,218 @@
+"""Snapshots: a pipeline that can be run again with no notebook, no cell and no network.
+
+The content holds the graph, the readable text of every step and what it leans on, the
+parameters with types and defaults, the configuration and the environment. Its digest is its
+identity: two snapshots may share one content, and a content that was changed no longer answers
+to its name. Naming, tagging and deleting concern the row, which the catalog keeps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from nbpipe.base.digest import canonical_json, identity
+from nbpipe.errors import CatalogDamagedError, CatalogNewerError
+from nbpipe.graph.graph import Graph
+from nbpipe.records.base import Record
+from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
+from nbpipe.records.models import ModelConfig
+from nbpipe.records.steps import StepOptions
+from nbpipe.records.tags import Tag
+from nbpipe.source.closure import LocalModule, ModuleUse, Source
+from nbpipe.source.pieces import Piece
+
+SCHEMA = 1
+
+
+class StepText(Record):
+    """One step as text.
+
+    Attributes:
+        name: Its name.
+        variable: The name by which the pipeline's body calls it.
+        kind: Whether its text is a function or the body of a cell.
+        entry: The name of its function.
+        text: The text.
+        options: How it is run.
+        takes: For a cell: the inputs its first line names, if it names any.
+        gives: For a cell: the outputs its first line names, if it names any.
+        changed: For a cell: inputs that it changes in place.
+        decorators: Our own decorators, as its text calls them.
+        lazy_annotations: It stands under `from __future__ import annotations`.
+        pieces: The places in the library of the pieces that it leans on.
+        late_pieces: The places of those that are executed with its body.
+        modules: The installed packages that it imports.
+        local_modules: The local modules that it imports.
+        digest: The digest of its source.
+    """
+
+    name: str
+    variable: str
+    kind: Literal["function", "cell"]
+    entry: str
+    text: str
+    options: StepOptions = StepOptions()
+    takes: tuple[str, ...] | None = None
+    gives: tuple[str, ...] | None = None
+    changed: tuple[str, ...] = ()
+    decorators: tuple[str, ...] = ()
+    lazy_annotations: bool = False
+    pieces: tuple[int, ...] = ()
+    late_pieces: tuple[int, ...] = ()
+    modules: tuple[str, ...] = ()
+    local_modules: tuple[str, ...] = ()
+    digest: str
+
+    @classmethod
+    def of(cls, source: Source, library: Mapping[str, int], **facts: Any) -> StepText:
+        """Write a step down.
+
+        Args:
+            source: What it is made of.
+            library: The place of each piece in the library, by its digest.
+            facts: What else there is to say of it.
+        """
+        return cls(
+            kind=source.kind,
+            entry=source.entry,
+            text=source.text,
+            decorators=source.decorators,
+            lazy_annotations=source.lazy_annotations,
+            pieces=tuple(library[piece.digest] for piece in source.pieces),
+            late_pieces=tuple(library[piece.digest] for piece in source.late_pieces),
+            modules=tuple(use.name for use in source.modules),
+            local_modules=tuple(module.name for module in source.local_modules),
+            digest=source.digest,
+            **facts,
+        )
+
+
+class FieldText(Record):
+    """One parameter, for people and for `config_template`.
+
+    Attributes:
+        name: Its name.
+        type: Its type as text.
+        required: Whether it has no default.
+        value: The value that the snapshot runs with, as JSON.
+        description: What it is for.
+    """
+
+    name: str
+    type: str
+    required: bool = False
+    value: Any = None
+    description: str = ""
+
+
+class Environment(Record):
+    """The interpreter and the packages that a pipeline was frozen in.
+
+    Attributes:
+        python: The version, such as `"3.11.7"`.
+        implementation: `"cpython"`.
+        platform: Such as `"linux-x86_64"`.
+        packages: The version of every installed package, by normalised name.
+    """
+
+    python: str
+    implementation: str
+    platform: str
+    packages: dict[str, str] = Field(default_factory=dict)
+
+
+class SnapshotContent(Record):
+    """Everything that is needed to run a pipeline again.
+
+    Attributes:
+        schema_number: The form of this record.
+        pipeline: The pipeline's name.
+        kind: Whether its body is a function or the order of its cells.
+        body: The pipeline's function.
+        parameters_text: The text of `%%params`.
+        graph: The graph for the snapshot's own values.
+        library: The pieces that steps and body lean on, in an order in which they can be executed.
+        local_modules: Local files that they import.
+        modules: Installed packages that they import.
+        steps: The steps, in order.
+        parameters: The pipeline's parameters.
+        step_parameters: What can be set on single nodes.
+        configuration: What the snapshot itself says of its runs.
+        tags: The pipeline's tags.
+        model: The pipeline's model.
+        cache: Whether equal executions may be reused.
+        environment: Where it was frozen.
+    """
+
+    schema_number: int = SCHEMA
+    pipeline: str
+    kind: Literal["function", "cells"]
+    body: StepText | None = None
+    parameters_text: str = ""
+    graph: Graph
+    library: tuple[Piece, ...] = ()
+    local_modules: tuple[LocalModule, ...] = ()
+    modules: tuple[ModuleUse, ...] = ()
+    steps: tuple[StepText, ...] = ()
+    parameters: tuple[FieldText, ...] = ()
+    step_parameters: dict[str, tuple[FieldText, ...]] = Field(default_factory=dict)
+    configuration: PipelineRunConfiguration = PipelineRunConfiguration()
+    tags: tuple[Tag, ...] = ()
+    model: ModelConfig | None = None
+    cache: bool = True
+    environment: Environment
+
+    def source_of(self, text: StepText) -> Source:
+        """Give what a step was made of when it was written down."""
+        return Source(
+            kind=text.kind,
+            step=text.name,
+            entry=text.entry,
+            text=text.text,
+            decorators=text.decorators,
+            lazy_annotations=text.lazy_annotations,
+            pieces=tuple(self.library[place] for place in text.pieces),
+            late_pieces=tuple(self.library[place] for place in text.late_pieces),
+            modules=tuple(use for use in self.modules if use.name in text.modules),
+            local_modules=tuple(module for module in self.local_modules if module.name in text.local_modules),
+            digest=text.digest,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Write the content in its one canonical form."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    def config_template(self) -> PipelineRunConfiguration:
+        """Give a configuration with every parameter of the pipeline and of every step at its present value; edit it."""
+        return PipelineRunConfiguration(
+            parameters={field.name: field.value for field in self.parameters if not field.required},
+            steps={
+                node: StepConfiguration(parameters={field.name: field.value for field in fields if not field.required})
+                for node, fields in self.step_parameters.items()
+            },
+        )
+
+
+def digest_of(data: bytes) -> str:
+    """Give the digest that names a content: SHA-256 over its canonical form, as a snapshot."""
+    return identity("snapshot", data)
+
+
+def read_content(data: bytes, digest: str, place: Any) -> SnapshotContent:
+    """Read a content and check that it is the one that is meant.
+
+    Raises:
+        CatalogDamagedError: It does not answer to its digest.
+        CatalogNewerError: A newer nbpipe wrote it.
+    """
+    found = digest_of(data)
+    if found != digest:
+        raise CatalogDamagedError(place, f"it should have digest {digest[:12]}… but has {found[:12]}…", cure="Create the snapshot again.")
+    plain = json.loads(data)
+    if plain.get("schema_number", 0) > SCHEMA:
+        raise CatalogNewerError(place, plain["schema_number"], SCHEMA)
+    return SnapshotContent.read(plain)

@@ -1,0 +1,1 @@
+"""What a caller may ask of each noun: resolve, check, decide, query."""

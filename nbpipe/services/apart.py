@@ -1,0 +1,185 @@
+"""A snapshot run in a process of its own.
+
+The child is handed one JSON line, the request, and answers with two: the run's id once it has
+begun, and how it ended. What its steps print goes to standard error. An answer that never comes
+means the child died; its run is then told as interrupted by its log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.parameters import as_json
+from nbpipe.records.runs import Status
+from nbpipe.services.workspace import Workspace, open_workspace
+from nbpipe.base.workspace import find_workspace
+
+DEEPEST = 8
+_DEPTH = "NBPIPE_TRIGGER_DEPTH"
+
+
+class RunApart:
+    """A run that goes on in another process.
+
+    Args:
+        workspace: Where it is recorded.
+        snapshot_id: What is run.
+        configuration: How the run is to differ.
+        parent: The run and the step that ask, or two empty texts.
+
+    Raises:
+        ConflictError: Pipelines trigger one another too deeply.
+        NbpipeError: The child refused the request.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        snapshot_id: str,
+        configuration: PipelineRunConfiguration,
+        parent: tuple[str, str] = ("", ""),
+    ) -> None:
+        depth = int(os.environ.get(_DEPTH, "0"))
+        if depth >= DEEPEST:
+            raise ConflictError(f"Pipelines trigger one another {depth} levels deep, which is the limit; look for a ring.")
+        self._workspace = workspace
+        self._last: dict[str, Any] | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "nbpipe.services.apart"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "NBPIPE_HOME": str(workspace.paths.root), _DEPTH: str(depth + 1)},
+        )
+        request = {
+            "snapshot": snapshot_id,
+            "configuration": as_json(configuration.model_dump(mode="json", exclude_unset=True)),
+            "parent": list(parent),
+        }
+        self._send(request)
+        first = self._receive()
+        if first is None or "run" not in first:
+            self._process.wait()
+            raise _refusal(first)
+        self.id: str = first["run"]
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.id
+
+    @property
+    def status(self) -> Status:
+        """How the run stands."""
+        if self._last is not None:
+            return Status(self._last["status"])
+        return Status.RUNNING if self._process.poll() is None else self.run.status
+
+    @property
+    def run(self) -> Any:
+        """The run as the catalog knows it."""
+        from nbpipe.services.runs import RunService
+
+        return RunService(self._workspace).get(self.id)
+
+    def stop(self) -> None:
+        """Ask the run to stop; what was done before is kept."""
+        self._process.terminate()
+
+    def wait(self) -> Any:
+        """Wait for the run's end and give the run.
+
+        Raises:
+            StepFailedError: A step failed in it.
+            RunInterruptedError: It was stopped, or its process died.
+        """
+        try:
+            self._last = self._last or self._receive()
+            self._process.wait()
+        except BaseException:
+            self._process.terminate()
+            self._process.wait()
+            raise
+        finally:
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+        end = self._last
+        if end is None or end["status"] == Status.INTERRUPTED:
+            raise RunInterruptedError(self.id)
+        error = end["error"]
+        if error is not None:
+            raise StepFailedError(error["step"], self.id, error["type"], error["message"], error["traceback"])
+        return self.run
+
+    def _send(self, request: dict[str, Any]) -> None:
+        assert self._process.stdin is not None, "the child was given a pipe"
+        with self._process.stdin as pipe:
+            pipe.write(json.dumps(request).encode() + b"\n")
+
+    def _receive(self) -> dict[str, Any] | None:
+        assert self._process.stdout is not None, "the child was given a pipe"
+        line = self._process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def __repr__(self) -> str:
+        return f"<run {self.id[:8]} in process {self._process.pid}>"
+
+
+class RefusedApartError(UserError):
+    """The process that was to run a snapshot refused it."""
+
+
+def _refusal(answer: dict[str, Any] | None) -> NbpipeError:
+    if answer is None:
+        return RefusedApartError("The process that was to run the snapshot ended before it began; see what it printed above.")
+    return RefusedApartError(answer["refused"])
+
+
+def main() -> int:
+    """Run the snapshot that standard input names; what this process is for."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # From here on the standard output of steps is for people.
+    os.dup2(2, 1)
+    request = json.loads(sys.stdin.readline())
+    from nbpipe.services.runs import RunService
+    from nbpipe.services.snapshots import SnapshotService
+
+    def answer(said: dict[str, Any]) -> None:
+        answers.write(json.dumps(said) + "\n")
+        answers.flush()
+
+    workspace = open_workspace(find_workspace())
+    try:
+        asked = SnapshotService(workspace).request(
+            request["snapshot"], request["configuration"], parent=tuple(request["parent"])
+        )
+        handle = RunService(workspace).start(asked)
+    except NbpipeError as error:
+        answer({"refused": str(error)})
+        return error.exit_code
+    answer({"run": handle.id})
+    try:
+        handle.wait()
+    except StepFailedError as error:
+        failed = {"step": error.step, "type": error.type_name, "message": error.message, "traceback": error.traceback_text}
+        answer({"status": Status.FAILED, "error": failed})
+        return error.exit_code
+    except (RunInterruptedError, KeyboardInterrupt):
+        answer({"status": Status.INTERRUPTED, "error": None})
+        return 1
+    except NbpipeError as error:
+        failed = {"step": "", "type": type(error).__name__, "message": str(error), "traceback": ""}
+        answer({"status": Status.FAILED, "error": failed})
+        return error.exit_code
+    answer({"status": Status.COMPLETED, "error": None})
+    workspace.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,333 @@
+"""Artifact versions: found, listed, loaded, and followed to what they came from and went into.
+
+The record here is what a caller sees of a version; the bytes are the store's, and reach it
+through its one choke point. What this workspace's own log names is trusted, since this workspace
+wrote it; a record that comes from elsewhere is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from nbpipe.errors import BadValueError, NotFoundError
+from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.metadata import MetadataEntry
+from nbpipe.records.refs import EntityRef, Kind
+from nbpipe.services.filters import bears, checked_text
+from nbpipe.services.instants import as_instant
+from nbpipe.services.listing import Listing, checked_limit
+from nbpipe.services.metadata import metadata_of
+from nbpipe.services.resolve import resolve
+from nbpipe.services.tags import tags_of
+from nbpipe.services.workspace import Workspace
+
+# What a record shows; previews and inline values are read when they are asked for.
+ARTIFACTS = """
+    SELECT a.seq, a.id, a.name, a.number, a.output, a.type_name, a.materializer, a.digest, a.size_bytes, a.pickled,
+           a.run_id, a.step_id, a.created, s.node
+    FROM artifacts AS a LEFT JOIN steps AS s ON s.id = a.step_id
+"""
+ARTIFACT = f"{ARTIFACTS} WHERE a.id = $id"
+ARTIFACTS_LISTED = f"""{ARTIFACTS}
+    WHERE ($name IS NULL OR a.name = $name)
+      AND ($type IS NULL OR a.type_name = $type OR ends_with(a.type_name, '.' || $type))
+      AND ($run IS NULL OR a.id IN (SELECT artifact_id FROM lineage WHERE run_id = $run AND direction = 'out'))
+      AND {{tagged}}
+    ORDER BY a.seq DESC LIMIT $limit
+"""  # noqa: S608 — made of constants
+STORED = """
+    SELECT id, name, number, output, type_name, materializer, digest, size_bytes, inline, blob, member, pickled,
+           preview, step_id AS made_by
+    FROM artifacts WHERE id = $id
+"""
+PREVIEW = "SELECT preview FROM artifacts WHERE id = $id"
+USES = """
+    SELECT u.run_id, u.step_id, u.node, u.direction, u.name, u.artifact_id
+    FROM lineage AS u JOIN steps AS s ON s.id = u.step_id
+    WHERE u.step_id IN (SELECT step_id FROM lineage WHERE artifact_id = $id)
+    ORDER BY s.seq DESC
+"""
+
+
+class Lineage(NamedTuple):
+    """Where a version came from and what it went into.
+
+    Attributes:
+        made_by: The execution that made it; `None` if its record is gone.
+        used_by: The executions that read it.
+    """
+
+    made_by: Use | None
+    used_by: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One execution of a step, and the versions around it.
+
+    Attributes:
+        run_id: Its run.
+        step_id: Its id.
+        node: Its node in the graph.
+        inputs: The ids of the versions it read, by the step's names.
+        outputs: The ids of the versions it gave.
+    """
+
+    run_id: str
+    step_id: str
+    node: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One version of an artifact.
+
+    Attributes:
+        id: Its id.
+        name: The artifact's name.
+        version: Its number; `None` until the run that made it has ended.
+        type: The type of the value.
+        digest: The digest of its content; empty where there is no canonical form.
+        size_bytes: The size of its encoding, in bytes.
+        materializer: How it is written.
+        pickled: Whether loading it runs code.
+        created: When it was made.
+        run_id: The run that made it.
+        step: The node that made it.
+        step_id: The execution that made it.
+        output: The name that the step gave it.
+    """
+
+    id: str
+    name: str
+    version: int | None
+    type: str
+    digest: str
+    size_bytes: int
+    materializer: str
+    pickled: bool
+    created: datetime
+    run_id: str
+    step: str
+    step_id: str
+    output: str
+    _workspace: Workspace = field(repr=False, compare=False)
+
+    @property
+    def ref(self) -> EntityRef:
+        """What points at this version."""
+        return EntityRef(Kind.ARTIFACT_VERSION, self.id)
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags it bears now."""
+        return tags_of(self._workspace, Kind.ARTIFACT_VERSION, self.id)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Its metadata as plain nested data."""
+        return metadata_of(self._workspace, Kind.ARTIFACT_VERSION, self.id).values
+
+    @property
+    def run_metadata(self) -> dict[str, MetadataEntry]:
+        """Its metadata, each top-level key with its history."""
+        return metadata_of(self._workspace, Kind.ARTIFACT_VERSION, self.id).entries
+
+    @property
+    def preview(self) -> dict[str, Any]:
+        """What a card shows of the value."""
+        rows = self._workspace.catalog.rows(PREVIEW, {"id": self.id})
+        return dict(rows[0]["preview"] or {}) if rows else {}
+
+    def load(self, *, trust: bool = False) -> Any:
+        """Give the value; see `ArtifactService.load`."""
+        return ArtifactService(self._workspace).load(self, trust=trust)
+
+    def lineage(self) -> Lineage:
+        """Say what made this version and what read it."""
+        return _lineage(self._workspace, self.id, self.step_id)
+
+    def as_row(self) -> dict[str, Any]:
+        """Give the version's facts by column."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "type": self.type,
+            "size_bytes": self.size_bytes,
+            "created": self.created,
+            "step": self.step,
+            "run_id": self.run_id,
+            "id": self.id,
+        }
+
+
+def artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
+    """Make the record of a row that `ARTIFACTS` gave."""
+    return Artifact(
+        id=row["id"],
+        name=row["name"],
+        version=row["number"],
+        type=row["type_name"],
+        digest=row["digest"] or "",
+        size_bytes=row["size_bytes"],
+        materializer=row["materializer"],
+        pickled=row["pickled"],
+        created=as_instant(row["created"]),
+        run_id=row["run_id"] or "",
+        step=row["node"] or "",
+        step_id=row["step_id"] or "",
+        output=row["output"],
+        _workspace=workspace,
+    )
+
+
+class ArtifactService:
+    """What may be asked of artifacts.
+
+    A reference is a name (its newest version), `name@number`, an id or the beginning of one, or
+    a record.
+
+    Args:
+        workspace: Where they are kept.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def get(self, ref: object, version: int | str | None = None) -> Artifact:
+        """Give one version.
+
+        Raises:
+            NotFoundError: There is none.
+            AmbiguousNameError: Several ids begin so.
+        """
+        row = self._workspace.catalog.rows(ARTIFACT, {"id": self._id(ref, version)})[0]
+        return artifact_in(row, self._workspace)
+
+    def stored(self, ref: object) -> ArtifactVersion:
+        """Give the record by which the store knows a version.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        row = self._workspace.catalog.rows(STORED, {"id": self._id(ref)})[0]
+        return _stored_in(row)
+
+    def list(
+        self,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        tag_prefix: str = "",
+        tag_contains: str = "",
+        run: object = None,
+        type: str | None = None,
+        limit: int | None = None,
+    ) -> Listing[Artifact]:
+        """List versions, the newest first.
+
+        Args:
+            name: Those of one artifact.
+            tags: Those that bear all of these.
+            any_tags: Those that bear one of these.
+            tag_prefix: Those with a tag that begins so.
+            tag_contains: Those with a tag that holds this.
+            run: Those that one run made or reused.
+            type: Those of one type: `"pandas.DataFrame"`, or its last part.
+            limit: How many at most; `None` for all.
+
+        Raises:
+            BadValueError: A filter of the wrong form.
+            NotFoundError: There is no such run.
+        """
+        tagged = bears(
+            Kind.ARTIFACT_VERSION,
+            "a.id",
+            tags=tags,
+            any_tags=any_tags,
+            tag_prefix=tag_prefix,
+            tag_contains=tag_contains,
+        )
+        asked = {
+            "name": None if name is None else checked_text("name", name),
+            "type": None if type is None else checked_text("type", type),
+            "run": None if run is None else resolve(self._workspace, run, Kind.RUN).id,
+            "limit": checked_limit(limit),
+        }
+        sql = ARTIFACTS_LISTED.format(tagged=tagged.sql)
+        rows = self._workspace.catalog.rows(sql, {**asked, **tagged.parameters})
+        return Listing(artifact_in(row, self._workspace) for row in rows)
+
+    def load(self, ref: object, *, trust: bool = False) -> Any:
+        """Give a value.
+
+        Args:
+            ref: Which one. An `ArtifactVersion` may come from elsewhere, such as a bundle.
+            trust: Whether to run the code of a pickle that this workspace did not write.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ArtifactDamagedError: Its bytes are gone, or are no longer what was stored.
+            UntrustedArtifactError: A pickle from elsewhere, without `trust`.
+        """
+        if isinstance(ref, ArtifactVersion) and not self._is_ours(ref):
+            return self._workspace.store.load(ref, trust=trust)
+        return self._workspace.store.load(self.stored(ref), trust=True)
+
+    def lineage(self, ref: object) -> Lineage:
+        """Say what made a version and what read it.
+
+        Raises:
+            NotFoundError: There is no such version.
+        """
+        return self.get(ref).lineage()
+
+    def _id(self, ref: object, version: int | str | None = None) -> str:
+        if version is None:
+            return resolve(self._workspace, ref, Kind.ARTIFACT_VERSION).id
+        if not isinstance(ref, str):
+            raise BadValueError("A version goes with an artifact's name, as in get('raw_data', 7).")
+        return resolve(self._workspace, (ref, version), Kind.ARTIFACT_VERSION).id
+
+    def _is_ours(self, artifact: ArtifactVersion) -> bool:
+        try:
+            own = self.stored(artifact)
+        except NotFoundError:
+            return False
+        return (own.blob, own.inline, own.materializer) == (artifact.blob, artifact.inline, artifact.materializer)
+
+
+def _stored_in(row: Mapping[str, Any]) -> ArtifactVersion:
+    return ArtifactVersion.from_record(
+        {
+            **row,
+            "digest": row["digest"] or "",
+            "blob": row["blob"] or "",
+            "preview": row["preview"] or {},
+            "member": None if row["member"] is None else int(row["member"]),
+            "tags": (),
+        }
+    )
+
+
+def _lineage(workspace: Workspace, artifact_id: str, made_in: str) -> Lineage:
+    by_step: dict[str, list[Mapping[str, Any]]] = {}
+    for row in workspace.catalog.rows(USES, {"id": artifact_id}):
+        by_step.setdefault(row["step_id"], []).append(row)
+    uses = {step_id: _use_in(rows) for step_id, rows in by_step.items()}
+    readers = tuple(use for use in uses.values() if artifact_id in use.inputs.values())
+    return Lineage(uses.get(made_in), readers)
+
+
+def _use_in(rows: Sequence[Mapping[str, Any]]) -> Use:
+    sides: dict[str, dict[str, str]] = {"in": {}, "out": {}}
+    for row in rows:
+        sides[row["direction"]][row["name"]] = row["artifact_id"]
+    first = rows[0]
+    return Use(first["run_id"], first["step_id"], first["node"], sides["in"], sides["out"])

@@ -1,0 +1,128 @@
+"""The client: a workspace, and what may be asked of each noun in it.
+
+It is small: the services have the verbs. The handful of methods beside them are those that
+people know from elsewhere, each a call of one service.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbpipe.services.artifacts import Artifact, ArtifactService
+from nbpipe.services.listing import Listing
+from nbpipe.services.metadata import MetadataService
+from nbpipe.services.models import ModelRecord, ModelService
+from nbpipe.services.pipelines import PipelineService
+from nbpipe.services.runs import Run, RunService
+from nbpipe.services.snapshots import Snapshot, SnapshotService
+from nbpipe.services.tags import TagService
+from nbpipe.services.versions import ModelVersion
+from nbpipe.services.workspace import Workspace, workspace_at
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Client:
+    """The workspace that work in this folder belongs to, or a given one.
+
+    Making one is cheap and opens nothing. All clients of one workspace in one process share it.
+
+    Args:
+        workspace: The workspace folder, or a project's folder with a `.nbpipe` in it.
+    """
+
+    def __init__(self, workspace: Path | str | None = None) -> None:
+        self._place = workspace
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The opened workspace."""
+        return workspace_at(self._place)
+
+    @property
+    def runs(self) -> RunService:
+        """What may be asked of runs."""
+        return RunService(self.workspace)
+
+    @property
+    def pipelines(self) -> PipelineService:
+        """What may be asked of pipelines."""
+        return PipelineService(self.workspace)
+
+    @property
+    def artifacts(self) -> ArtifactService:
+        """What may be asked of artifacts."""
+        return ArtifactService(self.workspace)
+
+    @property
+    def models(self) -> ModelService:
+        """What may be asked of models."""
+        return ModelService(self.workspace)
+
+    @property
+    def tags(self) -> TagService:
+        """What may be asked of tags."""
+        return TagService(self.workspace)
+
+    @property
+    def metadata(self) -> MetadataService:
+        """What may be asked of metadata."""
+        return MetadataService(self.workspace)
+
+    @property
+    def snapshots(self) -> SnapshotService:
+        """What may be asked of snapshots."""
+        return SnapshotService(self.workspace)
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """Answer one read-only SQL query over the catalog's views as a DataFrame.
+
+        Raises:
+            BadValueError: It is no single SELECT, or it does not fit the views.
+        """
+        return self.workspace.catalog.query(sql).df()
+
+    def get_model(self, model_name_or_id: object) -> ModelRecord:
+        """Give a model; see `ModelService.get`."""
+        return self.models.get(model_name_or_id)
+
+    def get_model_version(
+        self, model_name_or_id: object, model_version_name_or_number_or_id: str | int | None = None
+    ) -> ModelVersion:
+        """Give a version of a model, by its name, number, stage or id; without one the latest."""
+        if model_version_name_or_number_or_id is None:
+            return self.models.version(model_name_or_id)
+        name = self.models.get(model_name_or_id).name
+        return self.models.version((name, model_version_name_or_number_or_id))
+
+    def get_artifact_version(self, name_id_or_prefix: object, version: int | str | None = None) -> Artifact:
+        """Give a version of an artifact; without a version the newest of that name."""
+        return self.artifacts.get(name_id_or_prefix, version)
+
+    def get_pipeline_run(self, name_id_or_prefix: object) -> Run:
+        """Give a run; see `RunService.get`."""
+        return self.runs.get(name_id_or_prefix)
+
+    def list_pipeline_runs(self, **filters: Any) -> Listing[Run]:
+        """List runs; see `RunService.list`."""
+        return self.runs.list(**filters)
+
+    def get_snapshot(self, name_id_or_prefix: object, pipeline: str | None = None) -> Snapshot:
+        """Give a snapshot; see `SnapshotService.get`."""
+        return self.snapshots.get(name_id_or_prefix, pipeline)
+
+    def delete_snapshot(self, name_id_or_prefix: object) -> None:
+        """Delete a snapshot; its runs stay."""
+        self.snapshots.delete(name_id_or_prefix)
+
+    def trigger_pipeline(self, pipeline_name_or_id: str | None = None, **choice: Any) -> Any:
+        """Run a snapshot; see `SnapshotService.trigger`."""
+        return self.snapshots.trigger(pipeline_name_or_id, **choice)
+
+    def close(self) -> None:
+        """Close the workspace for all clients of it in this process; it opens again when it is asked something."""
+        self.workspace.close()
+        del self.workspace

@@ -1,0 +1,283 @@
+"""From what a user writes to the one thing that is meant.
+
+A full id goes first, then a name, then the beginning of an id, four letters or more. What two
+things answer to is refused with both; what nothing answers to, with the names that resemble it.
+
+Runs, steps and artifacts are asked of the catalog's views; models and snapshots of the state of
+the operation log, which is at hand. Nothing is ever made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from nbpipe.base.ids import may_be_id_prefix
+from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
+from nbpipe.records.models import find_version
+from nbpipe.records.refs import EntityRef, Kind, Target
+from nbpipe.records.state import OperationState
+from nbpipe.services.pointing import as_ref, said
+from nbpipe.services.workspace import Workspace
+
+Row = Mapping[str, Any]
+
+RUNS_LIKE = """
+    SELECT id, name, pipeline, id = $ref OR name = $name AS is_exact FROM runs
+    WHERE id = $ref OR name = $name OR ($is_prefix AND starts_with(id, $ref))
+    ORDER BY is_exact DESC, seq DESC LIMIT 6
+"""
+RUN_NAMES = "SELECT name FROM runs WHERE name IS NOT NULL ORDER BY seq DESC LIMIT 500"
+
+STEPS_LIKE = """
+    SELECT id, node, run_id, id = $ref AS is_exact FROM steps
+    WHERE id = $ref OR ($is_prefix AND starts_with(id, $ref))
+    ORDER BY is_exact DESC, seq DESC LIMIT 6
+"""
+STEPS_OF_RUN = "SELECT id, node, run_id FROM steps WHERE run_id = $run ORDER BY seq DESC"
+
+VERSIONS_OF_ARTIFACT = """
+    SELECT id, name, number FROM artifacts WHERE name = $name AND ($number IS NULL OR number = $number)
+    ORDER BY seq DESC LIMIT 1
+"""
+ARTIFACTS_LIKE = """
+    SELECT id, name, number, id = $ref AS is_exact FROM artifacts
+    WHERE id = $ref OR ($is_prefix AND starts_with(id, $ref))
+    ORDER BY is_exact DESC, seq DESC LIMIT 6
+"""
+ARTIFACT_NAMES = "SELECT DISTINCT name FROM artifacts LIMIT 2000"
+
+PIPELINE_NAMED = """
+    SELECT 1 AS known FROM runs WHERE pipeline = $name
+    UNION ALL SELECT 1 FROM snapshots WHERE pipeline = $name LIMIT 1
+"""
+PIPELINE_NAMES = "SELECT pipeline AS name FROM runs UNION SELECT pipeline FROM snapshots LIMIT 2000"
+
+
+def resolve(workspace: Workspace, thing: object, kind: Kind | None = None) -> Target:
+    """Find the one thing that is meant.
+
+    Args:
+        workspace: Where to look.
+        thing: Whatever `services.pointing.as_ref` reads.
+        kind: What is expected; `None` where the thing says it. `ARTIFACT` and `MODEL` give a
+            version if one was named; `ARTIFACT_VERSION` and `MODEL_VERSION` always do, the
+            newest of a name alone.
+
+    Raises:
+        BadValueError: It cannot point at this kind of thing.
+        NotFoundError: Nothing answers to it; the nearest names are told.
+        AmbiguousNameError: Several things do.
+    """
+    ref = as_ref(thing, kind)
+    return _FINDERS[ref.kind](workspace, ref)
+
+
+def resolve_all(workspace: Workspace, given: Mapping[Kind | None, object]) -> tuple[Target, ...]:
+    """Find everything that is meant, each thing once; if one cannot be found, none is given.
+
+    Args:
+        workspace: Where to look.
+        given: What the caller gave for each kind: one thing, a list of things, or `None`.
+
+    Raises:
+        BadValueError: Nothing was given at all.
+        NotFoundError: As for `resolve`.
+    """
+    found: dict[tuple[Kind, str], Target] = {}
+    for kind, things in given.items():
+        for thing in _listed(things):
+            target = resolve(workspace, thing, kind)
+            found[target.kind, target.id] = target
+    if not found:
+        names = ", ".join(f"{kind.value}=" for kind in given if kind is not None)
+        raise BadValueError(f"Say on what: {names}, each a name, an id or a record.")
+    return tuple(found.values())
+
+
+def _listed(things: object) -> list[object]:
+    if things is None:
+        return []
+    return list(things) if isinstance(things, list) else [things]
+
+
+def _run(workspace: Workspace, ref: EntityRef) -> Target:
+    text = _whole(ref)
+    rows = workspace.catalog.rows(RUNS_LIKE, {**_like(text), "name": text})
+    row = _only(Kind.RUN, text, rows, _shown_run, lambda: _names(workspace, RUN_NAMES))
+    return Target(Kind.RUN, row["id"], row["pipeline"] or "", row["name"] or row["id"][:8])
+
+
+def _shown_run(row: Row) -> str:
+    return f"{row['id'][:8]} ({row['name']})"
+
+
+def _step(workspace: Workspace, ref: EntityRef) -> Target:
+    if ref.version:
+        return _step_of_run(workspace, ref)
+    rows = workspace.catalog.rows(STEPS_LIKE, _like(ref.name))
+    row = _only(Kind.STEP, ref.name, rows, lambda step: f"{step['id'][:8]} ({step['node']})", tuple)
+    return _step_target(row)
+
+
+def _step_of_run(workspace: Workspace, ref: EntityRef) -> Target:
+    run = _run(workspace, EntityRef(Kind.RUN, ref.name))
+    rows = workspace.catalog.rows(STEPS_OF_RUN, {"run": run.id})
+    for row in rows:
+        if row["node"] == ref.version:
+            return _step_target(row)
+    raise NotFoundError("step", f"{ref.name}@{ref.version}", [f"{ref.name}@{row['node']}" for row in rows])
+
+
+def _step_target(row: Row) -> Target:
+    return Target(Kind.STEP, row["id"], "", f"{row['run_id'][:8]}@{row['node']}")
+
+
+def _artifact(workspace: Workspace, ref: EntityRef) -> Target:
+    """Find an artifact by name; what is no name may be the id of a version."""
+    if workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": None}):
+        return Target(Kind.ARTIFACT, ref.name, "", ref.name)
+    return _artifact_version_by_id(workspace, ref.name)
+
+
+def _artifact_version(workspace: Workspace, ref: EntityRef) -> Target:
+    """Find a version by name and number, by name alone (the newest), or by id."""
+    # No artifact has so many versions, and the catalog's numbers end there.
+    number = min(int(ref.version), 2**62) if ref.version.isdecimal() else None
+    rows = workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": number})
+    if rows:
+        return _artifact_target(rows[0])
+    if not ref.version:
+        return _artifact_version_by_id(workspace, ref.name)
+    newest = workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": None})
+    if newest:
+        hint = f"The newest is {_artifact_target(newest[0]).label}."
+        raise NotFoundError("artifact version", f"{ref.name}@{ref.version}", hint=hint)
+    raise NotFoundError("artifact", ref.name, _names(workspace, ARTIFACT_NAMES))
+
+
+def _artifact_version_by_id(workspace: Workspace, text: str) -> Target:
+    rows = workspace.catalog.rows(ARTIFACTS_LIKE, _like(text))
+    row = _only(Kind.ARTIFACT, text, rows, _shown_artifact, lambda: _names(workspace, ARTIFACT_NAMES))
+    return _artifact_target(row)
+
+
+def _shown_artifact(row: Row) -> str:
+    return f"{row['id'][:8]} ({row['name']})"
+
+
+def _artifact_target(row: Row) -> Target:
+    label = _shown_artifact(row) if row["number"] is None else f"{row['name']}@{row['number']}"
+    return Target(Kind.ARTIFACT_VERSION, row["id"], row["name"], label)
+
+
+def _pipeline(workspace: Workspace, ref: EntityRef) -> Target:
+    name = _whole(ref)
+    if not workspace.catalog.rows(PIPELINE_NAMED, {"name": name}):
+        raise NotFoundError("pipeline", name, _names(workspace, PIPELINE_NAMES))
+    return Target(Kind.PIPELINE, name, "", name)
+
+
+def _model(workspace: Workspace, ref: EntityRef) -> Target:
+    """Find a model by name; what is no name may be the id of a version."""
+    state = workspace.catalog.state()
+    name = _whole(ref)
+    if state.models.get(name) is not None:
+        return Target(Kind.MODEL, name, "", name)
+    return _model_version_by_id(state, name)
+
+
+def _model_version(workspace: Workspace, ref: EntityRef) -> Target:
+    """Find a version by model and number, name or stage, by model alone (the latest), or by id."""
+    state = workspace.catalog.state()
+    if state.models.get(_whole(ref)) is not None:
+        return _version_target(find_version(state, _whole(ref), None))
+    if not ref.version:
+        return _model_version_by_id(state, ref.name)
+    row = find_version(state, ref.name, ref.version)
+    if row["model"] != ref.name:
+        raise NotFoundError(said(Kind.MODEL_VERSION), _whole(ref))
+    return _version_target(row)
+
+
+def _model_version_by_id(state: OperationState, text: str) -> Target:
+    rows = _starting_with(text, _present(state.versions))
+    names = (name for name, row in list(state.models.items()) if row is not None)
+    return _version_target(_only(Kind.MODEL, text, rows, _shown_version, lambda: names))
+
+
+def _shown_version(row: Row) -> str:
+    return f"{row['id'][:8]} ({row['model']}@{row['name']})"
+
+
+def _version_target(row: Row) -> Target:
+    return Target(Kind.MODEL_VERSION, row["id"], row["model"], f"{row['model']}@{row['name']}")
+
+
+def _snapshot(workspace: Workspace, ref: EntityRef) -> Target:
+    known = list(_present(workspace.catalog.state().snapshots))
+    text = _whole(ref)
+    full = [row for row in known if text in (row["id"], row["name"], _placed(row))]
+    rows = full or _starting_with(text, known)
+    named = (row["name"] for row in known if row["name"])
+    row = _only(Kind.SNAPSHOT, text, rows, _shown_snapshot, lambda: named)
+    return Target(Kind.SNAPSHOT, row["id"], row["pipeline"], row["name"] or row["id"][:8])
+
+
+def _shown_snapshot(row: Row) -> str:
+    return _placed(row) if row["name"] else f"{row['id'][:8]} (of {row['pipeline']})"
+
+
+def _placed(row: Row) -> str:
+    return f"{row['pipeline']}/{row['name']}"
+
+
+_FINDERS: dict[Kind, Callable[[Workspace, EntityRef], Target]] = {
+    Kind.RUN: _run,
+    Kind.STEP: _step,
+    Kind.ARTIFACT: _artifact,
+    Kind.ARTIFACT_VERSION: _artifact_version,
+    Kind.PIPELINE: _pipeline,
+    Kind.MODEL: _model,
+    Kind.MODEL_VERSION: _model_version,
+    Kind.SNAPSHOT: _snapshot,
+}
+
+
+def _whole(ref: EntityRef) -> str:
+    # A name may hold an @ of its own.
+    return f"{ref.name}@{ref.version}" if ref.version else ref.name
+
+
+def _like(text: str) -> dict[str, Any]:
+    folded = text.casefold()
+    is_prefix = may_be_id_prefix(folded)
+    return {"ref": folded if is_prefix else text, "is_prefix": is_prefix}
+
+
+def _starting_with(text: str, rows: Iterable[Row]) -> list[Row]:
+    folded = text.casefold()
+    if not may_be_id_prefix(folded):
+        return []
+    return [row for row in rows if row["id"].startswith(folded)]
+
+
+def _present(rows: Mapping[str, Row | None]) -> Iterator[Row]:
+    # The state goes on changing while others write.
+    return (row for row in list(rows.values()) if row is not None)
+
+
+def _names(workspace: Workspace, sql: str) -> list[str]:
+    return [row["name"] for row in workspace.catalog.rows(sql)]
+
+
+def _only(
+    kind: Kind, text: str, rows: Sequence[Row], shown: Callable[[Row], str], existing: Callable[[], Iterable[str]]
+) -> Row:
+    """Give the one row; those that answer in full go before those that only begin so."""
+    best = [row for row in rows if row.get("is_exact")] or rows
+    if len(best) > 1:
+        raise AmbiguousNameError(said(kind), text, [shown(row) for row in best])
+    if not best:
+        raise NotFoundError(said(kind), text, existing())
+    return best[0]

@@ -1,0 +1,372 @@
+"""Starting a run: everything that can be refused is refused first, then it is written down and run.
+
+The order is the point. Parameters, sources, tags and look-ups are checked before a model version
+is made or a line is written; a run that was begun always gets an end, whatever happens in it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbpipe.base.clock import now, now_text
+from nbpipe.base.ids import new_id
+from nbpipe.define.overrides import with_step_values
+from nbpipe.define.pipeline import PipelineDefinition
+from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
+from nbpipe.execute.context import RUN, RunFacts
+from nbpipe.execute.driver import Driver, Listener, RunOutcome, Settled
+from nbpipe.execute.stop import StopSignal
+from nbpipe.graph.graph import ExistingArtifact
+from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.definitions import Traced
+from nbpipe.records.models import ModelConfig, is_stage_word
+from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact, OpenModelVersion
+from nbpipe.records.parameters import as_json
+from nbpipe.records.runs import Status, fill_template, run_name
+from nbpipe.records.tags import Tag, as_tags, check_declared
+from nbpipe.services.artifacts import ArtifactService
+from nbpipe.services.bound_model import BoundModel
+from nbpipe.services.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What is asked for.
+
+    Attributes:
+        definition: The pipeline.
+        configuration: How the run differs from what the pipeline says.
+        differences: Where the run differs from its snapshot, for the record.
+        substitutions: More fields for templates.
+        snapshot_id: The snapshot that is run, or `""`.
+        parent_run_id: The run whose step asks, or `""`.
+        parent_step: That step, or `""`.
+    """
+
+    definition: PipelineDefinition
+    configuration: PipelineRunConfiguration = PipelineRunConfiguration()
+    differences: Mapping[str, Any] = field(default_factory=dict)
+    substitutions: Mapping[str, str] = field(default_factory=dict)
+    snapshot_id: str = ""
+    parent_run_id: str = ""
+    parent_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that has begun, as those who watch it see it."""
+
+    facts: RunFacts
+    traced: Traced
+    started: str
+    stop: StopSignal
+
+
+Observer = Callable[[StartedRun], Callable[[str, Settled | None], None] | None]
+_observers: list[Observer] = []
+
+
+def watch_runs(observer: Observer) -> Callable[[], None]:
+    """Have `observer` told of every run that begins in this process; call the answer to end that.
+
+    What the observer answers, if anything, is called as the run's nodes start and are settled.
+    """
+    _observers.append(observer)
+    return lambda: _observers.remove(observer) if observer in _observers else None
+
+
+class RunInProgress:
+    """A run on its way: checked, written down, and running or about to.
+
+    Args:
+        workspace: Where it is recorded.
+        request: What is asked for.
+
+    Attributes:
+        request: What was asked for.
+        traced: The pipeline for the request's values.
+        facts: The run.
+        started: When it began, ISO 8601.
+        ended: When its end was recorded, or `""`.
+        graph_digest: The blob that holds the graph.
+        stop_signal: How it is stopped.
+
+    Raises:
+        NbpipeError: The request is refused; nothing was written.
+    """
+
+    def __init__(self, workspace: Workspace, request: RunRequest) -> None:
+        self._workspace = workspace
+        self.request = request
+        definition, configuration = request.definition, request.configuration
+        config = configuration.model or definition.model
+        self._model = config
+        bound = BoundModel(workspace, config) if config is not None else None
+        traced = definition.trace(configuration.parameters, bound)
+        self.traced = with_step_values(traced, configuration.step_values)
+        self._tags = as_tags((*definition.tags, *configuration.tags))
+        existing = _existing(workspace, self.traced)
+        self._check_tags()
+        run_id = new_id()
+        started = now()
+        facts = RunFacts(
+            run_id,
+            configuration.run_name or run_name(definition.name, started),
+            definition.name,
+            self.traced.parameters,
+        )
+        self.stop_signal = StopSignal()
+        self._driver = self._made_driver(facts, existing)
+        self._driver.prepare()
+        # Nothing can be refused any more but by the workspace itself.
+        workspace.executions.catch_up()
+        self.started = now_text()
+        self.facts = self._with_model(facts)
+        self._driver.take_facts(self.facts)
+        self.graph_digest = workspace.store.blobs.write((self.traced.graph.model_dump_json().encode(),))
+        self._write_start()
+        self.ended = ""
+        self._numbers: dict[str, int] = {}
+
+    def _made_driver(self, facts: RunFacts, existing: Mapping[str, ArtifactVersion]) -> Driver:
+        configured = self.request.configuration.enable_cache
+        return Driver(
+            self.traced,
+            facts,
+            store=self._workspace.store,
+            executions=self._workspace.executions,
+            recorder=self._workspace.catalog,
+            existing=existing,
+            cache=self.request.definition.cache if configured is None else configured,
+            stop=self.stop_signal,
+        )
+
+    def _check_tags(self) -> None:
+        outputs = [tag for step in self.traced.steps.values() for output in step.signature.outputs for tag in output.tags]
+        steps = [tag for step in self.traced.steps.values() for tag in step.options.tags]
+        model = self._model.tags if self._model is not None else ()
+        check_declared(self._workspace.catalog.state(), as_tags((*self._tags, *outputs, *steps, *model)))
+
+    def _with_model(self, facts: RunFacts) -> RunFacts:
+        if self._model is None:
+            return facts
+        version = _version_text(self._model, facts, self.request.substitutions)
+        row = self._workspace.catalog.transact(
+            OpenModelVersion(model=self._model, version=version, run_id=facts.id)
+        )
+        return RunFacts(facts.id, facts.name, facts.pipeline, facts.parameters, row["model"], row["name"], row["id"])
+
+    def _write_start(self) -> None:
+        request = self.request
+        body = {
+            "name": self.facts.name,
+            "pipeline": self.facts.pipeline,
+            "kind": "pipeline",
+            "parameters": {name: as_json(value) for name, value in self.facts.parameters.items()},
+            "differences": dict(request.differences),
+            "snapshot_id": request.snapshot_id,
+            "schedule_id": "",
+            "parent_run_id": request.parent_run_id,
+            "parent_step": request.parent_step,
+            "model_version_id": self.facts.model_version_id,
+            "graph": self.graph_digest,
+            "user": getpass.getuser(),
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }
+        self._workspace.catalog.append("run_started", id=self.facts.id, run=self.facts.id, body=body)
+
+    # Running ---------------------------------------------------------------------------------
+
+    def run(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
+        """Run to the end, in this thread, and record the end with all that moves."""
+        watching = [observer(StartedRun(self.facts, self.traced, self.started, self.stop_signal)) for observer in _observers]
+        self._driver.listen([*listeners, *(listener for listener in watching if listener is not None)])
+        try:
+            outcome = self._driver.run()
+        except BaseException as error:
+            self._end(RunOutcome(Status.FAILED), error)
+            raise
+        self._end(outcome, None)
+        return outcome
+
+    def _end(self, outcome: RunOutcome, error: BaseException | None) -> None:
+        failed = outcome.failed
+        end = end_of(self.facts, outcome, self._tags)
+        if failed is not None and failed.failure is not None:
+            end = end.model_copy(
+                update={
+                    "error_step": failed.node,
+                    "error_type": failed.failure.type_name,
+                    "error_message": failed.failure.message[:2000],
+                }
+            )
+        elif error is not None:
+            end = end.model_copy(update={"error_type": type(error).__name__, "error_message": str(error)[:2000]})
+        self._numbers = self._workspace.catalog.transact(end)["numbers"]
+        self.ended = now_text()
+        self._workspace.publish_soon()
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """The version numbers that the run's new artifacts got, by id."""
+        return self._numbers
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        """The run's own tags as declared."""
+        return self._tags
+
+    def raise_for(self, outcome: RunOutcome) -> None:
+        """Raise what the run ended with, if it did not complete.
+
+        Raises:
+            StepFailedError: A step failed; the original is its cause.
+            RunInterruptedError: The run was stopped.
+        """
+        failed = outcome.failed
+        if failed is not None and failed.failure is not None:
+            failure = failed.failure
+            if isinstance(failure.exception, NbpipeError):
+                raise failure.exception
+            raise StepFailedError(
+                failed.node, self.facts.id, failure.type_name, failure.message, failure.traceback_text
+            ) from failure.exception
+        if outcome.status is Status.INTERRUPTED:
+            stopped = next((s.node for s in outcome.settled.values() if s.status is Status.INTERRUPTED), None)
+            raise RunInterruptedError(self.facts.id, stopped)
+
+
+def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag]) -> EndRun:
+    """Say what a run's end moves."""
+    made, reached, tagged, tags = [], [], [], list(declared)
+    for settled in outcome.settled.values():
+        for output, artifact in settled.artifacts.items():
+            named = NamedArtifact(id=artifact.id, name=artifact.name)
+            reached.append(named)
+            if settled.status is Status.COMPLETED:
+                made.append(named)
+            given = settled.tags.get(f"artifact:{output}")
+            if given:
+                tagged.append(ArtifactTags(id=artifact.id, name=artifact.name, tags=as_tags(given)))
+        tags += settled.tags.get(RUN, [])
+    return EndRun(
+        request_id=EndRun.request_id_for(facts.id),
+        run_id=facts.id,
+        pipeline=facts.pipeline,
+        status=outcome.status,
+        tags=as_tags(tags),
+        made=tuple(made),
+        reached=tuple(reached),
+        tagged=tuple(tagged),
+        model_version_id=facts.model_version_id,
+    )
+
+
+def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[str, str]) -> str | None:
+    if model.version is None:
+        return None
+    text = str(model.version)
+    if is_stage_word(text) or "{" not in text:
+        return text
+    at = now()
+    values = {
+        "run.id": facts.id,
+        "run.name": facts.name,
+        "pipeline": facts.pipeline,
+        "date": at.strftime("%Y_%m_%d"),
+        "time": at.strftime("%H_%M_%S_%f"),
+        **{f"params.{name}": as_json(value) for name, value in facts.parameters.items()},
+        **substitutions,
+    }
+    return fill_template(text, values)
+
+
+def _existing(workspace: Workspace, traced: Traced) -> dict[str, ArtifactVersion]:
+    wanted = {
+        origin.id
+        for node in traced.graph.nodes
+        for origin in node.inputs.values()
+        if isinstance(origin, ExistingArtifact)
+    }
+    artifacts = ArtifactService(workspace)
+    return {artifact_id: artifacts.stored(artifact_id) for artifact_id in wanted}
+
+
+class RunHandle:
+    """A run in a thread of its own.
+
+    Args:
+        progress: The run.
+        finish: Makes what `wait` gives from the outcome.
+    """
+
+    def __init__(self, progress: RunInProgress, finish: Callable[[RunInProgress, RunOutcome], Any]) -> None:
+        self._progress = progress
+        self._finish = finish
+        self._outcome: RunOutcome | None = None
+        self._error: BaseException | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="nbpipe-run", daemon=True)
+        self._thread.start()
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._progress.facts.id
+
+    @property
+    def status(self) -> Status:
+        """How the run stands."""
+        return self._outcome.status if self._outcome is not None else Status.RUNNING
+
+    def _work(self) -> None:
+        try:
+            self._outcome = self._progress.run()
+        except BaseException as error:  # noqa: BLE001 — handed to whoever waits
+            self._error = error
+        finally:
+            self._done.set()
+
+    def stop(self) -> None:
+        """Ask the run to stop; what was done before is kept."""
+        self._progress.stop_signal.stop()
+
+    def is_over(self) -> bool:
+        """Tell whether the run has ended."""
+        return self._done.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> Any:
+        """Wait for the run's end and give the `Run`.
+
+        Args:
+            timeout_s: How long to wait at most, in seconds; `None` for as long as it takes.
+
+        Raises:
+            TimeoutError: It still goes on; it is not stopped.
+            StepFailedError: A step failed.
+            RunInterruptedError: The run was stopped.
+        """
+        try:
+            over = self._done.wait(timeout_s)
+        except KeyboardInterrupt:
+            self.stop()
+            self._done.wait(10)
+            raise
+        if not over:
+            raise TimeoutError(f"The run still goes on after {timeout_s:g} s; it was not stopped.")
+        if self._error is not None:
+            raise self._error
+        assert self._outcome is not None, "a run that is over has an outcome or an error"
+        self._progress.raise_for(self._outcome)
+        return self._finish(self._progress, self._outcome)
+
+    def __repr__(self) -> str:
+        return f"<run {self._progress.facts.name}: {self.status.value}>"

@@ -1,0 +1,283 @@
+"""Tags: put on, taken off, listed, renamed and deleted.
+
+Everything a call points at is found before anything is written, and one operation does it all:
+so a call puts its tags on all of its targets or on none, and a refused tag is never made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nbpipe.errors import ConflictError, NotFoundError
+from nbpipe.records.operations import AddTags, DeleteTag, PointedAt, RemoveTags, RenameTag
+from nbpipe.records.refs import Kind, Target
+from nbpipe.records.tags import Tag, as_tag, as_tags, flags_of
+from nbpipe.services.filters import checked_text
+from nbpipe.services.instants import as_instant
+from nbpipe.services.listing import Listing
+from nbpipe.services.resolve import resolve_all
+from nbpipe.services.workspace import Workspace
+
+TAGS_ON = """
+    SELECT tag FROM tags WHERE entity_kind = $kind AND entity_id = $id ORDER BY "at", tag
+"""
+TAGS_ON_EACH = """
+    SELECT entity_id, tag FROM tags WHERE entity_kind = $kind AND list_contains($ids, entity_id) ORDER BY "at", tag
+"""
+HELD = """
+    SELECT count(*) AS held FROM tags
+    WHERE list_contains($names, tag) AND list_contains($targets, entity_kind || ':' || entity_id)
+"""
+HOLDER_COUNTS = "SELECT tag, count(*) AS held FROM tags GROUP BY tag"
+HOLDERS = """
+    SELECT entity_kind, entity_id, scope, "at" FROM tags WHERE tag = $tag ORDER BY "at" DESC, entity_kind, entity_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TagRecord:
+    """A tag.
+
+    Attributes:
+        name: Its name.
+        exclusive: Whether one thing at most bears it in each scope.
+        cascade: Whether it goes on to what a run makes.
+        created: When it was first used.
+        count: How many things bear it.
+    """
+
+    name: str
+    exclusive: bool
+    cascade: bool
+    created: datetime
+    count: int
+
+    def as_row(self) -> dict[str, Any]:
+        """Give the tag's facts by column."""
+        return {
+            "name": self.name,
+            "exclusive": self.exclusive,
+            "cascade": self.cascade,
+            "created": self.created,
+            "count": self.count,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TagHolder:
+    """Something that bears a tag, since when, and within what an exclusive tag has one holder."""
+
+    kind: Kind
+    id: str
+    scope: str
+    since: datetime
+
+    def as_row(self) -> dict[str, Any]:
+        """Give the holder's facts by column."""
+        return {"kind": self.kind.value, "id": self.id, "scope": self.scope, "since": self.since}
+
+
+@dataclass(frozen=True, slots=True)
+class TagAnswer:
+    """What adding tags did.
+
+    Attributes:
+        targets: What was tagged.
+        lost: For each exclusive tag that changed hands, the id of what lost it.
+    """
+
+    targets: tuple[Target, ...]
+    lost: dict[str, str]
+
+
+def tags_of(workspace: Workspace, kind: Kind, entity_id: str) -> list[str]:
+    """Give the names of the tags on one thing, in the order in which it got them."""
+    return [row["tag"] for row in workspace.catalog.rows(TAGS_ON, {"kind": kind.value, "id": entity_id})]
+
+
+def tags_of_each(workspace: Workspace, kind: Kind, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Give the names of the tags on each of several things of one kind, with one question."""
+    tags: dict[str, list[str]] = {entity_id: [] for entity_id in ids}
+    for row in workspace.catalog.rows(TAGS_ON_EACH, {"kind": kind.value, "ids": list(tags)}) if tags else ():
+        tags[row["entity_id"]].append(row["tag"])
+    return tags
+
+
+class TagService:
+    """What may be asked of tags.
+
+    A target is a name, an id, the beginning of an id or a record, or a list of those. With
+    `artifact=` and `model=` a name alone means the artifact or model itself, `name@version` or an
+    id one version of it; `to=` takes anything that says its own kind, as in `"run:1f3a9c"`.
+
+    Args:
+        workspace: Where they are kept.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def add(
+        self,
+        tags: Iterable[Tag | str],
+        *,
+        run: object = None,
+        artifact: object = None,
+        artifact_version: object = None,
+        model: object = None,
+        model_version: object = None,
+        pipeline: object = None,
+        snapshot: object = None,
+        to: object = None,
+    ) -> TagAnswer:
+        """Put every tag on every target, or, if one will not do, none on any.
+
+        Raises:
+            BadValueError: A bad name, a bare string in place of a list, or no target.
+            NotFoundError: A target that does not exist.
+            ConflictError: Other flags than the tag's, a flag that makes no sense on the target, or
+                an exclusive tag for two targets of which one alone can hold it.
+        """
+        wanted = as_tags(tags)
+        targets = self._targets(
+            run=run,
+            artifact=artifact,
+            artifact_version=artifact_version,
+            model=model,
+            model_version=model_version,
+            pipeline=pipeline,
+            snapshot=snapshot,
+            to=to,
+        )
+        if not wanted:
+            return TagAnswer(targets, {})
+        self._check_one_holder(wanted, targets)
+        answer = self._workspace.catalog.transact(AddTags(tags=wanted, targets=_pointed(targets)))
+        return TagAnswer(targets, dict(answer["lost"]))
+
+    def remove(
+        self,
+        tags: Iterable[Tag | str],
+        *,
+        run: object = None,
+        artifact: object = None,
+        artifact_version: object = None,
+        model: object = None,
+        model_version: object = None,
+        pipeline: object = None,
+        snapshot: object = None,
+        to: object = None,
+    ) -> int:
+        """Take every tag from every target.
+
+        Returns:
+            How many were taken; a tag that is not there is no error.
+
+        Raises:
+            BadValueError: A bad name, a bare string in place of a list, or no target.
+            NotFoundError: A target that does not exist.
+        """
+        names = [tag.name for tag in as_tags(tags)]
+        targets = self._targets(
+            run=run,
+            artifact=artifact,
+            artifact_version=artifact_version,
+            model=model,
+            model_version=model_version,
+            pipeline=pipeline,
+            snapshot=snapshot,
+            to=to,
+        )
+        places = [f"{target.kind.value}:{target.id}" for target in targets]
+        held = int(self._workspace.catalog.rows(HELD, {"names": names, "targets": places})[0]["held"]) if names else 0
+        if held:
+            self._workspace.catalog.transact(RemoveTags(names=tuple(names), targets=_pointed(targets)))
+        return held
+
+    def list(self, *, prefix: str = "", contains: str = "") -> Listing[TagRecord]:
+        """List tags, the newest first; with `prefix` and `contains` those whose names fit."""
+        checked_text("prefix", prefix)
+        checked_text("contains", contains)
+        counts = self._counts()
+        rows = [row for row in list(self._workspace.catalog.state().tags.values()) if row is not None]
+        found = [_record(row, counts) for row in rows if row["name"].startswith(prefix) and contains in row["name"]]
+        return Listing(sorted(found, key=lambda tag: (tag.created, tag.name), reverse=True))
+
+    def get(self, name: str) -> TagRecord:
+        """Give one tag.
+
+        Raises:
+            NotFoundError: No tag has that name.
+        """
+        wanted = as_tag(name).name
+        state = self._workspace.catalog.state()
+        row = state.tags.get(state.tag_ids.get(wanted) or "")
+        if row is None:
+            raise NotFoundError("tag", wanted, [known for known, tag_id in list(state.tag_ids.items()) if tag_id])
+        return _record(row, self._counts())
+
+    def holders(self, name: str) -> Listing[TagHolder]:
+        """List what bears a tag, the newest first.
+
+        Raises:
+            NotFoundError: No tag has that name.
+        """
+        rows = self._workspace.catalog.rows(HOLDERS, {"tag": self.get(name).name})
+        return Listing(
+            TagHolder(Kind(row["entity_kind"]), row["entity_id"], row["scope"] or "", as_instant(row["at"]))
+            for row in rows
+        )
+
+    def rename(self, name: str, to: str) -> TagRecord:
+        """Rename a tag, on everything that bears it.
+
+        Raises:
+            NotFoundError: No tag has that name.
+            ConflictError: Another tag has the new one.
+        """
+        self._workspace.catalog.transact(RenameTag(name=as_tag(name).name, to=as_tag(to).name))
+        return self.get(to)
+
+    def delete(self, name: str) -> int:
+        """Delete a tag, and say how many things bore it.
+
+        Raises:
+            NotFoundError: No tag has that name.
+        """
+        count = self.get(name).count
+        self._workspace.catalog.transact(DeleteTag(name=as_tag(name).name))
+        return count
+
+    def _targets(self, *, to: object, **given: object) -> tuple[Target, ...]:
+        return resolve_all(self._workspace, {**{Kind(kind): things for kind, things in given.items()}, None: to})
+
+    def _check_one_holder(self, tags: tuple[Tag, ...], targets: tuple[Target, ...]) -> None:
+        places = Counter((target.kind, target.scope) for target in targets)
+        crowded = next((place for place, count in places.items() if count > 1), None)
+        if crowded is None:
+            return
+        state = self._workspace.catalog.state()
+        for tag in tags:
+            exclusive, _ = flags_of(state, tag)
+            if exclusive:
+                kind, scope = crowded
+                raise ConflictError(
+                    f"Tag {tag.name!r} is exclusive: one {kind.value} of {scope!r} can hold it, and several are given."
+                )
+
+    def _counts(self) -> dict[str, int]:
+        return {row["tag"]: row["held"] for row in self._workspace.catalog.rows(HOLDER_COUNTS)}
+
+
+def _pointed(targets: tuple[Target, ...]) -> tuple[PointedAt, ...]:
+    return tuple(PointedAt.of(target) for target in targets)
+
+
+def _record(row: Any, counts: dict[str, int]) -> TagRecord:
+    return TagRecord(
+        row["name"], row["exclusive"], row["cascade"], as_instant(row["created"]), counts.get(row["name"], 0)
+    )

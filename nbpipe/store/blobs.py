@@ -1,0 +1,190 @@
+"""Bytes on disk, each under its own digest.
+
+A blob is written once and never changed: its name is what it holds. It lies at
+`blobs/ab/<the other 62 letters>`, is written beside its place and renamed into it, so that a reader finds
+all of it or nothing. It is not synced when it is written: `sync` is the barrier.
+
+A blob that this process wrote or checked is known by its stamp (size and time of change), and
+checked again as soon as that differs. This module knows files; what the bytes mean, and whether
+they may be trusted, it does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from nbpipe.base.ids import new_id
+from nbpipe.errors import ArtifactDamagedError, NotRecordedError
+from nbpipe.store.buffers import Pieces, size_of
+
+Stamp: TypeAlias = tuple[int, int]
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_WRITE_AT_ONCE = 1 << 30
+
+
+class BlobStore:
+    """A folder of blobs.
+
+    Args:
+        root: The folder; made when the first blob is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: dict[str, Stamp] = {}
+
+    def write(self, pieces: Pieces) -> str:
+        """Keep the bytes of `pieces`, one behind the other, and give their sha256.
+
+        Bytes that are already here are not written again, unless what lies there is damaged.
+
+        Raises:
+            NotRecordedError: The disk is full or failing; nothing of it was left behind.
+        """
+        hasher = hashlib.sha256()
+        for piece in pieces:
+            hasher.update(piece)
+        digest = hasher.hexdigest()
+        place = self._place(digest)
+        if not self._holds(digest, size_of(pieces)):
+            draft = place.parent / f".{new_id()}"
+            try:
+                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _write_new(draft, pieces)
+                draft.replace(place)
+            except OSError as error:
+                with suppress(OSError):
+                    draft.unlink()
+                raise NotRecordedError(self.root, error.strerror or str(error)) from error
+        self._verified[digest] = self.stamp(digest)
+        return digest
+
+    def open(self, digest: str) -> memoryview:
+        """Give the bytes of a blob, as they are mapped from its file and not checked.
+
+        The memory may be written to; what is written stays in this view and never reaches the
+        file. Each call gives a view of its own.
+
+        Raises:
+            ArtifactDamagedError: There is no such blob.
+        """
+        try:
+            descriptor = os.open(self._place(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise _missing(digest) from error
+        try:
+            if os.fstat(descriptor).st_size == 0:
+                return memoryview(bytearray())
+            return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
+        finally:
+            os.close(descriptor)
+
+    def stamp(self, digest: str) -> Stamp:
+        """Give a blob's size in bytes and time of change in nanoseconds.
+
+        Raises:
+            ArtifactDamagedError: There is no such blob.
+        """
+        try:
+            found = os.stat(self._place(digest), follow_symlinks=False)
+        except OSError as error:
+            raise _missing(digest) from error
+        return found.st_size, found.st_mtime_ns
+
+    def verify(self, digest: str) -> None:
+        """Read a whole blob and compare it with its name.
+
+        Raises:
+            ArtifactDamagedError: It is not there, or is not what its name says.
+        """
+        stamp = self.stamp(digest)
+        if hashlib.sha256(self.open(digest)).hexdigest() != digest:
+            self._verified.pop(digest, None)
+            raise ArtifactDamagedError(digest[:12], "its bytes are not those that were stored")
+        self._verified[digest] = stamp
+
+    def verify_if_changed(self, digest: str) -> None:
+        """Check a blob unless this process did and its stamp is the same since.
+
+        Raises:
+            ArtifactDamagedError: It is not there, or is not what its name says.
+        """
+        if self._verified.get(digest) != self.stamp(digest):
+            self.verify(digest)
+
+    def is_sound(self, digest: str, size_bytes: int) -> bool:
+        """Tell, as a rule without reading it, whether a blob is there and has its size.
+
+        It is read only if this process knew it by another stamp.
+        """
+        try:
+            stamp = self.stamp(digest)
+            if digest in self._verified and self._verified[digest] != stamp:
+                self.verify(digest)
+        except ArtifactDamagedError:
+            return False
+        return stamp[0] == size_bytes
+
+    def sync(self, digests: Iterable[str]) -> None:
+        """Wait until these blobs would survive a power cut.
+
+        Raises:
+            ArtifactDamagedError: One of them is not there.
+            NotRecordedError: The disk failed.
+        """
+        places = [self._place(digest) for digest in digests]
+        folders = {folder for place in places for folder in (place.parent, self.root)}
+        try:
+            for path in [*places, *sorted(folders)]:
+                _sync(path)
+        except FileNotFoundError as error:
+            raise ArtifactDamagedError(Path(error.filename).name[:12], "its file is gone") from error
+        except OSError as error:
+            raise NotRecordedError(self.root, error.strerror or str(error)) from error
+
+    def _holds(self, digest: str, size_bytes: int) -> bool:
+        """Tell whether a blob is here and is what its name says."""
+        try:
+            if self.stamp(digest)[0] != size_bytes:
+                return False
+            self.verify_if_changed(digest)
+        except ArtifactDamagedError:
+            return False
+        return True
+
+    def _place(self, digest: str) -> Path:
+        # The digest may come out of a record that somebody else wrote.
+        if not _DIGEST.match(digest):
+            raise ArtifactDamagedError(repr(digest[:20]), "its record names no blob")
+        return self.root / digest[:2] / digest[2:]
+
+
+def _write_new(path: Path, pieces: Pieces) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(descriptor, rest[:_WRITE_AT_ONCE]) :]
+    finally:
+        os.close(descriptor)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _missing(digest: str) -> ArtifactDamagedError:
+    return ArtifactDamagedError(digest[:12], "its file is gone")

@@ -1,0 +1,72 @@
+"""The digest of what a value is, whoever made it and wherever.
+
+A value is written in one canonical form, type and parts, of which XXH3-128 is taken. Equal
+values of equal types have equal digests in every process; `1`, `True`, `1.0` and `"1"` differ,
+every NaN is one NaN, `-0.0` is not `0.0`. Pickle bytes are never used: they differ for equal
+values and between processes.
+
+On its way the walk notes the mutable parts of the value, so that outputs which share one can be
+stored together (`store.sharing`). What has no canonical form (functions, locks, cyclic objects,
+figures) has no digest: that is an answer, not an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xxhash import xxh3_128_hexdigest
+
+from nbpipe.store import content_arrays, content_arrow, content_frames
+from nbpipe.store.content_objects import object_form
+from nbpipe.store.content_plain import PLAIN_FORMS
+from nbpipe.store.content_walk import LEAVES, ClassIdentity, Form, Mutables, Walk, identity_by_name
+
+_LIBRARY_FORMS = {
+    "numpy": content_arrays.form_of,
+    "scipy": content_arrays.sparse_form_of,
+    "pandas": content_frames.form_of,
+    "pyarrow": content_arrow.form_of,
+}
+_NOTHING = Mutables()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a value holds.
+
+    Attributes:
+        digest: 32 hexadecimal letters, or `None` if the value has no canonical form.
+        mutables: Its mutable parts; complete only if there is a digest.
+    """
+
+    digest: str | None
+    mutables: Mutables
+
+
+def content_digest(value: Any, class_identity: ClassIdentity = identity_by_name) -> Content:
+    """Take the content digest of `value`.
+
+    Args:
+        value: Anything.
+        class_identity: Asked for classes that are defined in a notebook, where a name says too
+            little; elsewhere the qualified name is the identity.
+    """
+    leaf = LEAVES.get(type(value))
+    if leaf is not None:
+        return Content(xxh3_128_hexdigest(b"content\0" + leaf(value)), _NOTHING)
+    walk = Walk(_form_of, class_identity)
+    try:
+        digest = xxh3_128_hexdigest(b"content\0" + walk.token(value))
+    except Exception:  # noqa: BLE001 - the user's own classes tell their state here, and may raise anything
+        return Content(None, walk.mutables())
+    return Content(digest, walk.mutables())
+
+
+def _form_of(kind: type) -> Form:
+    plain = PLAIN_FORMS.get(kind)
+    if plain is not None:
+        return plain
+    library = _LIBRARY_FORMS.get(kind.__module__.partition(".")[0])
+    form = library(kind) if library is not None else None
+    return form or object_form

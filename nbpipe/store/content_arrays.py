@@ -1,0 +1,148 @@
+"""How numpy's arrays, scalars and generators, and scipy's sparse matrices, are written.
+
+An array is its type, its shape and its elements in C order, so that a view, a transposed and a
+copied array are one. Every NaN is one NaN. Elements are hashed where they lie, in pieces that fit
+a processor's cache. Extended precision has no canonical form: its padding is anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_128
+
+from nbpipe.store.content_plain import pairs_token
+from nbpipe.store.content_walk import Form, NoCanonicalForm, Walk, node, word
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_CHUNK_BYTES = 512 * 1024
+_RAW_KINDS = frozenset("biufcmMSU")
+_SPARSE_PARTS = ("data", "rows", "coords", "offsets", "indices", "indptr")
+
+
+def form_of(kind: type) -> Form | None:
+    """Say how values of a type of numpy's are written, or `None` if as any object."""
+    import numpy as np
+
+    if kind is np.ndarray:
+        return array_form
+    if issubclass(kind, np.generic):
+        return _scalar_form
+    if kind is np.random.Generator:
+        return _generator_form
+    if issubclass(kind, np.random.BitGenerator):
+        return _bit_generator_form
+    if kind is np.random.RandomState:
+        return _random_state_form
+    return _no_form if kind is np.ufunc else None
+
+
+def sparse_form_of(kind: type) -> Form | None:
+    """Say how values of a type of scipy's are written, or `None` if as any object."""
+    return _sparse_form if kind.__module__.startswith("scipy.sparse") and hasattr(kind, "tocoo") else None
+
+
+def array_form(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
+    """Write an array.
+
+    Raises:
+        NoCanonicalForm: Its elements have none.
+    """
+    walk.note_memory(*memory_of(value))
+    shape = b",".join(b"%d" % length for length in value.shape)
+    return node(b"A", word(b"s", shape), _elements(walk, value))
+
+
+def memory_of(value: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """Give the memory that an array reaches: its first byte, and the one behind its last."""
+    from numpy.lib.array_utils import byte_bounds
+
+    return byte_bounds(value) if value.size else (0, 0)
+
+
+def elements_digest(value: np.ndarray[Any, Any]) -> bytes:
+    """Hash the elements of an array of plain numbers, dates or fixed texts, in C order."""
+    hasher = xxh3_128()
+    floating = value.dtype.kind in "fc"
+    for chunk in _chunks(value):
+        hasher.update((_with_one_nan(chunk) if floating else chunk).view("u1").data)
+    return hasher.digest()
+
+
+def _elements(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
+    dtype = value.dtype
+    if dtype.kind in "OT":
+        return node(b"o", word(b"s", dtype.str.encode()), walk.token(tuple(value.ravel().tolist())))
+    if dtype.names is not None:
+        # Field by field: between them lies padding, which may hold anything.
+        fields = [node(b"h", walk.token(name), _elements(walk, value[name])) for name in dtype.names]
+        return node(b"v", *fields)
+    if dtype.char in "gG" or dtype.kind not in _RAW_KINDS | {"V"}:
+        raise NoCanonicalForm
+    return node(b"a", word(b"s", dtype.str.encode()), elements_digest(value))
+
+
+def _chunks(value: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    """Give the elements as flat contiguous pieces."""
+    import numpy as np
+
+    if not value.size or not value.dtype.itemsize:
+        return
+    rows = value.reshape(-1) if value.flags.c_contiguous or value.ndim == 0 else value
+    at_once = max(1, _CHUNK_BYTES * len(rows) // value.nbytes)
+    for start in range(0, len(rows), at_once):
+        yield np.ascontiguousarray(rows[start : start + at_once]).reshape(-1)
+
+
+def _with_one_nan(chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    missing = np.isnan(chunk)
+    if not missing.any():
+        return chunk
+    if chunk.dtype.kind == "c":
+        parts = chunk.view(chunk.real.dtype)
+        return np.where(np.isnan(parts), np.nan, parts).astype(parts.dtype)
+    return np.where(missing, np.nan, chunk).astype(chunk.dtype)
+
+
+def _scalar_form(walk: Walk, value: np.generic) -> bytes:
+    import numpy as np
+
+    return node(b"x", _elements(walk, np.asarray(value)))
+
+
+def _generator_form(walk: Walk, value: np.random.Generator) -> bytes:
+    walk.note_mutable(value)
+    return node(b"G", walk.token(value.bit_generator))
+
+
+def _bit_generator_form(walk: Walk, value: np.random.BitGenerator) -> bytes:
+    walk.note_mutable(value)
+    # The seed sequence counts what was spawned: two generators of one state may part there.
+    state, seed = value.state, getattr(value.seed_seq, "state", None)
+    walk.hold((state, seed))
+    return node(b"j", walk.identity(type(value)), pairs_token(walk, state.items()), walk.token(seed))
+
+
+def _random_state_form(walk: Walk, value: np.random.RandomState) -> bytes:
+    walk.note_mutable(value)
+    state = value.get_state(legacy=False)
+    walk.hold(state)
+    return node(b"J", pairs_token(walk, state.items()))
+
+
+def _sparse_form(walk: Walk, value: Any) -> bytes:
+    # Read by name: flags such as `has_sorted_indices` appear when somebody asks.
+    walk.note_mutable(value)
+    stored = value.tocoo() if value.format == "dok" else value
+    walk.hold(stored)
+    parts = [walk.token(getattr(stored, name, None)) for name in _SPARSE_PARTS]
+    return node(b"q", walk.identity(type(value)), walk.token(tuple(map(int, value.shape))), *parts)
+
+
+def _no_form(_walk: Walk, _value: Any) -> bytes:
+    raise NoCanonicalForm

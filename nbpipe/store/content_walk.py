@@ -1,0 +1,160 @@
+"""The walk that writes a value in its canonical form, and what every form is made of.
+
+A token says one value and ends where it ends, so that tokens can be joined without a separator.
+Containers enter their parent by a digest once they are longer than a few words: what is reached
+by many paths is then walked once, and the form still says nothing about sharing.
+
+This module knows scalars only; how larger things are written is handed in (`store.content`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from math import isnan
+from typing import Any
+from uuid import UUID
+
+from xxhash import xxh3_128_digest
+
+ClassIdentity = Callable[[type], str]
+Form = Callable[["Walk", Any], bytes]
+
+# Some 300 frames deep, which any thread has left. Deeper values have no form, whatever the depth
+# of the stack that asks, so that the answer is the same everywhere.
+MAX_DEPTH = 150
+_LONGEST_WORD = 64
+_DOUBLE = struct.Struct("<d")
+_NAN = _DOUBLE.pack(float("nan"))
+
+
+class NoCanonicalForm(Exception):
+    """Inside this room: the walk met something that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutables:
+    """The parts of a value that could be changed in place.
+
+    Attributes:
+        ids: Identities of mutable objects.
+        ranges: Memory of arrays, from the first byte to behind the last.
+        alive: What was made on the way; held so that no identity is given out twice.
+    """
+
+    ids: frozenset[int] = frozenset()
+    ranges: tuple[tuple[int, int], ...] = ()
+    alive: tuple[Any, ...] = field(default=(), repr=False)
+
+
+def identity_by_name(kind: type) -> str:
+    """Identify a class by where it is defined and what it is called."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_of_a_notebook(kind: type) -> bool:
+    """Tell whether a class was defined in a cell: its name says nothing about its code."""
+    return kind.__module__ == "__main__" or kind.__module__.startswith("nbpipe_")
+
+
+def word(tag: bytes, data: bytes) -> bytes:
+    """Write `data` behind its tag and length; long data by its digest."""
+    if len(data) > _LONGEST_WORD:
+        return b"%b#%d:%b" % (tag, len(data), xxh3_128_digest(data))
+    return b"%b%d:%b" % (tag, len(data), data)
+
+
+def node(tag: bytes, *parts: bytes) -> bytes:
+    """Write a form that is made of tokens."""
+    return b"%b%d:%b" % (tag, len(parts), b"".join(parts))
+
+
+def _float(value: float) -> bytes:
+    return b"f" + (_NAN if isnan(value) else _DOUBLE.pack(value))
+
+
+LEAVES: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"N",
+    type(...): lambda _: b"E",
+    bool: lambda value: b"T" if value else b"F",
+    int: lambda value: b"i%x;" % value,
+    float: _float,
+    complex: lambda value: b"c" + _float(value.real) + _float(value.imag),
+    str: lambda value: word(b"s", value.encode("utf-8", "surrogatepass")),
+    bytes: lambda value: word(b"b", value),
+    date: lambda value: word(b"D", value.isoformat().encode()),
+    timedelta: lambda value: b"d%d,%d,%d;" % (value.days, value.seconds, value.microseconds),
+    Decimal: lambda value: word(b"n", str(value).encode()),
+    UUID: lambda value: b"U" + value.bytes,
+}
+
+
+class Walk:
+    """One walk through one value.
+
+    Args:
+        form_of: Says how values of a type are written.
+        class_identity: Says what a class defined in a notebook is.
+    """
+
+    __slots__ = ("_active", "_alive", "_class_identity", "_form_of", "_ids", "_known", "_ranges")
+
+    def __init__(self, form_of: Callable[[type], Form], class_identity: ClassIdentity) -> None:
+        self._form_of = form_of
+        self._class_identity = class_identity
+        self._known: dict[int, tuple[bytes, Any]] = {}
+        self._active: set[int] = set()
+        self._ids: set[int] = set()
+        self._ranges: list[tuple[int, int]] = []
+        self._alive: list[Any] = []
+
+    def token(self, value: Any) -> bytes:
+        """Write `value`.
+
+        Raises:
+            NoCanonicalForm: It has no form, contains itself, or is nested too deeply.
+        """
+        kind = type(value)
+        leaf = LEAVES.get(kind)
+        if leaf is not None:
+            return leaf(value)
+        key = id(value)
+        known = self._known.get(key)
+        if known is not None:
+            return known[0]
+        if key in self._active or len(self._active) >= MAX_DEPTH:
+            raise NoCanonicalForm
+        self._active.add(key)
+        token = self._form_of(kind)(self, value)
+        self._active.discard(key)
+        if len(token) <= _LONGEST_WORD:
+            return token
+        token = b"#" + xxh3_128_digest(token)
+        # Only what is long can multiply by being shared. The value is held with its token, so that
+        # nothing else can come by its identity.
+        self._known[key] = (token, value)
+        return token
+
+    def identity(self, kind: type) -> bytes:
+        """Write a class."""
+        return word(b"C", (self._class_identity if is_of_a_notebook(kind) else identity_by_name)(kind).encode())
+
+    def note_mutable(self, value: Any) -> None:
+        """Note that `value` can be changed in place."""
+        self._ids.add(id(value))
+
+    def note_memory(self, first: int, behind: int) -> None:
+        """Note memory that can be changed in place."""
+        if behind > first:
+            self._ranges.append((first, behind))
+
+    def hold(self, made: Any) -> None:
+        """Keep something made on the way alive as long as what was noted in it."""
+        self._alive.append(made)
+
+    def mutables(self) -> Mutables:
+        """Give what was noted so far."""
+        return Mutables(frozenset(self._ids), tuple(self._ranges), tuple(self._alive))

@@ -1,0 +1,174 @@
+"""Pandas' frames and series as Arrow files.
+
+The blob is an uncompressed Arrow IPC file: any tool reads it, and here its columns of numbers and
+dates are used where the file is mapped. What Arrow does not know of a frame (its index, labels and
+types) stands beside the columns in the file's metadata, as JSON.
+
+Only frames that come back exactly as they were are written so. Whether one does is told by the
+types of its columns; columns of Python objects, odd labels or an index with a frequency
+make it decline, and the frame is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nbpipe.store.buffers import Piece, as_bytes_view
+from nbpipe.store.frame_columns import Declined, column_from_arrow, column_to_arrow
+from nbpipe.store.loading import Loading
+from nbpipe.store.plain import NotPlain, from_plain, to_plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_METADATA_KEY = b"nbpipe.frame"
+
+
+class ArrowFrame:
+    """Frames and series whose columns are numbers, texts, dates, categories or nullable ones of these."""
+
+    name: ClassVar[str] = "arrow"
+    version: ClassVar[int] = 1
+    pickled: ClassVar[bool] = False
+    types: ClassVar[tuple[type | str, ...]] = ("pandas.DataFrame", "pandas.Series")
+
+    def encode(self, value: pd.DataFrame | pd.Series[Any]) -> list[Piece] | None:
+        """Write an Arrow file, or decline what would not come back as it was."""
+        import pandas as pd
+
+        if type(value) not in (pd.DataFrame, pd.Series) or not value.flags.allows_duplicate_labels:
+            return None
+        try:
+            layout: dict[str, Any] = {"attrs": to_plain(value.attrs), "rows": len(value)}
+            if isinstance(value, pd.DataFrame):
+                layout["columns"] = _labels(value.columns)
+                columns = [column.array for _, column in value.items()]
+                names = [str(label) for label in value.columns]
+            else:
+                layout["series"] = to_plain(value.name)
+                columns, names = [value.array], [str(value.name)]
+            layout["index"], of_index = _index(value.index)
+            arrays, layout["types"] = _converted([*columns, *of_index])
+        except (NotPlain, Declined):
+            return None
+        names += [f"index {place}" for place in range(len(of_index))]
+        return _written(arrays, names, layout)
+
+    def decode(self, data: memoryview, loading: Loading) -> pd.DataFrame | pd.Series[Any]:
+        """Give the frame, with its plain columns in the memory of `data`."""
+        import pandas as pd
+        import pyarrow as pa
+
+        with pa.ipc.open_file(pa.py_buffer(data)) as file:
+            batch = file.get_batch(0)
+        batch.validate(full=not loading.is_trusted)
+        layout = json.loads(batch.schema.metadata[_METADATA_KEY])
+        arrays = [
+            column_from_arrow(column, said, data) for column, said in zip(batch.columns, layout["types"], strict=True)
+        ]
+        of_values = len(arrays) - layout["index"].get("levels", 0)
+        index = _index_from(layout["index"], arrays[of_values:])
+        restored: pd.DataFrame | pd.Series[Any]
+        if "series" in layout:
+            restored = pd.Series(arrays[0], index=index, name=from_plain(layout["series"]), copy=False)
+        else:
+            restored = pd.DataFrame(dict(enumerate(arrays[:of_values])), index=index, copy=False)
+            restored.columns = _labels_from(layout["columns"])
+        restored.attrs = from_plain(layout["attrs"])
+        return restored
+
+
+def _converted(columns: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    pairs = [column_to_arrow(column) for column in columns]
+    return [array for array, _ in pairs], [said for _, said in pairs]
+
+
+class _Gathered:
+    """A file that keeps what is written to it in pieces, without copying them."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+
+    def write(self, data: Any) -> int:
+        piece = data if isinstance(data, bytes) else as_bytes_view(data)
+        self.pieces.append(piece)
+        return len(piece)
+
+    def flush(self) -> None:
+        """Everything is where it will stay."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _written(arrays: list[Any], names: list[str], layout: dict[str, Any]) -> list[Piece]:
+    import pyarrow as pa
+
+    fields = [pa.field(name, array.type) for name, array in zip(names, arrays, strict=True)]
+    schema = pa.schema(fields, metadata={_METADATA_KEY: json.dumps(layout, separators=(",", ":"))})
+    gathered = _Gathered()
+    with pa.PythonFile(gathered, "w") as file, pa.ipc.new_file(file, schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    return gathered.pieces
+
+
+def _index(index: pd.Index[Any]) -> tuple[dict[str, Any], list[Any]]:
+    """Describe an index, and give the columns in which its values are kept."""
+    import pandas as pd
+
+    names = to_plain(list(index.names))
+    if type(index) is pd.RangeIndex:
+        return {"kind": "range", "names": names, "range": [index.start, index.stop, index.step]}, []
+    if type(index) is pd.MultiIndex:
+        levels = [index.get_level_values(place).array for place in range(index.nlevels)]
+        return {"kind": "multi", "names": names, "levels": len(levels)}, levels
+    if getattr(index, "freq", None) is not None or isinstance(index, pd.IntervalIndex):
+        raise Declined
+    return {"kind": "plain", "names": names, "levels": 1}, [index.array]
+
+
+def _index_from(said: dict[str, Any], arrays: Sequence[Any]) -> Any:
+    import pandas as pd
+
+    names = from_plain(said["names"])
+    if said["kind"] == "range":
+        return pd.RangeIndex(range(*said["range"]), name=names[0])
+    if said["kind"] == "multi":
+        return pd.MultiIndex.from_arrays(arrays, names=names)
+    return pd.Index(arrays[0], dtype=arrays[0].dtype, name=names[0], copy=False)
+
+
+def _labels(columns: pd.Index[Any]) -> dict[str, Any]:
+    """Write the labels of columns as plain data.
+
+    Raises:
+        Declined: They would come back as others.
+    """
+    import pandas as pd
+
+    said: dict[str, Any] = {"names": to_plain(list(columns.names))}
+    if type(columns) is pd.RangeIndex:
+        return said | {"range": [columns.start, columns.stop, columns.step]}
+    labels = columns.tolist()
+    said |= {"labels": to_plain(labels), "levels": columns.nlevels, "type": str(columns.dtype)}
+    again = _labels_from(json.loads(json.dumps(said)))
+    same_types = list(map(type, again.tolist())) == list(map(type, labels))
+    if type(again) is not type(columns) or again.dtype != columns.dtype or not again.equals(columns) or not same_types:
+        raise Declined
+    return said
+
+
+def _labels_from(said: dict[str, Any]) -> Any:
+    import pandas as pd
+
+    names = from_plain(said["names"])
+    if "range" in said:
+        return pd.RangeIndex(range(*said["range"]), name=names[0])
+    labels = from_plain(said["labels"])
+    if said["levels"] > 1:
+        return pd.MultiIndex.from_tuples(labels, names=names)
+    return pd.Index(labels, dtype=said["type"], name=names[0], tupleize_cols=False)

@@ -1,0 +1,223 @@
+"""Storing the outputs of one execution: digests, places, bundles, and what is left to the background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from nbpipe.base.digest import quick
+from nbpipe.base.ids import new_id
+from nbpipe.errors import NotStorableError
+from nbpipe.records.artifacts import ArtifactVersion, NotCarried, type_name_of
+from nbpipe.store import pickles
+from nbpipe.store.background import BlobWriter
+from nbpipe.store.blobs import BlobStore
+from nbpipe.store.buffers import joined, size_of
+from nbpipe.store.content import Content, content_digest
+from nbpipe.store.content_walk import ClassIdentity, Mutables
+from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, encoded, inline, reason, scalar_json
+from nbpipe.store.handover import mutables_of_large, stand_in
+from nbpipe.store.materializers import label_of
+from nbpipe.store.objects import Bundle
+from nbpipe.store.previews import preview, text_preview
+from nbpipe.store.sharing import sharing_groups
+
+_BUNDLE = label_of(Bundle())
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The outputs of one step, stored or on their way.
+
+    Attributes:
+        versions: What is stored, by output.
+        not_carried: What cannot be stored, and stays where it was made.
+        pending: What the background thread still writes. A future ends with the version, with
+            `NotStorableError`, or with `NotRecordedError` if the disk failed.
+    """
+
+    versions: dict[str, ArtifactVersion]
+    not_carried: tuple[NotCarried, ...] = ()
+    pending: Mapping[str, Future[ArtifactVersion]] = field(default_factory=dict)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether `settled` would answer without waiting."""
+        return all(future.done() for future in self.pending.values())
+
+    def settled(self) -> Kept:
+        """Wait for what is pending, and give the whole.
+
+        Raises:
+            NotRecordedError: The disk failed in the background.
+        """
+        if not self.pending:
+            return self
+        versions, not_carried = dict(self.versions), list(self.not_carried)
+        for name, future in self.pending.items():
+            try:
+                versions[name] = future.result()
+            except NotStorableError as error:
+                not_carried.append(_not_carried(error))
+        return Kept(versions, tuple(not_carried))
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Stores the outputs of one execution.
+
+    Attributes:
+        blobs: Where large encodings go.
+        writer: The background thread.
+        class_identity: Says what a class defined in a notebook is.
+        made_by: The id of the step run.
+        artifact_names: The artifact's name, where it is not the output's.
+    """
+
+    blobs: BlobStore
+    writer: BlobWriter
+    class_identity: ClassIdentity
+    made_by: str
+    artifact_names: Mapping[str, str]
+
+    def keep(self, outputs: Mapping[str, Any], *, background: bool) -> Kept:
+        """Store `outputs`; see `Store.keep`."""
+        versions: dict[str, ArtifactVersion] = {}
+        others: dict[str, Any] = {}
+        for name, value in outputs.items():
+            text = scalar_json(value)
+            if text is None:
+                others[name] = value
+            else:
+                versions[name] = self._scalar(name, value, len(text))
+        return self._keep_others(versions, others, background=background) if others else Kept(versions)
+
+    def _keep_others(self, versions: dict[str, ArtifactVersion], others: dict[str, Any], *, background: bool) -> Kept:
+        not_carried: list[NotCarried] = []
+        pending: dict[str, Future[ArtifactVersion]] = {}
+        mutables = {name: mutables_of_large(value) if background else None for name, value in others.items()}
+        contents = {name: self._content(others[name]) for name, large in mutables.items() if large is None}
+        known = {
+            name: large or _mutables(others[name], contents[name], len(others)) for name, large in mutables.items()
+        }
+        for group in sharing_groups(known):
+            name = group[0]
+            try:
+                if len(group) > 1:
+                    members = {member: others[member] for member in group}
+                    versions |= self._together(members, not_carried)
+                elif name in contents:
+                    versions[name] = self._alone(name, others[name], contents[name])
+                else:
+                    pending[name] = self._later(name, others[name])
+            except NotStorableError as error:
+                not_carried.append(_not_carried(error))
+        return Kept(versions, tuple(not_carried), pending)
+
+    def _scalar(self, name: str, value: Any, size_bytes: int) -> ArtifactVersion:
+        return ArtifactVersion(
+            id=new_id(),
+            name=self.artifact_names.get(name, name),
+            output=name,
+            digest=content_digest(value).digest or "",
+            type_name=type(value).__name__,
+            materializer=JSON_LABEL,
+            size_bytes=size_bytes,
+            inline={"json": value},
+            blob="",
+            member=None,
+            pickled=False,
+            preview=text_preview(value if type(value) is str else str(value)),
+            made_by=self.made_by,
+        )
+
+    def _alone(self, name: str, value: Any, content: Content) -> ArtifactVersion:
+        materializer, pieces = encoded(name, value)
+        size_bytes = size_of(pieces)
+        is_small = size_bytes <= MAX_INLINE_BYTES
+        digest = content.digest or ""
+        if isinstance(value, PurePath):
+            # A path is text; what is stored and handed on is what lies there.
+            digest = quick("files", joined(pieces))
+        return ArtifactVersion(
+            id=new_id(),
+            name=self.artifact_names.get(name, name),
+            output=name,
+            digest=digest,
+            type_name=type_name_of(type(value)),
+            materializer=label_of(materializer),
+            size_bytes=size_bytes,
+            inline=inline(materializer, pieces) if is_small else None,
+            blob="" if is_small else self.blobs.write(pieces),
+            member=None,
+            pickled=materializer.pickled,
+            preview=preview(value),
+            made_by=self.made_by,
+        )
+
+    def _later(self, name: str, value: Any) -> Future[ArtifactVersion]:
+        copy = stand_in(value)
+        return self.writer.run(lambda: self._alone(name, copy, self._content(copy)))
+
+    def _together(self, members: dict[str, Any], not_carried: list[NotCarried]) -> dict[str, ArtifactVersion]:
+        """Store what shares something in one bundle, without the members that cannot be pickled."""
+        try:
+            pieces = pickles.dump(list(members.values())).pieces
+        except Exception:
+            storable = {name: value for name, value in members.items() if _can_be_pickled(name, value, not_carried)}
+            if len(storable) == len(members):
+                raise
+            return self._keep_rest(storable, not_carried)
+        size_bytes, blob = size_of(pieces), self.blobs.write(pieces)
+        return {
+            name: ArtifactVersion(
+                id=new_id(),
+                name=self.artifact_names.get(name, name),
+                output=name,
+                digest=self._content(value).digest or "",
+                type_name=type_name_of(type(value)),
+                materializer=_BUNDLE,
+                size_bytes=size_bytes,
+                inline=None,
+                blob=blob,
+                member=place,
+                pickled=True,
+                preview=preview(value),
+                made_by=self.made_by,
+            )
+            for place, (name, value) in enumerate(members.items())
+        }
+
+    def _keep_rest(self, storable: dict[str, Any], not_carried: list[NotCarried]) -> dict[str, ArtifactVersion]:
+        kept = self._keep_others({}, storable, background=False)
+        not_carried.extend(kept.not_carried)
+        return kept.versions
+
+    def _content(self, value: Any) -> Content:
+        return content_digest(value, self.class_identity)
+
+
+def _mutables(value: Any, content: Content, outputs: int) -> Mutables:
+    """Give what can be changed in `value`; where the walk did not get through, by pickling it."""
+    if content.digest is not None or outputs == 1:
+        return content.mutables
+    try:
+        return pickles.dump(value).mutables
+    except Exception:  # noqa: BLE001 - the value's own code; whether it can be stored is told later
+        return content.mutables
+
+
+def _can_be_pickled(name: str, value: Any, not_carried: list[NotCarried]) -> bool:
+    try:
+        pickles.dump(value)
+    except Exception as error:  # noqa: BLE001 - the value's own code
+        not_carried.append(NotCarried(name, type_name_of(type(value)), reason(error)))
+        return False
+    return True
+
+
+def _not_carried(error: NotStorableError) -> NotCarried:
+    return NotCarried(error.name, error.type_name, error.why)

@@ -1,0 +1,118 @@
+"""Which materializer writes a value, and which reads it back.
+
+A materializer turns values of some types into bytes and back. It is found along the type's
+ancestry: the nearest class for which one is registered, the last registered first. One that
+declines a value passes it on, and the last to be asked pickles it. Reading goes by the name in the record
+and by nothing else: no record names code to import.
+
+Types of libraries are named in text, so that nothing heavy is imported to look one up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from nbpipe.errors import ArtifactUnreadableError, BadValueError
+from nbpipe.store.arrays import Npy, NumpyScalar
+from nbpipe.store.buffers import Pieces
+from nbpipe.store.files import Files
+from nbpipe.store.frames import ArrowFrame
+from nbpipe.store.images import Png
+from nbpipe.store.loading import Loading
+from nbpipe.store.objects import Bundle, Figure, Pickle, PydanticModel, SklearnEstimator
+from nbpipe.store.plain import Bytes, Json, Text
+
+
+class Materializer(Protocol):
+    """Turns values of some types into bytes and back.
+
+    Attributes:
+        name: Stands in every record; never change it.
+        version: One more whenever the bytes change.
+        types: Classes, or their full names such as `"polars.DataFrame"`; subclasses are meant too.
+        pickled: Whether reading runs code that the bytes name.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    types: ClassVar[tuple[type | str, ...]]
+    pickled: ClassVar[bool]
+
+    def encode(self, value: Any, /) -> Pieces | None:
+        """Write a value; `None` declines it. What is not exactly what it was must be declined."""
+
+    def decode(self, data: memoryview, loading: Loading, /) -> Any:
+        """Read back what `encode` wrote. Writing to `data` is harmless."""
+
+
+Registered = TypeVar("Registered", bound=type[Materializer])
+
+
+class Materializers:
+    """The materializers of this process."""
+
+    def __init__(self, built_in: Sequence[Materializer]) -> None:
+        self._by_type: dict[type | str, list[Materializer]] = {}
+        self._by_name: dict[str, Materializer] = {}
+        for materializer in built_in:
+            self.add(materializer)
+
+    def add(self, materializer: Materializer) -> None:
+        """Register one; it is asked before those that are there, and replaces its namesake."""
+        former = self._by_name.get(materializer.name)
+        for known in self._by_type.values():
+            if former in known:
+                known.remove(former)
+        for kind in materializer.types:
+            self._by_type.setdefault(kind, []).insert(0, materializer)
+        self._by_name[materializer.name] = materializer
+
+    def for_type(self, kind: type) -> Iterator[Materializer]:
+        """Give those that may write a value of this type, in the order in which to ask them."""
+        for ancestor in kind.__mro__:
+            yield from self._by_type.get(ancestor, ())
+            yield from self._by_type.get(f"{ancestor.__module__}.{ancestor.__qualname__}", ())
+
+    def reading(self, artifact: str, label: str) -> Materializer:
+        """Give the one that wrote what a record calls `arrow@1`.
+
+        Raises:
+            ArtifactUnreadableError: It is not registered here, or writes another version.
+        """
+        name, _, version = label.partition("@")
+        known = self._by_name.get(name)
+        if known is None:
+            raise ArtifactUnreadableError(artifact, f"no materializer {name!r} is registered. Import what registers it")
+        if version != str(known.version):
+            raise ArtifactUnreadableError(artifact, f"it was written as {label}, and this is {label_of(known)}")
+        return known
+
+
+def label_of(materializer: Materializer) -> str:
+    """Say which materializer and version this is, as records do: `arrow@1`."""
+    return f"{materializer.name}@{materializer.version}"
+
+
+REGISTRY = Materializers(
+    [
+        *(Pickle(), Bundle(), SklearnEstimator(), Figure(), Png(), PydanticModel(), ArrowFrame(), NumpyScalar()),
+        *(Npy(), Files(), Json(), Bytes(), Text()),
+    ]
+)
+
+
+def register_materializer(kind: Registered) -> Registered:
+    """Register a materializer, as a decorator of its class.
+
+    Raises:
+        BadValueError: The class lacks something that a materializer has.
+    """
+    needed = ("name", "version", "types", "pickled", "encode", "decode")
+    missing = [name for name in needed if not hasattr(kind, name)]
+    if missing:
+        raise BadValueError(f"{kind.__qualname__} is no materializer: it lacks {', '.join(missing)}.")
+    if "@" in kind.name:
+        raise BadValueError(f"{kind.name!r} cannot be a materializer's name: leave the '@' out.")
+    REGISTRY.add(kind())
+    return kind

@@ -1,0 +1,199 @@
+"""The store of a workspace: values in, artifact versions out, and back.
+
+Small encodings go into the record; larger ones become blobs; outputs that share something that
+can be changed go into one bundle (`store.keeping`). `load_all` is the one place where stored bytes
+become values again. It asks three things before a byte is parsed: which materializer the record
+names, whether that one may run code here, and whether the bytes are those that were stored.
+
+The store knows no run and no catalog: whether a record comes from this workspace's own log, its
+caller knows and says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.errors import ArtifactDamagedError, ArtifactUnreadableError, UntrustedArtifactError
+from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.store.background import BlobWriter
+from nbpipe.store.blobs import BlobStore
+from nbpipe.store.content import Content, content_digest
+from nbpipe.store.content_walk import ClassIdentity, identity_by_name
+from nbpipe.store.encoding import JSON_LABEL, bytes_of_inline, reason
+from nbpipe.store.handover import handed_over
+from nbpipe.store.keeping import Keeper, Kept
+from nbpipe.store.loading import Loading
+from nbpipe.store.materializers import REGISTRY
+from nbpipe.store.previews import preview
+
+ClassLookup = Callable[[str], type | None]
+
+_SCALARS = frozenset({type(None), bool, int, float, str})
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
+
+class Store:
+    """The values that a workspace keeps.
+
+    Args:
+        paths: The workspace.
+        class_identity: Says what a class defined in a notebook is, for content digests.
+    """
+
+    def __init__(self, paths: WorkspacePaths, class_identity: ClassIdentity = identity_by_name) -> None:
+        self.blobs = BlobStore(paths.blobs)
+        self.writer = BlobWriter(self.blobs)
+        self._unpacked = paths.root / "unpacked"
+        self._class_identity = class_identity
+
+    def keep(
+        self,
+        outputs: Mapping[str, Any],
+        *,
+        made_by: str,
+        artifact_names: Mapping[str, str] = _NO_NAMES,
+        background: bool = False,
+    ) -> Kept:
+        """Store what one execution of a step made.
+
+        Args:
+            outputs: The values, by the names that the step's body gave them.
+            made_by: The id of the step run.
+            artifact_names: The artifact's name, where it is not the output's.
+            background: Let frames, arrays, texts and bytes of more than 1 MiB be digested and
+                written by the background thread; `Kept.pending` has their futures. What is
+                stored is what they are now: the caller may go on and change them.
+
+        Returns:
+            The versions, and what cannot be carried, which is no error here.
+
+        Raises:
+            NotRecordedError: The disk is full or failing.
+        """
+        keeper = Keeper(self.blobs, self.writer, self._class_identity, made_by, artifact_names)
+        return keeper.keep(outputs, background=background)
+
+    def load(self, artifact: ArtifactVersion, *, trust: bool = False, class_lookup: ClassLookup | None = None) -> Any:
+        """Give back the value of one artifact version; see `load_all`."""
+        return self.load_all({"": artifact}, trust=trust, class_lookup=class_lookup)[""]
+
+    def load_all(
+        self,
+        artifacts: Mapping[str, ArtifactVersion],
+        *,
+        trust: bool = False,
+        class_lookup: ClassLookup | None = None,
+    ) -> dict[str, Any]:
+        """Give back values, by the names under which their versions are handed in.
+
+        Every call makes values of its own. Versions of one bundle share in one call what they
+        shared when they were stored.
+
+        Args:
+            artifacts: The versions.
+            trust: Whether the records come from this workspace's own log, or whoever asks knows
+                who made them. Without it nothing is loaded that could run code.
+            class_lookup: Gives the class that a notebook has by a name such as
+                `"__main__:Point"`; where it gives `None`, the modules of this process are asked.
+
+        Raises:
+            UntrustedArtifactError: One is a pickle and `trust` is false.
+            ArtifactDamagedError: The bytes of one are gone, or are not those that were stored.
+            ArtifactUnreadableError: Something to read one is missing here.
+        """
+        loading = Loading(_classes(class_lookup, is_trusted=trust), self._unpacked, trust)
+        bundles: dict[tuple[str, str], Any] = {}
+        values = {}
+        for name, artifact in artifacts.items():
+            if artifact.member is None:
+                values[name] = self._value(artifact, loading)
+                continue
+            bundle = artifact.made_by, artifact.blob
+            if bundle not in bundles:
+                bundles[bundle] = self._value(artifact, loading)
+            values[name] = _member(artifact, bundles[bundle])
+        return values
+
+    def exists(self, artifact: ArtifactVersion) -> bool:
+        """Tell, as a rule without reading it, whether an artifact's bytes are there."""
+        return artifact.inline is not None or self.blobs.is_sound(artifact.blob, artifact.size_bytes)
+
+    def content(self, value: Any) -> Content:
+        """Take the content digest of a value, as `keep` does."""
+        return content_digest(value, self._class_identity)
+
+    def handed_over(self, value: Any) -> Any:
+        """Give what a consumer in this process may have for `value`; `None` means the stored form."""
+        return handed_over(value)
+
+    def preview(self, value: Any) -> dict[str, Any]:
+        """Make the preview of a value, for cards."""
+        return preview(value)
+
+    def wait(self) -> None:
+        """Wait until the background thread has written what it was given."""
+        self.writer.wait()
+
+    def sync(self, digests: Iterable[str]) -> None:
+        """Wait until these blobs would survive a power cut: the barrier at a run's end."""
+        self.blobs.sync(digests)
+
+    def close(self) -> None:
+        """Write what is left, and end the background thread."""
+        self.writer.close()
+
+    def _value(self, artifact: ArtifactVersion, loading: Loading) -> Any:
+        if artifact.materializer == JSON_LABEL and artifact.inline is not None:
+            held = artifact.inline.get("json")
+            if type(held) in _SCALARS:
+                return held
+        said = repr(artifact.name)
+        materializer = REGISTRY.reading(said, artifact.materializer)
+        # Not by what the record says of itself: it may have been written by anybody.
+        if materializer.pickled and not loading.is_trusted:
+            raise UntrustedArtifactError(said)
+        data = self._bytes(artifact) if artifact.inline is None else None
+        try:
+            return materializer.decode(data if data is not None else bytes_of_inline(artifact.inline or {}), loading)
+        except Exception as error:
+            raise ArtifactUnreadableError(said, f"{type(error).__name__}: {reason(error)}") from error
+
+    def _bytes(self, artifact: ArtifactVersion) -> memoryview:
+        try:
+            self.blobs.verify_if_changed(artifact.blob)
+            return self.blobs.open(artifact.blob)
+        except ArtifactDamagedError as error:
+            raise ArtifactDamagedError(repr(artifact.name), error.why) from error
+
+
+def _member(artifact: ArtifactVersion, bundle: Any) -> Any:
+    if not isinstance(bundle, list) or not isinstance(artifact.member, int) or not 0 <= artifact.member < len(bundle):
+        raise ArtifactUnreadableError(repr(artifact.name), "its bundle has no such member")
+    return bundle[artifact.member]
+
+
+def _classes(lookup: ClassLookup | None, *, is_trusted: bool) -> ClassLookup:
+    def find(name: str) -> type | None:
+        known = lookup(name) if lookup is not None else None
+        return known if known is not None else _class_named(name, may_import=is_trusted)
+
+    return find
+
+
+def _class_named(name: str, *, may_import: bool) -> type | None:
+    """Find a class by `module:name`. A record from elsewhere does not decide what is imported here."""
+    module_name, _, path = name.partition(":")
+    found: Any = sys.modules.get(module_name)
+    if found is None and may_import:
+        try:
+            found = importlib.import_module(module_name)
+        except ImportError:
+            return None
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) else None

@@ -1,0 +1,266 @@
+"""Cards: a run, a step, an artifact, a model, a snapshot or a pipeline at one glance.
+
+Which facts of each matter, and in which order; how a card looks is `views.frames`. With
+`stable=True` a card leaves out what differs between two equal runs, ids, instants and
+durations, so that a notebook that shows it can be compared with what it showed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from nbpipe.views.amounts import duration_text, size_text, time_text
+from nbpipe.views.dag import DagEdge, DagNode, dag_element, dag_text
+from nbpipe.views.facts import (
+    ArtifactFacts,
+    Instant,
+    ModelFacts,
+    ModelVersionFacts,
+    ParameterFacts,
+    PipelineFacts,
+    RunFacts,
+    SnapshotFacts,
+    StageChange,
+    StepFacts,
+)
+from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
+from nbpipe.views.previews import Shown, shown_preview, shown_text
+from nbpipe.views.tables import Table
+from nbpipe.views.theme import signed
+
+_FEW = 8
+
+
+def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
+    """Show a run: its graph or steps, parameters, metrics and what went wrong."""
+    model = _without_ids(facts.model_version) if stable else facts.model_version
+    moving = [] if stable else [("run", facts.name), *_timing(facts.started, facts.ended), ("id", facts.id)]
+    return written(
+        Card(
+            "run",
+            facts.pipeline or facts.name,
+            facts.status,
+            [*moving, ("model", model)],
+            facts.tags,
+            facts.error,
+            [
+                *_graph(facts.pipeline, [_node(step, stable=stable) for step in facts.steps], facts.edges),
+                *_values("parameters", facts.parameters),
+                *_values("metrics", facts.metrics),
+                *_steps(facts, stable=stable),
+            ],
+        )
+    )
+
+
+def step_card(facts: StepFacts, *, stable: bool = False) -> Bundle:
+    """Show a step: why it ran, what went in and came out, its logs and its source."""
+    took = None if stable or facts.duration_s is None else duration_text(facts.duration_s)
+    return written(
+        Card(
+            "step",
+            facts.node,
+            facts.status,
+            [("took", took), ("why", facts.why), ("outputs", ", ".join(facts.outputs))],
+            facts.tags,
+            facts.error,
+            [
+                *_values("inputs", facts.inputs),
+                *_values("parameters", facts.parameters),
+                *_values("metrics", facts.metrics),
+                *[Section(name, shown_preview(preview)) for name, preview in facts.previews.items()],
+                *_long("logs", facts.logs),
+                *_long("source", facts.source),
+            ],
+        )
+    )
+
+
+def artifact_card(facts: ArtifactFacts, *, stable: bool = False) -> Bundle:
+    """Show a version of an artifact, with its preview; a pickle says that it is one."""
+    size = None if facts.size_bytes is None else size_text(facts.size_bytes)
+    kept = "pickle: loading it runs code" if facts.is_pickle else facts.materializer
+    moving = [] if stable else [("created", time_text(facts.created)), ("run", facts.run), ("id", facts.id)]
+    return written(
+        Card(
+            "artifact",
+            facts.name if facts.version is None else f"{facts.name}@{facts.version}",
+            facts=[("type", facts.type_name), ("size", size), ("kept as", kept), ("made by", facts.step), *moving],
+            tags=facts.tags,
+            sections=[
+                *([Section("preview", shown_preview(facts.preview))] if facts.preview else []),
+                *_values("metadata", facts.metadata),
+            ],
+        )
+    )
+
+
+def model_version_card(facts: ModelVersionFacts, *, stable: bool = False) -> Bundle:
+    """Show a version of a model: its stage, its metrics and what it is made of."""
+    moving = [] if stable else [("created", time_text(facts.created)), ("run", facts.run), ("name", facts.name)]
+    return written(
+        Card(
+            "model version",
+            f"{facts.model}@{facts.number}",
+            facts.status,
+            [("stage", facts.stage), *moving, ("artifacts", ", ".join(facts.artifacts))],
+            facts.tags,
+            sections=[*_values("metrics", facts.metrics), *_history(facts.history, stable=stable)],
+        )
+    )
+
+
+def model_card(facts: ModelFacts, *, stable: bool = False) -> Bundle:
+    """Show a model: its versions with their stages, and how they came to them."""
+    names = list(dict.fromkeys(name for version in facts.versions for name in version.metrics))[:_FEW]
+    rows = [
+        (
+            version.number,
+            None if stable else version.name,
+            version.stage,
+            signed(version.status),
+            *(version.metrics.get(name) for name in names),
+            None if stable else time_text(version.created),
+        )
+        for version in facts.versions
+    ]
+    table = _without_empty(Table(("version", "name", "stage", "status", *names, "created"), rows))
+    return written(
+        Card(
+            "model",
+            facts.name,
+            facts=[("description", facts.description)],
+            tags=facts.tags,
+            sections=[Section("versions", shown_table(table)), *_history(facts.history, stable=stable)],
+        )
+    )
+
+
+def pipeline_card(facts: PipelineFacts, *, stable: bool = False) -> Bundle:  # noqa: ARG001 — nothing in it moves
+    """Show a pipeline: its graph and its parameters."""
+    return written(
+        Card(
+            "pipeline",
+            facts.name,
+            facts=[("description", facts.description), ("model", facts.model)],
+            tags=facts.tags,
+            sections=[*_graph(facts.name, facts.nodes, facts.edges), *_parameters(facts.parameters)],
+        )
+    )
+
+
+def snapshot_card(facts: SnapshotFacts, *, stable: bool = False) -> Bundle:
+    """Show a snapshot: what it would run, with which values and in which environment."""
+    moving = [] if stable else [("created", time_text(facts.created)), ("id", facts.id)]
+    packages = None if facts.packages is None else f"{facts.packages:,} packages"
+    environment = ", ".join(filter(None, (f"Python {facts.python}" if facts.python else "", packages)))
+    return written(
+        Card(
+            "snapshot",
+            facts.name,
+            facts=[
+                ("pipeline", facts.pipeline),
+                ("description", facts.description),
+                ("environment", environment),
+                *moving,
+                ("content", None if stable else facts.digest[:12]),
+            ],
+            tags=facts.tags,
+            sections=[
+                *_graph(facts.pipeline, facts.nodes, facts.edges),
+                *_parameters(facts.parameters),
+                *_long("source", facts.source),
+            ],
+        )
+    )
+
+
+def _timing(started: Instant, ended: Instant) -> list[tuple[str, object]]:
+    begin, end = _moment(started), _moment(ended)
+    took = duration_text((end - begin).total_seconds()) if begin and end else None
+    return [("started", time_text(started)), ("took", took)]
+
+
+def _moment(instant: Instant) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    except ValueError:
+        return None
+    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _without_ids(model_version: str) -> str:
+    """Give the model's name alone: a version may be named after its run's id or its time."""
+    return model_version.partition("@")[0]
+
+
+def _node(step: StepFacts, *, stable: bool) -> DagNode:
+    took = "" if stable or step.duration_s is None else duration_text(step.duration_s)
+    return DagNode(step.node, subtitle=took, status=step.status, detail=step.error or step.why)
+
+
+def _graph(name: str, nodes: Sequence[DagNode], edges: Sequence[DagEdge]) -> list[Section]:
+    if not nodes:
+        return []
+    return [Section("steps", Shown(dag_element(nodes, edges, name=name), dag_text(nodes, edges, name=name)))]
+
+
+def _steps(facts: RunFacts, *, stable: bool) -> list[Section]:
+    rows = [
+        (
+            step.node,
+            signed(step.status),
+            None if stable or step.duration_s is None else duration_text(step.duration_s),
+            step.why,
+            ", ".join(step.outputs),
+        )
+        for step in facts.steps
+    ]
+    table = _without_empty(Table(("step", "status", "took", "why", "outputs"), rows, frozenset({"took"})))
+    return [Section("step by step", shown_table(table), is_folded=True)] if rows else []
+
+
+def _values(title: str, values: Mapping[str, object]) -> list[Section]:
+    return [Section(title, shown_facts(list(values.items())), is_folded=len(values) > _FEW)] if values else []
+
+
+def _parameters(parameters: Sequence[ParameterFacts]) -> list[Section]:
+    rows = [
+        (each.name, each.type_name, "required" if each.is_required else _as_python(each.value), each.description)
+        for each in parameters
+    ]
+    table = _without_empty(Table(("parameter", "type", "value", "description"), rows))
+    return [Section("parameters", shown_table(table))] if rows else []
+
+
+def _as_python(value: object) -> object:
+    """Give a parameter's value as Python would write it where that tells more: `"1"` is not `1`."""
+    return repr(value) if isinstance(value, str | None) else value
+
+
+def _history(history: Sequence[StageChange], *, stable: bool) -> list[Section]:
+    rows = [
+        (
+            None if stable else time_text(change.when),
+            change.version,
+            f"{change.from_stage} → {change.to_stage}",
+            change.who,
+            change.note,
+        )
+        for change in history
+    ]
+    table = _without_empty(Table(("when", "version", "stage", "who", "note"), rows))
+    return [Section("history", shown_table(table), is_folded=True)] if rows else []
+
+
+def _long(title: str, text: str) -> list[Section]:
+    return [Section(title, shown_text(text), is_folded=True)] if text.strip() else []
+
+
+def _without_empty(table: Table) -> Table:
+    """Leave out the columns in which no row has anything."""
+    kept = [place for place, _ in enumerate(table.columns) if any(row[place] not in (None, "") for row in table.rows)]
+    return Table(
+        [table.columns[place] for place in kept], [[row[place] for place in kept] for row in table.rows], table.right
+    )

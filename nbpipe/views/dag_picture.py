@@ -1,0 +1,210 @@
+"""A graph of steps as SVG: boxes, arrows, and the names of what flows where these are few.
+
+A status shows as colour, sign and word. Whatever stands outside a box has a small ground of its
+own, so that it reads on any page. Where things stand is `views.layout`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import ceil
+
+from nbpipe.views.layout import Box, Direction, Layout, PlacedBox, Point, Route, layout
+from nbpipe.views.lettering import fitting, width_px
+from nbpipe.views.markup import Element, element, number, one_line
+from nbpipe.views.steps_graph import DagNode, StepsGraph, folding_sentence, note_of, title_of
+from nbpipe.views.theme import DEFINED, EDGE, FONT, look
+
+MOST_LABELS = 14
+_TITLE = 13
+_NOTE = 11
+_SIGN_ROOM = 18
+_PADDING = 11
+_LEAST_WIDTH = 84.0
+_MOST_WIDTH = 240.0
+# Widths go in steps, so that boxes one below the other often are the same.
+_WIDTH_STEP = 24
+_LABEL_HEIGHT = 16.0
+_CAPTION_ROOM = 24
+
+
+def placed(graph: StepsGraph, direction: Direction | None = None) -> Layout:
+    """Place the boxes of a graph; edges that run to the right get room for their labels."""
+    boxes = [_sized(node) for node in graph.nodes]
+    longest = max((_label_width(label) for label in _shown_labels(graph).values()), default=0.0)
+    drawing = layout(boxes, list(graph.edges), direction=direction, rank_gap=longest + 30 if longest else 44.0)
+    if drawing.direction is Direction.DOWN and longest:
+        return layout(boxes, list(graph.edges), direction=Direction.DOWN, rank_gap=56.0)
+    return drawing
+
+
+def picture(graph: StepsGraph, title: str) -> Element:
+    """Draw a graph; one that is folded says so below."""
+    drawing = placed(graph)
+    by_id = {node.id: node for node in graph.nodes}
+    caption = folding_sentence(graph)
+    width, height = drawing.width, drawing.height
+    if caption:
+        width, height = max(width, _label_width(caption) + 16), height + _CAPTION_ROOM
+    return element(
+        "svg",
+        element("title", title),
+        _arrowhead(),
+        [_arrow(route, drawing.direction) for route in drawing.routes],
+        _labels(graph, drawing),
+        [_box(by_id[box.id], box) for box in drawing.boxes],
+        _chip(caption, width / 2, drawing.height + 10) if caption else None,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {number(width)} {number(height)}",
+        width=width,
+        height=height,
+        font_family=FONT,
+        role="img",
+    )
+
+
+def _sized(node: DagNode) -> Box:
+    sign = _SIGN_ROOM if node.status else 0
+    text = max(width_px(title_of(node), _TITLE, bold=True), width_px(note_of(node), _NOTE))
+    width = max(text + sign + 2 * _PADDING, _LEAST_WIDTH)
+    return Box(node.id, min(ceil(width / _WIDTH_STEP) * _WIDTH_STEP, _MOST_WIDTH), 46.0 if note_of(node) else 34.0)
+
+
+def _box(node: DagNode, box: PlacedBox) -> Element:
+    shown, note = look(node.status), note_of(node)
+    sign = _SIGN_ROOM if node.status else 0
+    left, room = box.x + _PADDING + sign, box.width - 2 * _PADDING - sign
+    line = box.y + (19 if note else box.height / 2 + 4.5)
+    said = [f"{title_of(node)}: {one_line(shown.word)}" if shown.word else title_of(node), one_line(node.detail)]
+    frame = element(
+        "rect",
+        x=box.x,
+        y=box.y,
+        width=box.width,
+        height=box.height,
+        rx=6,
+        fill=shown.fill,
+        stroke=shown.line,
+        stroke_width=1.3,
+        stroke_dasharray="4 3" if node.status == "skipped" else None,
+    )
+    return element(
+        "g",
+        element("title", ". ".join(filter(None, said))),
+        frame,
+        _line(shown.sign, box.x + _PADDING, line, _TITLE, shown.line, bold=True) if shown.sign else None,
+        _line(fitting(title_of(node), _TITLE, room, bold=True), left, line, _TITLE, shown.text, bold=True),
+        _line(fitting(note, _NOTE, room), left, box.y + 35, _NOTE, shown.text) if note else None,
+    )
+
+
+def _line(text: str, x: float, y: float, size: int, color: str, *, bold: bool = False, middle: bool = False) -> Element:
+    return element(
+        "text",
+        text,
+        x=x,
+        y=y,
+        font_size=size,
+        fill=color,
+        font_weight="600" if bold else None,
+        text_anchor="middle" if middle else None,
+    )
+
+
+def _arrowhead() -> Element:
+    tip = element("path", d="M0 0 L8 4 L0 8 z", fill=EDGE)
+    return element(
+        "defs",
+        element(
+            "marker",
+            tip,
+            id="arrow",
+            refX=7,
+            refY=4,
+            markerWidth=8,
+            markerHeight=8,
+            markerUnits="userSpaceOnUse",
+            orient="auto",
+            viewBox="0 0 8 8",
+        ),
+    )
+
+
+def _arrow(route: Route, direction: Direction) -> Element:
+    pen = [f"M{_pair(route.points[0])}"]
+    for place, point in enumerate(route.points[1:], start=1):
+        before = route.points[place - 1]
+        if place % 2 == 0:
+            one, two = _handles(before, point, direction)
+            pen.append(f"C{_pair(one)} {_pair(two)} {_pair(point)}")
+        elif point != before:
+            # A piece without length has no direction, and the arrowhead would take it for its own.
+            pen.append(f"L{_pair(point)}")
+    return element("path", d=" ".join(pen), fill="none", stroke=EDGE, stroke_width=1.4, marker_end="url(#arrow)")
+
+
+def _handles(start: Point, end: Point, direction: Direction) -> tuple[Point, Point]:
+    if direction is Direction.RIGHT:
+        middle = (start[0] + end[0]) / 2
+        return (middle, start[1]), (middle, end[1])
+    middle = (start[1] + end[1]) / 2
+    return (start[0], middle), (end[0], middle)
+
+
+def _shown_labels(graph: StepsGraph) -> dict[tuple[str, str], str]:
+    labels = {pair: fitting(label, _NOTE, _MOST_WIDTH / 2) for pair, label in graph.edges.items() if label}
+    return labels if len(labels) <= MOST_LABELS else {}
+
+
+def _labels(graph: StepsGraph, drawing: Layout) -> list[Element]:
+    """Write labels on their edges, each where it hides no other; one for which there is no room is left out."""
+    shown = _shown_labels(graph)
+    leaving = Counter(source for source, _ in graph.edges)
+    taken: list[tuple[float, float, float]] = []
+    chips = []
+    for route in drawing.routes:
+        label = shown.get((route.source, route.target))
+        if not label:
+            continue
+        # Edges that fan out are far apart at their ends, those that come together at their starts.
+        start, end = route.points[-3:-1] if leaving[route.source] > 1 else route.points[1:3]
+        width = _label_width(label)
+        for part in (0.5, 0.6, 0.4, 0.7, 0.3):
+            x, y = _on_swing(start, end, drawing.direction, part)
+            if all(abs(x - a) > (width + b) / 2 or abs(y - c) > _LABEL_HEIGHT for a, c, b in taken):
+                taken.append((x, y, width))
+                chips.append(_chip(label, x, y))
+                break
+    return chips
+
+
+def _on_swing(start: Point, end: Point, direction: Direction, part: float) -> Point:
+    rest = 1 - part
+    weights = (rest**3, 3 * rest**2 * part, 3 * rest * part**2, part**3)
+    points = (start, *_handles(start, end, direction), end)
+    return (
+        sum(weight * point[0] for weight, point in zip(weights, points, strict=True)),
+        sum(weight * point[1] for weight, point in zip(weights, points, strict=True)),
+    )
+
+
+def _label_width(label: str) -> float:
+    return width_px(label, _NOTE) + 10
+
+
+def _chip(text: str, x: float, y: float) -> Element:
+    width = _label_width(text)
+    ground = element(
+        "rect",
+        x=x - width / 2,
+        y=y - _LABEL_HEIGHT / 2,
+        width=width,
+        height=_LABEL_HEIGHT,
+        rx=4,
+        fill=DEFINED.fill,
+    )
+    return element("g", ground, _line(text, x, y + 4, _NOTE, DEFINED.text, middle=True))
+
+
+def _pair(point: Point) -> str:
+    return f"{number(point[0])} {number(point[1])}"

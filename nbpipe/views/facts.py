@@ -1,0 +1,235 @@
+"""The facts that cards are made of: plain values, whoever gathered them.
+
+Each is passed along and kept by nobody. Everything with a default may be left out. Instants are
+aware `datetime`s or ISO 8601 text; durations are seconds; parameters, metrics and metadata are
+plain values by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nbpipe.views.previews import Preview
+from nbpipe.views.steps_graph import DagEdge, DagNode
+
+Instant = datetime | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """One step, as it is defined or as it went in a run.
+
+    Attributes:
+        node: Its name in the graph.
+        status: A status known to `views.theme`; empty where it has not run.
+        why: Why it ran or was reused, without ids.
+        duration_s: How long it took, in seconds.
+        outputs: Its outputs' artifacts, such as `raw_data@7`.
+        inputs: Where each argument came from, by argument.
+        parameters: The values it was called with.
+        tags: Its tags.
+        metrics: Numbers that it logged, by dotted name.
+        previews: A preview of each output, by artifact.
+        error: What it raised.
+        logs: What it printed.
+        source: Its text.
+    """
+
+    node: str
+    status: str = ""
+    why: str = ""
+    duration_s: float | None = None
+    outputs: Sequence[str] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    previews: Mapping[str, Preview] = field(default_factory=dict)
+    error: str = ""
+    logs: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """One run.
+
+    Attributes:
+        id: Its id.
+        name: Its name.
+        pipeline: The pipeline's name.
+        status: A status known to `views.theme`.
+        started: When it began.
+        ended: When it was over; `None` while it goes on.
+        parameters: The values it ran with.
+        steps: Its steps, in order.
+        edges: How they are connected; without any, the card lists the steps only.
+        tags: Its tags.
+        metrics: Numbers by dotted name.
+        model_version: Such as `iris_classifier@3`.
+        error: What went wrong.
+    """
+
+    id: str
+    name: str
+    pipeline: str
+    status: str
+    started: Instant = None
+    ended: Instant = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    steps: Sequence[StepFacts] = ()
+    edges: Sequence[DagEdge] = ()
+    tags: Sequence[str] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    model_version: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFacts:
+    """One version of an artifact.
+
+    Attributes:
+        name: The artifact's name.
+        version: The version's number, if it has one yet.
+        id: The version's id.
+        type_name: The type of the value.
+        size_bytes: How large its encoding is.
+        created: When it was made.
+        step: The step that made it.
+        run: The run in which it did, as a caller would name it.
+        materializer: How it is kept.
+        is_pickle: Whether loading it runs code.
+        tags: Its tags.
+        metadata: What was logged about it.
+        preview: What it holds, in small.
+    """
+
+    name: str
+    version: int | None = None
+    id: str = ""
+    type_name: str = ""
+    size_bytes: int | None = None
+    created: Instant = None
+    step: str = ""
+    run: str = ""
+    materializer: str = ""
+    is_pickle: bool = False
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    preview: Preview | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageChange:
+    """One move of a model version from stage to stage: when, who, which version, and why."""
+
+    when: Instant
+    who: str
+    version: str
+    from_stage: str
+    to_stage: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersionFacts:
+    """One version of a model.
+
+    Attributes:
+        model: The model's name.
+        number: The version's number.
+        name: Its name, if it has one besides.
+        stage: The stage it holds.
+        status: A status known to `views.theme`, such as `failed`.
+        created: When it was made.
+        run: The run that made it, as a caller would name it.
+        tags: Its tags.
+        metrics: Numbers by dotted name.
+        artifacts: What it is made of, such as `trained_model@7`.
+        history: The moves between stages, newest first.
+    """
+
+    model: str
+    number: int
+    name: str = ""
+    stage: str = "none"
+    status: str = ""
+    created: Instant = None
+    run: str = ""
+    tags: Sequence[str] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    artifacts: Sequence[str] = ()
+    history: Sequence[StageChange] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """One model: its versions and the moves between stages, newest first both."""
+
+    name: str
+    description: str = ""
+    tags: Sequence[str] = ()
+    versions: Sequence[ModelVersionFacts] = ()
+    history: Sequence[StageChange] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterFacts:
+    """One parameter: its type, its value or default, and whether a run must be given it."""
+
+    name: str
+    type_name: str = ""
+    value: object = None
+    is_required: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineFacts:
+    """One pipeline as it is defined: its graph and its parameters."""
+
+    name: str
+    description: str = ""
+    nodes: Sequence[DagNode] = ()
+    edges: Sequence[DagEdge] = ()
+    parameters: Sequence[ParameterFacts] = ()
+    tags: Sequence[str] = ()
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFacts:
+    """One snapshot.
+
+    Attributes:
+        id: Its id.
+        name: Its name.
+        pipeline: What it is a snapshot of.
+        digest: The digest of its content.
+        description: In its maker's words.
+        created: When it was made.
+        python: The Python it was made with.
+        packages: How many packages its lock holds.
+        nodes: Its steps.
+        edges: How they are connected.
+        parameters: With the values it holds.
+        tags: Its tags.
+        source: The module that it prints.
+    """
+
+    id: str
+    name: str
+    pipeline: str
+    digest: str = ""
+    description: str = ""
+    created: Instant = None
+    python: str = ""
+    packages: int | None = None
+    nodes: Sequence[DagNode] = ()
+    edges: Sequence[DagEdge] = ()
+    parameters: Sequence[ParameterFacts] = ()
+    tags: Sequence[str] = ()
+    source: str = ""

@@ -1,0 +1,106 @@
+"""Fewer boxes for a large graph: steps that belong together become one.
+
+First those that only differ in name, with the same sources and the same targets (a fan-out);
+then chains; and where that is not enough, neighbours on one rank of the drawing. None of these
+can make a circle, so that what is left is a graph again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nbpipe.views.ordering import cut_long_edges, with_few_crossings
+from nbpipe.views.ranks import Edge, assign_ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A graph of groups.
+
+    Attributes:
+        groups: The numbers of the nodes in each group, rising; most have one.
+        edges: Between groups, each once.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    edges: tuple[Edge, ...]
+
+
+def fold(count: int, edges: Sequence[Edge], *, most: int) -> Folded:
+    """Group `count` nodes until at most `most` groups are left; a graph that small is given back as it is.
+
+    Raises:
+        BadValueError: The edges go round in a circle.
+    """
+    folded = Folded(tuple((node,) for node in range(count)), tuple(dict.fromkeys(edges)))
+    for grouping in (_siblings, _chains, _siblings, _chains, *map(_neighbours, range(2, 9))):
+        if len(folded.groups) <= most:
+            return folded
+        folded = _merged(folded, grouping)
+    if len(folded.groups) <= most:
+        return folded
+    return _merged(folded, _bands(most))
+
+
+Grouping = Callable[[int, Sequence[Edge]], list[int]]
+
+
+def _merged(folded: Folded, grouping: Grouping) -> Folded:
+    """Put groups with the same mark together; the groups stand in the order of their first nodes."""
+    marks = grouping(len(folded.groups), folded.edges)
+    members: dict[int, list[int]] = {}
+    for group, mark in zip(folded.groups, marks, strict=True):
+        members.setdefault(mark, []).extend(group)
+    place = {mark: number for number, mark in enumerate(members)}
+    joined = [(place[marks[tail]], place[marks[head]]) for tail, head in folded.edges]
+    between = dict.fromkeys(edge for edge in joined if edge[0] != edge[1])
+    return Folded(tuple(tuple(sorted(group)) for group in members.values()), tuple(between))
+
+
+def _siblings(count: int, edges: Sequence[Edge]) -> list[int]:
+    sources: list[set[int]] = [set() for _ in range(count)]
+    targets: list[set[int]] = [set() for _ in range(count)]
+    for tail, head in edges:
+        sources[head].add(tail)
+        targets[tail].add(head)
+    first: dict[tuple[frozenset[int], frozenset[int]], int] = {}
+    return [
+        first.setdefault((frozenset(before), frozenset(after)), node)
+        for node, (before, after) in enumerate(zip(sources, targets, strict=True))
+    ]
+
+
+def _chains(count: int, edges: Sequence[Edge]) -> list[int]:
+    leaving = Counter(tail for tail, _ in edges)
+    entering = Counter(head for _, head in edges)
+    follower = {tail: head for tail, head in edges if leaving[tail] == 1 and entering[head] == 1}
+    marks = list(range(count))
+    for start in set(range(count)) - set(follower.values()):
+        node = start
+        while node in follower:
+            node = follower[node]
+            marks[node] = start
+    return marks
+
+
+def _neighbours(size: int) -> Grouping:
+    def grouping(count: int, edges: Sequence[Edge]) -> list[int]:
+        marks = [0] * count
+        for layer in with_few_crossings(cut_long_edges(assign_ranks(count, edges), edges)).layers:
+            nodes = [node for node in layer if node < count]
+            for place, node in enumerate(nodes):
+                marks[node] = nodes[place - place % size]
+        return marks
+
+    return grouping
+
+
+def _bands(most: int) -> Grouping:
+    def grouping(count: int, edges: Sequence[Edge]) -> list[int]:
+        ranks = assign_ranks(count, edges)
+        height = -(-(max(ranks) + 1) // most)
+        return [rank // height for rank in ranks]
+
+    return grouping

@@ -1,0 +1,7 @@
+"""Faces for a notebook: forms and boards made of ipywidgets, each with a static form beside it."""
+
+from __future__ import annotations
+
+from nbpipe.widgets.form import ParameterForm
+
+__all__ = ["ParameterForm"]

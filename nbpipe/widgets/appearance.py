@@ -1,0 +1,124 @@
+"""How forms look: the pieces of HTML between the controls, and where everything stands.
+
+Colours are JupyterLab's own variables, so that a form is light or dark with the notebook; what
+must be noticed brings its own background. Nothing is told by colour alone.
+
+Everything goes through `views.markup`, which escapes. This module knows looks, no parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbpipe.views.markup import Child, Element, element, render
+from nbpipe.views.theme import HAIRLINE, MONOSPACE, TINT, look
+
+_TEXT = "color:var(--jp-ui-font-color1, inherit); font-size:13px; line-height:1.4;"
+_QUIET = "color:var(--jp-ui-font-color2, inherit); font-size:12px; line-height:1.35; overflow-wrap:anywhere;"
+_SECOND = "minmax(0, 1fr)"
+
+
+def heading(text: str) -> str:
+    """Write the title of a form."""
+    return render(element("div", text, style=f"{_TEXT} font-size:15px; font-weight:600; overflow-wrap:anywhere;"))
+
+
+def label(name: str, *, changed: bool = False, title: str = "") -> str:
+    """Write the label of a control; a changed one has a dot before it."""
+    dot = element("span", "● ", title="changed", style="color:var(--jp-brand-color1, #1668c7);") if changed else None
+    style = f"{_TEXT} padding-top:4px; overflow-wrap:anywhere; font-weight:{600 if changed else 500};"
+    return render(element("div", dot, name, title=title or None, style=style))
+
+
+def note(lines: Sequence[str], problem: str = "") -> str:
+    """Write what stands under a control: quiet lines, then what is wrong."""
+    quiet = [element("div", line) for line in lines if line]
+    if not quiet and not problem:
+        return ""
+    return render(element("div", quiet, _problem(problem) if problem else None, style=_QUIET))
+
+
+def said(text: str, status: str = "") -> str:
+    """Write a sentence; one with a status (known to `views.theme`) stands in its colours with its sign."""
+    if not text:
+        return ""
+    return render(_boxed(text, status) if status else element("div", text, style=_QUIET))
+
+
+def quoted(passages: Sequence[tuple[str, str]]) -> str:
+    """Write pieces of code, each under its caption."""
+    return render(
+        [(element("div", caption, style=f"{_QUIET} margin-top:4px;"), _code(text)) for caption, text in passages]
+    )
+
+
+def framed(*parts: Child) -> str:
+    """Write parts one under the other in the form's own lettering."""
+    return render(element("div", *parts, style=f"{_TEXT} overflow-wrap:anywhere;"))
+
+
+def page(children: Sequence[Any]) -> Any:
+    """Stack widgets as one form."""
+    from ipywidgets import Layout, VBox
+
+    border = "1px solid var(--jp-border-color2, rgba(128,128,128,0.35))"
+    layout = Layout(
+        border_top=border, border_bottom=border, border_left=border, border_right=border,
+        padding="10px 14px", margin="4px 0", max_width="820px", width="auto", overflow="hidden", grid_gap="6px",
+    )  # fmt: skip
+    return VBox(children=list(children), layout=layout)
+
+
+def columns(cells: Sequence[Any], *, inner: bool = False) -> Any:
+    """Lay label and control side by side; the first column is as wide as its longest label, up to a third."""
+    from ipywidgets import GridBox, Layout
+
+    layout = Layout(grid_template_columns=f"fit-content(34%) {_SECOND}", grid_gap="8px 14px", width="100%")
+    if inner:
+        layout.border_left = "2px solid var(--jp-border-color2, rgba(128,128,128,0.35))"
+        layout.padding = "0 0 2px 12px"
+    return GridBox(children=list(cells), layout=layout)
+
+
+def stack(children: Sequence[Any]) -> Any:
+    """Stack widgets in one cell of a form, or one part of it."""
+    from ipywidgets import Layout, VBox
+
+    return VBox(children=list(children), layout=Layout(width="auto", min_width="0", overflow="visible"))
+
+
+def bar(children: Sequence[Any]) -> Any:
+    """Put buttons in a row that wraps."""
+    from ipywidgets import HBox, Layout
+
+    return HBox(children=list(children), layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 8px"))
+
+
+def markup(html: str = "") -> Any:
+    """Make the widget that shows a piece of HTML written here."""
+    from ipywidgets import HTML, Layout
+
+    return HTML(html, layout=Layout(margin="0", width="auto"))
+
+
+def _problem(problem: str) -> Element:
+    return _boxed(problem, "failed")
+
+
+def _boxed(text: str, status: str) -> Element:
+    shown = look(status)
+    style = (
+        f"background-color:{shown.fill}; color:{shown.text}; border-left:3px solid {shown.line}; font-size:12px; "
+        "line-height:1.4; padding:2px 8px; margin:2px 0; white-space:pre-wrap; overflow-wrap:anywhere;"
+    )
+    return element("div", f"{shown.sign} {text}", role="status", style=style)
+
+
+def _code(text: str) -> Element:
+    style = (
+        f"font-family:var(--jp-code-font-family, {MONOSPACE}); font-size:12px; line-height:1.45; margin:2px 0; "
+        f"color:var(--jp-content-font-color1, inherit); background-color:{TINT}; border:1px solid {HAIRLINE}; "
+        "border-radius:3px; padding:4px 8px; white-space:pre-wrap; overflow-wrap:anywhere;"
+    )
+    return element("pre", text, style=style)

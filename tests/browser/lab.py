@@ -1,0 +1,347 @@
+"""A real JupyterLab in a real Chromium, driven from a test.
+
+`LabServer` is one JupyterLab on loopback whose every directory is private: nothing of the
+user's settings, kernels or trust reaches it, and nothing of it stays behind. `NotebookPage` is
+one notebook open in it. Work is done through JupyterLab's own commands and read from its own
+model; only what a person would click is clicked. Every wait is bounded.
+
+This module knows JupyterLab. It does not know nbpipe: a notebook finds its workspace as a
+user's does, in the folder it lies in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+import nbformat
+from nbformat import v4
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from playwright.sync_api import Browser, Locator, Page, Playwright
+
+Theme = Literal["light", "dark"]
+
+START_LIMIT_S = 90
+PAGE_LIMIT_S = 60
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+INSTALLED_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_FLAGS = [
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+    "--force-color-profile=srgb",
+    "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # a page that needs the internet fails here
+]
+SETTINGS: dict[str, dict[str, Any]] = {
+    "@jupyterlab/apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+    # Else a cell that is out of sight has no elements to look at.
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+}
+THEME_SETTING = "@jupyterlab/apputils-extension/themes"
+
+OPEN = """() => {
+  const panel = window.jupyterapp?.shell?.currentWidget;
+  return panel?.context?.isReady === true
+    && panel.context.sessionContext?.session?.kernel?.status === 'idle';
+}"""
+SAVED = "() => !window.jupyterapp.shell.currentWidget.context.model.dirty"
+START_COMMAND = """([name, options]) => {
+  window.answer = null;
+  window.jupyterapp.commands.execute(name, options).then(
+    value => { window.answer = {value: value ?? null}; },
+    error => { window.answer = {error: String(error)}; });
+}"""
+CELLS = "window.jupyterapp.shell.currentWidget.content.widgets"
+OUTPUTS = f"(index) => {CELLS}[index].model.outputs?.toJSON() ?? []"
+TRUSTED = f"() => {CELLS}.filter(cell => cell.model.type === 'code').every(cell => cell.model.trusted)"
+CELL_COUNT = f"() => {CELLS}.length"
+
+
+class LabError(AssertionError):
+    """JupyterLab did not do what the test asked of it."""
+
+
+class LabServer:
+    """One JupyterLab server on a free loopback port, until `close`.
+
+    Args:
+        folder: An empty folder for the server's own files and for the notebooks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "root"
+        self._home = folder / "home"
+        self._log = folder / "lab.log"
+        self._token = secrets.token_hex(16)
+        self._port = _free_port()
+        self.root.mkdir(parents=True)
+        for name, value in SETTINGS.items():
+            self._write_setting(name, value)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command(), stdout=log, stderr=subprocess.STDOUT, env=self._environment(), start_new_session=True
+            )
+        self._wait_until_it_answers()
+
+    def url(self, path: str) -> str:
+        """Give the address of `path`, with the token and without a remembered layout."""
+        return f"http://127.0.0.1:{self._port}/{quote(path)}?token={self._token}&reset"
+
+    def use_theme(self, theme: Theme) -> None:
+        """Let pages that are opened from now on have this theme."""
+        self._write_setting(THEME_SETTING, {"theme": THEMES[theme], "adaptive-theme": False})
+
+    def end_sessions(self, path: str | None = None) -> None:
+        """End the kernels of the notebook at `path`, or of all."""
+        for session in self._ask("GET", "api/sessions"):
+            if path in (None, session["path"]):
+                self._ask("DELETE", f"api/sessions/{session['id']}")
+
+    def close(self) -> None:
+        """End the kernels and the server; one that does not listen is killed."""
+        if self._process.poll() is None:
+            try:
+                self.end_sessions()
+            finally:
+                self._stop()
+
+    def _stop(self) -> None:
+        for sent, patience_s in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
+            os.killpg(self._process.pid, sent)
+            try:
+                self._process.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+        raise LabError(f"JupyterLab (process {self._process.pid}) could not be ended")
+
+    def _ask(self, method: str, path: str) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}/{path}", method=method, headers={"Authorization": f"token {self._token}"}
+        )
+        with urllib.request.urlopen(request, timeout=15) as answer:
+            body = answer.read()
+        return json.loads(body) if body else None
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise LabError(f"JupyterLab ended at once:\n{self._last_words()}")
+            try:
+                self._ask("GET", "api/status")
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        self._stop()
+        raise LabError(f"JupyterLab did not answer in {START_LIMIT_S} s:\n{self._last_words()}")
+
+    def _last_words(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    def _command(self) -> list[str]:
+        return [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={self._port}",
+            "--ServerApp.port_retries=0",
+            f"--IdentityProvider.token={self._token}",
+            f"--ServerApp.root_dir={self.root}",
+            "--LabApp.expose_app_in_browser=True",
+            "--LabApp.news_url=",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.extension_manager=readonly",
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        ours = ("JUPYTER", "IPYTHON", "NBPIPE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        folders = {
+            "HOME": self._home,
+            "IPYTHONDIR": self._home / "ipython",
+            "JUPYTER_CONFIG_DIR": self._home / "config",
+            "JUPYTER_DATA_DIR": self._home / "data",
+            "JUPYTER_RUNTIME_DIR": self._home / "runtime",
+            "JUPYTERLAB_SETTINGS_DIR": self._home / "settings",
+            "JUPYTERLAB_WORKSPACES_DIR": self._home / "workspaces",
+        }
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        private = {name: str(folder) for name, folder in folders.items()}
+        return {**kept, **private, "JUPYTER_NO_CONFIG": "1", "JUPYTER_PLATFORM_DIRS": "1"}
+
+    def _write_setting(self, name: str, value: dict[str, Any]) -> None:
+        file = self._home / "settings" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(value), encoding="utf-8")
+
+
+class NotebookPage:
+    """One notebook, open in a page of its own, its kernel idle.
+
+    Attributes:
+        page: Playwright's page, for what has no method here.
+        path: The notebook's file.
+        page_errors: What JavaScript threw and nobody caught, in order.
+    """
+
+    def __init__(self, server: LabServer, browser: Browser, path: Path) -> None:
+        self.path = path
+        self.page_errors: list[str] = []
+        self._server = server
+        self._context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        self.page: Page = self._context.new_page()
+        self.page.set_default_timeout(PAGE_LIMIT_S * 1000)
+        self.page.on("pageerror", lambda error: self.page_errors.append(str(error)))
+        self._load()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether JupyterLab trusts every code cell, and so renders its HTML and scripts."""
+        return bool(self.page.evaluate(TRUSTED))
+
+    def run_all(self, *, limit_s: float = PAGE_LIMIT_S, may_fail: bool = False) -> bool:
+        """Run every cell and wait for the last; tell whether all ran without an error.
+
+        Raises:
+            LabError: A cell raised, unless it `may_fail`. The message is the cell's own.
+        """
+        all_ran = bool(self.command("notebook:run-all-cells", limit_s=limit_s))
+        self.page.wait_for_function(OPEN, timeout=limit_s * 1000)
+        if not all_ran and not may_fail:
+            raise LabError("\n".join(self._errors()) or "Run All stopped, and no cell says why")
+        return all_ran
+
+    def outputs(self, index: int) -> list[dict[str, Any]]:
+        """Give the outputs of the cell at `index` (from 0), as nbformat writes them."""
+        found: list[dict[str, Any]] = self.page.evaluate(OUTPUTS, index)
+        return found
+
+    def locator(self, selector: str, **options: Any) -> Locator:
+        """Find elements on the page as Playwright does: waited for when they are used."""
+        return self.page.locator(selector, **options)
+
+    def cell(self, index: int) -> Locator:
+        """Find the cell at `index`, counted from 0."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+
+    def command(self, name: str, options: dict[str, Any] | None = None, *, limit_s: float = PAGE_LIMIT_S) -> Any:
+        """Execute a command of JupyterLab, wait for it, and give its answer.
+
+        Raises:
+            LabError: The command failed.
+            TimeoutError: Playwright's; it was not done in `limit_s` seconds.
+        """
+        self.start_command(name, options)
+        self.page.wait_for_function("() => window.answer", timeout=limit_s * 1000)
+        answer = self.page.evaluate("() => window.answer")
+        if "error" in answer:
+            raise LabError(f"{name}: {answer['error']}")
+        return answer["value"]
+
+    def start_command(self, name: str, options: dict[str, Any] | None = None) -> None:
+        """Execute a command of JupyterLab without waiting for it, as one would before a Stop."""
+        self.page.evaluate(START_COMMAND, [name, options or {}])
+
+    def set_theme(self, theme: Theme) -> None:
+        """Switch the open page to the light or the dark theme."""
+        self.command("apputils:change-theme", {"theme": THEMES[theme]})
+        light = "true" if theme == "light" else "false"
+        self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
+
+    def screenshot(self, path: Path) -> None:
+        """Write what is on the page to `path`, a PNG."""
+        self.page.screenshot(path=path, animations="disabled")
+
+    def save(self) -> None:
+        """Save the notebook and wait until the file is written."""
+        self.command("docmanager:save")
+        self.page.wait_for_function(SAVED)
+
+    def reopen(self, *, trusted: bool) -> None:
+        """Save, end the kernel and open the file again: what a later reader sees.
+
+        Args:
+            trusted: Whether that reader is the one who ran it. Else the file is changed in a
+                way that cannot be seen, as if it came from somebody else, so that its
+                signature no longer holds.
+
+        Raises:
+            LabError: JupyterLab's own opinion of its trust is another.
+        """
+        self.save()
+        self.page.goto("about:blank")
+        self._server.end_sessions(self._address)
+        if not trusted:
+            notebook = nbformat.read(self.path, as_version=4)
+            notebook.metadata["from"] = secrets.token_hex(4)
+            nbformat.write(notebook, self.path)
+        self._load()
+        if self.trusted is not trusted:
+            raise LabError(f"The reopened notebook should be {'trusted' if trusted else 'untrusted'} and is not")
+
+    def close(self) -> None:
+        """Close the page and end the kernel."""
+        self._context.close()
+        self._server.end_sessions(self._address)
+
+    @property
+    def _address(self) -> str:
+        return self.path.relative_to(self._server.root).as_posix()
+
+    def _load(self) -> None:
+        self.page.goto(self._server.url(f"lab/tree/{self._address}"))
+        self.page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
+        self.page.wait_for_function(OPEN)
+
+    def _errors(self) -> list[str]:
+        outputs = [output for index in range(self.page.evaluate(CELL_COUNT)) for output in self.outputs(index)]
+        return [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
+
+
+def launch_browser(playwright: Playwright) -> Browser:
+    """Start Chromium: the system's if it has one, else the one that Playwright installed."""
+    found = next(filter(None, map(shutil.which, INSTALLED_BROWSERS)), None)
+    return playwright.chromium.launch(executable_path=found, headless=True, args=CHROMIUM_FLAGS)
+
+
+def write_notebook(path: Path, source: Sequence[str] | Path) -> None:
+    """Write a notebook of these code cells, or a copy of the notebook at `source`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, Path):
+        shutil.copy(source, path)
+        return
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = v4.new_notebook(metadata={"kernelspec": kernel}, cells=[v4.new_code_cell(text) for text in source])
+    nbformat.write(notebook, path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

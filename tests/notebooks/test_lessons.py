@@ -1,0 +1,87 @@
+"""Every lesson in `notebooks/`, run top to bottom by nbval and compared output by output.
+
+Each runs in a copy of the folder and a fresh workspace, in a pytest of its own: nbval wants a
+command line that the other tests do not, and a lesson must not lean on what another left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+
+TESTS = Path(__file__).parents[1]
+NOTEBOOKS = TESTS.parent / "notebooks"
+LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
+CELL_LIMIT_S = 120
+LESSON_LIMIT_S = 280
+
+
+def run_with_nbval(notebook: Path) -> subprocess.CompletedProcess[str]:
+    """Run `notebook` where it lies, strictly, in a workspace beside its folder."""
+    outside = notebook.parent.parent
+    private = {"NBPIPE_HOME": outside / "workspace", "IPYTHONDIR": outside / "ipython"}
+    command = [
+        *(sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"),
+        *("--nbval-sanitize-with", str(TESTS / "nbval.cfg"), "--nbval-cell-timeout", str(CELL_LIMIT_S)),
+        *("-c", os.devnull, "--rootdir", str(notebook.parent), "-p", "no:cacheprovider", "-W", "error"),
+        notebook.name,
+    ]
+    environment = {**os.environ, **{name: str(folder) for name, folder in private.items()}}
+    return subprocess.run(
+        command,
+        cwd=notebook.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LESSON_LIMIT_S,
+        check=False,
+    )
+
+
+def write_lesson(folder: Path, source: str, printed: str) -> Path:
+    folder.mkdir()
+    cell = v4.new_code_cell(source, outputs=[v4.new_output("stream", text=printed)], execution_count=1)
+    path = folder / "lesson.ipynb"
+    nbformat.write(v4.new_notebook(cells=[cell]), path)
+    return path
+
+
+def test_the_quickstart_is_among_the_lessons() -> None:
+    assert NOTEBOOKS / "01_quickstart.ipynb" in LESSONS
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_still_shows_what_it_says(lesson: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "notebooks"
+    shutil.copytree(NOTEBOOKS, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+
+    done = run_with_nbval(copy / lesson.name)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("printed", "exit_code"), [("42\n", 0), ("41\n", 1)], ids=["true", "stale"])
+def test_a_lesson_passes_only_if_its_stored_output_is_what_it_prints(
+    printed: str, exit_code: int, tmp_path: Path
+) -> None:
+    lesson = write_lesson(tmp_path / "notebooks", "print(6 * 7)", printed)
+
+    done = run_with_nbval(lesson)
+
+    assert done.returncode == exit_code, done.stdout + done.stderr
+
+
+def test_a_lesson_runs_in_a_workspace_of_its_own(tmp_path: Path) -> None:
+    where = tmp_path / "workspace"
+    lesson = write_lesson(tmp_path / "notebooks", "import os\nprint(os.environ['NBPIPE_HOME'])", f"{where}\n")
+
+    done = run_with_nbval(lesson)
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,82 @@
+"""The demo: a small notebook in a real kernel, and what is told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import nbformat
+import pytest
+from nbformat import v4
+
+from nbpipe.demo import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_source(folder: Path, *cells: str) -> Path:
+    folder.mkdir()
+    path = folder / "small.ipynb"
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(text) for text in cells]), path)
+    return path
+
+
+def test_the_executed_copy_holds_the_outputs_and_the_source_stays_as_it_was(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "lessons", "6 * 7")
+    before = source.read_bytes()
+
+    code = main([str(source), str(tmp_path / "executed" / "small.ipynb")])
+
+    executed = nbformat.read(tmp_path / "executed" / "small.ipynb", as_version=4)
+    assert executed.cells[0].outputs[0].data["text/plain"] == "42"
+    assert source.read_bytes() == before
+    assert code == 0
+
+
+def test_what_each_cell_showed_is_told_and_where_everything_lies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_source(tmp_path / "lessons", "print('one')\nprint('two')", "import os\nprint(os.getcwd())")
+    (source.parent / ".nbpipe").mkdir()
+
+    main([str(source), str(tmp_path / "small.ipynb")])
+
+    folder = source.parent.resolve()
+    assert capsys.readouterr().out.splitlines() == [
+        "[1] print('one')",
+        "      one",
+        "      two",
+        "[2] import os",
+        f"      {folder}",
+        "",
+        f"notebook   {tmp_path / 'small.ipynb'}",
+        f"workspace  {folder / '.nbpipe'}",
+        f"catalog    {folder / '.nbpipe' / 'catalog.duckdb'}",
+    ]
+
+
+def test_a_cell_that_raises_is_told_and_what_ran_before_it_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_source(tmp_path / "lessons", "print('before')", "1 / 0")
+
+    code = main([str(source), str(tmp_path / "small.ipynb")])
+
+    assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+    assert nbformat.read(tmp_path / "small.ipynb", as_version=4).cells[0].outputs[0].text == "before\n"
+    assert code == 1
+
+
+@pytest.mark.parametrize(("executed", "said"), [("small.ipynb", "overwritten"), ("other.ipynb", "no notebook")])
+def test_a_path_that_cannot_be_meant_is_refused_before_anything_is_run(
+    executed: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_source(tmp_path / "lessons", "open('ran', 'w')")
+    if executed != source.name:
+        source.unlink()
+
+    code = main([str(source), str(source.parent / executed)])
+
+    assert said in capsys.readouterr().err
+    assert not (source.parent / "ran").exists()
+    assert code == 2

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import base64
+import re
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+
+from nbpipe.errors import BadValueError
+from nbpipe.views.dag import DagEdge, DagNode, dag_html, dag_layout, dag_sentence, dag_svg, dag_text
+from tests.views.graphs import Graph, numbered_graphs
+
+SVG = "{http://www.w3.org/2000/svg}"
+NODES = [
+    DagNode("load", status="reused", subtitle="0.2 s"),
+    DagNode("clean", status="completed"),
+    DagNode("train", status="failed", detail="rate 0.1 → 0.2"),
+    DagNode("evaluate", status="skipped"),
+]
+EDGES = [
+    DagEdge("load", "clean", "raw_data"),
+    DagEdge("clean", "train", "frame"),
+    DagEdge("train", "evaluate", "model"),
+    DagEdge("clean", "evaluate", "frame"),
+]
+
+
+def texts(svg: str) -> list[str]:
+    return [found.text or "" for found in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def steps(count: int) -> list[DagNode]:
+    return [DagNode(f"step_{number}") for number in range(count)]
+
+
+def test_every_box_tells_its_status_by_sign_by_word_and_by_colour() -> None:
+    root = ElementTree.fromstring(dag_svg(NODES, EDGES))
+
+    shown = texts(dag_svg(NODES, EDGES))
+    fills = {rect.attrib["fill"] for rect in root.iter(f"{SVG}rect") if rect.attrib.get("rx") == "6"}
+    assert {"↺", "✓", "✗", "–"} <= set(shown)
+    assert {"reused · 0.2 s", "completed", "failed", "skipped"} <= set(shown)
+    assert len(fills) == 4
+
+
+def test_the_picture_names_what_flows_where_that_is_few() -> None:
+    many = [DagEdge("a", f"b{number}", f"model_{number}") for number in range(30)]
+    wide = [DagNode("a"), *(DagNode(f"b{number}") for number in range(30))]
+
+    assert {"raw_data", "frame", "model"} <= set(texts(dag_svg(NODES, EDGES)))
+    assert not [text for text in texts(dag_svg(wide, many)) if text.startswith("model_")]
+
+
+def test_no_label_lies_on_another() -> None:
+    fan = [DagNode("a"), *(DagNode(f"b{number}") for number in range(6)), DagNode("z")]
+    edges = [DagEdge("a", f"b{number}", "frame") for number in range(6)]
+    edges += [DagEdge(f"b{number}", "z", f"model_{number}") for number in range(6)]
+
+    root = ElementTree.fromstring(dag_svg(fan, edges))
+
+    chips = [
+        tuple(float(rect.attrib[name]) for name in ("x", "y", "width", "height"))
+        for rect in root.iter(f"{SVG}rect")
+        if rect.attrib.get("rx") == "4"
+    ]
+    assert len(chips) == 12
+    for at, (x, y, width, height) in enumerate(chips):
+        for other_x, other_y, other_width, other_height in chips[:at]:
+            beside = x + width <= other_x or other_x + other_width <= x
+            assert beside or y + height <= other_y or other_y + other_height <= y
+
+
+def test_the_html_is_one_image_that_carries_the_picture_and_says_what_it_shows() -> None:
+    root = ElementTree.fromstring(dag_html(NODES, EDGES, name="training"))
+
+    kind, _, data = root.attrib["src"].partition(",")
+    assert (root.tag, kind, len(root)) == ("img", "data:image/svg+xml;base64", 0)
+    assert base64.b64decode(data).decode() == dag_svg(NODES, EDGES, name="training")
+    assert root.attrib["alt"] == (
+        "training: 4 steps, 4 connections; 1 completed, 1 failed, 1 reused, 1 skipped. "
+        "Steps: load, clean, train, evaluate."
+    )
+
+
+def test_the_text_is_a_tree_with_signs_and_names_all_that_a_step_waits_for() -> None:
+    assert dag_text(NODES, EDGES, name="training").splitlines() == [
+        "training: 4 steps, 4 connections; 1 completed, 1 failed, 1 reused, 1 skipped.",
+        "↺ load            reused  0.2 s",
+        "  ✓ clean         completed  ← load",
+        "    ✗ train       failed  ← clean",
+        "      – evaluate  skipped  ← train, clean",
+    ]
+
+
+def test_a_pipeline_that_has_not_run_has_no_statuses() -> None:
+    nodes = [DagNode("load"), DagNode("train")]
+
+    assert dag_text(nodes, [DagEdge("load", "train")]).splitlines() == [
+        "Pipeline: 2 steps, 1 connection.",
+        "· load",
+        "  · train  ← load",
+    ]
+
+
+def test_sixty_steps_are_drawn_each_and_more_are_folded_with_a_word_about_it() -> None:
+    fan = [DagEdge("step_0", f"step_{number}") for number in range(1, 100)]
+
+    assert "fold" not in dag_svg(steps(60), fan[:59])
+    assert texts(dag_svg(steps(100), fan))[-1] == "99 steps are folded into 1 box"
+    assert dag_sentence(steps(100), fan).endswith("99 steps are folded into 1 box.")
+
+
+def test_a_folded_box_counts_what_became_of_its_steps_and_shows_the_worst() -> None:
+    nodes = [DagNode("start"), *(DagNode(f"s{n}", status="failed" if n < 3 else "completed") for n in range(80))]
+
+    svg = dag_svg(nodes, [DagEdge("start", f"s{number}") for number in range(80)])
+
+    assert "failed · 77 ✓ 3 ✗" in texts(svg)
+
+
+def test_the_text_is_never_folded_but_says_what_it_leaves_out() -> None:
+    lines = dag_text(steps(500), []).splitlines()
+
+    assert len(lines) == 402
+    assert lines[-1] == "… and 100 more steps"
+
+
+@given(numbered_graphs(most=30))
+def test_a_graph_is_always_drawn_the_same_and_each_step_follows_what_it_waits_for(graph: Graph) -> None:
+    count, pairs = graph
+    edges = [DagEdge(f"step_{tail}", f"step_{head}") for tail, head in pairs]
+
+    svg, text = dag_svg(steps(count), edges), dag_text(steps(count), edges)
+
+    assert (svg, text) == (dag_svg(steps(count), edges), dag_text(steps(count), edges))
+    order = re.findall(r"^ *· (step_\d+)", text, re.MULTILINE)
+    assert sorted(order) == sorted(f"step_{number}" for number in range(count))
+    assert all(order.index(edge.source) < order.index(edge.target) for edge in edges)
+
+
+def test_the_live_view_is_given_a_place_for_every_step() -> None:
+    drawing = dag_layout(steps(100), [])
+
+    assert [box.id for box in drawing.boxes] == [f"step_{number}" for number in range(100)]
+
+
+def test_long_names_are_cut_by_an_ellipsis_and_not_by_the_box() -> None:
+    svg = dag_svg([DagNode("a" * 300)], [])
+
+    box = next(ElementTree.fromstring(svg).iter(f"{SVG}rect"))
+    assert float(box.attrib["width"]) <= 240
+    assert texts(svg)[0].endswith("…")
+
+
+def test_no_steps_are_said_to_be_none() -> None:
+    assert dag_html([], []) == "<em>no steps</em>"
+    assert dag_text([], []) == "Pipeline: 0 steps, 0 connections."
+    ElementTree.fromstring(dag_svg([], []))
+
+
+@pytest.mark.parametrize("draw", [dag_svg, dag_html, dag_text, dag_layout])
+@pytest.mark.parametrize(
+    ("nodes", "edges"),
+    [
+        (steps(2), [DagEdge("step_0", "nowhere")]),
+        (steps(2), [DagEdge("step_0", "step_1"), DagEdge("step_1", "step_0")]),
+        ([DagNode("a"), DagNode("a")], []),
+    ],
+    ids=["loose end", "circle", "same id"],
+)
+def test_what_is_no_pipeline_is_refused_by_every_form(draw: object, nodes: list[DagNode], edges: list[DagEdge]) -> None:
+    assert callable(draw)
+
+    with pytest.raises(BadValueError):
+        draw(nodes, edges)
