@@ -74,7 +74,8 @@ class Pipeline:
             ParameterError: Values that do not fit; nothing ran.
             StepFailedError: A step failed; the original is its cause.
         """
-        return self.start(*args, **kwargs).wait()  # type: ignore[no-any-return]
+        run: Run = self.start(*args, **kwargs).wait()
+        return run
 
     def start(self, *args: Any, **kwargs: Any) -> RunHandle:
         """Start it in a thread of its own: the answer has `.wait()`, `.stop()` and `.status`."""
@@ -84,8 +85,8 @@ class Pipeline:
 
     async def run_async(self, *args: Any, **kwargs: Any) -> Run:
         """Run it while the event loop goes on; a cancelled await stops the run."""
-        handle = self.start(*args, **kwargs)
-        return await awaited(handle)
+        run: Run = await awaited(self.start(*args, **kwargs))
+        return run
 
     def request(self, parameters: Mapping[str, Any]) -> RunRequest:
         """Say what a run with these values asks for."""
@@ -296,6 +297,11 @@ class Model(ModelConfig):
         """Give the newest version of an artifact that the model version holds."""
         return self._version().get_artifact(name)
 
-    get_model_artifact = get_artifact
-    get_data_artifact = get_artifact
+    def get_model_artifact(self, name: str) -> Any:
+        """Another name for `get_artifact`."""
+        return self.get_artifact(name)
+
+    def get_data_artifact(self, name: str) -> Any:
+        """Another name for `get_artifact`."""
+        return self.get_artifact(name)
 

@@ -11,13 +11,15 @@ This module knows the shapes of records. It opens nothing and decides nothing.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.catalog import statements
-from nbpipe.catalog.schema import CHANGING, STATE
+from nbpipe.catalog.schema import STATE
 from nbpipe.catalog.tails import OPERATIONS, Damage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from duckdb import DuckDBPyConnection
 
     from nbpipe.catalog.tails import Batch
@@ -28,72 +30,63 @@ class Fold:
 
     Args:
         cursor: The connection; its schema `rows` holds the tables.
-        base: The attached file over which the tables are a layer, if they are one; its schema `hidden` says what
-            the layer hides.
+        top: The largest number that any row has so far.
+        base: The attached file over which the tables are a layer, if they are one; the schema `hidden` then says
+            what the layer hides.
+
+    Attributes:
+        top: The largest number that any row may have by now.
     """
 
-    def __init__(self, cursor: DuckDBPyConnection, base: str = "") -> None:
+    def __init__(self, cursor: DuckDBPyConnection, *, top: int, base: str = "") -> None:
+        self.top = top
         self._cursor = cursor
         self._base = base
         self._turn = 0
-        form = statements.TOP_OVER if base else statements.TOP
-        self._top = {table: form.format(table=table, base=base) for table in CHANGING}
 
     def take_in(self, batch: Batch) -> list[Damage]:
         """Put the lines of `batch` into the tables; give those that could not be read, which are left out."""
-        damaged: list[Damage] = []
         if not batch.lines:
-            return damaged
-        self._parse(batch, damaged)
-        if batch.kinds & {"run_started", "step_started"}:
-            self._cursor.execute(statements.SPANS, {"firsts": batch.firsts, "logs": batch.logs})
-        if "run_started" in batch.kinds:
-            self._run(statements.RUNS)
-        if "step_started" in batch.kinds:
-            self._run(statements.STEP_STARTS)
-        if "step" in batch.kinds:
-            self._take_in_steps()
-        if "displays" in batch.kinds:
-            self._bring_up("step", "id", "SELECT id FROM new_line WHERE k = 'displays' AND n IS NULL")
+            return []
+        damaged = self._parse(batch)
+        spans = {"firsts": batch.firsts, "logs": batch.logs}
+        if batch.kinds["run_started"]:
+            self._number(statements.RUNS, spans)
+        if batch.kinds["step_started"]:
+            self._number(statements.STEP_STARTS, spans)
+        rows = len(batch.lines)
+        if batch.kinds["step"]:
+            rows = max(rows, self._take_in_steps(may_reuse=batch.reuses))
+        if batch.kinds["displays"]:
+            self._bring_up("step", "id", statements.STEPS_WITH_DISPLAYS)
             self._run(statements.DISPLAYS)
-        if batch.kinds & {"metadata", "step"}:
-            self._take_in_metadata(from_steps="step" in batch.kinds)
+        if batch.kinds["metadata"] or batch.has_step_metadata:
+            self._take_in_metadata(from_steps=batch.has_step_metadata)
         if OPERATIONS in batch.logs:
-            self._take_in_changes()
+            rows = max(rows, self._take_in_changes())
+        self.top += rows + 1
         return damaged
 
-    def _parse(self, batch: Batch, damaged: list[Damage]) -> None:
-        try:
-            self._cursor.execute(statements.PARSE, {"lines": batch.lines})
-        except _duckdb_error():
-            sound = self._sound_lines(range(len(batch.lines)), batch)
-            for index in sorted(set(range(len(batch.lines))) - set(sound)):
-                log = batch.logs[bisect_right(batch.firsts, index + 1) - 1]
-                damaged.append(Damage(log, batch.places[index], batch.lines[index].encode()))
-                batch.lines[index] = "{}"
-            self._cursor.execute(statements.PARSE, {"lines": batch.lines})
+    def _parse(self, batch: Batch) -> list[Damage]:
+        count = len(batch.lines)
+        self._cursor.execute(statements.PARSE, {"lines": batch.lines})
+        if _count(self._cursor) == count:
+            return []
+        left_out = self._cursor.execute(statements.LEFT_OUT, {"count": count}).fetchall()
+        return [_damage(batch, ord - 1) for (ord,) in left_out]
 
-    def _sound_lines(self, indexes: range, batch: Batch) -> list[int]:
-        """Find the lines that can be read, by halves: a sealed line that is no JSON is rare."""
-        try:
-            self._cursor.execute(statements.PARSE, {"lines": [batch.lines[index] for index in indexes]})
-        except _duckdb_error():
-            if len(indexes) == 1:
-                return []
-            middle = len(indexes) // 2
-            return self._sound_lines(indexes[:middle], batch) + self._sound_lines(indexes[middle:], batch)
-        return list(indexes)
-
-    def _take_in_steps(self) -> None:
+    def _take_in_steps(self, *, may_reuse: bool) -> int:
         self._run(statements.PARSE_STEPS)
         self._bring_up("open_step", "id", "SELECT id FROM new_step")
         self._run(statements.CLOSE_STEPS)
-        self._run(statements.STEPS)
-        self._run(statements.PARSE_OUTPUTS)
+        self._number(statements.STEPS)
+        outputs = self._run(statements.PARSE_OUTPUTS)
         self._run(statements.LINEAGE)
-        self._bring_up("artifact", "id", "SELECT id FROM new_output WHERE status = 'reused'")
-        self._run(statements.FORGET_KNOWN_OUTPUTS)
-        self._run(statements.ARTIFACTS)
+        if may_reuse:
+            self._bring_up("artifact", "id", statements.REUSED_OUTPUTS)
+            self._run(statements.FORGET_KNOWN_OUTPUTS)
+        self._number(statements.ARTIFACTS)
+        return outputs
 
     def _take_in_metadata(self, *, from_steps: bool) -> None:
         self._run(statements.PARSE_METADATA)
@@ -102,36 +95,60 @@ class Fold:
         self._run(statements.METADATA)
         self._run(statements.METRICS)
 
-    def _take_in_changes(self) -> None:
-        self._run(statements.PARSE_CHANGES)
-        for (table,) in self._cursor.execute(statements.CHANGED_TABLES).fetchall():
+    def _take_in_changes(self) -> int:
+        changes = self._run(statements.PARSE_CHANGES)
+        for table, count in self._cursor.execute(statements.CHANGED_TABLES).fetchall():
             keys = statements.KEYS_OF_CHANGES.format(table=table)
             if table == "run_state":
-                self._bring_up("run", "id", keys)
-                self._run(statements.RUN_ENDS)
-                self._bring_up("open_step", "run_id", keys)
-                self._run(statements.ENDED_RUNS_LEAVE_STEPS)
+                self._end_runs(keys, count)
             elif table == "artifact_number":
-                self._bring_up("artifact", "id", keys)
-                self._run(statements.NUMBERS)
+                if self._run(statements.NUMBERS) < count and self._bring_up("artifact", "id", keys):
+                    self._run(statements.NUMBERS)
             elif table in STATE:
                 self._bring_up(table, "change_key", keys)
-                self._run(statements.MERGE_STATE[table])
+                self._number(statements.MERGE_STATE[table])
+        return changes
 
-    def _bring_up(self, table: str, column: str, keys: str) -> None:
+    def _end_runs(self, keys: str, count: int) -> None:
+        ended = self._run(statements.RUN_ENDS)
+        if ended < count and self._bring_up("run", "id", keys):
+            ended = self._run(statements.RUN_ENDS)
+        if ended < count:
+            self._number(statements.RUNS_WITHOUT_BEGINNING)
+        self._bring_up("open_step", "run_id", keys)
+        self._run(statements.ENDED_RUNS_LEAVE_STEPS)
+
+    def _bring_up(self, table: str, column: str, keys: str) -> int:
+        """Bring the rows with these keys up from the file into the layer, unless they are there; give their number."""
         if not self._base:
-            return
+            return 0
         self._turn += 1
+        turn = {"turn": self._turn}
         names = {"table": table, "base": self._base, "column": column, "keys": keys}
-        self._cursor.execute(statements.HIDE.format(**names), {"turn": self._turn})
-        self._cursor.execute(statements.BRING_UP.format(**names), {"turn": self._turn})
+        hidden = _count(self._cursor.execute(statements.HIDE.format(**names), turn))
+        if hidden:
+            self._cursor.execute(statements.BRING_UP.format(**names), turn)
+        return hidden
 
-    def _run(self, statement: str) -> None:
-        self._cursor.execute(statement.format(top=self._top) if "{top[" in statement else statement)
+    def _number(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        self._cursor.execute(statement, {"top": self.top + 1, **(parameters or {})})
+
+    def _run(self, statement: str) -> int:
+        return _count(self._cursor.execute(statement))
 
 
-def _duckdb_error() -> type[Exception]:
-    import duckdb
+def top_of(cursor: DuckDBPyConnection, schema: str) -> int:
+    """Give the largest number that any row of a published file has; 0 for an empty one."""
+    row = cursor.execute(statements.TOP.format(schema=schema)).fetchone()
+    return int(row[0]) if row is not None else 0
 
-    error: type[Exception] = duckdb.Error
-    return error
+
+def _count(answer: DuckDBPyConnection) -> int:
+    """Give the number of rows that a statement wrote."""
+    row = answer.fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def _damage(batch: Batch, index: int) -> Damage:
+    log = batch.logs[bisect_right(batch.firsts, index + 1) - 1]
+    return Damage(log, batch.places[index], batch.lines[index].encode())

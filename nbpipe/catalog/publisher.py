@@ -23,7 +23,7 @@ from nbpipe.base.locks import PolledLock, is_locked
 from nbpipe.base.log import sync
 from nbpipe.catalog import generations, quarantine
 from nbpipe.catalog.engine import failures, first_line, open_draft
-from nbpipe.catalog.fold import Fold
+from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import ALL, CREATE_ALL, SCHEMA
 from nbpipe.catalog.tails import Damage, Extent, batches, has_news, look, shrunk
 from nbpipe.catalog.views import create_views, open_logs
@@ -43,7 +43,7 @@ Progress = Callable[[int, int], None]
 _ROWS = {table: f"rows.{table}" for table in ALL}
 _PUT_POSITIONS = "INSERT INTO rows.position SELECT unnest($logs::VARCHAR[]), unnest($positions::BIGINT[])"
 _PUT_DEAD_LOGS = "INSERT INTO rows.dead_log SELECT unnest($logs::VARCHAR[])"
-_PUT_META = "INSERT INTO rows.meta VALUES ($schema, $generation)"
+_PUT_META = "INSERT INTO rows.meta VALUES ($schema, $generation, $top)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class Publisher:
         made = _Prepared(draft, dict(plan.positions))
         total = sum(extent.size for extent in extents.values())
         with _connected(draft, from_nothing=plan.from_nothing) as connection:
-            fold = Fold(connection)
+            fold = Fold(connection, top=top_of(connection, "rows"))
             for batch in batches(extents, plan.positions):
                 made.damaged += batch.damaged + fold.take_in(batch)
                 made.positions |= batch.ends
@@ -193,10 +193,10 @@ class Publisher:
             if made.positions == plan.positions:
                 draft.unlink()
                 return None
-            self._finish(connection, newest + 1, made.positions)
+            self._finish(connection, newest + 1, made.positions, fold.top)
         return made
 
-    def _finish(self, connection: DuckDBPyConnection, generation: int, positions: dict[str, int]) -> None:
+    def _finish(self, connection: DuckDBPyConnection, generation: int, positions: dict[str, int], top: int) -> None:
         connection.execute("DELETE FROM rows.position")
         connection.execute(_PUT_POSITIONS, {"logs": list(positions), "positions": list(positions.values())})
         candidates = [log for (log,) in connection.execute(open_logs(_ROWS)).fetchall()]
@@ -204,7 +204,7 @@ class Publisher:
         connection.execute("DELETE FROM rows.dead_log")
         connection.execute(_PUT_DEAD_LOGS, {"logs": dead})
         connection.execute("DELETE FROM rows.meta")
-        connection.execute(_PUT_META, {"schema": SCHEMA, "generation": generation})
+        connection.execute(_PUT_META, {"schema": SCHEMA, "generation": generation, "top": top})
         connection.execute("COMMIT")
         connection.execute("CHECKPOINT")
 

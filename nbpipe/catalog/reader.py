@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from nbpipe.base.locks import forget_in_children, is_locked
 from nbpipe.catalog import generations
 from nbpipe.catalog.engine import failures, first_line, open_memory
-from nbpipe.catalog.fold import Fold
+from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
 from nbpipe.catalog.views import create_views, interrupted_runs, open_logs
@@ -249,7 +249,9 @@ def _make_layer(cursor: DuckDBPyConnection, generation: int, name: str, base: st
     rows["dead_log"] = f"{name}.rows.dead_log"
     cursor.execute(create_views(rows))
     positions = dict(cursor.execute(f"SELECT log, position FROM {base}.rows.position").fetchall())  # noqa: S608
-    layer = _Layer(generation, name, base, Fold(cursor, base), cursor, positions, rows)
+    layer = _Layer(
+        generation, name, base, Fold(cursor, top=top_of(cursor, f"{base}.rows"), base=base), cursor, positions, rows
+    )
     layer.open_logs = _logs(cursor, open_logs(rows))
     return layer
 

@@ -137,7 +137,7 @@ GROWING: dict[str, Columns] = {"lineage": LINEAGE, "metadata": METADATA, "metric
 # each log was taken in; and what this file is.
 DEAD_LOG: Columns = {"log": "VARCHAR"}
 POSITION: Columns = {"log": "VARCHAR", "position": "BIGINT"}
-META: Columns = {"schema": "BIGINT", "generation": "BIGINT"}
+META: Columns = {"schema": "BIGINT", "generation": "BIGINT", "top": "BIGINT"}
 
 ALL: dict[str, Columns] = {**CHANGING, **GROWING, "dead_log": DEAD_LOG, "position": POSITION, "meta": META}
 

@@ -1,56 +1,55 @@
 """The statements that turn lines into rows. They are made of constants, never of values.
 
-`{top[table]}` is the largest number given out so far in a table, `{base}` the published file
-under a layer; `catalog.fold` says which statement is run when.
+`$top` is the largest number that any row has so far, `{base}` the published file under a layer;
+`catalog.fold` says which statement is run when.
 """
 
 from __future__ import annotations
 
 from nbpipe.catalog.schema import STATE
 
+# A line that is sealed well and is no JSON all the same would fail every statement: it is left out here.
 PARSE = """
 CREATE OR REPLACE TEMP TABLE new_line AS
-SELECT ord, unnest(json_transform(text, '{
-    "n": "BIGINT", "k": "VARCHAR", "id": "VARCHAR", "run": "VARCHAR", "at": "TIMESTAMPTZ", "b": "JSON"}'))
-FROM (SELECT generate_subscripts($lines::VARCHAR[], 1) AS ord, unnest($lines::VARCHAR[]) AS text)
+SELECT row_number() OVER () AS nth, * FROM (
+    SELECT ord, unnest(json_transform(text, '{
+        "n": "BIGINT", "k": "VARCHAR", "id": "VARCHAR", "run": "VARCHAR", "at": "TIMESTAMPTZ", "b": "JSON"}'))
+    FROM (SELECT generate_subscripts($lines::VARCHAR[], 1) AS ord, unnest($lines::VARCHAR[]) AS text)
+    WHERE json_valid(text)
+    ORDER BY json_extract_string(text, '$.at'), ord)
 """
-
-SPANS = """
-CREATE OR REPLACE TEMP TABLE new_span AS
-SELECT unnest($firsts::BIGINT[]) AS first, unnest($logs::VARCHAR[]) AS log
+LEFT_OUT = """
+SELECT ord FROM (SELECT unnest(range(1, $count + 1)) AS ord) WHERE ord NOT IN (SELECT ord FROM new_line) ORDER BY ord
 """
 
 RUNS = """
 INSERT INTO rows.run BY NAME
-SELECT {top[run]} + row_number() OVER (ORDER BY line."at", line.ord) AS seq,
-       line.id, line."at" AS started, span.log, body.name, body.pipeline, body.kind, body.parameters, body.differences,
-       nullif(body.snapshot_id, '') AS snapshot_id, nullif(body.schedule_id, '') AS schedule_id,
-       nullif(body.parent_run_id, '') AS parent_run_id, nullif(body.parent_step, '') AS parent_step,
-       nullif(body.model_version_id, '') AS model_version_id, body.graph, body."user", body.host, body.pid
-FROM (SELECT *, json_transform(b, '{{
+SELECT $top + line.nth AS seq, line.id, line."at" AS started, span.log, body.name, body.pipeline, body.kind,
+       body.parameters, body.differences, nullif(body.snapshot_id, '') AS snapshot_id,
+       nullif(body.schedule_id, '') AS schedule_id, nullif(body.parent_run_id, '') AS parent_run_id,
+       nullif(body.parent_step, '') AS parent_step, nullif(body.model_version_id, '') AS model_version_id,
+       body.graph, body."user", body.host, body.pid
+FROM (SELECT nth, ord, id, "at", json_transform(b, '{
     "name": "VARCHAR", "pipeline": "VARCHAR", "kind": "VARCHAR", "parameters": "JSON", "differences": "JSON",
     "snapshot_id": "VARCHAR", "schedule_id": "VARCHAR", "parent_run_id": "VARCHAR", "parent_step": "VARCHAR",
-    "model_version_id": "VARCHAR", "graph": "VARCHAR", "user": "VARCHAR", "host": "VARCHAR", "pid": "BIGINT"}}') AS body
+    "model_version_id": "VARCHAR", "graph": "VARCHAR", "user": "VARCHAR", "host": "VARCHAR", "pid": "BIGINT"}') AS body
     FROM new_line WHERE k = 'run_started' AND n IS NULL) AS line
-ASOF JOIN new_span AS span ON line.ord >= span.first
-ORDER BY 1
+ASOF JOIN (SELECT unnest($firsts::BIGINT[]) AS first, unnest($logs::VARCHAR[]) AS log) AS span ON line.ord >= span.first
 """
 
 STEP_STARTS = """
 INSERT INTO rows.open_step BY NAME
-SELECT {top[open_step]} + row_number() OVER (ORDER BY line."at", line.ord) AS seq,
-       line.id, line.run AS run_id, line."at" AS started, span.log, body.node, body.step, body.attempt,
-       false AS run_is_over
-FROM (SELECT *, json_transform(b, '{{"node": "VARCHAR", "step": "VARCHAR", "attempt": "BIGINT"}}') AS body
-    FROM new_line WHERE k = 'step_started' AND n IS NULL
-    QUALIFY row_number() OVER (PARTITION BY id ORDER BY ord DESC) = 1) AS line
-ASOF JOIN new_span AS span ON line.ord >= span.first
-ORDER BY 1
+SELECT $top + line.nth AS seq, line.id, line.run AS run_id, line."at" AS started, span.log,
+       body.node, body.step, body.attempt, false AS run_is_over
+FROM (SELECT nth, ord, id, run, "at",
+             json_transform(b, '{"node": "VARCHAR", "step": "VARCHAR", "attempt": "BIGINT"}') AS body
+    FROM new_line WHERE k = 'step_started' AND n IS NULL) AS line
+ASOF JOIN (SELECT unnest($firsts::BIGINT[]) AS first, unnest($logs::VARCHAR[]) AS log) AS span ON line.ord >= span.first
 """
 
 PARSE_STEPS = """
 CREATE OR REPLACE TEMP TABLE new_step AS
-SELECT ord, id, run AS run_id, "at", unnest(json_transform(b, '{
+SELECT nth, id, run AS run_id, "at", unnest(json_transform(b, '{
     "node": "VARCHAR", "step": "VARCHAR", "status": "VARCHAR", "why": "VARCHAR", "key": "VARCHAR", "source": "VARCHAR",
     "started": "TIMESTAMPTZ", "ended": "TIMESTAMPTZ", "attempt": "BIGINT", "parameters": "JSON",
     "inputs": [{"name": "VARCHAR", "artifact": "VARCHAR"}],
@@ -61,73 +60,74 @@ SELECT ord, id, run AS run_id, "at", unnest(json_transform(b, '{
     "error": {"type": "VARCHAR", "message": "VARCHAR", "traceback": "VARCHAR"},
     "not_carried": "JSON", "reused_from": "VARCHAR", "logs": "JSON", "displays": "JSON"}'))
 FROM new_line WHERE k = 'step' AND n IS NULL
-QUALIFY row_number() OVER (PARTITION BY id ORDER BY ord DESC) = 1
 """
 
 STEPS = """
 INSERT INTO rows.step BY NAME
-SELECT {top[step]} + row_number() OVER (ORDER BY "at", ord) AS seq,
-       id, run_id, node, step, status, why, key, source, started, ended, attempt, parameters,
+SELECT $top + nth AS seq, id, run_id, node, step, status, why, key, source, started, ended, attempt, parameters,
        not_carried, logs, displays, error.type AS error_type, error.message AS error_message,
        error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from
-FROM new_step ORDER BY 1
+FROM new_step
 """
 
 CLOSE_STEPS = "DELETE FROM rows.open_step WHERE id IN (SELECT id FROM new_step)"
 
 PARSE_OUTPUTS = """
 CREATE OR REPLACE TEMP TABLE new_output AS
-SELECT ord, place, step_id, run_id, node, status, made, unnest(output)
-FROM (SELECT ord, id AS step_id, run_id, node, status, coalesce(ended, "at") AS made,
-             unnest(outputs) AS output, generate_subscripts(outputs, 1) AS place FROM new_step)
+SELECT row_number() OVER () AS nth, * FROM (
+    SELECT nth AS line, place, step_id, run_id, node, status, made, unnest(output)
+    FROM (SELECT nth, id AS step_id, run_id, node, status, coalesce(ended, "at") AS made,
+                 unnest(outputs) AS output, generate_subscripts(outputs, 1) AS place FROM new_step)
+    ORDER BY line, place)
 """
 
 LINEAGE = """
 INSERT INTO rows.lineage BY NAME
 SELECT run_id, step_id, node, direction, name, artifact_id FROM (
-    SELECT ord, 1 AS side, place, run_id, step_id, node, 'out' AS direction, output AS name, id AS artifact_id
+    SELECT line, 1 AS side, place, run_id, step_id, node, 'out' AS direction, output AS name, id AS artifact_id
     FROM new_output
     UNION ALL
-    SELECT ord, 0, place, run_id, step_id, node, 'in', input.name, input.artifact
-    FROM (SELECT ord, run_id, id AS step_id, node, unnest(inputs) AS input, generate_subscripts(inputs, 1) AS place
+    SELECT nth, 0, place, run_id, step_id, node, 'in', input.name, input.artifact
+    FROM (SELECT nth, run_id, id AS step_id, node, unnest(inputs) AS input, generate_subscripts(inputs, 1) AS place
           FROM new_step)
     WHERE input.artifact <> '')
-ORDER BY ord, side, place
+ORDER BY line, side, place
 """
 
+# A reused output is the version that was made before, perhaps in these very lines.
+REUSED_OUTPUTS = "SELECT id FROM new_output WHERE status = 'reused'"
 FORGET_KNOWN_OUTPUTS = """
-DELETE FROM new_output WHERE status = 'reused' AND id IN (
-    SELECT id FROM rows.artifact WHERE id IN (SELECT id FROM new_output WHERE status = 'reused'))
+DELETE FROM new_output WHERE status = 'reused' AND (
+    id IN (SELECT id FROM rows.artifact WHERE id IN (SELECT id FROM new_output WHERE status = 'reused'))
+    OR nth NOT IN (SELECT arg_min(nth, (status = 'reused', nth)) FROM new_output GROUP BY id))
 """
 
 ARTIFACTS = """
 INSERT INTO rows.artifact BY NAME
-SELECT {top[artifact]} + row_number() OVER (ORDER BY ord, place) AS seq,
-       id, name, output, type_name, materializer, digest, size_bytes, blob, member, pickled, inline, preview,
-       CASE WHEN coalesce(made_by, step_id) = step_id THEN run_id END AS run_id,
+SELECT $top + nth AS seq, id, name, output, type_name, materializer, digest, size_bytes, blob, member, pickled,
+       inline, preview, CASE WHEN coalesce(made_by, step_id) = step_id THEN run_id END AS run_id,
        coalesce(made_by, step_id) AS step_id, made AS created
-FROM (FROM new_output QUALIFY row_number() OVER (PARTITION BY id ORDER BY status = 'reused', ord, place) = 1)
-ORDER BY 1
+FROM new_output
 """
 
+STEPS_WITH_DISPLAYS = "SELECT id FROM new_line WHERE k = 'displays' AND n IS NULL"
 DISPLAYS = """
 UPDATE rows.step SET displays = later.displays
-FROM (SELECT id, b->'displays' AS displays FROM new_line WHERE k = 'displays' AND n IS NULL
-      QUALIFY row_number() OVER (PARTITION BY id ORDER BY ord DESC) = 1) AS later
+FROM (SELECT id, b->'displays' AS displays FROM new_line WHERE k = 'displays' AND n IS NULL) AS later
 WHERE step.id = later.id
 """
 
 PARSE_METADATA = """
 CREATE OR REPLACE TEMP TABLE new_metadata AS
-SELECT ord, b->>'kind' AS entity_kind, id AS entity_id, b->'values' AS entries, "at",
+SELECT nth, b->>'kind' AS entity_kind, id AS entity_id, b->'values' AS entries, "at",
        nullif(b->>'step_id', '') AS step_id
 FROM new_line WHERE k = 'metadata' AND n IS NULL AND json_type(b, '$.values') = 'OBJECT'
 """
 
 PARSE_STEP_METADATA = """
 INSERT INTO new_metadata
-SELECT ord, entry.kind, coalesce(nullif(entry.id, ''), step_id), entry."values", "at", step_id
-FROM (SELECT ord, id AS step_id, "at", unnest(metadata) AS entry FROM new_step)
+SELECT nth, entry.kind, coalesce(nullif(entry.id, ''), step_id), entry."values", "at", step_id
+FROM (SELECT nth, id AS step_id, "at", unnest(metadata) AS entry FROM new_step)
 WHERE json_type(entry."values") = 'OBJECT'
 """
 
@@ -135,7 +135,7 @@ METADATA = """
 INSERT INTO rows.metadata BY NAME
 SELECT new.entity_kind, new.entity_id, entry.key, entry.value, new."at", new.step_id
 FROM new_metadata AS new, json_each(new.entries) AS entry
-ORDER BY new."at", new.ord
+ORDER BY new.nth
 """
 
 # A number is a metric unless it stands in a list or within a typed leaf; of those, only typed
@@ -146,7 +146,7 @@ SELECT entity_kind, entity_id,
        replace(regexp_replace(place[3:], '"((?:[^"\\]|\\.)*)"', '\1', 'g'), '\"', '"') AS key,
        try_cast(trim(atom, '"') AS DOUBLE) AS value, "at"
 FROM (
-    SELECT new.ord, new.entity_kind, new.entity_id, new."at", leaf.type, leaf.atom, leaf.id AS nth,
+    SELECT new.nth, new.entity_kind, new.entity_id, new."at", leaf.type, leaf.atom, leaf.id AS leaf,
            CASE WHEN leaf.key = 'value' THEN json_extract_string(new.entries, leaf.path || '."$type"') END AS typed,
            CASE WHEN typed IS NULL THEN leaf.fullkey ELSE leaf.path END AS place,
            leaf.fullkey LIKE '%.value.%' AND json_exists(
@@ -157,32 +157,39 @@ FROM (
     WHERE leaf.type IN ('BIGINT', 'UBIGINT', 'DOUBLE') OR (leaf.key = 'value' AND leaf.type = 'VARCHAR'))
 WHERE ((typed IS NULL AND type <> 'VARCHAR') OR typed IN ('float', 'size'))
   AND NOT contains(bare, '[') AND NOT is_inside_typed
-ORDER BY "at", ord, nth
+ORDER BY nth, leaf
 """
 
 PARSE_CHANGES = """
 CREATE OR REPLACE TEMP TABLE new_change AS
-SELECT n, place, change.t, change.key, change."row" AS "row", coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
-FROM (SELECT n, unnest(changes) AS change, generate_subscripts(changes, 1) AS place
-      FROM (SELECT n, json_transform(b->'changes', '[{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]') AS changes
-            FROM new_line WHERE n IS NOT NULL))
-QUALIFY row_number() OVER (PARTITION BY change.t, change.key ORDER BY n DESC, place DESC) = 1
+SELECT row_number() OVER () AS nth, * FROM (
+    SELECT change.t, change.key, change."row" AS "row", coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
+    FROM (SELECT n, unnest(changes) AS change, generate_subscripts(changes, 1) AS place
+          FROM (SELECT n, json_transform(b->'changes', '[{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]') AS changes
+                FROM new_line WHERE n IS NOT NULL))
+    QUALIFY row_number() OVER (PARTITION BY change.t, change.key ORDER BY n DESC, place DESC) = 1
+    ORDER BY n, place)
 """
 
-CHANGED_TABLES = "SELECT DISTINCT t FROM new_change"
+CHANGED_TABLES = "SELECT t, count(*) FROM new_change GROUP BY t"
 
 RUN_ENDS = """
-MERGE INTO rows.run USING (
-    SELECT {top[run]} + row_number() OVER (ORDER BY n, place) AS seq,
-           key AS id, unnest(json_transform("row", '{{
-               "status": "VARCHAR", "ended": "TIMESTAMPTZ", "error_step": "VARCHAR", "error_type": "VARCHAR",
-               "error_message": "VARCHAR", "model_version_id": "VARCHAR"}}'))
-    FROM new_change WHERE t = 'run_state') AS over ON run.id = over.id
-WHEN MATCHED THEN UPDATE SET
+UPDATE rows.run SET
     status = over.status, ended = over.ended, error_step = nullif(over.error_step, ''),
     error_type = nullif(over.error_type, ''), error_message = nullif(over.error_message, ''),
     model_version_id = coalesce(nullif(over.model_version_id, ''), run.model_version_id)
-WHEN NOT MATCHED THEN INSERT (seq, id, status, ended) VALUES (over.seq, over.id, over.status, over.ended)
+FROM (SELECT key AS id, unnest(json_transform("row", '{
+          "status": "VARCHAR", "ended": "TIMESTAMPTZ", "error_step": "VARCHAR", "error_type": "VARCHAR",
+          "error_message": "VARCHAR", "model_version_id": "VARCHAR"}'))
+      FROM new_change WHERE t = 'run_state') AS over
+WHERE run.id = over.id
+"""
+
+# Of a run whose beginning was damaged, its end is all there is.
+RUNS_WITHOUT_BEGINNING = """
+INSERT INTO rows.run BY NAME
+SELECT $top + nth AS seq, key AS id, "row"->>'status' AS status, try_cast("row"->>'ended' AS TIMESTAMPTZ) AS ended
+FROM new_change WHERE t = 'run_state' AND NOT gone AND key NOT IN (SELECT id FROM rows.run)
 """
 
 ENDED_RUNS_LEAVE_STEPS = """
@@ -206,8 +213,7 @@ def _merge_state(table: str) -> str:
     values = ", ".join(f'later."{name}"' for name in ["seq", "change_key", *columns])
     return f"""
         MERGE INTO rows.{table} USING (
-            SELECT {{top[{table}]}} + row_number() OVER (ORDER BY n, place) AS seq,
-                   key AS change_key, gone, unnest(json_transform("row", '{{{{{shape}}}}}'))
+            SELECT $top + nth AS seq, key AS change_key, gone, unnest(json_transform("row", '{{{shape}}}'))
             FROM new_change WHERE t = '{table}') AS later ON {table}.change_key = later.change_key
         WHEN MATCHED AND later.gone THEN DELETE
         WHEN MATCHED THEN UPDATE SET {settings}
@@ -228,6 +234,4 @@ FROM {base}.rows.{table} WHERE seq IN (SELECT seq FROM hidden.{table} WHERE turn
 """
 KEYS_OF_CHANGES = "SELECT key FROM new_change WHERE t = '{table}'"
 
-TOP = "(SELECT coalesce(max(seq), 0) FROM rows.{table})"
-TOP_OVER = """(SELECT coalesce(max(seq), 0) FROM (
-    SELECT max(seq) AS seq FROM rows.{table} UNION ALL SELECT max(seq) FROM {base}.rows.{table}))"""
+TOP = "SELECT top FROM {schema}.meta"

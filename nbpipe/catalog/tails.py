@@ -10,6 +10,7 @@ This module reads bytes and checks lines. What becomes of them is `catalog.fold`
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,8 +26,19 @@ if TYPE_CHECKING:
 
 OPERATIONS = "operations"
 _BATCH_BYTES = 16 * 2**20
-_KIND = b'"k":"'
+
+# Records are written with their fields in one order, so that these few words can be found without parsing them.
+_KIND = '"k":"'
 _KIND_AT = PREFIX_LENGTH + len(_KIND)
+_ID = '"id":"'
+_REUSED = '"status":"reused"'
+_SOME_METADATA = '"metadata":[{'
+
+# What stands in place of a line that means nothing any more.
+NOTHING = "{}"
+# Of a step only its end counts once that is known, and of several ends or displays the last.
+_VOIDS = {"step_started": ("step_started",), "step": ("step_started", "step"), "displays": ("displays",)}
+_CAN_BE_VOID = frozenset(_VOIDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +71,27 @@ class Batch:
     Attributes:
         lines: The lines, log by log.
         places: Where each begins in its log, in bytes.
-        kinds: The kinds of facts among them.
+        kinds: How many facts of each kind are among them.
+        reuses: Whether a step among them may have been reused.
+        has_step_metadata: Whether a step among them may carry metadata.
         firsts: For each log, the index (from 1) of its first line …
         logs: … and its name.
         ends: How far each log is taken in with these lines.
         damaged: Lines that were passed over.
+        last: The index of the last line of a kind about an id.
         size_bytes: How much text that is.
     """
 
     lines: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
-    kinds: set[str] = field(default_factory=set)
+    kinds: Counter[str] = field(default_factory=Counter)
+    reuses: bool = False
+    has_step_metadata: bool = False
     firsts: list[int] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     ends: dict[str, int] = field(default_factory=dict)
     damaged: list[Damage] = field(default_factory=list)
+    last: dict[tuple[str, str], int] = field(default_factory=dict)
     size_bytes: int = 0
 
 
@@ -143,13 +161,30 @@ def _put(batch: Batch, log: str, lines: list[tuple[int, bytes]]) -> None:
             batch.damaged.append(Damage(log, place, line))
             continue
         if log != OPERATIONS:
-            batch.kinds.add(_kind_of(line))
+            _note_kind(batch, text)
         batch.lines.append(text)
         batch.places.append(place)
         batch.size_bytes += len(line)
 
 
-def _kind_of(line: bytes) -> str:
-    if line[PREFIX_LENGTH:_KIND_AT] != _KIND:
-        return ""
-    return line[_KIND_AT : line.find(b'"', _KIND_AT)].decode()
+def _note_kind(batch: Batch, text: str) -> None:
+    """Note of what kind the fact in the next line is, and drop what it makes void."""
+    if not text.startswith(_KIND, PREFIX_LENGTH):
+        return
+    kind = text[_KIND_AT : text.find('"', _KIND_AT)]
+    batch.kinds[kind] += 1
+    if kind == "step":
+        batch.reuses = batch.reuses or _REUSED in text
+        batch.has_step_metadata = batch.has_step_metadata or _SOME_METADATA in text
+    for former in _VOIDS.get(kind, ()):
+        index = batch.last.get((former, _id_in(text)))
+        if index is not None and batch.lines[index] is not NOTHING:
+            batch.lines[index] = NOTHING
+            batch.kinds[former] -= 1
+    if kind in _CAN_BE_VOID:
+        batch.last[kind, _id_in(text)] = len(batch.lines)
+
+
+def _id_in(text: str) -> str:
+    start = text.find(_ID, _KIND_AT) + len(_ID)
+    return text[start : text.find('"', start)]

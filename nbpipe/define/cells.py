@@ -71,6 +71,11 @@ class CellStep:
         """What the body reads, binds and may change."""
         return names_of(self.tree)
 
+    @property
+    def touches(self) -> frozenset[str]:
+        """The names that the body may change in place."""
+        return self.names.touches
+
     @cached_property
     def defines(self) -> frozenset[str]:
         """Names that are bound to imports, functions and classes only: text, not outputs."""

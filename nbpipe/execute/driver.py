@@ -4,12 +4,17 @@ Nodes are settled one by one in an order in which they can run. A failing node l
 branches finish and skips what waits for it. Every settled node is recorded as one fact; who
 keeps the facts, the driver does not know: it is handed a recorder, a store and an index of
 executions.
+
+A large output is digested and written in the background while the next step runs on it, where no
+recorded execution could be reused for that step whatever the digest turns out to be. The facts of
+both then follow when the writing is done, at the latest at the run's end.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,27 +22,28 @@ from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
 from nbpipe.errors import NbpipeError, NotStorableError
 from nbpipe.execute.capture import Capture, capturing
-from nbpipe.execute.context import MODEL, RUN, RunFacts, StepContext, artifact_target
-from nbpipe.execute.plan import Facts, Keys, full_key, half_key, is_expired, reason
+from nbpipe.execute.context import RunFacts, StepContext, artifact_target
+from nbpipe.execute.plan import Keys, is_expired, reason
+from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of, keys_of
+from nbpipe.execute.settled import RunOutcome, Settled, artifacts_in, body_of, reused
 from nbpipe.execute.stop import StopSignal
-from nbpipe.execute.worker import CodeRoom, Failure, Outcome, Task, failure_of, run_task
+from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
 from nbpipe.graph.graph import ExistingArtifact, Node, OutputOf
-from nbpipe.records.artifacts import ArtifactVersion, NotCarried
-from nbpipe.records.definitions import AnyStep, Traced
-from nbpipe.records.parameters import as_json
+from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.definitions import Traced
 from nbpipe.records.runs import Status
 from nbpipe.records.steps import UnmaterializedArtifact
-from nbpipe.records.tags import Tag
-from nbpipe.source.closure import Source
 from nbpipe.store.store import Store
 
 Fact = tuple[str, str, str, dict[str, Any]]
+Listener = Callable[[str, Settled | None], None]
+Place = tuple[str, str]
 
 
 class Recorder(Protocol):
     """Who keeps facts."""
 
-    def append(self, kind: str, *, id: str, run: str = "", body: dict[str, Any]) -> None:
+    def append(self, kind: str, *, id: str, run: str = "", body: Mapping[str, Any]) -> None:
         """Keep one fact."""
 
     def append_lines(self, facts: Sequence[Fact]) -> None:
@@ -61,99 +67,32 @@ class Executions(Protocol):
 
 
 @dataclass(slots=True)
-class Settled:
-    """What became of one node.
+class _Call:
+    """One node as it is about to be settled.
 
     Attributes:
         node: The node.
-        status: Whether it ran, was reused, failed, was skipped or stopped.
-        why: Why.
-        step_run_id: The id of this execution.
-        artifacts: The artifact versions it gave, by output.
-        not_carried: The outputs that could not be stored, by name.
-        failure: What it raised.
-        duration_s: How long it took, in seconds.
-        metadata: What it noted, by target, encoded.
-        tags: The tags it gave, by target.
-        logs: What it printed.
+        prepared: What its step is made of.
+        inputs: Its inputs, as far as they are stored.
+        awaited: Inputs whose storing still goes on, by argument.
     """
 
-    node: str
-    status: Status
-    why: str
-    step_run_id: str = ""
-    artifacts: dict[str, ArtifactVersion] = field(default_factory=dict)
-    not_carried: dict[str, NotCarried] = field(default_factory=dict)
-    failure: Failure | None = None
-    duration_s: float = 0.0
-    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tags: dict[str, list[Tag]] = field(default_factory=dict)
-    logs: str = ""
-
-
-Listener = Callable[[str, Settled | None], None]
+    node: Node
+    prepared: Prepared
+    inputs: Inputs
+    awaited: dict[str, Place] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class RunOutcome:
-    """What became of a run.
+class _Unwritten:
+    """An execution whose fact waits for something to be stored."""
 
-    Attributes:
-        status: How it ended.
-        settled: Each node's outcome, in the order in which they were settled.
-        failed: The first node that failed.
-    """
-
-    status: Status
-    settled: dict[str, Settled] = field(default_factory=dict)
-    failed: Settled | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What is known of a step for the whole run, worked out once.
-
-    Attributes:
-        step: The step.
-        source: What it is made of.
-        leans: The digest of each piece, by the names it binds.
-        names: The names of its outputs.
-        artifact_names: The name under which each output is kept.
-    """
-
-    step: AnyStep
-    source: Source
-    leans: dict[str, str]
-    names: tuple[str, ...]
-    artifact_names: dict[str, str]
-
-    @classmethod
-    def of(cls, step: AnyStep) -> Prepared:
-        """Read what a step is made of.
-
-        Raises:
-            UncapturedNameError: It reads a name that is no text.
-        """
-        source = step.source()
-        leans = {name: piece.digest for piece in source.pieces for name in piece.binds}
-        outputs = step.signature.outputs
-        names = tuple(output.name for output in outputs)
-        return cls(step, source, leans, names, {output.name: output.artifact for output in outputs})
-
-
-@dataclass(slots=True)
-class Inputs:
-    """The inputs of one node.
-
-    Attributes:
-        artifacts: Those that are artifact versions.
-        values: Those that are plain values.
-        digests: The identity of each artifact's content.
-    """
-
-    artifacts: dict[str, ArtifactVersion]
-    values: Mapping[str, Any]
-    digests: dict[str, str]
+    call: _Call
+    settled: Settled
+    pending: Mapping[str, Future[ArtifactVersion]]
+    started: str
+    ended: str
+    attempt: int
 
 
 class Driver:
@@ -192,12 +131,13 @@ class Driver:
         self._listeners: tuple[Listener, ...] = ()
         self._stop = stop or StopSignal()
         self._outcome = RunOutcome(Status.COMPLETED)
-        self._rebound: dict[tuple[str, str], tuple[str, str]] = {}
+        self._rebound: dict[Place, Place] = {}
         self._tokens: dict[str, str] = {}
-        self._live: dict[str, Any] = {}
+        self._live: dict[Place, Any] = {}
         self._waiting: list[Fact] = []
+        self._unwritten: list[_Unwritten] = []
         self._prepared: dict[str, Prepared] = {}
-        self._room: CodeRoom | None = None
+        self._room = CodeRoom([])
 
     def prepare(self) -> None:
         """Read what every step is made of; nothing has run or been written when this raises.
@@ -229,7 +169,8 @@ class Driver:
                 except KeyboardInterrupt:
                     # The stop came between two steps.
                     self._stop.stop()
-                    self._skip(node.id, Status.INTERRUPTED, "the run was stopped")
+                    self._skip(node, Status.INTERRUPTED, "the run was stopped")
+        self._write_all()
         self._flush()
         self._store.wait()
         if self._stop.is_set and self._outcome.status is not Status.FAILED:
@@ -240,136 +181,142 @@ class Driver:
 
     def _settle(self, node: Node, capture: Capture) -> None:
         if self._stop.is_set:
-            self._skip(node.id, Status.INTERRUPTED, "the run was stopped")
+            self._skip(node, Status.INTERRUPTED, "the run was stopped")
             return
         blocked = self._blocked_by(node)
         if blocked:
-            self._skip(node.id, Status.SKIPPED, f"{blocked} did not succeed")
+            self._skip(node, Status.SKIPPED, f"{blocked} did not succeed")
             return
-        prepared = self._prepared[node.id]
+        call = _Call(node, self._prepared[node.id], Inputs(values=self._traced.values.get(node.id, {})))
         try:
-            inputs = self._inputs_of(node, prepared)
+            self._gather(call)
         except NbpipeError as error:
-            self._fail_early(node, error)
+            self._skip(node, Status.FAILED, "its inputs cannot be had", error)
             return
-        parameters = {name: as_json(value) for name, value in inputs.values.items()}
-        keys = self._keys_of(prepared, inputs)
-        record = self._reusable(prepared, keys)
+        if call.awaited:
+            self._run(call, None, "no earlier execution could serve", capture)
+            return
+        keys = keys_of(call.prepared, call.inputs, self._store)
+        record = self._reusable(call.prepared, keys)
         if record is not None:
-            self._reuse(node, prepared, keys, inputs, parameters, record)
+            self._reuse(call, keys, record)
         else:
-            self._run(node, prepared, keys, inputs, parameters, capture)
+            self._run(call, keys, self._reason(call), capture)
 
     def _blocked_by(self, node: Node) -> str:
         settled = self._outcome.settled
-        return next(
-            (name for name in node.upstream if settled[name].status not in (Status.COMPLETED, Status.REUSED)), ""
-        )
+        good = (Status.COMPLETED, Status.REUSED)
+        return next((name for name in node.upstream if settled[name].status not in good), "")
 
-    def _inputs_of(self, node: Node, prepared: Prepared) -> Inputs:
-        artifacts: dict[str, ArtifactVersion] = {}
-        for name, origin in node.inputs.items():
-            if isinstance(origin, OutputOf):
-                if origin.output:
-                    artifacts[name] = self._artifact_of(origin, prepared.step.name)
-            elif isinstance(origin, ExistingArtifact):
+    def _gather(self, call: _Call) -> None:
+        """Find the artifact behind each input; do not wait for one that is being stored if no key can hit."""
+        places = {
+            name: self._place_of(origin)
+            for name, origin in call.node.inputs.items()
+            if isinstance(origin, OutputOf) and origin.output
+        }
+        unstored = {name: place for name, place in places.items() if self._is_pending(place)}
+        if unstored and (self._may_reuse(call.prepared) and self._knows_half(call)):
+            self._write_all()
+            unstored = {}
+        call.awaited = unstored
+        artifacts = {name: self._stored_at(place, call) for name, place in places.items() if name not in unstored}
+        for name, origin in call.node.inputs.items():
+            if isinstance(origin, ExistingArtifact):
                 artifacts[name] = self._existing[origin.id]
         digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
-        values = self._traced.values.get(node.id, {})
-        return Inputs(artifacts, values, digests)
+        call.inputs = Inputs(artifacts, call.inputs.values, digests)
 
-    def _artifact_of(self, origin: OutputOf, reader: str) -> ArtifactVersion:
+    def _place_of(self, origin: OutputOf) -> Place:
         place = origin.node, origin.output
         while place in self._rebound:
             place = self._rebound[place]
-        settled = self._outcome.settled[place[0]]
-        found = settled.artifacts.get(place[1])
+        return place
+
+    def _is_pending(self, place: Place) -> bool:
+        return any(unwritten.settled.node == place[0] and place[1] in unwritten.pending for unwritten in self._unwritten)
+
+    def _knows_half(self, call: _Call) -> bool:
+        return self._executions.may_know(half_of(call.prepared, call.inputs.values, self._store))
+
+    def _stored_at(self, place: Place, call: _Call) -> ArtifactVersion:
+        node, output = place
+        settled = self._outcome.settled[node]
+        found = settled.artifacts.get(output)
         if found is not None:
             return found
-        lost = settled.not_carried.get(place[1])
+        lost = settled.not_carried.get(output)
         if lost is not None:
-            raise NotStorableError(place[1], lost.type_name, f"{lost.why}; {reader} reads it")
-        raise NotStorableError(place[1], "name", f"{place[0]} ended without binding it, and {reader} reads it")
+            raise NotStorableError(output, lost.type_name, f"{lost.why}; {call.node.id} reads it")
+        raise NotStorableError(output, "name without a value", f"{node} ended without binding it")
 
     def _token(self, artifact: ArtifactVersion) -> str:
         return artifact.digest or self._tokens.get(artifact.id) or artifact.id
 
-    def _keys_of(self, prepared: Prepared, inputs: Inputs) -> Keys:
-        if inputs.values:
-            values = self._store.content(dict(inputs.values))
-            content = values.digest or repr(sorted(inputs.values.items()))
-        else:
-            content = ""
-        half = half_key(prepared.source.digest, content, prepared.names)
-        return Keys(full_key(half, inputs.digests), half)
+    def _reason(self, call: _Call) -> str:
+        if not self._may_reuse(call.prepared):
+            return "caching is off"
+        before = self._executions.last(self._facts.pipeline, call.node.id)
+        return reason(facts_of(call.prepared, call.inputs), facts_in(before) if before is not None else None)
 
     # Reusing ---------------------------------------------------------------------------------
 
+    def _may_reuse(self, prepared: Prepared) -> bool:
+        return self._cache and prepared.step.options.cache
+
     def _reusable(self, prepared: Prepared, keys: Keys) -> Mapping[str, Any] | None:
-        if not self._cache or not prepared.step.options.cache:
+        if not self._may_reuse(prepared):
             return None
         record = self._executions.find(keys.key)
         if record is None or is_expired(record["ended"], prepared.step.options.expiry_s, now()):
             return None
         return record if all(self._store.exists(artifact) for artifact in artifacts_in(record).values()) else None
 
-    def _reuse(
-        self,
-        node: Node,
-        prepared: Prepared,
-        keys: Keys,
-        inputs: Inputs,
-        parameters: dict[str, Any],
-        record: Mapping[str, Any],
-    ) -> None:
+    def _reuse(self, call: _Call, keys: Keys, record: Mapping[str, Any]) -> None:
         at = now_text()
-        settled = Settled(node.id, Status.REUSED, "nothing it depends on changed", new_id(), artifacts_in(record))
-        settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
-        settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
-        settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
-        self._bind(node, prepared, keys, settled)
-        body = self._body(node, prepared, keys, inputs, parameters, settled, at, at)
-        body["reused_from"] = record["reused_from"] or record["id"]
-        body["outputs"] = record["outputs"]
+        settled = reused(call.node.id, new_id(), record)
+        self._bind(call, keys, settled)
+        body = body_of(
+            self._facts,
+            call.node.step,
+            call.prepared,
+            settled,
+            keys=keys,
+            inputs=call.inputs,
+            started=at,
+            ended=at,
+            record=record,
+        )
         self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
-        self._tell(node.id, settled)
+        self._tell(call.node.id, settled)
 
     # Running ---------------------------------------------------------------------------------
 
-    def _run(
-        self,
-        node: Node,
-        prepared: Prepared,
-        keys: Keys,
-        inputs: Inputs,
-        parameters: dict[str, Any],
-        capture: Capture,
-    ) -> None:
-        why = self._reason(node, prepared, inputs, parameters)
+    def _run(self, call: _Call, keys: Keys | None, why: str, capture: Capture) -> None:
         self._flush()
-        options = prepared.step.options
+        options = call.prepared.step.options
         for attempt in range(options.retries + 1):
-            settled = Settled(node.id, Status.RUNNING, why, new_id())
-            self._tell(node.id, None)
+            settled = Settled(call.node.id, Status.RUNNING, why, new_id())
+            self._tell(call.node.id, None)
             started = now_text()
-            self._announce(settled, prepared, attempt)
-            outcome = self._attempt(node, prepared, inputs, settled, capture)
-            self._conclude(node, prepared, inputs, settled, outcome)
-            body = self._body(node, prepared, keys, inputs, parameters, settled, started, now_text())
-            body["attempt"] = attempt
-            self._bind(node, prepared, keys, settled)
-            self._recorder.append("step", id=settled.step_run_id, run=self._facts.id, body=body)
-            if settled.status is Status.COMPLETED:
-                self._executions.remember(self._facts.pipeline, settled.step_run_id, body)
+            self._announce(call, settled, attempt)
+            outcome = self._attempt(call, settled, capture)
+            pending = self._conclude(call, settled, outcome)
+            unwritten = _Unwritten(call, settled, pending, started, now_text(), attempt)
+            if pending or call.awaited:
+                self._unwritten.append(unwritten)
+                self._rebind(call.node, {*settled.artifacts, *pending})
+            else:
+                self._write(unwritten, keys)
             if settled.status is not Status.FAILED or attempt == options.retries:
                 break
             self._wait_before_retry(options.retry_delay_s)
             if self._stop.is_set:
                 break
-        self._tell(node.id, settled)
+        self._tell(call.node.id, settled)
 
-    def _announce(self, settled: Settled, prepared: Prepared, attempt: int) -> None:
-        body = {"node": settled.node, "step": prepared.step.name, "attempt": attempt}
+    def _announce(self, call: _Call, settled: Settled, attempt: int) -> None:
+        body = {"node": settled.node, "step": call.node.step, "attempt": attempt}
         self._recorder.append("step_started", id=settled.step_run_id, run=self._facts.id, body=body)
 
     def _wait_before_retry(self, delay_s: float) -> None:
@@ -377,25 +324,20 @@ class Driver:
         while not self._stop.is_set and time.monotonic() < deadline:
             time.sleep(min(0.05, delay_s))
 
-    def _reason(self, node: Node, prepared: Prepared, inputs: Inputs, parameters: dict[str, Any]) -> str:
-        if not self._cache or not prepared.step.options.cache:
-            return "caching is off"
-        facts = Facts(prepared.source.digest, prepared.leans, parameters, inputs.digests)
-        before = self._executions.last(self._facts.pipeline, node.id)
-        return reason(facts, facts_in(before) if before is not None else None)
-
-    def _attempt(
-        self, node: Node, prepared: Prepared, inputs: Inputs, settled: Settled, capture: Capture
-    ) -> Outcome:
-        context = StepContext(self._facts, node.id, settled.step_run_id, prepared.names)
+    def _attempt(self, call: _Call, settled: Settled, capture: Capture) -> Outcome:
+        context = StepContext(self._facts, call.node.id, settled.step_run_id, call.prepared.names)
         settled.metadata, settled.tags = context.notes, context.tags
         try:
-            arguments = self._arguments(prepared, inputs)
+            arguments = self._arguments(call)
         except NbpipeError as error:
             return Outcome(failure=failure_of(error))
-        wanted = self._watched(prepared, inputs)
-        task = Task(prepared.source, prepared.step.signature, {**inputs.values, **arguments}, context, wanted)
-        assert self._room is not None, "prepare() comes first"
+        task = Task(
+            call.prepared.source,
+            call.prepared.step.signature,
+            {**call.inputs.values, **arguments},
+            context,
+            tuple(name for name in arguments if name in call.prepared.touches),
+        )
         transcript = capture.begin()
         began = time.perf_counter()
         outcome = run_task(task, self._room)
@@ -404,19 +346,17 @@ class Driver:
         settled.logs = transcript.text()
         return outcome
 
-    def _watched(self, prepared: Prepared, inputs: Inputs) -> tuple[str, ...]:
-        names = getattr(prepared.step, "names", None)
-        return tuple(name for name in inputs.artifacts if names is not None and name in names.touches)
-
-    def _arguments(self, prepared: Prepared, inputs: Inputs) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _arguments(self, call: _Call) -> dict[str, Any]:
+        found = {name: self._store.handed_over(self._live[place]) for name, place in call.awaited.items()}
         stored: dict[str, ArtifactVersion] = {}
-        for name, artifact in inputs.artifacts.items():
-            if name in prepared.step.signature.pointers:
+        for name, artifact in call.inputs.artifacts.items():
+            if name in call.prepared.step.signature.pointers:
                 found[name] = _pointer_to(artifact)
                 continue
+            origin = call.node.inputs[name]
+            live = self._live.get(self._place_of(origin)) if isinstance(origin, OutputOf) else None
             # Nothing but the stored form is safe where this is None; a None itself is stored, too.
-            handed = self._store.handed_over(self._live.get(artifact.id))
+            handed = self._store.handed_over(live)
             if handed is None:
                 stored[name] = artifact
             else:
@@ -425,71 +365,104 @@ class Driver:
             found |= self._store.load_all(stored, trust=True)
         return found
 
-    def _conclude(
-        self, node: Node, prepared: Prepared, inputs: Inputs, settled: Settled, outcome: Outcome
-    ) -> None:
-        failure = outcome.failure
+    def _conclude(self, call: _Call, settled: Settled, outcome: Outcome) -> Mapping[str, Future[ArtifactVersion]]:
+        failure, pending = outcome.failure, {}
         if failure is None:
             try:
-                self._keep(prepared, inputs, settled, outcome)
+                pending = self._keep(call, settled, outcome)
             except NbpipeError as error:
                 failure = failure_of(error)
         if failure is None:
             settled.status = Status.COMPLETED
-            return
-        stopped = self._stop.is_set and isinstance(failure.exception, KeyboardInterrupt)
+            return pending
         settled.failure = failure
-        settled.status = Status.INTERRUPTED if stopped else Status.FAILED
+        settled.status = Status.FAILED
         if isinstance(failure.exception, KeyboardInterrupt):
             self._stop.stop()
             settled.status = Status.INTERRUPTED
+        return {}
 
-    def _keep(self, prepared: Prepared, inputs: Inputs, settled: Settled, outcome: Outcome) -> None:
+    def _keep(self, call: _Call, settled: Settled, outcome: Outcome) -> dict[str, Future[ArtifactVersion]]:
+        prepared = call.prepared
         values = dict(outcome.outputs)
         for name, value in outcome.inputs_after.items():
             digest = self._store.content(value).digest
-            if digest is not None and digest != inputs.artifacts[name].digest:
+            if digest is not None and digest != call.inputs.digests.get(name):
                 values[name] = value
-        kept = self._store.keep(values, made_by=settled.step_run_id, artifact_names=prepared.artifact_names)
+        names = prepared.artifact_names
+        kept = self._store.keep(values, made_by=settled.step_run_id, artifact_names=names, background=True)
         settled.artifacts = dict(kept.versions)
         settled.not_carried = {lost.name: lost for lost in kept.not_carried}
         for output in prepared.step.signature.outputs:
-            artifact = settled.artifacts.get(output.name)
             tags = (*output.tags, *prepared.step.options.tags)
-            if artifact is not None and tags:
+            if tags and output.name not in settled.not_carried:
                 settled.tags.setdefault(artifact_target(output.name), []).extend(tags)
-        for name, artifact in settled.artifacts.items():
-            self._live[artifact.id] = values[name]
+        for name in (*kept.versions, *kept.pending):
+            self._live[settled.node, name] = values[name]
+        return dict(kept.pending)
 
     # What was settled ------------------------------------------------------------------------
 
-    def _bind(self, node: Node, prepared: Prepared, keys: Keys, settled: Settled) -> None:
+    def _write_all(self) -> None:
+        """Write the facts that waited for something to be stored."""
+        waiting, self._unwritten = self._unwritten, []
+        for unwritten in waiting:
+            settled, call = unwritten.settled, unwritten.call
+            try:
+                for name, future in unwritten.pending.items():
+                    settled.artifacts[name] = future.result()
+            except NbpipeError as error:
+                settled.failure, settled.status = failure_of(error), Status.FAILED
+                self._tell(settled.node, settled)
+            stored = {
+                name: self._outcome.settled[node].artifacts[output]
+                for name, (node, output) in call.awaited.items()
+                if output in self._outcome.settled[node].artifacts
+            }
+            artifacts = {**call.inputs.artifacts, **stored}
+            digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
+            call.inputs, call.awaited = Inputs(artifacts, call.inputs.values, digests), {}
+            self._write(unwritten, None)
+
+    def _write(self, unwritten: _Unwritten, keys: Keys | None) -> None:
+        call, settled = unwritten.call, unwritten.settled
+        keys = keys or keys_of(call.prepared, call.inputs, self._store)
+        self._bind(call, keys, settled)
+        body = body_of(
+            self._facts,
+            call.node.step,
+            call.prepared,
+            settled,
+            keys=keys,
+            inputs=call.inputs,
+            started=unwritten.started,
+            ended=unwritten.ended,
+            attempt=unwritten.attempt,
+        )
+        self._recorder.append("step", id=settled.step_run_id, run=self._facts.id, body=body)
+        if settled.status is Status.COMPLETED:
+            self._executions.remember(self._facts.pipeline, settled.step_run_id, body)
+
+    def _bind(self, call: _Call, keys: Keys, settled: Settled) -> None:
         for name, artifact in settled.artifacts.items():
             if not artifact.digest:
                 self._tokens[artifact.id] = f"{keys.key}/{name}"
+        self._rebind(call.node, settled.artifacts)
+
+    def _rebind(self, node: Node, outputs: Iterable[str]) -> None:
+        """Where a cell changed its input in place, let whoever comes later read the new version."""
+        is_cell = self._prepared[node.id].step.kind == "cell"
+        for name in outputs:
             origin = node.inputs.get(name)
-            # A cell changed its input in place: whoever comes later reads the new version.
-            if isinstance(origin, OutputOf) and prepared.step.kind == "cell":
-                place = origin.node, origin.output
-                while place in self._rebound:
-                    place = self._rebound[place]
+            if is_cell and isinstance(origin, OutputOf):
+                place = self._place_of(origin)
                 if place != (node.id, name):
                     self._rebound[place] = (node.id, name)
 
-    def _skip(self, node: str, status: Status, why: str) -> None:
-        settled = Settled(node, status, why, new_id())
+    def _skip(self, node: Node, status: Status, why: str, error: NbpipeError | None = None) -> None:
+        settled = Settled(node.id, status, why, new_id(), failure=failure_of(error) if error is not None else None)
         at = now_text()
-        prepared = self._prepared[node]
-        body = self._body(
-            self._traced.graph.by_id[node], prepared, Keys("", ""), Inputs({}, {}, {}), {}, settled, at, at
-        )
-        self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
-        self._tell(node, settled)
-
-    def _fail_early(self, node: Node, error: NbpipeError) -> None:
-        settled = Settled(node.id, Status.FAILED, "its inputs cannot be had", new_id(), failure=failure_of(error))
-        at = now_text()
-        body = self._body(node, self._prepared[node.id], Keys("", ""), Inputs({}, {}, {}), {}, settled, at, at)
+        body = body_of(self._facts, node.step, self._prepared[node.id], settled, started=at, ended=at)
         self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
         self._tell(node.id, settled)
 
@@ -507,75 +480,6 @@ class Driver:
             self._recorder.append_lines(self._waiting)
             self._waiting = []
 
-    def _body(
-        self,
-        node: Node,
-        prepared: Prepared,
-        keys: Keys,
-        inputs: Inputs,
-        parameters: dict[str, Any],
-        settled: Settled,
-        started: str,
-        ended: str,
-    ) -> dict[str, Any]:
-        return {
-            "pipeline": self._facts.pipeline,
-            "node": node.id,
-            "step": node.step,
-            "status": settled.status.value,
-            "why": settled.why,
-            "key": keys.key,
-            "half": keys.half,
-            "source": prepared.source.digest,
-            "leans": prepared.leans,
-            "started": started,
-            "ended": ended,
-            "duration_s": settled.duration_s,
-            "attempt": 0,
-            "parameters": parameters,
-            "inputs": [
-                {"name": name, "artifact": artifact.id, "digest": inputs.digests[name]}
-                for name, artifact in inputs.artifacts.items()
-            ],
-            "outputs": [artifact.as_record() for artifact in settled.artifacts.values()],
-            "not_carried": [lost.as_record() for lost in settled.not_carried.values()],
-            "metadata": self._notes(settled),
-            "tags": {target: [tag.model_dump(exclude_unset=True) for tag in tags] for target, tags in settled.tags.items()},
-            "error": settled.failure.as_record() if settled.failure is not None else None,
-            "reused_from": "",
-            "logs": settled.logs,
-        }
-
-    def _notes(self, settled: Settled) -> list[dict[str, Any]]:
-        notes = []
-        for target, values in settled.metadata.items():
-            resolved = self._entity(target, settled)
-            if resolved is not None:
-                kind, entity_id = resolved
-                notes.append({"target": target, "kind": kind, "id": entity_id, "values": values})
-        return notes
-
-    def _entity(self, target: str, settled: Settled) -> tuple[str, str] | None:
-        if target == RUN:
-            return "run", self._facts.id
-        if target == MODEL:
-            return ("model_version", self._facts.model_version_id) if self._facts.model_version_id else None
-        if target.startswith("artifact:"):
-            artifact = settled.artifacts.get(target.removeprefix("artifact:"))
-            return ("artifact_version", artifact.id) if artifact is not None else None
-        return "step", settled.step_run_id
-
 
 def _pointer_to(artifact: ArtifactVersion) -> UnmaterializedArtifact:
     return UnmaterializedArtifact(artifact.id, artifact.name, artifact.number, artifact.type_name, artifact.digest)
-
-
-def artifacts_in(record: Mapping[str, Any]) -> dict[str, ArtifactVersion]:
-    """Read the artifact versions that an execution gave, by output."""
-    return {output["output"]: ArtifactVersion.from_record(output) for output in record["outputs"]}
-
-
-def facts_in(record: Mapping[str, Any]) -> Facts:
-    """Read what an execution ran with."""
-    inputs = {given["name"]: given["digest"] for given in record["inputs"]}
-    return Facts(record["source"], record["leans"], record["parameters"], inputs)

@@ -79,6 +79,10 @@ class AnyStep(Protocol):
         """How it is run."""
 
     @property
+    def touches(self) -> frozenset[str]:
+        """For a cell: the names that its body may change in place, each seen by whoever comes later."""
+
+    @property
     def identity(self) -> str:
         """Tells it from another step of the same name."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.execute.context import MODEL, RUN, STEP
-from nbpipe.execute.driver import RunOutcome, Settled
+from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.metadata import MetadataEntry, merge, metrics_in

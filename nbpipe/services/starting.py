@@ -20,7 +20,8 @@ from nbpipe.define.overrides import with_step_values
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
 from nbpipe.execute.context import RUN, RunFacts
-from nbpipe.execute.driver import Driver, Listener, RunOutcome, Settled
+from nbpipe.execute.driver import Driver, Listener
+from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.execute.stop import StopSignal
 from nbpipe.graph.graph import ExistingArtifact
 from nbpipe.records.artifacts import ArtifactVersion

@@ -10,10 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from importlib import import_module
 from typing import Final
 
 from nbpipe.errors import nearest
@@ -86,15 +83,3 @@ def objection_to_nothing(name: str, live: object, existing: Iterable[str], *, de
 def is_always_there(name: str) -> bool:
     """Tell whether every step finds `name` without anybody binding it."""
     return name in _ALWAYS_THERE
-
-
-def exports(module_name: str, name: str) -> bool:
-    """Tell whether `from module_name import *` binds `name`; the module is imported if it is not yet."""
-    module = sys.modules.get(module_name)
-    if module is None:
-        with suppress(ImportError):
-            module = import_module(module_name)
-    if module is None:
-        return False
-    public = getattr(module, "__all__", None)
-    return name in public if public is not None else not name.startswith("_") and hasattr(module, name)

@@ -23,7 +23,6 @@ from nbpipe.errors import DefinitionError, UncapturedNameError
 from nbpipe.source.capture import (
     ABSENT,
     ValueOf,
-    exports,
     is_always_there,
     live_value,
     objection,
@@ -36,6 +35,7 @@ from nbpipe.source.names import Names, has_lazy_annotations, names_of
 from nbpipe.source.normal import normalise
 from nbpipe.source.pieces import Piece, Statement, Unit
 from nbpipe.source.scopes import modules_imported
+from nbpipe.source.stars import exports
 from nbpipe.source.values import may_hold_code
 
 __all__ = ["Kind", "LocalModule", "ModuleUse", "Source", "close_over"]
@@ -108,7 +108,7 @@ def close_over(
     """
     corpus = units if isinstance(units, Corpus) else Corpus(units)
     subject = _function(text, entry, step, corpus) if kind == "function" else _cell(text, step, corpus)
-    closure = _Closure(corpus, step, subject, frozenset(provided), value_of)
+    closure = _Closure(corpus, step, subject, frozenset(provided), value_of, search_path)
     closure.follow_all()
     order = closure.in_order()
     late = closure.late()
@@ -199,13 +199,20 @@ class _Closure:
     """One walk from a step to all that it leans on."""
 
     def __init__(
-        self, corpus: Corpus, step: str, subject: _Subject, provided: frozenset[str], value_of: ValueOf | None
+        self,
+        corpus: Corpus,
+        step: str,
+        subject: _Subject,
+        provided: frozenset[str],
+        value_of: ValueOf | None,
+        search_path: Sequence[str],
     ) -> None:
         self._corpus = corpus
         self._step = step
         self._subject = subject
         self._provided = provided
         self._value_of = value_of
+        self._search_path = search_path
         self._waiting: list[_Wanted] = []
         self._seen: set[tuple[int, int, bool]] = set()
         self._needs: dict[int, list[int]] = {}
@@ -305,16 +312,19 @@ class _Closure:
         name = wanted.name
         for position in reversed(self._corpus.star_imports):
             statement = self._corpus.statements[position]
-            if any(exports(module, name) for module in statement.names.star_imports):
+            if any(self._exports(module, name) for module in statement.names.star_imports):
                 self._carry([position], wanted, holds_code=True)
                 return
         if is_always_there(name) or wanted.is_soft or name in self._subject.names.binds:
             return
-        if any(exports(module, name) for module in self._subject.names.star_imports):
+        if any(self._exports(module, name) for module in self._subject.names.star_imports):
             return
         live = live_value(name, self._value_of)
         existing = [*self._provided, *self._corpus.names]
         self._refuse(wanted, objection_to_nothing(name, live, existing, deleted_in=deleted_in))
+
+    def _exports(self, module: str, name: str) -> bool:
+        return exports(module, name, search_path=self._search_path)
 
     def _carry(self, positions: Sequence[int], wanted: _Wanted, *, holds_code: bool) -> None:
         """Carry statements for a name, and want what they read.

@@ -210,8 +210,10 @@ class _Flow(Reading):
         ends += [self._block([part], before, body=part.body, hidden=part.name) for part in node.handlers]
         self._join(before, ends)
         after = set(self.account.bound)
-        finally_end = self._block(node.finalbody, before & after, is_certain=True)
-        self.account.bound = after | (finally_end or set())
+        # It may begin when hardly anything ran; what follows it is only reached when all did.
+        self._block(node.finalbody, before & after, is_certain=True)
+        end = self._block(node.finalbody, after, is_certain=True)
+        self.account.bound = after if end is None else end
 
     def _match(self, node: ast.Match) -> None:
         self.visit(node.subject)

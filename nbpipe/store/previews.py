@@ -18,6 +18,9 @@ MAX_BYTES = 8 * 1024
 MAX_IMAGE_LETTERS = 64 * 1024
 _ROWS, _COLUMNS, _CELL_LETTERS, _TEXT_LETTERS = 8, 12, 40, 2_000
 
+# In pixels; the last of each fits whatever the picture shows.
+_FIGURE_EDGES, _IMAGE_EDGES = (640, 320, 120), (320, 160, 80)
+
 
 def preview(value: Any) -> dict[str, Any]:
     """Make the preview of any value.
@@ -101,9 +104,9 @@ def _range_of(array: Any) -> str:
 
 
 def _figure(figure: Any) -> dict[str, Any] | None:
-    for dpi in (72, 48, 30):
+    for edge in _FIGURE_EDGES:
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=dpi)
+        figure.savefig(file, format="png", dpi=min(72, edge / max(figure.get_size_inches())))
         shown = _png(file)
         if shown is not None:
             return shown
@@ -111,7 +114,7 @@ def _figure(figure: Any) -> dict[str, Any] | None:
 
 
 def _image(image: Any) -> dict[str, Any] | None:
-    for edge in (320, 160, 80):
+    for edge in _IMAGE_EDGES:
         small = image.copy()
         small.thumbnail((edge, edge))
         file = io.BytesIO()

@@ -133,8 +133,7 @@ def _single_files(layering: Layering) -> list[list[int]]:
 
 
 def _align(line: list[int], low: float, high: float, middles: list[float]) -> None:
-    # Rounding may leave one no room at all; then it stays.
-    if len(line) > 1 and low <= high:
+    if len(line) > 1:
         at = min(max(sum(middles[node] for node in line) / len(line), low), high)
         for node in line:
             middles[node] = at

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from nbpipe.widgets.form import ParameterForm
+from nbpipe.widgets.promotion import PromoteModel
 
-__all__ = ["ParameterForm"]
+__all__ = ["ParameterForm", "PromoteModel"]

@@ -122,3 +122,9 @@ def _code(text: str) -> Element:
         "border-radius:3px; padding:4px 8px; white-space:pre-wrap; overflow-wrap:anywhere;"
     )
     return element("pre", text, style=style)
+
+
+def folded(title: str, *parts: Child) -> str:
+    """Write parts that are opened by a click."""
+    summary = element("summary", title, style=f"{_QUIET} cursor:pointer;")
+    return render(element("details", summary, *parts, style=_TEXT))

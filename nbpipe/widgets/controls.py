@@ -11,31 +11,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import date, datetime, time
-from pathlib import PurePath
 from typing import Any
 
 import ipywidgets as widgets
-from pydantic import Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
+from pydantic import Secret, SecretBytes, SecretStr
 
 from nbpipe.widgets.kinds import (
     UNSET,
-    Choice,
-    Clock,
-    Day,
-    Hidden,
-    Kind,
-    Moment,
-    Number,
-    Perhaps,
-    Place,
-    Several,
-    Switch,
-    Words,
     Written,
-    is_showable,
 )
-from nbpipe.widgets.written import read, same, text_of
+from nbpipe.widgets.written import read, text_of
 
 WIDE = "min(100%, 440px)"
 
@@ -98,8 +83,11 @@ class Control:
         return ""
 
     def enable(self, *, on: bool) -> None:
-        """Let the user change it, or not."""
-        self.widget.disabled = not on
+        """Let the user change it, or not; what cannot be locked is hidden."""
+        if self.widget.has_trait("disabled"):
+            self.widget.disabled = not on
+        else:
+            self.widget.layout.display = None if on else "none"
 
     def name(self, text: str) -> None:
         """Say what it is for, to who points at it or cannot see it."""
@@ -154,7 +142,9 @@ class SecretControl(Control):
 
     def read(self) -> Any:
         """Give the secret in the type that hides it."""
-        return self._held if self._held is not UNSET or not self.is_given else _given(None)
+        if self._held is UNSET and self.is_given:
+            raise Unreadable("needs a value")
+        return self._held
 
     def _touch(self, change: Any) -> None:
         if change["new"]:
@@ -174,7 +164,7 @@ class PlaceControl(Control):
         """Say whether the path exists."""
         if not self.widget.value:
             return ""
-        return "✓ exists" if os.path.exists(os.path.expanduser(self.widget.value)) else "○ nothing is there yet"  # noqa: PTH110,PTH111
+        return "✓ exists" if os.path.exists(self.widget.value) else "○ nothing is there yet"
 
 
 class PerhapsControl(Control):
@@ -226,173 +216,3 @@ class PerhapsControl(Control):
         self.inner.enable(on=change["new"])
         # From now on what is seen counts, even if nobody typed it.
         self.inner.is_given = True
-
-
-def control_of(kind: Kind, accepts: Callable[[Any], bool], sample: Any) -> Control:
-    """Make the control for a kind, except a group.
-
-    Args:
-        kind: What `kinds.kind_of` said.
-        accepts: Tells whether the type takes a value; for texts that may be read in several ways.
-        sample: The value to begin with; not written yet.
-    """
-    wide = {"layout": widgets.Layout(width=WIDE)}
-    match kind:
-        case Number():
-            return _number(kind)
-        case Choice():
-            return _choice(kind)
-        case Switch():
-            box = widgets.Checkbox(indent=False, layout=widgets.Layout(width="auto"))
-            return Control(box, _lax(bool))
-        case Words(long=True):
-            layout = widgets.Layout(width=WIDE, height="90px")
-            return Control(widgets.Textarea(layout=layout), _exactly(str))
-        case Words():
-            return Control(widgets.Text(**wide), _one_line)
-        case Day():
-            return Control(widgets.DatePicker(**wide), _lax(date), _given)
-        case Moment(aware=True):
-            return Control(widgets.DatetimePicker(**wide), _aware, _given)
-        case Moment():
-            return Control(widgets.NaiveDatetimePicker(**wide), _naive, _given)
-        case Clock():
-            return Control(widgets.TimePicker(**wide), _naive_time, _given)
-        case Place():
-            return PlaceControl(widgets.Text(placeholder="path", **wide), _path_text, _given)
-        case Hidden():
-            return SecretControl(kind.make)
-        case Several():
-            return _several(kind)
-        case Perhaps():
-            return PerhapsControl(control_of(kind.inner, accepts, sample))
-        case Written():
-            return WrittenControl(kind, accepts, sample)
-    raise TypeError(f"{kind!r} is no control of its own")
-
-
-def _number(kind: Number) -> Control:
-    whole: Any = int if kind.whole else float
-    options: dict[str, Any] = {"step": whole(kind.step)} if kind.step else {}
-    narrow = {"layout": widgets.Layout(width="min(100%, 200px)")}
-    if kind.low is None or kind.high is None:
-        make = widgets.IntText if kind.whole else widgets.FloatText
-        return Control(make(**options, **narrow), lambda value: _within(kind, value))
-    low, high = whole(kind.low), whole(kind.high)
-    options |= {"min": low, "max": high, "value": min(max(whole(0), low), high)}
-    if kind.few:
-        wide = {"continuous_update": False, "layout": widgets.Layout(width=WIDE)}
-        slider = widgets.IntSlider if kind.whole else widgets.FloatSlider
-        reading = {} if kind.whole else {"readout_format": ".6"}
-        return Control(slider(**options, **wide, **reading), lambda value: _within(kind, value))
-    make = widgets.BoundedIntText if kind.whole else widgets.BoundedFloatText
-    return Control(make(**options, **narrow), lambda value: _within(kind, value))
-
-
-def _within(kind: Number, value: Any) -> Any:
-    number = _lax(int if kind.whole else float)(value)
-    # With one limit only, the control has none: the model says what is wrong with the number.
-    is_bounded = kind.low is not None and kind.high is not None
-    if not is_showable(number) or (is_bounded and not kind.low <= number <= kind.high):  # type: ignore[operator]
-        raise Unshowable(value)
-    return number
-
-
-def _choice(kind: Choice) -> Control:
-    few = len(kind.values) <= 4 and sum(map(len, kind.labels)) <= 40
-    if few:
-        style = {"button_width": "auto"}
-        widget = widgets.ToggleButtons(
-            options=kind.labels, index=None, style=style, layout=widgets.Layout(width="auto")
-        )
-    else:
-        widget = widgets.Dropdown(options=kind.labels, index=None, layout=widgets.Layout(width=WIDE))
-    return Control(widget, lambda value: _place_in(kind, value), lambda index: kind.values[_given(index)], "index")
-
-
-def _place_in(kind: Choice, value: Any) -> int:
-    for place, candidate in enumerate(kind.values):
-        if same(candidate, value) or same(getattr(candidate, "value", UNSET), value):
-            return place
-    raise Unshowable(value)
-
-
-def _several(kind: Several) -> Control:
-    layout = widgets.Layout(width=WIDE)
-    if kind.item is str:
-        box = widgets.TagsInput(layout=layout, placeholder="type, then Enter")
-    elif kind.item is int:
-        box = widgets.IntsInput(layout=layout, format="d", placeholder="type, then Enter")
-    else:
-        box = widgets.FloatsInput(layout=layout, format=".12", placeholder="type, then Enter")
-    items: TypeAdapter[Any] = TypeAdapter(list[kind.item])  # type: ignore[name-defined]
-
-    def shown(value: Any) -> list[Any]:
-        ordered = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
-        found: list[Any] = _checked(items, ordered)
-        if not all(map(is_showable, found)):
-            raise Unshowable(value)
-        return found
-
-    return Control(box, shown, kind.container)
-
-
-def _lax(wanted: type) -> Callable[[Any], Any]:
-    adapter: TypeAdapter[Any] = TypeAdapter(wanted)
-    return lambda value: _checked(adapter, value)
-
-
-def _checked(adapter: TypeAdapter[Any], value: Any) -> Any:
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        raise Unshowable(value) from error
-
-
-def _exactly(wanted: type) -> Callable[[Any], Any]:
-    def shown(value: Any) -> Any:
-        if not isinstance(value, wanted):
-            raise Unshowable(value)
-        return value
-
-    return shown
-
-
-def _one_line(value: Any) -> str:
-    if not isinstance(value, str) or "\n" in value or "\r" in value:
-        raise Unshowable(value)
-    return value
-
-
-def _path_text(value: Any) -> str:
-    if not isinstance(value, str | PurePath):
-        raise Unshowable(value)
-    return str(value)
-
-
-def _aware(value: Any) -> datetime:
-    moment: datetime = _lax(datetime)(value)
-    if moment.tzinfo is None:
-        raise Unshowable(value)
-    return moment
-
-
-def _naive(value: Any) -> datetime:
-    moment: datetime = _lax(datetime)(value)
-    if moment.tzinfo is not None:
-        raise Unshowable(value)
-    return moment
-
-
-def _naive_time(value: Any) -> time:
-    clock: time = _lax(time)(value)
-    if clock.tzinfo is not None:
-        raise Unshowable(value)
-    return clock
-
-
-def _given(held: Any) -> Any:
-    # An emptied control must not fall back to a default that is nowhere to be seen.
-    if held is None or held == "":
-        raise Unreadable("needs a value")
-    return held

@@ -20,19 +20,10 @@ from traitlets import TraitError
 
 from nbpipe.records.parameters import ParameterModel
 from nbpipe.widgets import appearance
-from nbpipe.widgets.controls import Control, PerhapsControl, Unreadable, Unshowable, WrittenControl, control_of
-from nbpipe.widgets.kinds import (
-    UNSET,
-    Group,
-    Hidden,
-    Kind,
-    Perhaps,
-    Several,
-    Written,
-    key_in_data,
-    kind_of,
-    limits_text,
-)
+from nbpipe.widgets.choosing import key_in_data, kind_of, limits_text
+from nbpipe.widgets.controls import Control, PerhapsControl, Unreadable, Unshowable, WrittenControl
+from nbpipe.widgets.kinds import UNSET, Group, Hidden, Kind, Perhaps, Several, Written
+from nbpipe.widgets.making import control_of
 from nbpipe.widgets.written import SECRET, line_of, same
 
 React = Callable[[], None]
@@ -60,6 +51,7 @@ class Field:
         model: type[BaseModel],
         name: str,
         start: Any,
+        *,
         react: React,
         prefix: str = "",
         models: tuple[Any, ...] = (),
@@ -193,7 +185,7 @@ class GroupControl(Control):
         self.is_given = True
         values = self._taken_apart(start) if isinstance(start, BaseModel | Mapping) else {}
         self.fields = tuple(
-            Field(kind.model, name, value, react, prefix, kind.models)
+            Field(kind.model, name, value, react=react, prefix=prefix, models=kind.models)
             for name, value in starting_values(kind.model, values).items()
         )
         self._held: tuple[Any, Any] = (UNSET, UNSET)

@@ -165,7 +165,7 @@ class ParameterForm(Shown):
     def _fields(self) -> tuple[Field, ...]:
         model = self._parameters.model
         start = starting_values(model, self._start)
-        fields = tuple(Field(model, name, value, self._refresh) for name, value in start.items())
+        fields = tuple(Field(model, name, value, react=self._refresh) for name, value in start.items())
         self._run_button = widgets.Button(description="Run", icon="play", button_style="primary")
         self._run_button.on_click(lambda _: self._press())
         self._reset_button = widgets.Button(

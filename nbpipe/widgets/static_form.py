@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from nbpipe.records.parameters import type_text
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
 from nbpipe.views.tables import Table
-from nbpipe.widgets.kinds import UNSET, Group, Hidden, Perhaps, kind_of, limits_text
+from nbpipe.widgets.choosing import kind_of, limits_text
+from nbpipe.widgets.kinds import UNSET, Group, Hidden, Perhaps
 from nbpipe.widgets.written import SECRET, line_of
 
 _COLUMNS = ("parameter", "value", "type", "description")
@@ -21,7 +22,9 @@ def static_form(title: str, model: type[BaseModel], values: Mapping[str, Any]) -
     rows = list(_rows(model, values, "", ()))
     table = Table(_COLUMNS, rows) if rows else None
     facts = () if table else (("parameters", "none"),)
-    return written(Card("form", title, facts=facts, sections=[Section("", shown_table(table))] if table else ()))
+    return written(
+        Card("form", title, facts=facts, sections=[Section("parameters", shown_table(table))] if table else ())
+    )
 
 
 def _rows(

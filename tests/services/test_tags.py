@@ -118,7 +118,7 @@ def test_one_missing_target_among_several_leaves_the_others_untagged(
 ) -> None:
     run = record_run(opened_workspace)
 
-    with pytest.raises(NotFoundError, match="No pipeline is named 'trainin'.*'training'"):
+    with pytest.raises(NotFoundError, match=r"No pipeline is named 'trainin'.*'training'"):
         tags.add(["v1"], run=run.id, pipeline="trainin")
 
     assert list(tags.list()) == []
@@ -138,7 +138,7 @@ def test_a_bad_tag_is_refused_in_a_line_that_names_it(
 
 
 def test_no_target_is_refused_with_the_ways_to_name_one(tags: TagService) -> None:
-    with pytest.raises(BadValueError, match="run=.*artifact=.*model=.*pipeline="):
+    with pytest.raises(BadValueError, match=r"run=.*artifact=.*model=.*pipeline="):
         tags.add(["v1"])
 
 

@@ -42,6 +42,7 @@ def outside(text: str) -> set[str]:
         ("try:\n    import a\nexcept ImportError:\n    a = None\nprint(a)", set()),
         ("try:\n    x = 1\nexcept E as e:\n    print(e)\nprint(x, e)", {"E", "x", "e"}),
         ("try:\n    f()\nfinally:\n    x = 1\nprint(x)", {"f"}),
+        ("try:\n    x = 1\nexcept E:\n    x = 2\nfinally:\n    del x\nprint(x)", {"E", "x"}),
         ("match p:\n    case {'a': x, **rest}:\n        print(x, rest)\nprint(x)", {"p", "x"}),
         ("match p:\n    case [x, *xs]:\n        y = 1\n    case x:\n        y = 2\nprint(x, y)", {"p"}),
         ("import a.b, c as d\nprint(a, d, c)", {"c"}),

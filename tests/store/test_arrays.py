@@ -23,7 +23,9 @@ def test_an_array_comes_back_as_it_was_and_can_be_written_to(array):
     assert again.flags.writeable
 
 
-@pytest.mark.parametrize("array", [np.arange(6).reshape(2, 3).T, np.arange(9)[::2], np.zeros(2, [("a", "i4"), ("b", "U3")])])
+@pytest.mark.parametrize(
+    "array", [np.arange(6).reshape(2, 3).T, np.arange(9)[::2], np.zeros(2, [("a", "i4"), ("b", "U3")])]
+)
 def test_turned_cut_and_structured_arrays_come_back(array):
     np.testing.assert_array_equal(there_and_back(Npy(), array), array)
 
@@ -42,7 +44,9 @@ def test_a_large_array_is_handed_on_without_a_copy():
     assert np.shares_memory(np.frombuffer(pieces[1], "u1"), array)
 
 
-@pytest.mark.parametrize("array", [np.array([object()]), np.array([1, "a"], object), np.ma.array([1]), np.rec.array([(1,)])])
+@pytest.mark.parametrize(
+    "array", [np.array([object()]), np.array([1, "a"], object), np.ma.array([1]), np.rec.array([(1,)])]
+)
 def test_objects_and_subclasses_are_declined(array):
     assert Npy().encode(array) is None
 

@@ -54,7 +54,16 @@ def test_shape_type_sign_of_zero_and_every_element_count():
     changed = array.copy()
     changed[5] = 7
 
-    variants = [array, array.reshape(2, 3), array.reshape(3, 2), array.astype("f4"), array.astype(">f8"), changed, -0.0 * array, 0.0 * array]
+    variants = [
+        array,
+        array.reshape(2, 3),
+        array.reshape(3, 2),
+        array.astype("f4"),
+        array.astype(">f8"),
+        changed,
+        -0.0 * array,
+        0.0 * array,
+    ]
 
     assert len({digest(variant) for variant in variants}) == len(variants)
 
@@ -83,4 +92,7 @@ def test_extended_precision_has_no_digest():
 
 
 def test_a_scalar_is_not_the_array_or_the_number_that_equals_it():
-    assert len({digest(np.float64(1)), digest(np.array(1.0)), digest(1.0), digest(np.float32(1)), digest(np.int64(1))}) == 5
+    assert (
+        len({digest(np.float64(1)), digest(np.array(1.0)), digest(1.0), digest(np.float32(1)), digest(np.int64(1))})
+        == 5
+    )

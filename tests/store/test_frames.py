@@ -84,7 +84,7 @@ def test_a_frame_comes_back_as_it_was_or_is_declined(kinds, index, labels, attrs
     [
         pd.DataFrame(),
         pd.DataFrame(index=range(3)),
-        pd.DataFrame(columns=["a", "b"]),
+        pd.DataFrame(columns=["a", "b"], dtype="str"),
         pd.DataFrame(np.arange(6).reshape(2, 3)),
         pd.DataFrame({"a": [1]}).set_axis(["a"], axis=1).rename_axis("label", axis=1),
         pd.Series([1, 2], name=("a", 1)),
@@ -129,6 +129,8 @@ def test_numbers_are_written_from_and_read_in_place_and_may_be_written_to():
     again = ArrowFrame().decode(memoryview(memory), loading())
     again.iloc[0, 1] = 5.0
 
-    assert any(np.shares_memory(np.frombuffer(piece, "u1"), frame["b"].to_numpy()) for piece in pieces if len(piece) == 8000)
+    assert any(
+        np.shares_memory(np.frombuffer(piece, "u1"), frame["b"].to_numpy()) for piece in pieces if len(piece) == 8000
+    )
     assert np.shares_memory(again["c"].to_numpy(), np.frombuffer(memory, "u1"))
     assert again.iloc[0].tolist() == [0.0, 5.0, 0.0]

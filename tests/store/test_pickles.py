@@ -23,7 +23,14 @@ def there_and_back(value, classes=None):
 
 def test_arrays_that_share_memory_share_it_when_they_come_back():
     grid = np.arange(24.0).reshape(4, 6)
-    value = {"grid": grid, "rows": grid[1:3], "column": grid[:, 2], "turned": grid.T, "back": grid[::-1], "whole": grid[:]}
+    value = {
+        "grid": grid,
+        "rows": grid[1:3],
+        "column": grid[:, 2],
+        "turned": grid.T,
+        "back": grid[::-1],
+        "whole": grid[:],
+    }
 
     again = there_and_back(value)
     for name, array in value.items():
@@ -90,7 +97,9 @@ def test_an_instance_of_a_notebook_class_comes_back_as_one_of_the_class_the_read
 def test_a_reader_without_the_class_gets_a_copy_of_it(tmp_path):
     place = tmp_path / "pickle"
     place.write_bytes(joined(pickles.dump(cell_class()(3)).pieces))
-    program = f"from nbpipe.store import pickles\nprint(pickles.load(memoryview(open({str(place)!r}, 'rb').read())).twice())"
+    program = (
+        f"from nbpipe.store import pickles\nprint(pickles.load(memoryview(open({str(place)!r}, 'rb').read())).twice())"
+    )
 
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import OrderedDict
 from datetime import datetime, timedelta, timezone, tzinfo
@@ -47,9 +48,13 @@ def has_one_thing_at_two_places(value: object) -> bool:
     return len(met) != len(set(met))
 
 
-@given(value=st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    value=st.recursive(
+        st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
 def test_text_that_looks_like_our_own_marks_is_text(value):
-    marked = {"$tuple": value, "a": {"$set": [value]}, "$": {"$dict": []}}
+    marked = {"$tuple": value, "a": {"$set": [copy.deepcopy(value)]}, "$": {"$dict": []}}
 
     assert from_plain(json.loads(json.dumps(to_plain(marked)))) == marked
 

@@ -69,7 +69,9 @@ SCALARS = st.one_of(
     st.decimals().filter(lambda value: not value.is_snan()),
     st.uuids(),
 )
-HASHABLE = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3), max_leaves=6)
+HASHABLE = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3), max_leaves=6
+)
 PLAIN = st.recursive(
     SCALARS | st.binary().map(bytearray) | st.sets(HASHABLE, max_size=4),
     lambda inner: (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import re
+from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
@@ -52,23 +53,36 @@ def test_the_picture_names_what_flows_where_that_is_few() -> None:
     assert not [text for text in texts(dag_svg(wide, many)) if text.startswith("model_")]
 
 
-def test_no_label_lies_on_another() -> None:
+def label_places(svg: str) -> list[tuple[float, float, float, float]]:
+    grounds = (rect.attrib for rect in ElementTree.fromstring(svg).iter(f"{SVG}rect") if rect.attrib["rx"] == "4")
+    return [(float(at["x"]), float(at["y"]), float(at["width"]), float(at["height"])) for at in grounds]
+
+
+def overlap(one: tuple[float, float, float, float], two: tuple[float, float, float, float]) -> bool:
+    across = one[0] < two[0] + two[2] and two[0] < one[0] + one[2]
+    return across and one[1] < two[1] + two[3] and two[1] < one[1] + one[3]
+
+
+def test_labels_of_a_fan_all_find_room() -> None:
     fan = [DagNode("a"), *(DagNode(f"b{number}") for number in range(6)), DagNode("z")]
     edges = [DagEdge("a", f"b{number}", "frame") for number in range(6)]
     edges += [DagEdge(f"b{number}", "z", f"model_{number}") for number in range(6)]
 
-    root = ElementTree.fromstring(dag_svg(fan, edges))
+    places = label_places(dag_svg(fan, edges))
 
-    chips = [
-        tuple(float(rect.attrib[name]) for name in ("x", "y", "width", "height"))
-        for rect in root.iter(f"{SVG}rect")
-        if rect.attrib.get("rx") == "4"
-    ]
-    assert len(chips) == 12
-    for at, (x, y, width, height) in enumerate(chips):
-        for other_x, other_y, other_width, other_height in chips[:at]:
-            beside = x + width <= other_x or other_x + other_width <= x
-            assert beside or y + height <= other_y or other_y + other_height <= y
+    assert len(places) == 12
+    assert not any(overlap(one, two) for one, two in combinations(places, 2))
+
+
+def test_a_label_without_room_is_left_out_rather_than_laid_on_another() -> None:
+    chain = [DagEdge(f"step_{number}", f"step_{number + 1}") for number in range(19)]
+    fan = [DagEdge("step_0", f"leaf_{number}", "a_rather_long_name") for number in range(12)]
+    leaves = [DagNode(f"leaf_{number}") for number in range(12)]
+
+    places = label_places(dag_svg([*steps(20), *leaves], [*chain, *fan]))
+
+    assert 0 < len(places) < 12
+    assert not any(overlap(one, two) for one, two in combinations(places, 2))
 
 
 def test_the_html_is_one_image_that_carries_the_picture_and_says_what_it_shows() -> None:

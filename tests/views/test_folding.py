@@ -45,6 +45,14 @@ def test_a_fan_becomes_three_boxes() -> None:
     assert folded.groups == ((0,), tuple(range(1, 9)), (9,))
 
 
+def test_a_chain_ends_where_another_joins_it() -> None:
+    joined = [(0, 1), (1, 2), (2, 3), (4, 5), (5, 3), (3, 6), (6, 7)]
+
+    folded = fold(8, joined, most=4)
+
+    assert folded.groups == ((0, 1, 2), (3, 6, 7), (4, 5))
+
+
 @pytest.mark.parametrize("length", [100, 3000])
 def test_a_long_chain_is_folded_whatever_its_length(length: int) -> None:
     folded = fold(length, [(node, node + 1) for node in range(length - 1)], most=10)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbpipe.errors import BadValueError
@@ -13,6 +13,7 @@ ANY_TEXT = st.text(st.characters(codec=None))
 
 
 @given(ANY_TEXT, ANY_TEXT)
+@example("a\nb", "c\n\td")
 def test_any_text_and_any_attribute_come_out_as_well_formed_xml_that_says_the_same(text: str, note: str) -> None:
     written = render(element("span", text, title=note))
 
@@ -82,6 +83,10 @@ def test_a_picture_is_kept_only_if_it_is_carried_along_as_an_image() -> None:
         f"{kept}' onerror=",
     ):
         assert render(element("img", src=refused)) == "<img/>"
+
+
+def test_no_quote_of_either_kind_is_left_in_an_attribute() -> None:
+    assert render(element("b", title="\"'")) == '<b title="&quot;&#39;"></b>'
 
 
 def test_characters_that_do_something_unseen_are_replaced() -> None:

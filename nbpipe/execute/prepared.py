@@ -1,0 +1,98 @@
+"""What is known of a step before it runs: its source read, its inputs gathered, its keys made.
+
+Worked out once for each plan and node, and shared by whoever runs a step: the driver of a
+pipeline, and the cells of a notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbpipe.execute.plan import Facts, Keys, full_key, half_key
+from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.definitions import AnyStep
+from nbpipe.records.parameters import as_json
+from nbpipe.source.closure import Source
+from nbpipe.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is known of a step for the whole run, worked out once.
+
+    Attributes:
+        step: The step.
+        source: What it is made of.
+        leans: The digest of each piece, by the names it binds.
+        names: The names of its outputs.
+        artifact_names: The name under which each output is kept.
+        touches: For a cell: the names that its body may change in place.
+    """
+
+    step: AnyStep
+    source: Source
+    leans: dict[str, str]
+    names: tuple[str, ...]
+    artifact_names: dict[str, str]
+    touches: frozenset[str]
+
+    @classmethod
+    def of(cls, step: AnyStep) -> Prepared:
+        """Read what a step is made of.
+
+        Raises:
+            UncapturedNameError: It reads a name that is no text.
+        """
+        source = step.source()
+        leans = {name: piece.digest for piece in source.pieces for name in piece.binds}
+        outputs = step.signature.outputs
+        names = tuple(output.name for output in outputs)
+        artifact_names = {output.name: output.artifact for output in outputs}
+        return cls(step, source, leans, names, artifact_names, step.touches)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The inputs of one node.
+
+    Attributes:
+        artifacts: Those that are artifact versions.
+        values: Those that are plain values.
+        digests: The identity of each artifact's content.
+    """
+
+    artifacts: Mapping[str, ArtifactVersion] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The plain values as JSON data."""
+        return {name: as_json(value) for name, value in self.values.items()}
+
+
+def half_of(prepared: Prepared, values: Mapping[str, Any], store: Store) -> str:
+    """Make the half key: source and parameters."""
+    content = ""
+    if values:
+        content = store.content(dict(values)).digest or repr(sorted(values.items()))
+    return half_key(prepared.source.digest, content, prepared.names)
+
+
+def keys_of(prepared: Prepared, inputs: Inputs, store: Store) -> Keys:
+    """Make the keys of one execution."""
+    half = half_of(prepared, inputs.values, store)
+    return Keys(full_key(half, inputs.digests), half)
+
+
+def facts_of(prepared: Prepared, inputs: Inputs) -> Facts:
+    """Say what a step is about to run with."""
+    return Facts(prepared.source.digest, prepared.leans, inputs.parameters, inputs.digests)
+
+
+def facts_in(record: Mapping[str, Any]) -> Facts:
+    """Read what a recorded execution ran with."""
+    inputs = {given["name"]: given["digest"] for given in record["inputs"]}
+    return Facts(record["source"], record["leans"], record["parameters"], inputs)

@@ -1,0 +1,160 @@
+"""What became of a node, and how it is written down.
+
+The body of a `step` fact is made here and read here, so that its form stands in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbpipe.execute.context import MODEL, RUN, RunFacts
+from nbpipe.execute.plan import Keys
+from nbpipe.execute.prepared import Inputs, Prepared
+from nbpipe.execute.worker import Failure
+from nbpipe.records.artifacts import ArtifactVersion, NotCarried
+from nbpipe.records.runs import Status
+from nbpipe.records.tags import Tag
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of one node.
+
+    Attributes:
+        node: The node.
+        status: Whether it ran, was reused, failed, was skipped or stopped.
+        why: Why.
+        step_run_id: The id of this execution.
+        artifacts: The artifact versions it gave, by output.
+        not_carried: The outputs that could not be stored, by name.
+        failure: What it raised.
+        duration_s: How long it took, in seconds.
+        metadata: What it noted, by target, encoded.
+        tags: The tags it gave, by target.
+        logs: What it printed.
+    """
+
+    node: str
+    status: Status
+    why: str
+    step_run_id: str = ""
+    artifacts: dict[str, ArtifactVersion] = field(default_factory=dict)
+    not_carried: dict[str, NotCarried] = field(default_factory=dict)
+    failure: Failure | None = None
+    duration_s: float = 0.0
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[str, list[Tag]] = field(default_factory=dict)
+    logs: str = ""
+
+
+Listener = Callable[[str, Settled | None], None]
+
+
+@dataclass(slots=True)
+class RunOutcome:
+    """What became of a run.
+
+    Attributes:
+        status: How it ended.
+        settled: Each node's outcome, in the order in which they were settled.
+        failed: The first node that failed.
+    """
+
+    status: Status
+    settled: dict[str, Settled] = field(default_factory=dict)
+    failed: Settled | None = None
+
+
+def reused(node: str, step_run_id: str, record: Mapping[str, Any]) -> Settled:
+    """Give what a node that is reused gives: all that the recorded execution gave, said once more."""
+    settled = Settled(node, Status.REUSED, "nothing it depends on changed", step_run_id, artifacts_in(record))
+    settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
+    settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
+    settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
+    return settled
+
+
+def artifacts_in(record: Mapping[str, Any]) -> dict[str, ArtifactVersion]:
+    """Read the artifact versions that an execution gave, by output."""
+    return {output["output"]: ArtifactVersion.from_record(output) for output in record["outputs"]}
+
+
+def body_of(
+    run: RunFacts,
+    step: str,
+    prepared: Prepared,
+    settled: Settled,
+    *,
+    keys: Keys = Keys("", ""),  # noqa: B008 — frozen
+    inputs: Inputs = Inputs(),  # noqa: B008 — frozen
+    started: str,
+    ended: str,
+    attempt: int = 0,
+    record: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write down what became of a node.
+
+    Args:
+        run: The run.
+        step: The step that the node calls.
+        prepared: What it is made of.
+        settled: What became of it.
+        keys: What the execution is known by; empty if there was none.
+        inputs: What it ran with.
+        started, ended: Instants, ISO 8601.
+        attempt: How many attempts came before.
+        record: The execution that was reused, if one was.
+    """
+    return {
+        "pipeline": run.pipeline,
+        "node": settled.node,
+        "step": step,
+        "status": settled.status.value,
+        "why": settled.why,
+        "key": keys.key,
+        "half": keys.half,
+        "source": prepared.source.digest,
+        "leans": prepared.leans,
+        "started": started,
+        "ended": ended,
+        "duration_s": settled.duration_s,
+        "attempt": attempt,
+        "parameters": inputs.parameters,
+        "inputs": [
+            {"name": name, "artifact": artifact.id, "digest": inputs.digests[name]}
+            for name, artifact in inputs.artifacts.items()
+        ],
+        "outputs": (
+            record["outputs"] if record is not None else [one.as_record() for one in settled.artifacts.values()]
+        ),
+        "not_carried": [lost.as_record() for lost in settled.not_carried.values()],
+        "metadata": _notes(settled, run),
+        "tags": {
+            target: [tag.model_dump(exclude_unset=True) for tag in tags] for target, tags in settled.tags.items()
+        },
+        "error": settled.failure.as_record() if settled.failure is not None else None,
+        "reused_from": (record["reused_from"] or record["id"]) if record is not None else "",
+        "logs": settled.logs,
+    }
+
+
+def _notes(settled: Settled, run: RunFacts) -> list[dict[str, Any]]:
+    notes = []
+    for target, values in settled.metadata.items():
+        resolved = _entity(target, settled, run)
+        if resolved is not None:
+            notes.append({"target": target, "kind": resolved[0], "id": resolved[1], "values": values})
+    return notes
+
+
+def _entity(target: str, settled: Settled, run: RunFacts) -> tuple[str, str] | None:
+    if target == RUN:
+        return "run", run.id
+    if target == MODEL:
+        return ("model_version", run.model_version_id) if run.model_version_id else None
+    if target.startswith("artifact:"):
+        artifact = settled.artifacts.get(target.removeprefix("artifact:"))
+        return ("artifact_version", artifact.id) if artifact is not None else None
+    return "step", settled.step_run_id
