@@ -2,7 +2,8 @@
 
 The graph is made here, from one seed, nine edges of ten reaching at most eight nodes back: on
 it Graphviz 2.42 (`dot -v`) counts 155 crossings, near the 161 of the published comparison. The
-value is our number of crossings, counted the same way; time is the median of seven.
+value is our number of crossings, counted the same way. The gate's time is by the clock, the
+median of seven: a busy machine misses it where the processor's own time, told beside, would not.
 """
 
 from __future__ import annotations
@@ -52,18 +53,20 @@ def _meet(one: Point, two: Point, box: PlacedBox) -> bool:
 
 def main() -> None:
     nodes, edges = seeded_graph()
-    times_ms = []
+    times_ms, worked_ms = [], []
     for _ in range(7):
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         drawing = layout(nodes, edges)
         times_ms.append((time.perf_counter() - start) * 1e3)
+        worked_ms.append((time.process_time() - worked) * 1e3)
     through = edges_through_boxes(drawing)
     median_ms = median(times_ms)
     print(
         json.dumps(
             {
                 "row": "L",
-                "what": f"layout of {NODES} nodes, {EDGES} edges: {median_ms:.0f} ms, {through} edges through boxes",
+                "what": f"layout of {NODES} nodes, {EDGES} edges: {median_ms:.0f} ms "
+                f"({median(worked_ms):.0f} of processor time), {through} edges through boxes",
                 "value": drawing.crossings,
                 "unit": "crossings",
                 "baseline": GRAPHVIZ_CROSSINGS,

@@ -8,7 +8,8 @@
     │   │   └── UncapturedNameError    a step reads a name that is neither text nor a step's output
     │   ├── StaleInputError            a plain cell changed what a step is about to read
     │   ├── NotFoundError              nothing in the workspace goes by that name
-    │   │   └── AmbiguousNameError     several things do
+    │   │   ├── AmbiguousNameError     several things do
+    │   │   └── SourceNotFoundError    a file, module or attribute that was to hold a pipeline is not there
     │   ├── ConflictError              the name is taken, or the move is not allowed
     │   ├── NotStorableError           a value that cannot be kept and is needed elsewhere
     │   └── EnvironmentMismatchError   a package is missing, or another Python is
@@ -148,6 +149,16 @@ class AmbiguousNameError(NotFoundError):
         self.matches = list(matches)[:5]
         super().__init__(kind, name)
         self.args = (f"{name!r} names more than one {kind}: {', '.join(self.matches)}. Name one of them in full.",)
+
+
+class SourceNotFoundError(NotFoundError):
+    """A file, a module or an attribute that was to hold a pipeline is not there."""
+
+    def __init__(self, source: str, why: str, existing: Iterable[str] = ()) -> None:
+        self.why = why
+        super().__init__("pipeline", source, existing)
+        hint = f" Did you mean {self.near[0]!r}?" if self.near else ""
+        self.args = (f"{why}{hint}",)
 
 
 class ConflictError(UserError):

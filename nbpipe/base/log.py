@@ -47,7 +47,7 @@ def seal(record: Mapping[str, Any]) -> bytes:
 
 def is_sound(line: bytes) -> bool:
     """Tell whether a line, without its line break, is what was once sealed."""
-    return line[6:14] == b"%08x" % zlib.crc32(line[PREFIX_LENGTH:]) and line.startswith(b'{"c":"')
+    return line[:PREFIX_LENGTH] == b'{"c":"%08x",' % zlib.crc32(line[PREFIX_LENGTH:])
 
 
 def unseal(line: bytes) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class Fold:
         self._cursor = cursor
         self._base = base
         self._turn = 0
+        runs = f"(FROM rows.run UNION ALL FROM {base}.rows.run)" if base else "rows.run"
+        self._leave_steps = statements.STEPS_OF_ENDED_RUNS.format(runs=runs)
 
     def take_in(self, batch: Batch) -> list[Damage]:
         """Put the lines of `batch` into the tables; give those that could not be read, which are left out."""
@@ -64,6 +66,8 @@ class Fold:
             self._take_in_metadata(from_steps=batch.has_step_metadata)
         if OPERATIONS in batch.logs:
             rows = max(rows, self._take_in_changes())
+        if batch.kinds["step_started"]:
+            self._run(self._leave_steps)
         self.top += rows + 1
         return damaged
 

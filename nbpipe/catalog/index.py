@@ -28,6 +28,7 @@ _SCHEMA = """
     PRAGMA journal_mode = MEMORY;
     CREATE TABLE IF NOT EXISTS execution (key TEXT PRIMARY KEY, half TEXT, id TEXT, body TEXT) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS execution_half ON execution (half);
+    CREATE INDEX IF NOT EXISTS execution_id ON execution (id);
     CREATE TABLE IF NOT EXISTS latest (pipeline TEXT, node TEXT, key TEXT, ended TEXT, PRIMARY KEY (pipeline, node))
         WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS position (log TEXT PRIMARY KEY, offset INTEGER) WITHOUT ROWID;
@@ -41,6 +42,7 @@ _PUT_LATEST = """
     ON CONFLICT (pipeline, node) DO UPDATE SET key = excluded.key, ended = excluded.ended
     WHERE excluded.ended > latest.ended
 """
+_PUT_DISPLAYS = "UPDATE execution SET body = json_set(body, '$.displays', json(:displays)) WHERE id = :id"
 _PUT_POSITION = "INSERT INTO position VALUES (?, ?) ON CONFLICT (log) DO UPDATE SET offset = excluded.offset"
 _POSITIONS = "SELECT log, offset FROM position"
 _FIND = "SELECT id, body FROM execution WHERE key = ?"
@@ -107,6 +109,13 @@ class ExecutionIndex:
                 self._complete = False
                 self._own.popitem(last=False)
 
+    def add_displays(self, key: str, displays: Any) -> None:
+        """Add to an execution of this process what its cell showed."""
+        with self._lock:
+            own = self._own.get(key)
+            if own is not None:
+                self._own[key] = {**own, "displays": displays}
+
     def forget(self, key: str) -> None:
         """Drop an execution whose stored values are gone."""
         with self._lock:
@@ -162,6 +171,8 @@ class ExecutionIndex:
                 body = fact["b"]
                 if fact["k"] == "step" and body["status"] == "completed" and body["key"]:
                     _put(file, fact["id"], body)
+                elif fact["k"] == "displays":
+                    file.execute(_PUT_DISPLAYS, {"id": fact["id"], "displays": json.dumps(body["displays"])})
             file.executemany(_PUT_POSITION, reached.items())
 
 

@@ -138,26 +138,31 @@ FROM new_metadata AS new, json_each(new.entries) AS entry
 ORDER BY new.nth
 """
 
-# A number is a metric unless it stands in a list or within a typed leaf; of those, only typed
-# floats and sizes are numbers. The path is written as people do, without quotes.
+# The rule is `records.metadata.metrics_in`: a number is a metric unless it stands in a list or within a typed leaf,
+# and of typed leaves floats and sizes are numbers. The engine quotes odd names in a path; people do not.
 METRICS = r"""
 INSERT INTO rows.metric BY NAME
-SELECT entity_kind, entity_id,
-       replace(regexp_replace(place[3:], '"((?:[^"\\]|\\.)*)"', '\1', 'g'), '\"', '"') AS key,
-       try_cast(trim(atom, '"') AS DOUBLE) AS value, "at"
-FROM (
-    SELECT new.nth, new.entity_kind, new.entity_id, new."at", leaf.type, leaf.atom, leaf.id AS leaf,
-           CASE WHEN leaf.key = 'value' THEN json_extract_string(new.entries, leaf.path || '."$type"') END AS typed,
-           CASE WHEN typed IS NULL THEN leaf.fullkey ELSE leaf.path END AS place,
-           leaf.fullkey LIKE '%.value.%' AND json_exists(
-               new.entries, split_part(leaf.fullkey, '.value.', 1) || '."$type"') AS is_inside_typed,
-           CASE WHEN contains(leaf.fullkey, '"')
-                THEN regexp_replace(leaf.fullkey, '"(?:[^"\\]|\\.)*"', '', 'g') ELSE leaf.fullkey END AS bare
-    FROM new_metadata AS new, json_tree(new.entries) AS leaf
-    WHERE leaf.type IN ('BIGINT', 'UBIGINT', 'DOUBLE') OR (leaf.key = 'value' AND leaf.type = 'VARCHAR'))
-WHERE ((typed IS NULL AND type <> 'VARCHAR') OR typed IN ('float', 'size'))
-  AND NOT contains(bare, '[') AND NOT is_inside_typed
-ORDER BY nth, leaf
+WITH leaf AS MATERIALIZED (
+    SELECT new.nth, new.entity_kind, new.entity_id, new."at", found.id, found.key, found.type, found.atom, found.path,
+           found.fullkey
+    FROM new_metadata AS new, json_tree(new.entries) AS found
+    WHERE found.type IN ('BIGINT', 'UBIGINT', 'DOUBLE') OR (found.type = 'VARCHAR' AND found.key IN ('value', '$type'))
+), typed AS MATERIALIZED (
+    SELECT nth, path, trim(atom, '"') AS name FROM leaf WHERE key = '$type' AND type = 'VARCHAR' AND path <> '$'
+), number AS (
+    SELECT leaf.*, CASE WHEN typed.name IS NULL THEN leaf.fullkey ELSE leaf.path END AS place
+    FROM leaf LEFT JOIN typed ON leaf.nth = typed.nth AND leaf.path = typed.path AND leaf.key = 'value'
+    WHERE typed.name IN ('float', 'size') OR (typed.name IS NULL AND leaf.type <> 'VARCHAR')
+)
+SELECT entity_kind, entity_id, try_cast(trim(atom, '"') AS DOUBLE) AS value, "at",
+       CASE WHEN contains(place, '"')
+            THEN regexp_replace(regexp_replace(place[3:], '"((?:[^"\\]|\\.)*)"', '\1', 'g'), '\\(.)', '\1', 'g')
+            ELSE place[3:] END AS key
+FROM number
+WHERE NOT contains(CASE WHEN contains(place, '"') THEN regexp_replace(place, '"(?:[^"\\]|\\.)*"', '', 'g')
+                        ELSE place END, '[')
+  AND NOT EXISTS (FROM typed WHERE typed.nth = number.nth AND starts_with(number.path, typed.path || '.value'))
+ORDER BY nth, id
 """
 
 PARSE_CHANGES = """
@@ -195,6 +200,12 @@ FROM new_change WHERE t = 'run_state' AND NOT gone AND key NOT IN (SELECT id FRO
 ENDED_RUNS_LEAVE_STEPS = """
 UPDATE rows.open_step SET run_is_over = true
 WHERE run_id IN (SELECT key FROM new_change WHERE t = 'run_state' AND NOT gone)
+"""
+
+# A step may begin in a run that is over: a late cell, a second kernel.
+STEPS_OF_ENDED_RUNS = """
+UPDATE rows.open_step SET run_is_over = true WHERE NOT run_is_over AND run_id IN (
+    SELECT id FROM {runs} WHERE status IS NOT NULL AND id IN (SELECT run_id FROM rows.open_step))
 """
 
 NUMBERS = """

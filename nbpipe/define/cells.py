@@ -16,6 +16,7 @@ from typing import Any
 
 from nbpipe.base.digest import quick
 from nbpipe.define.texts import notebook_surroundings
+from nbpipe.define.trace import current_trace
 from nbpipe.errors import DefinitionError
 from nbpipe.records.definitions import Output, StepSignature
 from nbpipe.records.parameters import REQUIRED, Parameters
@@ -123,7 +124,8 @@ class CellStep:
             name: (fields[name].annotation, fields[name]) if name in fields else (Any, REQUIRED)
             for name in self.provided
         }
-        return StepSignature(inputs, tuple(Output(name, name) for name in self.outputs))
+        outputs = tuple(Output(name, name) for name in self.outputs)
+        return StepSignature(inputs, outputs, is_tuple=len(outputs) > 1)
 
     @property
     def identity(self) -> str:
@@ -149,3 +151,38 @@ class CellStep:
             value_of=around.value_of,
             search_path=around.search_path,
         )
+
+
+class CellCall:
+    """A computing cell under its step's name, to be called in a pipeline's body.
+
+    Arguments go to the cell's inputs in order or by name; an input that is not given is the parameter of
+    the pipeline that has its name.
+
+    Args:
+        step: The cell, with its inputs known.
+    """
+
+    def __init__(self, step: CellStep) -> None:
+        self._step = step
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Leave a node in the pipeline whose body is running.
+
+        Raises:
+            DefinitionError: No body is running, or an input is missing.
+        """
+        trace = current_trace()
+        if trace is None:
+            raise DefinitionError(f"{self._step.name} is a cell; call it in the body of a pipeline, or run its cell.")
+        given = {*self._step.provided[: len(args)], *kwargs}
+        for name in self._step.provided:
+            if name in given:
+                continue
+            if name not in trace.parameters:
+                raise DefinitionError(f"{trace.pipeline} calls {self._step.name} without {name!r}; pass it on.")
+            kwargs[name] = trace.parameters[name]
+        return trace.call(self._step, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<step {self._step.name}({', '.join(self._step.provided)}) -> {', '.join(self._step.outputs)}>"

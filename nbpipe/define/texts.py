@@ -10,21 +10,21 @@ from __future__ import annotations
 import inspect
 import linecache
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from nbpipe.errors import DefinitionError
 from nbpipe.source.corpus import Corpus
-from nbpipe.source.pieces import Unit, read_unit
+from nbpipe.source.pieces import read_unit
 
 
 class Notebook(Protocol):
     """What a notebook session tells of its plain cells."""
 
-    def units(self) -> Sequence[Unit]:
-        """Give the executed cells, oldest first."""
+    def corpus(self) -> Corpus:
+        """Give the executed cells, indexed."""
 
     def value_of(self, name: str) -> object:
         """Give the live value of a name; raises `KeyError`."""
@@ -88,7 +88,7 @@ def notebook_surroundings(namespace: dict[str, Any]) -> Surroundings:
     """
     here = (str(Path.cwd()),)
     if _notebook is not None:
-        return Surroundings(Corpus(_notebook.units()), _notebook.value_of, here)
+        return Surroundings(_notebook.corpus(), _notebook.value_of, here)
     return Surroundings(_cached_cells(), namespace.__getitem__, here)
 
 

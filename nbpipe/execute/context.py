@@ -120,7 +120,7 @@ _running: ContextVar[StepContext | None] = ContextVar("nbpipe_step", default=Non
 
 def current_step() -> StepContext | None:
     """Give the step that is running here, if one is."""
-    return _running.get()
+    return _running.get() or _cell_step
 
 
 @contextmanager
@@ -131,3 +131,22 @@ def running(context: StepContext) -> Iterator[StepContext]:
         yield context
     finally:
         _running.reset(token)
+
+
+# A cell is no block: its step begins before its first line and ends after its last, in contexts that
+# the shell chooses. The process then has one such step, and a pipeline's own steps come before it.
+_cell_step: StepContext | None = None
+
+
+def enter_step(context: StepContext) -> StepContext:
+    """Let what runs in this process know which cell's step it is part of, until `leave_step`."""
+    global _cell_step
+    _cell_step = context
+    return context
+
+
+def leave_step(context: StepContext) -> None:
+    """Say that the cell's step is over."""
+    global _cell_step
+    if _cell_step is context:
+        _cell_step = None

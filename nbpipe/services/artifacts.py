@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.artifacts import ArtifactVersion
@@ -18,6 +18,7 @@ from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.filters import bears, checked_text
 from nbpipe.services.instants import as_instant
+from nbpipe.services.lineage import Lineage, lineage_of
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.metadata import metadata_of
 from nbpipe.services.resolve import resolve
@@ -25,13 +26,28 @@ from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
 
 # What a record shows; previews and inline values are read when they are asked for.
-ARTIFACTS = """
-    SELECT a.seq, a.id, a.name, a.number, a.output, a.type_name, a.materializer, a.digest, a.size_bytes, a.pickled,
-           a.run_id, a.step_id, a.created, s.node
-    FROM artifacts AS a LEFT JOIN steps AS s ON s.id = a.step_id
+COLUMNS = """
+    a.seq, a.id, a.name, a.number, a.output, a.type_name, a.materializer, a.digest, a.size_bytes, a.pickled, a.run_id,
+    a.step_id, a.created
 """
-ARTIFACT = f"{ARTIFACTS} WHERE a.id = $id"
-ARTIFACTS_LISTED = f"""{ARTIFACTS}
+
+
+def with_nodes(chosen: str) -> str:
+    """Write the statement that adds to chosen versions the nodes that made them.
+
+    Args:
+        chosen: A statement of ours that gives `COLUMNS`; the join sees no more rows than it gives.
+    """
+    return f"""
+        SELECT a.*, l.node FROM ({chosen}) AS a
+        LEFT JOIN lineage AS l ON l.artifact_id = a.id AND l.step_id = a.step_id AND l.direction = 'out'
+        ORDER BY a.seq DESC
+    """  # noqa: S608 — made of constants
+
+
+ARTIFACT = with_nodes(f"SELECT {COLUMNS} FROM artifacts AS a WHERE a.id = $id")  # noqa: S608 — made of constants
+ARTIFACTS = f"""
+    SELECT {COLUMNS} FROM artifacts AS a
     WHERE ($name IS NULL OR a.name = $name)
       AND ($type IS NULL OR a.type_name = $type OR ends_with(a.type_name, '.' || $type))
       AND ($run IS NULL OR a.id IN (SELECT artifact_id FROM lineage WHERE run_id = $run AND direction = 'out'))
@@ -44,43 +60,6 @@ STORED = """
     FROM artifacts WHERE id = $id
 """
 PREVIEW = "SELECT preview FROM artifacts WHERE id = $id"
-USES = """
-    SELECT u.run_id, u.step_id, u.node, u.direction, u.name, u.artifact_id
-    FROM lineage AS u JOIN steps AS s ON s.id = u.step_id
-    WHERE u.step_id IN (SELECT step_id FROM lineage WHERE artifact_id = $id)
-    ORDER BY s.seq DESC
-"""
-
-
-class Lineage(NamedTuple):
-    """Where a version came from and what it went into.
-
-    Attributes:
-        made_by: The execution that made it; `None` if its record is gone.
-        used_by: The executions that read it.
-    """
-
-    made_by: Use | None
-    used_by: tuple[Use, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One execution of a step, and the versions around it.
-
-    Attributes:
-        run_id: Its run.
-        step_id: Its id.
-        node: Its node in the graph.
-        inputs: The ids of the versions it read, by the step's names.
-        outputs: The ids of the versions it gave.
-    """
-
-    run_id: str
-    step_id: str
-    node: str
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +129,7 @@ class Artifact:
 
     def lineage(self) -> Lineage:
         """Say what made this version and what read it."""
-        return _lineage(self._workspace, self.id, self.step_id)
+        return lineage_of(self._workspace, self.id, self.step_id)
 
     def as_row(self) -> dict[str, Any]:
         """Give the version's facts by column."""
@@ -167,7 +146,7 @@ class Artifact:
 
 
 def artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
-    """Make the record of a row that `ARTIFACTS` gave."""
+    """Make the record of a row of `COLUMNS` and `node`."""
     return Artifact(
         id=row["id"],
         name=row["name"],
@@ -260,7 +239,7 @@ class ArtifactService:
             "run": None if run is None else resolve(self._workspace, run, Kind.RUN).id,
             "limit": checked_limit(limit),
         }
-        sql = ARTIFACTS_LISTED.format(tagged=tagged.sql)
+        sql = with_nodes(ARTIFACTS.format(tagged=tagged.sql))
         rows = self._workspace.catalog.rows(sql, {**asked, **tagged.parameters})
         return Listing(artifact_in(row, self._workspace) for row in rows)
 
@@ -314,20 +293,3 @@ def _stored_in(row: Mapping[str, Any]) -> ArtifactVersion:
             "tags": (),
         }
     )
-
-
-def _lineage(workspace: Workspace, artifact_id: str, made_in: str) -> Lineage:
-    by_step: dict[str, list[Mapping[str, Any]]] = {}
-    for row in workspace.catalog.rows(USES, {"id": artifact_id}):
-        by_step.setdefault(row["step_id"], []).append(row)
-    uses = {step_id: _use_in(rows) for step_id, rows in by_step.items()}
-    readers = tuple(use for use in uses.values() if artifact_id in use.inputs.values())
-    return Lineage(uses.get(made_in), readers)
-
-
-def _use_in(rows: Sequence[Mapping[str, Any]]) -> Use:
-    sides: dict[str, dict[str, str]] = {"in": {}, "out": {}}
-    for row in rows:
-        sides[row["direction"]][row["name"]] = row["artifact_id"]
-    first = rows[0]
-    return Use(first["run_id"], first["step_id"], first["node"], sides["in"], sides["out"])

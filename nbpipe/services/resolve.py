@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from nbpipe.base.ids import may_be_id_prefix
+from nbpipe.base.ids import is_uuid_like, may_be_id_prefix
 from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
 from nbpipe.records.models import find_version
 from nbpipe.records.refs import EntityRef, Kind, Target
@@ -135,13 +136,15 @@ def _step_target(row: Row) -> Target:
 
 def _artifact(workspace: Workspace, ref: EntityRef) -> Target:
     """Find an artifact by name; what is no name may be the id of a version."""
-    if workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": None}):
+    if not is_uuid_like(ref.name) and workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": None}):
         return Target(Kind.ARTIFACT, ref.name, "", ref.name)
     return _artifact_version_by_id(workspace, ref.name)
 
 
 def _artifact_version(workspace: Workspace, ref: EntityRef) -> Target:
     """Find a version by name and number, by name alone (the newest), or by id."""
+    if not ref.version and is_uuid_like(ref.name):
+        return _artifact_version_by_id(workspace, ref.name)
     # No artifact has so many versions, and the catalog's numbers end there.
     number = min(int(ref.version), 2**62) if ref.version.isdecimal() else None
     rows = workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": number})
@@ -250,16 +253,19 @@ def _whole(ref: EntityRef) -> str:
 
 
 def _like(text: str) -> dict[str, Any]:
-    folded = text.casefold()
-    is_prefix = may_be_id_prefix(folded)
-    return {"ref": folded if is_prefix else text, "is_prefix": is_prefix}
+    written = _as_id(text)
+    return {"ref": written or text, "is_prefix": written is not None}
+
+
+def _as_id(text: str) -> str | None:
+    """Write an id, or the beginning of one, as records do; `None` if it cannot be one."""
+    folded = str(UUID(text)) if is_uuid_like(text) else text.casefold()
+    return folded if may_be_id_prefix(folded) else None
 
 
 def _starting_with(text: str, rows: Iterable[Row]) -> list[Row]:
-    folded = text.casefold()
-    if not may_be_id_prefix(folded):
-        return []
-    return [row for row in rows if row["id"].startswith(folded)]
+    written = _as_id(text)
+    return [row for row in rows if row["id"].startswith(written)] if written is not None else []
 
 
 def _present(rows: Mapping[str, Row | None]) -> Iterator[Row]:

@@ -27,7 +27,7 @@ from nbpipe.execute.context import current_step
 from nbpipe.records.base import shorten
 from nbpipe.records.config import PipelineRunConfiguration, as_configuration, merge_configurations
 from nbpipe.records.operations import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
-from nbpipe.records.parameters import as_json
+from nbpipe.records.parameters import Parameters, as_json
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.snapshots import SnapshotContent, digest_of, read_content
 from nbpipe.records.state import OperationState, Row
@@ -90,6 +90,12 @@ class Snapshot:
     def config_template(self) -> PipelineRunConfiguration:
         """A configuration with every parameter at its present value; edit it and run with it."""
         return self.content.config_template()
+
+    @property
+    def parameters(self) -> tuple[Parameters, dict[str, Any]]:
+        """What it takes, and the values that it runs with."""
+        definition = thaw(self.content)
+        return definition.parameters, dict(self.content.configuration.parameters)
 
     @property
     def code(self) -> str:

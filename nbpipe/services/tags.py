@@ -7,7 +7,7 @@ so a call puts its tags on all of its targets or on none, and a refused tag is n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,9 +24,6 @@ from nbpipe.services.workspace import Workspace
 
 TAGS_ON = """
     SELECT tag FROM tags WHERE entity_kind = $kind AND entity_id = $id ORDER BY "at", tag
-"""
-TAGS_ON_EACH = """
-    SELECT entity_id, tag FROM tags WHERE entity_kind = $kind AND list_contains($ids, entity_id) ORDER BY "at", tag
 """
 HELD = """
     SELECT count(*) AS held FROM tags
@@ -97,14 +94,6 @@ class TagAnswer:
 def tags_of(workspace: Workspace, kind: Kind, entity_id: str) -> list[str]:
     """Give the names of the tags on one thing, in the order in which it got them."""
     return [row["tag"] for row in workspace.catalog.rows(TAGS_ON, {"kind": kind.value, "id": entity_id})]
-
-
-def tags_of_each(workspace: Workspace, kind: Kind, ids: Sequence[str]) -> dict[str, list[str]]:
-    """Give the names of the tags on each of several things of one kind, with one question."""
-    tags: dict[str, list[str]] = {entity_id: [] for entity_id in ids}
-    for row in workspace.catalog.rows(TAGS_ON_EACH, {"kind": kind.value, "ids": list(tags)}) if tags else ():
-        tags[row["entity_id"]].append(row["tag"])
-    return tags
 
 
 class TagService:

@@ -16,21 +16,18 @@ from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.models import ModelStages, as_stage
 from nbpipe.records.operations import SetStage
 from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.services.artifacts import Artifact, artifact_in
+from nbpipe.services.artifacts import COLUMNS, Artifact, artifact_in, with_nodes
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.metadata import Metadata, metadata_of
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
 
-LINKED_ARTIFACTS = """
-    SELECT a.seq, a.id, l.name AS linked_as, a.name, a.number, a.output, a.type_name, a.materializer, a.digest,
-           a.size_bytes, a.pickled, a.run_id, a.step_id, a.created, s.node
-    FROM model_links AS l JOIN artifacts AS a ON a.id = l.entity_id LEFT JOIN steps AS s ON s.id = a.step_id
+LINKED_ARTIFACTS = with_nodes(f"""
+    SELECT {COLUMNS}, l.name AS linked_as FROM model_links AS l JOIN artifacts AS a ON a.id = l.entity_id
     WHERE l.version_id = $version AND l.kind = 'artifact_version'
     QUALIFY row_number() OVER (PARTITION BY l.name ORDER BY a.seq DESC) = 1
-    ORDER BY l.name
-"""
+""")  # noqa: S608 — made of constants
 LINKED_RUNS = """
     SELECT l.entity_id AS id FROM model_links AS l LEFT JOIN runs AS r ON r.id = l.entity_id
     WHERE l.version_id = $version AND l.kind = 'run' ORDER BY r.seq DESC

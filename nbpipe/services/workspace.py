@@ -43,7 +43,8 @@ class Workspace:
         The engine is loaded there, off everybody's path. An interpreter that ends waits for it.
         """
         if self._publishing is None or not self._publishing.is_alive():
-            self._publishing = threading.Thread(target=self.catalog.publish_if_worth, name="nbpipe-publisher", daemon=False)
+            work = self.catalog.publish_if_worth
+            self._publishing = threading.Thread(target=work, name="nbpipe-publisher", daemon=False)
             self._publishing.start()
 
     def close(self) -> None:

@@ -17,6 +17,8 @@ from nbpipe.views.theme import HAIRLINE, MONOSPACE, TINT, look
 _TEXT = "color:var(--jp-ui-font-color1, inherit); font-size:13px; line-height:1.4;"
 _QUIET = "color:var(--jp-ui-font-color2, inherit); font-size:12px; line-height:1.35; overflow-wrap:anywhere;"
 _SECOND = "minmax(0, 1fr)"
+WIDE = "min(100% - 4px, 440px)"  # a control has a margin of 2 px on each side
+NARROW = "min(100% - 4px, 200px)"
 
 
 def heading(text: str) -> str:
@@ -31,9 +33,9 @@ def label(name: str, *, changed: bool = False, title: str = "") -> str:
     return render(element("div", dot, name, title=title or None, style=style))
 
 
-def note(lines: Sequence[str], problem: str = "") -> str:
-    """Write what stands under a control: quiet lines, then what is wrong."""
-    quiet = [element("div", line) for line in lines if line]
+def note(remarks: Sequence[str], problem: str = "") -> str:
+    """Write what stands under a control: what there is to know, then what is wrong."""
+    quiet = " · ".join(filter(None, remarks))
     if not quiet and not problem:
         return ""
     return render(element("div", quiet, _problem(problem) if problem else None, style=_QUIET))
@@ -55,7 +57,7 @@ def quoted(passages: Sequence[tuple[str, str]]) -> str:
 
 def framed(*parts: Child) -> str:
     """Write parts one under the other in the form's own lettering."""
-    return render(element("div", *parts, style=f"{_TEXT} overflow-wrap:anywhere;"))
+    return render(element("div", *parts, style=f"{_TEXT} overflow:auto;"))
 
 
 def page(children: Sequence[Any]) -> Any:
@@ -99,7 +101,22 @@ def markup(html: str = "") -> Any:
     """Make the widget that shows a piece of HTML written here."""
     from ipywidgets import HTML, Layout
 
-    return HTML(html, layout=Layout(margin="0", width="auto"))
+    return HTML(html, layout=Layout(margin="0 2px", width="auto"))
+
+
+def name(control: Any, text: str) -> None:
+    """Name a control for who cannot see the label beside it."""
+    if control.has_trait("tooltips"):
+        control.tooltips = [f"{text}: {option}" for option in control.options]
+        return
+    if control.has_trait("allow_duplicates"):
+        # Tags show no label of their own.
+        control.tooltip = text
+        return
+    # Its own label is there, but has no width; only its margin of 8 px must be taken back.
+    control.description = text
+    control.style.description_width = "0px"
+    control.layout.margin = "2px 2px 2px -6px"
 
 
 def _problem(problem: str) -> Element:

@@ -16,13 +16,13 @@ from typing import Any
 import ipywidgets as widgets
 from pydantic import Secret, SecretBytes, SecretStr
 
+from nbpipe.widgets import appearance
+from nbpipe.widgets.appearance import WIDE
 from nbpipe.widgets.kinds import (
     UNSET,
     Written,
 )
 from nbpipe.widgets.written import read, text_of
-
-WIDE = "min(100%, 440px)"
 
 
 class Unshowable(ValueError):
@@ -90,8 +90,8 @@ class Control:
             self.widget.layout.display = None if on else "none"
 
     def name(self, text: str) -> None:
-        """Say what it is for, to who points at it or cannot see it."""
-        self.widget.tooltip = text
+        """Name the control for who cannot see the label beside it."""
+        appearance.name(self.widget, text)
 
     def watch(self, react: Callable[[], None]) -> None:
         """Call `react` after every change."""
@@ -167,6 +167,17 @@ class PlaceControl(Control):
         return "✓ exists" if os.path.exists(self.widget.value) else "○ nothing is there yet"
 
 
+class SwitchControl(Control):
+    """A box to tick; of its name only the box is seen, since the label beside it says the same."""
+
+    def __init__(self, shown: Callable[[Any], Any]) -> None:
+        super().__init__(widgets.Checkbox(indent=False, layout=widgets.Layout(width="18px", overflow="hidden")), shown)
+
+    def name(self, text: str) -> None:
+        """Name the box for who cannot see the label beside it."""
+        self.widget.description = text
+
+
 class PerhapsControl(Control):
     """Another control behind a box that says whether there is a value; without, it is `None`."""
 
@@ -194,8 +205,8 @@ class PerhapsControl(Control):
         return self.inner.read() if self.box.value else None
 
     def name(self, text: str) -> None:
-        """Say what it is for, to who points at it or cannot see it."""
-        self.box.tooltip = f"{text} (tick to set)"
+        """Name both controls for who cannot see the label beside them."""
+        self.box.description = f"set {text.rpartition('.')[2]}"
         self.inner.name(text)
 
     def remark(self) -> str:

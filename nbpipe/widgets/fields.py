@@ -82,6 +82,7 @@ class Field:
             plain = Written(as_text=not isinstance(self.kind, Group | Several | Perhaps))
             text = WrittenControl(plain, self._accepts, value)
             text.write(value)
+            text.name(self.path)
             text.watch(self._react)
             self._use(text)
 
@@ -143,8 +144,7 @@ class Field:
 
     def _make(self, kind: Kind) -> Control:
         control = self._group_or_control(kind)
-        about = f"{self.path}: {self._info.description}" if self._info.description else self.path
-        control.name(about)
+        control.name(self.path)
         control.watch(self._react)
         return control
 

@@ -14,12 +14,13 @@ from typing import Any
 import ipywidgets as widgets
 from pydantic import TypeAdapter, ValidationError
 
+from nbpipe.widgets.appearance import NARROW, WIDE
 from nbpipe.widgets.controls import (
-    WIDE,
     Control,
     PerhapsControl,
     PlaceControl,
     SecretControl,
+    SwitchControl,
     Unreadable,
     Unshowable,
     WrittenControl,
@@ -59,8 +60,7 @@ def control_of(kind: Kind, accepts: Callable[[Any], bool], sample: Any) -> Contr
         case Choice():
             return _choice(kind)
         case Switch():
-            box = widgets.Checkbox(indent=False, layout=widgets.Layout(width="auto"))
-            return Control(box, _lax(bool))
+            return SwitchControl(_lax(bool))
         case Words(long=True):
             layout = widgets.Layout(width=WIDE, height="90px")
             return Control(widgets.Textarea(layout=layout), _exactly(str))
@@ -90,7 +90,7 @@ def control_of(kind: Kind, accepts: Callable[[Any], bool], sample: Any) -> Contr
 def _number(kind: Number) -> Control:
     whole: Any = int if kind.whole else float
     options: dict[str, Any] = {"step": whole(kind.step)} if kind.step else {}
-    narrow = {"layout": widgets.Layout(width="min(100%, 200px)")}
+    narrow = {"layout": widgets.Layout(width=NARROW)}
     if kind.low is None or kind.high is None:
         make = widgets.IntText if kind.whole else widgets.FloatText
         return Control(make(**options, **narrow), lambda value: _within(kind, value))

@@ -104,6 +104,11 @@ class PromoteModel(Shown, HasTraits):
         return self._controls.undo
 
     @property
+    def cancel_button(self) -> Any:
+        """The Cancel button, which is there while a press is to be confirmed."""
+        return self._controls.cancel
+
+    @property
     def widget(self) -> Any:
         """The live board."""
         return self._controls.page
@@ -134,8 +139,10 @@ class PromoteModel(Shown, HasTraits):
     @validate("candidate")
     def _valid_candidate(self, proposal: Any) -> int | None:
         wanted = proposal["value"]
-        if wanted is None or any(version.number == wanted for version in self._versions):
-            return None if wanted is None else int(wanted)
+        if wanted is None:
+            return None
+        if isinstance(wanted, bool) or not isinstance(wanted, int | str):
+            raise BadValueError(f"candidate={shorten(wanted)} is no version: give a number, a name or a stage.")
         return self._models.version((self._model, str(wanted))).number
 
     @validate("stage")

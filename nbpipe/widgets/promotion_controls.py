@@ -22,14 +22,14 @@ class PromotionControls:
     """The widgets of the board; what they show is told them."""
 
     def __init__(self, model: str) -> None:
-        wide = widgets.Layout(width="min(100%, 440px)")
-        self.candidate = widgets.Dropdown(options=[], tooltip="candidate", layout=wide)
+        wide = widgets.Layout(width=appearance.WIDE)
+        self.candidate = widgets.Dropdown(options=[], layout=wide)
         stages = [stage.value for stage in TARGETS]
         self.stage = widgets.ToggleButtons(
-            options=stages, tooltip="stage", style={"button_width": "auto"}, layout=widgets.Layout(width="auto")
+            options=stages, style={"button_width": "auto"}, layout=widgets.Layout(width="auto")
         )
-        self.note = widgets.Text(placeholder="why; kept in the history", tooltip="note", layout=wide)
-        self.force = widgets.Checkbox(indent=False, tooltip="force", layout=widgets.Layout(width="auto"))
+        self.note = widgets.Text(placeholder="why; kept in the history", layout=wide)
+        self.force = widgets.Checkbox(indent=False, layout=widgets.Layout(width="auto"))
         wide_button = widgets.Layout(width="auto", min_width="110px")
         self.promote = widgets.Button(icon="arrow-up", layout=wide_button)
         self.cancel = widgets.Button(description="Cancel", layout=widgets.Layout(width="auto"))
@@ -37,6 +37,8 @@ class PromotionControls:
             description="Undo", icon="undo", tooltip="move both back", layout=widgets.Layout(width="auto")
         )
         self.versions, self.compared, self.said, self.history, self.obstacle = (appearance.markup() for _ in range(5))
+        for control, name in ((self.candidate, "candidate"), (self.stage, "stage"), (self.note, "note")):
+            appearance.name(control, name)
         named = [("candidate", self.candidate), ("stage", self.stage), ("note", self.note), ("force", self.force)]
         table = appearance.columns(
             [part for name, control in named for part in (appearance.markup(appearance.label(name)), control)]

@@ -96,5 +96,5 @@ def error_text(error: BaseException) -> str:
     if not said or not isinstance(error, NbpipeError):
         said = f"{type(error).__name__}: {said}".removesuffix(": ")
     lines = [cut(line, _MOST_LETTERS) for line in said.splitlines() if line.strip()]
-    rest = f" (and {len(lines) - 2} more lines)" if len(lines) > 2 else ""
+    rest = f" (and {len(lines) - 2} more line{'s' * (len(lines) > 3)})" if len(lines) > 2 else ""
     return "\n".join(lines[:2]) + rest

@@ -85,21 +85,21 @@ def versions_table(versions: Iterable[ModelVersion], metrics: Metrics, *, timed:
     is_named = any(version.name != str(version.number) for version in rows)
     frequent = Counter(name for version in rows for name in metrics.get(version.number, {}))
     shown = [name for name, _ in frequent.most_common(_MOST_METRICS)]
-    columns = ["version", *(["name"] if is_named else []), "stage", *shown, "", *(["made"] if timed else [])]
+    short = _short_names(shown)
+    columns = ["version", *(["name"] if is_named else []), "stage", *short, *(["made"] if timed else [])]
     return Table(
         columns,
         [
             [
                 str(version.number),
                 *([shorten(version.name, 24)] if is_named else []),
-                "" if version.stage == ModelStages.NONE.value else version.stage,
+                _stage_text(version),
                 *(metrics.get(version.number, {}).get(name) for name in shown),
-                signed("failed") if version.failed else "",
                 *([time_text(version.created)] if timed else []),
             ]
             for version in rows
         ],
-        frozenset(shown),
+        frozenset(short),
     )
 
 
@@ -125,6 +125,17 @@ def history_table(moves: Sequence[StageChange], *, timed: bool) -> Table:
         when = [time_text(move.at), shorten(move.by, 20)] if timed else []
         rows.append([*when, str(move.number), f"{move.from_stage} → {move.to_stage}", shorten(move.note, 120)])
     return Table([*(["when", "by"] if timed else []), "version", "move", "note"], rows)
+
+
+def _stage_text(version: ModelVersion) -> str:
+    stage = "" if version.stage is ModelStages.NONE else version.stage.value
+    return " ".join(filter(None, [stage, signed("failed") if version.failed else ""]))
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """Name metrics by the end of their paths, where no two end alike."""
+    ends = [path.rpartition(".")[2] for path in paths]
+    return ends if len(set(ends)) == len(ends) else list(paths)
 
 
 def _compared(name: str, before: float | None, after: float | None) -> tuple[str, str, str, str]:

@@ -67,10 +67,7 @@ def test_a_change_of_any_byte_is_noticed(record, data):
 
     line[place] ^= change
 
-    # The 13th to 16th bytes, which close the checksum, are the only ones it does not cover; JSON does.
-    if is_sound(bytes(line)):
-        with pytest.raises(ValueError, match="."):
-            unseal(bytes(line))
+    assert not is_sound(bytes(line))
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,11 @@ def record_run(
     version: str | None = None,
     status: Status | None = Status.COMPLETED,
     node: str = "make",
+    name: str = "",
 ) -> Built:
     """Record a run of one step; with `status=None` it goes on."""
     run_id, step_id = new_id(), new_id()
-    name = f"{pipeline}-{run_id[:6]}"
+    name = name or f"{pipeline}-{run_id[:6]}"
     kept = workspace.store.keep(dict(outputs or {}), made_by=step_id).settled().versions
     version_id = open_version(workspace, model, version, run_id) if model else ""
     started = {

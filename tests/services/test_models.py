@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from nbpipe.errors import AmbiguousNameError, BadValueError, ConflictError, NotFoundError
 from nbpipe.records.models import ModelStages
 from nbpipe.records.runs import Status
+from nbpipe.services.comparison import compared
 from nbpipe.services.gates import CANDIDATE, find_metric, parse_gate, refusals
 from nbpipe.services.metadata import MetadataService
-from nbpipe.services.models import ModelService, compared
+from nbpipe.services.models import ModelService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
 from tests.services.building import lines_written, open_version, record_run

@@ -20,7 +20,8 @@ def test_a_run_is_found_by_id_prefix_name_uuid_and_record(opened_workspace: Work
     run = record_run(opened_workspace)
 
     ways: list[object] = [run.id, run.id[:12], run.id[:12].upper(), run.name, f"run:{run.id[:12]}", UUID(run.id), run]
-    ways += [SimpleNamespace(ref=EntityRef(Kind.RUN, run.id)), Target(Kind.RUN, run.id, "", "")]
+    ways += [run.id.replace("-", ""), Target(Kind.RUN, run.id, "", "")]
+    ways += [SimpleNamespace(ref=EntityRef(Kind.RUN, run.id))]
 
     assert {resolve(opened_workspace, way, Kind.RUN) for way in ways} == {
         Target(Kind.RUN, run.id, "training", run.name)
@@ -69,6 +70,14 @@ def test_a_name_goes_before_the_beginning_of_an_id(
     named = record_run(opened_workspace, outputs={prefix: 1}).artifacts[prefix]
 
     assert resolve(opened_workspace, prefix, Kind.ARTIFACT_VERSION).id == named
+
+
+def test_the_name_of_one_run_goes_before_the_beginning_of_another_ones_id(opened_workspace: Workspace) -> None:
+    other = record_run(opened_workspace)
+    named = record_run(opened_workspace, name=other.id[:8])
+
+    assert resolve(opened_workspace, other.id[:8], Kind.RUN).id == named.id
+    assert resolve(opened_workspace, other.id[:9], Kind.RUN).id == other.id
 
 
 def test_a_step_is_found_by_id_and_by_its_node_in_a_run(opened_workspace: Workspace) -> None:

@@ -9,7 +9,7 @@ from nbpipe.errors import BadValueError, ConflictError, NotFoundError
 from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag
 from nbpipe.services.artifacts import ArtifactService
-from nbpipe.services.tags import TagService, tags_of, tags_of_each
+from nbpipe.services.tags import TagService, tags_of
 from nbpipe.services.workspace import Workspace
 from tests.services.building import create_snapshot, lines_written, open_version, opened, record_run
 
@@ -147,7 +147,9 @@ def test_removing_tells_how_many_were_taken(tags: TagService, opened_workspace: 
     tags.add(["one", "two"], run=run.id, pipeline="training")
 
     assert tags.remove(["one", "never"], run=run.id, pipeline="training") == 2
+    before = lines_written(opened_workspace)
     assert tags.remove(["one"], run=run.id) == 0
+    assert lines_written(opened_workspace) == before
     assert tags_of(opened_workspace, Kind.RUN, run.id) == ["two"]
 
 
@@ -231,16 +233,6 @@ def test_a_record_or_a_listing_of_records_can_be_the_target(tags: TagService, op
     tags.add(["newest"], to=artifacts.get("raw"))
 
     assert [artifact.tags for artifact in artifacts.list(name="raw")] == [["checked", "newest"], ["checked"]]
-
-
-def test_the_tags_of_many_are_asked_for_at_once(tags: TagService, opened_workspace: Workspace) -> None:
-    tagged, bare = record_run(opened_workspace), record_run(opened_workspace)
-    tags.add(["one", "two"], run=tagged.id)
-
-    found = tags_of_each(opened_workspace, Kind.RUN, [tagged.id, bare.id])
-
-    assert found == {tagged.id: ["one", "two"], bare.id: []}
-    assert tags_of_each(opened_workspace, Kind.RUN, []) == {}
 
 
 def test_tags_are_there_when_the_workspace_is_opened_again(workspace: WorkspacePaths) -> None:

@@ -90,6 +90,16 @@ def test_what_a_step_is_given_is_not_carried():
     assert source.pieces == ()
 
 
+def test_inputs_are_what_a_cell_reads_of_what_it_is_given_also_through_a_function():
+    source = cell("y = fit(x)", "def fit(x):\n    return x + df.sum()", provided={"df", "x", "other"})
+
+    assert source.inputs == ("df", "x")
+
+
+def test_what_a_function_is_given_does_not_stand_for_a_name_that_its_helpers_read():
+    assert "'df'" in str(refusal("def a():\n    return df", of=function, provided={"df"}))
+
+
 def test_the_last_cell_that_binds_a_name_wins():
     assert texts(cell("y = n", "n = 1", "n = 2")) == ["n = 2"]
 

@@ -12,8 +12,9 @@ from nbpipe.records.artifacts import ArtifactVersion, NotCarried, type_name_of
 from tests.store.values import Point
 
 VERSION = ArtifactVersion(
-    id="0b1c", name="raw", output="raw", digest="d", type_name="int", materializer="json@1", size_bytes=1, inline={"json": 1},
-    blob="", member=None, pickled=False, preview={"kind": "text", "text": "1"}, made_by="s", tags=("a",),
+    id="0b1c", name="raw", output="raw", digest="d", type_name="int", materializer="json@1", size_bytes=1,
+    inline={"json": 1}, blob="", member=None, pickled=False, preview={"kind": "text", "text": "1"},
+    made_by="s", tags=("a",),
 )  # fmt: skip
 
 

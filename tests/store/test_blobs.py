@@ -6,6 +6,8 @@ import errno
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -195,3 +197,22 @@ def test_the_background_writes_in_order_and_an_error_is_the_futures(store):
     writer.close()
     assert writer.submit([b"more"]).result()
     writer.close()
+
+
+def test_a_forked_child_writes_with_a_thread_of_its_own(store):
+    program = (
+        "import os, sys, warnings; from pathlib import Path\n"
+        "warnings.simplefilter('ignore')\n"
+        "from nbpipe.store.background import BlobWriter\n"
+        "from nbpipe.store.blobs import BlobStore\n"
+        f"writer = BlobWriter(BlobStore(Path({str(store.root)!r})))\n"
+        "writer.submit([b'parent']).result()\n"
+        "if os.fork() == 0:\n"
+        "    writer.wait()\n"
+        "    os._exit(0 if writer.submit([b'child']).result(20) else 1)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+    assert {path.read_bytes() for path in files_in(store)} == {b"parent", b"child"}

@@ -99,9 +99,11 @@ def test_nothing_heavy_is_imported_to_keep_and_load_what_is_plain(tmp_path):
         "from nbpipe.base.workspace import WorkspacePaths\n"
         "from nbpipe.store.store import Store\n"
         f"store = Store(WorkspacePaths(Path({str(tmp_path)!r})))\n"
-        "kept = store.keep({'a': 1, 'b': [1, 'x'], 'c': 'y' * 9999, 'd': {1: (2,)}}, made_by='s', background=True).settled()\n"
+        "outputs = {'a': 1, 'b': [1, 'x'], 'c': 'y' * 9999, 'd': {1: (2,)}}\n"
+        "kept = store.keep(outputs, made_by='s', background=True).settled()\n"
         "store.load_all(kept.versions); [store.handed_over(v) for v in (1, [2])]; store.preview({'a': 1})\n"
-        "print([name for name in ('numpy', 'pandas', 'pyarrow', 'sklearn', 'matplotlib', 'PIL', 'duckdb') if name in sys.modules])"
+        "heavy = ('numpy', 'pandas', 'pyarrow', 'sklearn', 'matplotlib', 'PIL', 'duckdb')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
 
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

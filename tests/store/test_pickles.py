@@ -153,9 +153,9 @@ def loads_pickles(path: Path) -> bool:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module in PICKLERS and {a.name for a in node.names} & readers:
             return True
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in imported and node.attr in readers:
-                return True
+        is_of_a_name = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if is_of_a_name and node.value.id in imported and node.attr in readers:
+            return True
     return False
 
 

@@ -1,0 +1,154 @@
+"""The command line: `nbpipe NOUN VERB …`.
+
+What there is to be asked, and who answers, is `commands`; here an answer is printed, a mistake
+is told in two lines, and both become an exit code: 0 ok, 1 the pipeline failed, 2 usage or a
+bad value, 3 not found, 4 conflict, 5 the workspace cannot be used, 6 the environment does not fit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TextIO
+
+from nbpipe.commands.answers import Answer, Started
+from nbpipe.commands.calling import Call, Reporter, calling
+from nbpipe.commands.grammar import ask
+from nbpipe.commands.progress import Lines, Moving
+from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
+from nbpipe.views.markup import plain
+
+FAILED = 1
+_UNUSABLE = 5
+_ROOM_IN_A_PIPE = 1000
+_LONGEST_LINE = 600
+_SIGNS = {"green": "✓", "cyan": "↺", "bold red": "✗", "yellow": "■△"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer a command line and give its exit code.
+
+    Args:
+        arguments: The words after `nbpipe`; those of this process if not given.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_to_encode(stream)
+    try:
+        code = _answer(words, sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it has read enough; the interpreter must not find that out again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    return code
+
+
+def _answer(words: list[str], out: TextIO) -> int:
+    # What steps print is no part of the JSON.
+    progress = sys.stderr if "--json" in words else out
+    call = Call(reporter=_reporter(progress), width=_width(out))
+    try:
+        with redirect_stdout(progress), calling(call):
+            came = ask(words)
+            answer = came if isinstance(came, Answer) else _waited(came)
+        if isinstance(answer, int):
+            return answer
+        _show(answer, out)
+        return answer.exit_code
+    except NbpipeError as error:
+        return _tell(error)
+    except KeyboardInterrupt:
+        _say("Stopped; what was done before is kept.")
+        return FAILED
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 — the last to hear of it; a page of our frames helps nobody
+        return _tell_of_ours(error)
+    finally:
+        call.opened.close()
+
+
+def _waited(started: Started) -> Answer | int:
+    """Wait for a run; whatever it raises is the pipeline's failure, not the command's."""
+    try:
+        return started.wait()
+    except NbpipeError as error:
+        _tell(error, run_id=started.handle.id)
+        return FAILED
+
+
+def _show(answer: Answer, out: TextIO) -> None:
+    if out.isatty() and not answer.as_json:
+        _show_in_colour(answer.text, out)
+    else:
+        print(answer.text, file=out)
+    if answer.note:
+        _say(answer.note)
+
+
+def _show_in_colour(text: str, out: TextIO) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = Text(text)
+    for style, signs in _SIGNS.items():
+        shown.highlight_regex(rf"[{signs}] \w+", style)
+    shown.highlight_regex(r"─+", "dim")
+    Console(file=out, highlight=False, soft_wrap=True).print(shown)
+
+
+def _tell(error: NbpipeError, *, run_id: str = "") -> int:
+    """Say what went wrong in two lines; a failing step's own frames go before them."""
+    if isinstance(error, StepFailedError) and error.traceback_text:
+        _say(plain(error.traceback_text).rstrip())
+    lines = [plain(line).strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = [lines[0], "; ".join(re.sub(r"\s{2,}", " ", line) for line in lines[1:])]
+    if run_id and not said[1]:
+        said[1] = f"See it with `nbpipe runs show {run_id[:8]}`."
+    _say(*(_cut(line) for line in said if line))
+    return FAILED if isinstance(error, RunInterruptedError) else error.exit_code
+
+
+def _tell_of_ours(error: Exception) -> int:
+    """Say an error that nobody foresaw, and where it arose; `python -X dev -m nbpipe …` shows all of it."""
+    if sys.flags.dev_mode:
+        traceback.print_exc()
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}, line {frame.lineno}"
+    _say(_cut(plain(f"nbpipe failed: {type(error).__name__}: {' '.join(str(error).split())} ({where})")))
+    return _UNUSABLE
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
+
+
+def _reporter(stream: TextIO) -> Reporter:
+    return Moving(stream) if stream.isatty() else Lines(stream)
+
+
+def _width(out: TextIO) -> int:
+    return shutil.get_terminal_size((100, 24)).columns if out.isatty() else _ROOM_IN_A_PIPE
+
+
+def _never_fail_to_encode(stream: TextIO) -> None:
+    """Have a terminal that does not know a sign show a question mark in its place."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

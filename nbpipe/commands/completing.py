@@ -1,0 +1,2 @@
+def completions(line, cursor, surroundings=None):
+    return []

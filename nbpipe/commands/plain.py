@@ -1,0 +1,95 @@
+"""The plain facts of each record, for `--json`: what a program reads, named as in Python.
+
+A record's own row says what a listing says; these say what a card does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbpipe.services.artifacts import Artifact
+from nbpipe.services.models import ModelRecord
+from nbpipe.services.runs import Run, StepRun
+from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.versions import ModelVersion
+
+
+def step_plain(step: StepRun) -> dict[str, Any]:
+    """Give the facts of a step of a run."""
+    return {
+        "node": step.node,
+        "status": step.status,
+        "why": step.why,
+        "duration_s": step.duration_s,
+        "parameters": step.parameters,
+        "outputs": {name: artifact.as_row() for name, artifact in step.outputs.items()},
+        "metrics": step.metrics,
+        "error": step.error,
+    }
+
+
+def run_plain(run: Run, tags: Sequence[str]) -> dict[str, Any]:
+    """Give the facts of a run."""
+    version = run.model_version
+    return {
+        **run.as_row(),
+        "ended": run.ended,
+        "snapshot_id": run.snapshot,
+        "differences": run.differences,
+        "parent_run_id": run.parent_run_id,
+        "model_version": version.label if version is not None else None,
+        "tags": list(tags),
+        "metrics": run.metrics,
+        "steps": [step_plain(step) for step in run.steps.values()],
+    }
+
+
+def artifact_plain(artifact: Artifact) -> dict[str, Any]:
+    """Give the facts of an artifact version."""
+    return {
+        **artifact.as_row(),
+        "digest": artifact.digest,
+        "materializer": artifact.materializer,
+        "pickled": artifact.pickled,
+        "tags": artifact.tags,
+        "metadata": artifact.metadata,
+    }
+
+
+def version_plain(version: ModelVersion) -> dict[str, Any]:
+    """Give the facts of a model version."""
+    return {
+        **version.as_row(),
+        "description": version.description,
+        "tags": version.tags,
+        "metrics": version.metrics,
+        "artifacts": {name: artifact.as_row() for name, artifact in version.artifacts.items()},
+        "runs": version.runs,
+        "history": version.history.as_rows(),
+    }
+
+
+def model_plain(model: ModelRecord) -> dict[str, Any]:
+    """Give the facts of a model, its versions among them."""
+    return {
+        **model.as_row(),
+        "tags": model.tags,
+        "versions": [{**version.as_row(), "metrics": version.metrics} for version in model.versions],
+        "history": [change.as_row() for version in model.versions for change in version.history],
+    }
+
+
+def snapshot_plain(snapshot: Snapshot, tags: Sequence[str], *, with_code: bool = False) -> dict[str, Any]:
+    """Give the facts of a snapshot."""
+    content = snapshot.content
+    facts = {
+        **snapshot.as_row(),
+        "run_id": snapshot.run_id,
+        "python": content.environment.python,
+        "steps": [node.id for node in content.graph.nodes],
+        "parameters": [field.model_dump() for field in content.parameters],
+        "configuration": snapshot.config_template.model_dump(mode="json"),
+        "tags": list(tags),
+    }
+    return {**facts, "code": snapshot.code} if with_code else facts

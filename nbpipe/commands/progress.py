@@ -1,0 +1,159 @@
+"""How a run goes on, as a terminal shows it: a line for each step that is done, or a display that moves.
+
+A reader who stops reading is no trouble of the run's: what cannot be written is left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from nbpipe.records.runs import Status
+from nbpipe.views.amounts import duration_text, shorten
+from nbpipe.views.lettering import text_columns
+from nbpipe.views.markup import one_line
+from nbpipe.views.theme import look
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+    from nbpipe.services.starting import StartedRun
+
+_MOST = 100
+_MOST_ROWS = 30
+_STYLES = {"completed": "green", "reused": "cyan", "failed": "bold red", "running": "blue", "interrupted": "yellow"}
+
+
+class SettledStep(Protocol):
+    """What is told of a step that is settled."""
+
+    node: str
+    status: Status
+    why: str
+    duration_s: float
+    failure: Any
+
+
+def step_line(settled: SettledStep, room: int) -> str:
+    """Say what became of a step: `✓ load  1.2 s`.
+
+    Args:
+        settled: The step.
+        room: How many columns its name takes at least.
+    """
+    name = one_line(settled.node)
+    return f"{look(settled.status).sign} {name}{' ' * (room - text_columns(name))}  {outcome_text(settled)}"
+
+
+def outcome_text(settled: SettledStep) -> str:
+    """Say what became of a step in a few words: how long it took, or what went wrong."""
+    match settled.status:
+        case Status.COMPLETED:
+            return duration_text(settled.duration_s)
+        case Status.FAILED if settled.failure is not None:
+            return shorten(one_line(f"{settled.failure.type_name}: {settled.failure.message}"), _MOST)
+        case Status.SKIPPED | Status.INTERRUPTED:
+            return shorten(f"{settled.status.value}: {one_line(settled.why)}", _MOST)
+    return settled.status.value
+
+
+def room_for(names: Iterable[str]) -> int:
+    """Give the columns that the longest name takes."""
+    return min(max((text_columns(one_line(name)) for name in names), default=0), 40)
+
+
+class Lines:
+    """A line for each step that is done.
+
+    Args:
+        stream: Where they go.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def begin(self, started: StartedRun) -> Callable[[str, Any], None]:
+        """Write a line whenever a step of this run is settled."""
+        room = room_for(started.traced.steps)
+
+        def tell(_: str, settled: SettledStep | None) -> None:
+            if settled is not None:
+                with suppress(OSError, ValueError):
+                    print(step_line(settled, room), file=self._stream, flush=True)
+
+        return tell
+
+    def end(self, *, completed: bool) -> None:
+        """Nothing is left to be done."""
+
+
+class Moving:
+    """All steps at once, redrawn as they go; what was shown stays unless the run completed and its card follows.
+
+    Args:
+        stream: The terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live: Live | None = None
+        self._rows: dict[str, SettledStep | float | None] = {}
+
+    def begin(self, started: StartedRun) -> Callable[[str, Any], None]:
+        """Draw the steps of this run."""
+        from rich.console import Console
+        from rich.live import Live
+
+        self._rows = dict.fromkeys(started.traced.steps)
+        console = Console(file=self._stream, highlight=False)
+        self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=8)
+        self._live.start()
+
+        def tell(node: str, settled: SettledStep | None) -> None:
+            self._rows[node] = settled if settled is not None else time.monotonic()
+
+        return tell
+
+    def end(self, *, completed: bool) -> None:
+        """Draw it a last time, or wipe it off."""
+        if self._live is not None:
+            self._live.transient = completed
+            with suppress(OSError, ValueError):
+                self._live.stop()
+            self._live = None
+
+    def _drawn(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        rows = list(self._rows.items())
+        for node, state in _window(rows):
+            status, said = _now(state)
+            style = _STYLES.get(status, "dim")
+            table.add_row(Text(f"{look(status).sign} {one_line(node)}", style), Text(said, "dim"))
+        if len(rows) > _MOST_ROWS:
+            done = sum(1 for _, state in rows if state is not None and not isinstance(state, float))
+            table.add_row(Text(f"{done} of {len(rows)} steps", "dim"), Text(""))
+        return table
+
+
+def _now(state: SettledStep | float | None) -> tuple[str, str]:
+    """Give a step's status and what is said of it: settled, running since an instant, or not begun."""
+    if state is None:
+        return "pending", ""
+    if isinstance(state, float):
+        return "running", duration_text(float(int(time.monotonic() - state)))
+    return state.status.value, outcome_text(state)
+
+
+def _window(rows: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Give the rows around the first step that is not done, as many as a screen holds."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    first = next((place for place, (_, state) in enumerate(rows) if state is None), len(rows))
+    start = max(0, min(first - _MOST_ROWS // 2, len(rows) - _MOST_ROWS))
+    return rows[start : start + _MOST_ROWS]

@@ -1,0 +1,40 @@
+"""`nbpipe run`: a pipeline from a file or a notebook, or a snapshot by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument
+
+from nbpipe.commands.answers import Started
+from nbpipe.commands.arguments import SOURCE_OR_SNAPSHOT, AsJson, Configuration, NoCache, RunTags, Settings
+from nbpipe.commands.grammar import verb, verbs
+from nbpipe.commands.running import begin, configuration_of, request_for
+
+commands = verbs()
+
+
+@verb(
+    commands,
+    "run",
+    "nbpipe run flow.py",
+    "nbpipe run flow.py:training --set rate=0.2 --set train.depth=3 --tag trial",
+    "nbpipe run nightly --config prod.yaml --no-cache",
+)
+def run(
+    what: Annotated[
+        str | None,
+        Argument(
+            metavar=SOURCE_OR_SNAPSHOT,
+            help="file.py:attr, module:attr, a pipeline of this notebook, or a snapshot's name.",
+        ),
+    ] = None,
+    settings: Settings = None,
+    config: Configuration = None,
+    no_cache: NoCache = False,
+    tags: RunTags = None,
+    as_json: AsJson = False,
+) -> Started:
+    """Run a pipeline or a snapshot, wait for its end and show what came of it."""
+    given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
+    return begin(request_for(what, given), as_json=as_json)

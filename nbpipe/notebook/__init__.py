@@ -1,0 +1,1 @@
+"""The notebook: what `%load_ext nbpipe` brings to a kernel."""

@@ -1,0 +1,118 @@
+"""How records look in a notebook, and a run while it goes on.
+
+Each record is registered with IPython under the card of its kind; the records know nothing of
+it. While a run goes on and somebody looks, its graph is drawn again in place, at most four times
+a second; its last form is a picture that survives saving, reopening and a notebook nobody trusts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from nbpipe.commands.showing import (
+    artifact_bundle,
+    graph_edges,
+    graph_nodes,
+    model_bundle,
+    run_bundle,
+    snapshot_bundle,
+    version_bundle,
+)
+from nbpipe.records.runs import Status
+from nbpipe.services.artifacts import Artifact
+from nbpipe.services.listing import Listing
+from nbpipe.services.models import ModelRecord
+from nbpipe.services.runs import Run
+from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.starting import StartedRun
+from nbpipe.services.versions import ModelVersion
+from nbpipe.views.dag import dag_html, dag_text
+from nbpipe.views.frames import Bundle
+from nbpipe.views.tables import Table, table_html, table_text
+
+_REDRAW_S = 0.25
+
+Card = Callable[[Any], Bundle]
+
+
+def listing_bundle(listing: Listing[Any]) -> Bundle:
+    """Show a listing as a table."""
+    rows = listing.as_rows()
+    columns = list(rows[0]) if rows else ["nothing"]
+    table = Table(columns, [[row.get(column) for column in columns] for row in rows])
+    return Bundle(table_html(table), table_text(table))
+
+
+def cards(is_watched: Callable[[], bool]) -> dict[type, Card]:
+    """Give the card of each kind of record.
+
+    Args:
+        is_watched: Whether somebody looks; else what differs from run to run is left out.
+    """
+    return {
+        Run: lambda run: run_bundle(run, stable=not is_watched()),
+        Artifact: lambda artifact: artifact_bundle(artifact, stable=not is_watched()),
+        ModelVersion: lambda version: version_bundle(version, stable=not is_watched()),
+        ModelRecord: lambda model: model_bundle(model, stable=not is_watched()),
+        Snapshot: lambda snapshot: snapshot_bundle(snapshot, stable=not is_watched()),
+        Listing: listing_bundle,
+    }
+
+
+class RecordFormatters:
+    """Our cards in one shell's formatters.
+
+    Args:
+        shell: The shell.
+        is_watched: Whether somebody looks.
+    """
+
+    def __init__(self, shell: Any, is_watched: Callable[[], bool]) -> None:
+        self._formatters = shell.display_formatter.formatters
+        self._cards = cards(is_watched)
+
+    def register(self) -> None:
+        """Show records as cards from now on."""
+        html, text = self._formatters["text/html"], self._formatters["text/plain"]
+        for kind, card in self._cards.items():
+            html.for_type(kind, lambda record, card=card: card(record).html)
+            text.for_type(kind, lambda record, printer, _, card=card: printer.text(card(record).text))
+
+    def unregister(self) -> None:
+        """Show records as they show themselves."""
+        for name in ("text/html", "text/plain"):
+            for kind in self._cards:
+                self._formatters[name].pop(kind, None)
+
+
+class LiveRun:
+    """The graph of a run that goes on, drawn again in place.
+
+    Args:
+        started: The run.
+        display: IPython's `display`.
+    """
+
+    def __init__(self, started: StartedRun, display: Callable[..., Any]) -> None:
+        self._started = started
+        self._statuses: dict[str, str] = {node.id: Status.PENDING.value for node in started.traced.graph.nodes}
+        self._handle = display(self._bundle(), raw=True, display_id=True)
+        self._drawn_s = time.monotonic()
+
+    def __call__(self, node: str, settled: Any) -> None:
+        """Take in that a node has started or is settled."""
+        self._statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
+        is_over = all(Status(status).is_over for status in self._statuses.values())
+        if is_over or time.monotonic() - self._drawn_s >= _REDRAW_S:
+            self._handle.update(self._bundle(), raw=True)
+            self._drawn_s = time.monotonic()
+
+    def _bundle(self) -> dict[str, str]:
+        graph = self._started.traced.graph
+        nodes, edges = graph_nodes(graph, self._statuses), graph_edges(graph)
+        name = self._started.facts.pipeline
+        return {"text/html": dag_html(nodes, edges, name=name), "text/plain": dag_text(nodes, edges, name=name)}
+
+

@@ -1,0 +1,57 @@
+"""`%load_ext nbpipe`: what is put into a shell, and taken out again.
+
+Loading twice changes nothing; unloading brings back the shell as it was.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbpipe.define.texts import follow_notebook
+from nbpipe.notebook import first_line
+from nbpipe.notebook.cells import HOOK
+from nbpipe.notebook.completion import completer_for
+from nbpipe.notebook.kernel import Kernel
+from nbpipe.notebook.magics import NbpipeMagics
+
+_kernels: dict[int, tuple[Kernel, Any]] = {}
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Put nbpipe into a shell: `%load_ext nbpipe`."""
+    if id(shell) in _kernels:
+        return
+    kernel = Kernel(shell)
+    shell.input_transformers_cleanup.append(first_line.mark_first_line)
+    shell.ast_transformers.append(kernel.transformer)
+    shell.events.register("pre_run_cell", kernel.before_cell)
+    shell.events.register("post_run_cell", kernel.after_cell)
+    shell.register_magics(NbpipeMagics(shell, kernel))
+    kernel.formatters.register()
+    shell.user_ns[HOOK] = kernel
+    shell.user_ns_hidden[HOOK] = kernel
+    follow_notebook(kernel.as_notebook())
+    matcher = completer_for(kernel)
+    shell.Completer.custom_matchers.append(matcher)
+    _kernels[id(shell)] = kernel, matcher
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take nbpipe out of a shell: `%unload_ext nbpipe`."""
+    kernel, matcher = _kernels.pop(id(shell), (None, None))
+    if kernel is None:
+        return
+    shell.input_transformers_cleanup.remove(first_line.mark_first_line)
+    shell.ast_transformers.remove(kernel.transformer)
+    shell.events.unregister("pre_run_cell", kernel.before_cell)
+    shell.events.unregister("post_run_cell", kernel.after_cell)
+    for name in first_line.MAGICS:
+        shell.magics_manager.magics["cell"].pop(name, None)
+        shell.magics_manager.magics["line"].pop(name, None)
+    shell.magics_manager.magics["line"].pop("nbpipe", None)
+    kernel.formatters.unregister()
+    shell.user_ns.pop(HOOK, None)
+    shell.user_ns_hidden.pop(HOOK, None)
+    shell.Completer.custom_matchers.remove(matcher)
+    follow_notebook(None)
+    kernel.close()

@@ -1,0 +1,36 @@
+"""Whether somebody is looking, and what a notebook is called.
+
+A front end names the cell in every request; nbclient, nbval and papermill do not. Where nobody is
+looking, no widget is made and what is shown is the same on every run: no ids, no times.
+`NBPIPE_DISPLAY` set to `static` or `live` settles it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+DISPLAY = "NBPIPE_DISPLAY"
+
+
+def is_watched(cell_id: str | None) -> bool:
+    """Tell whether a front end shows the outputs of the cell with this id."""
+    wish = os.environ.get(DISPLAY, "").casefold()
+    if wish in ("static", "live"):
+        return wish == "live"
+    return cell_id is not None
+
+
+def notebook_name(namespace: Mapping[str, Any]) -> str:
+    """Name the notebook: by its file where the server or the front end tells it, else `notebook`.
+
+    Args:
+        namespace: The notebook's names: VS Code puts the file's path there.
+    """
+    told = os.environ.get("JPY_SESSION_NAME") or str(namespace.get("__vsc_ipynb_file__", ""))
+    stem = Path(told).stem if told.endswith(".ipynb") else ""
+    word = re.sub(r"\W+", "_", stem).strip("_")
+    return word or "notebook"

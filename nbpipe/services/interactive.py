@@ -1,0 +1,248 @@
+"""The interactive run: the steps of one kernel session, each recorded as its cell is executed.
+
+One run a session and pipeline. It takes no exclusive tag and makes no model version; it begins
+with the first step that is recorded and ends with the kernel. The value of every output is kept
+before the cell goes on, so that an output that is to be read elsewhere can be refused there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbpipe.base.clock import now, now_text
+from nbpipe.base.ids import new_id
+from nbpipe.execute.context import RunFacts, StepContext, artifact_target, enter_step, leave_step
+from nbpipe.execute.plan import Keys, is_expired, reason
+from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, keys_of
+from nbpipe.execute.settled import Settled, artifacts_in, body_of, reused
+from nbpipe.execute.worker import failure_of
+from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact, NumberArtifacts
+from nbpipe.records.runs import Status, run_name
+from nbpipe.records.tags import as_tags
+from nbpipe.services.workspace import Workspace
+
+_LARGEST_LINE_BYTES = 64 * 1024
+
+
+@dataclass(slots=True)
+class Execution:
+    """One execution of a cell, from its plan to its record.
+
+    Attributes:
+        prepared: What the cell is made of.
+        inputs: What it reads.
+        keys: What the execution is known by.
+        record: The earlier execution that can be reused, if there is one.
+        why: Why it runs, if it does.
+        settled: What becomes of it.
+        started: When it began, ISO 8601.
+    """
+
+    prepared: Prepared
+    inputs: Inputs
+    keys: Keys
+    record: Mapping[str, Any] | None
+    why: str
+    settled: Settled
+    started: str
+    token: Any = field(default=None, repr=False)
+
+
+class InteractiveRun:
+    """The run of one kernel session.
+
+    Args:
+        workspace: Where it is recorded.
+        pipeline: The notebook's pipeline.
+    """
+
+    def __init__(self, workspace: Workspace, pipeline: str) -> None:
+        self._workspace = workspace
+        started = now()
+        self.facts = RunFacts(new_id(), run_name(pipeline, started), pipeline, {})
+        self._has_begun = False
+        self._is_over = False
+
+    def plan(self, prepared: Prepared, inputs: Inputs, node: str) -> Execution:
+        """Say whether a cell can be reused, and why it runs if not; nothing is written."""
+        self._workspace.executions.catch_up()
+        keys = keys_of(prepared, inputs, self._workspace.store)
+        options = prepared.step.options
+        record = self._workspace.executions.find(keys.key) if options.cache else None
+        if record is not None and not self._is_usable(record, options.expiry_s):
+            record = None
+        why = "" if record is not None else self._reason(prepared, inputs, node)
+        settled = Settled(node, Status.RUNNING, why, new_id())
+        return Execution(prepared, inputs, keys, record, why, settled, now_text())
+
+    def _is_usable(self, record: Mapping[str, Any], expiry_s: float | None) -> bool:
+        if is_expired(record["ended"], expiry_s, now()):
+            return False
+        return all(self._workspace.store.exists(artifact) for artifact in artifacts_in(record).values())
+
+    def _reason(self, prepared: Prepared, inputs: Inputs, node: str) -> str:
+        if not prepared.step.options.cache:
+            return "caching is off"
+        before = self._workspace.executions.last(self.facts.pipeline, node)
+        return reason(facts_of(prepared, inputs), facts_in(before) if before is not None else None)
+
+    def load(self, artifacts: Mapping[str, ArtifactVersion]) -> dict[str, Any]:
+        """Give the values of artifact versions, by the names they are handed in under.
+
+        Raises:
+            ArtifactError: One is gone or damaged.
+        """
+        return self._workspace.store.load_all(artifacts, trust=True)
+
+    def content(self, value: Any) -> str:
+        """Give the content digest of a live value; `""` if it has no canonical form."""
+        return self._workspace.store.content(value).digest or ""
+
+    # Recording -------------------------------------------------------------------------------
+
+    def begin(self, execution: Execution) -> None:
+        """Let what the cell calls know that it is a step."""
+        context = StepContext(self.facts, execution.settled.node, execution.settled.step_run_id, execution.prepared.names)
+        execution.settled.metadata, execution.settled.tags = context.notes, context.tags
+        self._begin_run()
+        execution.started = now_text()
+        execution.token = enter_step(context)
+
+    def leave(self, execution: Execution) -> None:
+        """Let what comes next know that the step is over."""
+        if execution.token is not None:
+            leave_step(execution.token)
+            execution.token = None
+
+    def commit(self, execution: Execution, values: Mapping[str, Any], duration_s: float) -> Settled:
+        """Keep what a cell gave and record it.
+
+        Raises:
+            NotRecordedError: It could not be written.
+        """
+        settled = execution.settled
+        kept = self._workspace.store.keep(
+            values, made_by=settled.step_run_id, artifact_names=execution.prepared.artifact_names
+        )
+        settled.artifacts = dict(kept.versions)
+        settled.not_carried = {lost.name: lost for lost in kept.not_carried}
+        settled.status, settled.duration_s = Status.COMPLETED, duration_s
+        for name in settled.artifacts:
+            tags = execution.prepared.step.options.tags
+            if tags:
+                settled.tags.setdefault(artifact_target(name), []).extend(tags)
+        body = self._written(execution)
+        self._workspace.executions.remember(self.facts.pipeline, settled.step_run_id, body)
+        self._number(settled)
+        return settled
+
+    def reuse(self, execution: Execution) -> Settled:
+        """Record that a cell was not run because an equal execution is known."""
+        assert execution.record is not None, "only a known execution can be reused"
+        self._begin_run()
+        execution.settled = reused(execution.settled.node, execution.settled.step_run_id, execution.record)
+        self._written(execution)
+        return execution.settled
+
+    def fail(self, execution: Execution, error: BaseException) -> None:
+        """Record that a cell raised."""
+        execution.settled.failure = failure_of(error)
+        is_stop = isinstance(error, KeyboardInterrupt)
+        execution.settled.status = Status.INTERRUPTED if is_stop else Status.FAILED
+        self._written(execution)
+
+    def show(self, execution: Execution, outputs: Sequence[Mapping[str, Any]]) -> None:
+        """Record what the cell showed, so that a reuse shows it again."""
+        if not outputs:
+            return
+        displays: Any = list(outputs)
+        data = json.dumps(displays).encode()
+        if len(data) > _LARGEST_LINE_BYTES:
+            displays = {"blob": self._workspace.store.blobs.write((data,))}
+        settled = execution.settled
+        self._workspace.catalog.append(
+            "displays", id=settled.step_run_id, run=self.facts.id, body={"displays": displays}
+        )
+        self._workspace.executions.add_displays(execution.keys.key, displays)
+
+    def shown(self, execution: Execution) -> list[dict[str, Any]]:
+        """Give what the earlier execution showed.
+
+        Raises:
+            ArtifactDamagedError: It was kept as a blob that is gone.
+        """
+        displays = (execution.record or {}).get("displays", [])
+        if isinstance(displays, dict):
+            displays = json.loads(bytes(self._workspace.store.blobs.open(displays["blob"])))
+        return list(displays)
+
+    def _written(self, execution: Execution) -> dict[str, Any]:
+        settled = execution.settled
+        body = body_of(
+            self.facts,
+            execution.prepared.step.name,
+            execution.prepared,
+            settled,
+            keys=execution.keys,
+            inputs=execution.inputs,
+            started=execution.started,
+            ended=now_text(),
+            record=execution.record,
+        )
+        self._workspace.catalog.append("step", id=settled.step_run_id, run=self.facts.id, body=body)
+        return body
+
+    def _number(self, settled: Settled) -> None:
+        made = tuple(NamedArtifact(id=artifact.id, name=artifact.name) for artifact in settled.artifacts.values())
+        tagged = tuple(
+            ArtifactTags(id=artifact.id, name=artifact.name, tags=as_tags(settled.tags[artifact_target(output)]))
+            for output, artifact in settled.artifacts.items()
+            if artifact_target(output) in settled.tags
+        )
+        if made:
+            self._workspace.catalog.transact(NumberArtifacts(made=made, tagged=tagged))
+
+    def _begin_run(self) -> None:
+        if self._has_begun:
+            return
+        self._has_begun = True
+        body = {
+            "name": self.facts.name,
+            "pipeline": self.facts.pipeline,
+            "kind": "interactive",
+            "parameters": {},
+            "differences": {},
+            "snapshot_id": "",
+            "schedule_id": "",
+            "parent_run_id": "",
+            "parent_step": "",
+            "model_version_id": "",
+            "graph": "",
+            "user": getpass.getuser(),
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }
+        self._workspace.catalog.append("run_started", id=self.facts.id, run=self.facts.id, body=body)
+        atexit.register(self.end)
+
+    def end(self) -> None:
+        """End the run: the session is over."""
+        if not self._has_begun or self._is_over:
+            return
+        self._is_over = True
+        atexit.unregister(self.end)
+        end = EndRun(
+            request_id=EndRun.request_id_for(self.facts.id),
+            run_id=self.facts.id,
+            pipeline=self.facts.pipeline,
+            status=Status.COMPLETED,
+        )
+        self._workspace.catalog.transact(end)

@@ -1,0 +1,83 @@
+"""Which widget answers which command: forms of pipelines and snapshots, and the board of a model.
+
+A form needs to know what its Run button does and how the same is written by hand; here both are
+said for each kind of thing that can be run.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from nbpipe.commands.answers import Answer
+from nbpipe.commands.calling import Runnable
+from nbpipe.records.parameters import as_json
+from nbpipe.services.client import Client
+from nbpipe.services.snapshots import Snapshot
+from nbpipe.widgets.form import ParameterForm
+from nbpipe.widgets.promotion import PromoteModel
+
+
+def pipeline_form(pipeline: Runnable, *, static: bool) -> ParameterForm:
+    """Open the form of a pipeline that the notebook defines."""
+
+    def run(values: Mapping[str, Any]) -> Any:
+        return Client().runs.start(pipeline.request(values)).wait()
+
+    return ParameterForm(
+        pipeline.definition.parameters,
+        run=run,
+        call_text=lambda changed: f"{pipeline.name}({_arguments(changed)})",
+        command_text=lambda changed: f"%nbpipe run {pipeline.name}{_settings(changed)}",
+        title=pipeline.name,
+        static=static,
+    )
+
+
+def snapshot_form(snapshot: Snapshot, *, static: bool) -> ParameterForm:
+    """Open the form of a snapshot; it runs in a process of its own."""
+    name = snapshot.name or snapshot.id[:8]
+    parameters, values = snapshot.parameters
+
+    def call_text(changed: Mapping[str, Any]) -> str:
+        return f"Client().get_snapshot({name!r}).run({_arguments(changed)})"
+
+    return ParameterForm(
+        parameters,
+        values=values,
+        run=lambda given: snapshot.run(**given),
+        call_text=call_text,
+        command_text=lambda changed: f"nbpipe snapshot run {shlex.quote(name)}{_settings(changed)}",
+        title=f"{snapshot.pipeline}: {name}",
+        static=static,
+    )
+
+
+def widget_for(answer: Answer, *, static: bool) -> Any:
+    """Open the widget that a command names; the answer itself where it names none."""
+    match answer.widget, answer.record:
+        case "ParameterForm", Snapshot() as snapshot:
+            return snapshot_form(snapshot, static=static)
+        case "PromoteModel", record if record is not None:
+            model, version = _model_of(record)
+            return PromoteModel(Client().models, model, version, static=static)
+    return answer
+
+
+def _model_of(record: Any) -> tuple[str, str | None]:
+    return (record.model, str(record.number)) if hasattr(record, "model") else (record.name, None)
+
+
+def _arguments(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return "".join(f" --set {shlex.quote(f'{name}={_word(value)}')}" for name, value in values.items())
+
+
+def _word(value: Any) -> str:
+    plain = as_json(value)
+    return plain if isinstance(plain, str) else json.dumps(plain)

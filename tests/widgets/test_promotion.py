@@ -1,0 +1,281 @@
+"""The promotion board over the real service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.errors import BadValueError, NotFoundError
+from nbpipe.records.runs import Status
+from nbpipe.services.metadata import MetadataService
+from nbpipe.services.models import ModelService
+from nbpipe.widgets.promotion import PromoteModel
+from tests.services.building import opened, record_run
+
+
+class Models(ModelService):
+    """The service, and how versions get into it."""
+
+    def make(self, name: str | None = None, *, accuracy: float | None = None, failed: bool = False) -> None:
+        status = Status.FAILED if failed else Status.COMPLETED
+        run = record_run(self._workspace, model="iris", version=name, status=status)
+        if accuracy is not None:
+            values = {"evaluation": {"accuracy": accuracy}}
+            MetadataService(self._workspace).log(values, model_version=run.model_version_id)
+
+    def stages(self) -> dict[int, str]:
+        return {version.number: version.stage.value for version in self.versions("iris")}
+
+
+@pytest.fixture
+def models(workspace: WorkspacePaths) -> Iterator[Models]:
+    """Give a service with iris@1 in production, iris@2 free and iris@3 failed."""
+    with opened(workspace) as found:
+        service = Models(found)
+        service.make(accuracy=0.9)
+        service.make("run-a1", accuracy=0.95)
+        service.make(accuracy=0.99, failed=True)
+        service.promote("iris@1", "production", note="first")
+        yield service
+
+
+def press(button: Any, times: int = 1) -> None:
+    for _ in range(times):
+        button.click()
+
+
+def test_the_newest_that_neither_failed_nor_is_in_production_is_proposed(models: Models) -> None:
+    assert PromoteModel(models, "iris").candidate == 2
+
+
+@pytest.mark.parametrize(("asked", "number"), [("3", 3), ("run-a1", 2), ("production", 1), ("latest", 2)])
+def test_another_version_can_be_proposed_by_number_name_or_stage(models: Models, asked: str, number: int) -> None:
+    assert PromoteModel(models, "iris", asked).candidate == number
+
+
+def test_a_free_stage_is_taken_with_one_press(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    board.stage = "Staging"
+    board.note = "looks good"
+
+    press(board.promote_button)
+
+    assert models.stages() == {1: "production", 2: "staging", 3: "none"}
+    assert board.message == "iris@2 is in staging."
+    assert models.history("iris")[0].note == "looks good"
+
+
+def test_a_stage_that_another_holds_is_not_taken_without_force(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+
+    press(board.promote_button, 3)
+
+    assert models.stages()[1] == "production"
+    assert board.message == "iris@1 holds production: tick the box to archive it."
+    assert board.promote_button.disabled
+
+
+def test_force_asks_twice_and_says_who_would_be_archived(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    board.force = True
+
+    press(board.promote_button)
+    announced, stages = board.promote_button.description, models.stages()
+    press(board.promote_button)
+
+    assert announced == "Confirm: archive 1, promote 2"
+    assert stages[1] == "production"
+    assert models.stages() == {1: "archived", 2: "production", 3: "none"}
+    assert board.message == "iris@2 is in production, and iris@1 is archived."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda board: setattr(board, "candidate", 3),
+        lambda board: setattr(board, "stage", "archived"),
+        lambda board: setattr(board, "note", "wait"),
+        lambda board: board.cancel_button.click(),
+    ],
+)
+def test_who_thinks_again_has_not_confirmed(models: Models, change: Callable[[PromoteModel], None]) -> None:
+    board = PromoteModel(models, "iris")
+    board.force = True
+    press(board.promote_button)
+
+    change(board)
+
+    assert not board.is_armed
+    assert models.stages()[1] == "production"
+
+
+def test_a_holder_that_was_not_announced_is_not_archived(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    board.force = True
+    press(board.promote_button)
+    models.promote("iris@3", "production", force=True)
+
+    press(board.promote_button)
+
+    assert models.stages() == {1: "archived", 2: "none", 3: "production"}
+    assert board.promote_button.description == "Confirm: archive 3, promote 2"
+
+
+def test_undo_moves_both_back(models: Models) -> None:
+    models.promote("iris@2", "staging")
+    board = PromoteModel(models, "iris", "2")
+    board.force = True
+    press(board.promote_button, 2)
+
+    press(board.undo_button)
+
+    assert models.stages() == {1: "production", 2: "staging", 3: "none"}
+    assert board.message == "iris@1 is back in production, and iris@2 in staging."
+    assert board.undo_button.disabled
+
+
+def test_undo_leaves_alone_what_somebody_moved_since(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    board.force = True
+    press(board.promote_button, 2)
+    models.promote("iris@3", "production", force=True)
+
+    press(board.undo_button)
+
+    assert models.stages() == {1: "archived", 2: "archived", 3: "production"}
+    assert board.message == "iris@2 is in archived by now, so nothing was undone."
+
+
+def test_undo_says_so_where_only_one_could_be_moved_back(models: Models) -> None:
+    models.promote("iris@2", "staging")
+    board = PromoteModel(models, "iris", "2")
+    board.force = True
+    press(board.promote_button, 2)
+    models.promote("iris@3", "staging")
+
+    press(board.undo_button)
+
+    assert models.stages() == {1: "production", 2: "archived", 3: "staging"}
+    assert board.message.startswith("iris@1 is back in production; iris@2 stays archived: ")
+
+
+def test_undo_of_a_promotion_that_archived_nobody_moves_one_back(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    board.stage = "staging"
+    press(board.promote_button)
+
+    press(board.undo_button)
+
+    assert models.stages()[2] == "none"
+
+
+def test_there_may_be_nothing_to_undo(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+
+    press(board.undo_button)
+
+    assert board.message == "There is nothing to undo."
+
+
+def test_a_version_that_is_there_already_is_not_promoted_again(models: Models) -> None:
+    board = PromoteModel(models, "iris", "1")
+
+    assert board.promote_button.disabled
+    assert board.standing.obstacle == "iris@1 is in production already."
+
+
+def test_a_refusal_of_the_service_is_shown_and_changes_nothing(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    board.stage = "staging"
+    models.delete("iris@2")
+
+    press(board.promote_button)
+
+    assert board.message == "iris has no version to promote."
+    assert models.stages() == {1: "production", 3: "none"}
+
+
+def test_what_is_chosen_in_the_live_board_is_what_counts(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    controls = board._controls
+
+    controls.candidate.value = 3
+    controls.stage.value = "staging"
+    controls.note.value = "why"
+
+    assert (board.candidate, board.stage.value, board.note) == (3, "staging", "why")
+    assert controls.force.disabled
+    board.stage = "production"
+    assert not controls.force.disabled
+    assert controls.force.description == "archive iris@1, which is in production now"
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "error"),
+    [
+        ("stage", "latest", BadValueError),
+        ("stage", "none", BadValueError),
+        ("stage", "prodution", BadValueError),
+        ("candidate", 9, NotFoundError),
+        ("candidate", "nobody", NotFoundError),
+        ("candidate", True, BadValueError),
+        ("candidate", 1.0, BadValueError),
+        ("note", 5, BadValueError),
+        ("force", "yes", BadValueError),
+    ],
+)
+def test_a_bad_choice_is_refused_and_the_board_is_as_it_was(
+    models: Models, name: str, bad: Any, error: type[Exception]
+) -> None:
+    board = PromoteModel(models, "iris")
+    before = getattr(board, name)
+
+    with pytest.raises(error):
+        setattr(board, name, bad)
+
+    assert getattr(board, name) == before
+
+
+def test_a_model_or_version_that_is_not_there_is_told(models: Models) -> None:
+    with pytest.raises(NotFoundError, match="iris"):
+        PromoteModel(models, "irs")
+    with pytest.raises(NotFoundError):
+        PromoteModel(models, "iris", "77")
+
+
+def test_the_static_board_says_who_is_where_and_which_is_better(models: Models) -> None:
+    first, second = PromoteModel(models, "iris").static(), PromoteModel(models, "iris").static()
+
+    assert first == second
+    assert "✗ failed" in first.text
+    assert "★ 0.95" in first.text
+    assert "▲ 0.05 (+5.6 %)" in first.text
+    assert "none → production" in first.text
+
+
+def test_hostile_notes_and_names_stay_words(models: Models) -> None:
+    models.make('<img src=x onerror="y">', accuracy=float("nan"))
+    models.promote("iris@4", "staging", note="<script>x</script>")
+    board = PromoteModel(models, "iris", "4")
+
+    html = board._controls.versions.value + board._controls.history.value + board.static().html
+
+    assert "<img" not in html
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_two_boards_pressed_one_after_the_other_never_make_two_holders(models: Models) -> None:
+    models.make(accuracy=0.97)
+    boards = [PromoteModel(models, "iris", "2"), PromoteModel(models, "iris", "4")]
+    for board in boards:
+        board.stage = "staging"
+
+    for board in boards:
+        press(board.promote_button)
+
+    assert list(models.stages().values()).count("staging") == 1
+    assert "iris@2 holds staging" in boards[1].message
