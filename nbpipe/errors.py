@@ -135,7 +135,8 @@ class NotFoundError(UserError, LookupError):
         self.near = nearest(name, existing)
         if not hint and self.near:
             hint = f"Did you mean {self.near[0]!r}?"
-        super().__init__(f"No {kind} is named {name!r} in this workspace.{' ' + hint if hint else ''}")
+        shown = name if len(name) <= 80 else f"{name[:79]}…"
+        super().__init__(f"No {kind} is named {shown!r} in this workspace.{' ' + hint if hint else ''}")
 
 
 class AmbiguousNameError(NotFoundError):

@@ -42,6 +42,13 @@ def open_memory(folder: Path) -> DuckDBPyConnection:
     return connection
 
 
+def abandon(connection: DuckDBPyConnection) -> None:
+    """Never close a connection that a forked child inherited: closing waits for threads that the child does not have."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
 def failures() -> tuple[type[Exception], ...]:
     """Give the exceptions by which the engine and the disk say that they cannot."""
     import duckdb

@@ -154,7 +154,7 @@ class Publisher:
     def _plan(self, newest: int, extents: Mapping[str, Extent], why_rebuild: str) -> _Plan | None:
         """Decide from where to go on; `None` if nothing is new."""
         if not newest:
-            return _Plan("", {}, from_nothing=True) if has_news(extents, {}) else None
+            return _Plan(why_rebuild, {}, from_nothing=True) if has_news(extents, {}) else None
         stamp = generations.stamp_of(self._folder, newest)
         if stamp is not None and stamp.schema > SCHEMA:
             raise CatalogNewerError(generations.path_of(self._folder, newest), stamp.schema, SCHEMA)

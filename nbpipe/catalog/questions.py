@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.errors import BadValueError
+from nbpipe.catalog.engine import failures
+from nbpipe.errors import BadValueError, CatalogError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,11 +52,18 @@ _wrapped: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
 
 
 def rows(cursor: DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Answer a trusted statement; JSON columns come back as what they hold, instants aware and in UTC."""
-    if sql not in _wrapped:
-        _wrapped[sql] = _wrap(cursor, sql, parameters)
-    statement, names, kinds = _wrapped[sql]
-    found = _execute(cursor, statement, parameters).fetchall()
+    """Answer a trusted statement; JSON columns come back as what they hold, instants aware and in UTC.
+
+    Raises:
+        CatalogError: The engine cannot answer it.
+    """
+    try:
+        if sql not in _wrapped:
+            _wrapped[sql] = _wrap(cursor, sql, parameters)
+        statement, names, kinds = _wrapped[sql]
+        found = _execute(cursor, statement, parameters).fetchall()
+    except failures() as error:
+        raise CatalogError(f"The catalog cannot answer: {_said(error)}") from error
     readers = [(n, _READERS[kind]) for n, kind in enumerate(kinds) if kind in _READERS]
     return [dict(zip(names, _read(row, readers), strict=True)) for row in found]
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nbpipe.base.locks import forget_in_children, is_locked
 from nbpipe.catalog import generations
-from nbpipe.catalog.engine import failures, first_line, open_memory
+from nbpipe.catalog.engine import abandon, failures, first_line, open_memory
 from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
@@ -42,9 +42,6 @@ _PUT_DEAD_LOGS = "INSERT INTO rows.dead_log SELECT unnest($logs::VARCHAR[])"
 _CREATE_HIDDEN = ";\n".join(
     ["CREATE SCHEMA hidden", *(f"CREATE TABLE hidden.{table} (seq BIGINT, turn BIGINT)" for table in CHANGING)]
 )
-
-# What a forked child inherits and must neither use nor close: closing joins threads it does not have.
-_abandoned: list[Any] = []
 
 
 @dataclass(slots=True)
@@ -112,7 +109,11 @@ class Reader:
 
     def after_fork(self) -> None:
         """Leave the engine to the parent."""
-        _abandoned.append((self._instance, self._layer, self._former))
+        for layer in (self._layer, self._former):
+            if layer is not None:
+                abandon(layer.cursor)
+        if self._instance is not None:
+            abandon(self._instance)
         self._mutex = threading.Lock()
         self._forget()
 

@@ -128,7 +128,7 @@ PARSE_STEP_METADATA = """
 INSERT INTO new_metadata
 SELECT nth, entry.kind, coalesce(nullif(entry.id, ''), step_id), entry."values", "at", step_id
 FROM (SELECT nth, id AS step_id, "at", unnest(metadata) AS entry FROM new_step)
-WHERE json_type(entry."values") = 'OBJECT'
+WHERE entry.kind <> '' AND json_type(entry."values") = 'OBJECT'
 """
 
 METADATA = """

@@ -121,8 +121,18 @@ def has_news(extents: Mapping[str, Extent], positions: Mapping[str, int]) -> boo
 
 
 def shrunk(extents: Mapping[str, Extent], positions: Mapping[str, int]) -> list[str]:
-    """Name the logs that are shorter than that: a power cut or somebody's hand."""
-    return [log for log, extent in extents.items() if extent.size < positions.get(log, 0)]
+    """Name the logs that no longer are what was taken in: shorter, or cut and grown again."""
+    return [log for log, extent in extents.items() if not _reaches(extent, positions.get(log, 0))]
+
+
+def _reaches(extent: Extent, position: int) -> bool:
+    if position == 0 or extent.size == position:
+        return True
+    if extent.size < position:
+        return False
+    with extent.path.open("rb", buffering=0) as file:
+        file.seek(position - 1)
+        return file.read(1) == b"\n"
 
 
 def batches(extents: Mapping[str, Extent], positions: Mapping[str, int]) -> Iterator[Batch]:

@@ -1,2 +1,168 @@
-def completions(line, cursor, surroundings=None):
-    return []
+"""What could be written next in a line: words of the grammar, and names of what there is.
+
+An argument's metavar says what it names (`arguments`). Nothing here may disturb whoever types:
+what cannot be found out is left out, and no workspace is made by asking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nbpipe.base.workspace import find_workspace
+from nbpipe.commands import arguments
+from nbpipe.commands.calling import Call, Surroundings, calling, current_call, current_client
+from nbpipe.commands.grammar import Noun, options_of, root
+from nbpipe.records.models import ModelStages
+from nbpipe.records.runs import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MOST = 200
+_NEWEST_RUNS = 50
+_WORD = re.compile(r"""(?:[^\s"']|"[^"]*"?|'[^']*'?)+""")
+
+
+def completions(line: str, cursor: int, surroundings: Surroundings | None = None) -> list[str]:
+    """Give what could stand at the cursor, each as a whole word that begins with what is there.
+
+    Args:
+        line: What stands behind `%nbpipe`.
+        cursor: How many of its characters lie before the cursor.
+        surroundings: The notebook.
+    """
+    try:
+        with calling(Call(surroundings)):
+            before = line[: max(cursor, 0)]
+            words = [word.strip("\"'") for word in _WORD.findall(before)]
+            begun = words.pop() if words and not before[-1].isspace() else ""
+            found = _candidates(words, begun)
+            return list(dict.fromkeys(name for name in found if name.startswith(begun) and name != begun))[:_MOST]
+    except Exception:  # noqa: BLE001 — a Tab that finds nothing is better than one that fails
+        return []
+
+
+def _candidates(words: Sequence[str], begun: str) -> Iterable[str]:
+    command, rest = _command_for(words)
+    if isinstance(command, Noun):
+        return [*command.list_commands(None), "--help"] if not rest else []
+    if rest and (option := _option_named(command, rest[-1])) is not None:
+        return _names_for(option, rest, begun)
+    if begun.startswith("-"):
+        return options_of(command)
+    given = _positional(command, rest)
+    places = [one for one in command.params if one.param_type_name == "argument"]
+    if not places or (len(given) >= len(places) and places[-1].nargs == 1):
+        return []
+    return _names_for(places[min(len(given), len(places) - 1)], rest, begun)
+
+
+def _command_for(words: Sequence[str]) -> tuple[Any, list[str]]:
+    """Walk down the grammar as far as the words go; give the command and the words left over."""
+    command: Any = root()
+    rest = list(words)
+    while rest and isinstance(command, Noun) and rest[0] in command.list_commands(None):
+        command = command.get_command(typer.Context(command), rest.pop(0))
+    return command, rest
+
+
+def _option_named(command: Any, word: str) -> Any:
+    """Give the option of that name, if a value has to follow it."""
+    return next((one for one in command.params if word in one.opts and not getattr(one, "is_flag", False)), None)
+
+
+def _positional(command: Any, words: Sequence[str]) -> list[str]:
+    given: list[str] = []
+    is_value = False
+    for word in words:
+        if not is_value and not word.startswith("-"):
+            given.append(word)
+        is_value = not is_value and _option_named(command, word) is not None
+    return given
+
+
+def _names_for(parameter: Any, words: Sequence[str], begun: str) -> Iterable[str]:
+    if parameter.metavar == arguments.SETTING:
+        return _settings(words)
+    find = _NAMES.get(parameter.metavar or "")
+    return find(begun) if find is not None else []
+
+
+def _settings(words: Sequence[str]) -> list[str]:
+    """Give what the pipeline or snapshot that is named before takes, as in `rate=`."""
+    surroundings = current_call().surroundings
+    pipelines = surroundings.pipelines() if surroundings is not None else {}
+    for word in words:
+        if word in pipelines:
+            return [f"{name}=" for name in pipelines[word].definition.parameters.names]
+        if word in _snapshots(""):
+            return [f"{one.name}=" for one in current_client().snapshots.get(word).content.parameters]
+    own = surroundings.own() if surroundings is not None else None
+    return [f"{name}=" for name in own.definition.parameters.names] if own is not None else []
+
+
+def _has_workspace() -> bool:
+    return find_workspace().root.is_dir()
+
+
+def _defined(_: str) -> list[str]:
+    surroundings = current_call().surroundings
+    return list(surroundings.pipelines()) if surroundings is not None else []
+
+
+def _snapshots(_: str) -> list[str]:
+    return [one.name or one.id[:8] for one in current_client().snapshots.list()] if _has_workspace() else []
+
+
+def _runs(_: str) -> list[str]:
+    return [run.id[:8] for run in current_client().runs.list(limit=_NEWEST_RUNS)] if _has_workspace() else []
+
+
+def _pipelines(_: str) -> list[str]:
+    return [one.name for one in current_client().pipelines.list()] if _has_workspace() else []
+
+
+def _models(begun: str) -> list[str]:
+    if not _has_workspace():
+        return []
+    models = current_client().models
+    if "@" not in begun:
+        return [model.name for model in models.list()]
+    name = begun.rpartition("@")[0]
+    versions = models.versions(name)
+    stages = {version.stage.value for version in versions} & {"staging", "production"}
+    return [f"{name}@{said}" for said in ("latest", *sorted(stages), *(version.name for version in versions))]
+
+
+def _artifacts(_: str) -> list[str]:
+    return [one.name for one in current_client().artifacts.list(limit=1000)] if _has_workspace() else []
+
+
+def _tags(_: str) -> list[str]:
+    return [tag.name for tag in current_client().tags.list()] if _has_workspace() else []
+
+
+def _sources(begun: str) -> list[str]:
+    return [*_defined(begun), *_pipelines(begun)]
+
+
+def _runnable(begun: str) -> list[str]:
+    return [*_defined(begun), *_snapshots(begun)]
+
+
+_NAMES: dict[str, Callable[[str], Iterable[str]]] = {
+    arguments.SOURCE: _sources,
+    arguments.SOURCE_OR_SNAPSHOT: _runnable,
+    arguments.RUN: _runs,
+    arguments.SNAPSHOT: _snapshots,
+    arguments.PIPELINE: _pipelines,
+    arguments.MODEL: _models,
+    arguments.STAGE: lambda _: [stage.value for stage in ModelStages if stage.value != "latest"],
+    arguments.ARTIFACT: _artifacts,
+    arguments.TAG: _tags,
+    arguments.STATUS: lambda _: list(Status),
+}

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nbpipe.commands.showing import drawn, parameter_facts
 from nbpipe.services.artifacts import Artifact
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.starting import RunRequest
 from nbpipe.services.versions import ModelVersion
 
 
@@ -77,6 +79,30 @@ def model_plain(model: ModelRecord) -> dict[str, Any]:
         "tags": model.tags,
         "versions": [{**version.as_row(), "metrics": version.metrics} for version in model.versions],
         "history": [change.as_row() for version in model.versions for change in version.history],
+    }
+
+
+def definition_plain(request: RunRequest) -> dict[str, Any]:
+    """Give the facts of a pipeline as it is defined."""
+    definition = request.definition
+    traced = drawn(definition, request.configuration)
+    return {
+        "name": definition.name,
+        "description": definition.description,
+        "steps": [node.id for node in traced.graph.nodes],
+        "edges": [list(edge) for edge in traced.graph.edges],
+        "parameters": [
+            {
+                "name": one.name,
+                "type": one.type_name,
+                "required": one.is_required,
+                "value": one.value,
+                "description": one.description,
+            }
+            for one in parameter_facts(definition.parameters, traced.parameters)
+        ],
+        "tags": [tag.name for tag in definition.tags],
+        "model": definition.model.name if definition.model is not None else None,
     }
 
 

@@ -7,45 +7,101 @@ terminal, the notebook and the pages alike.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from nbpipe.define.pipeline import PipelineDefinition
-from nbpipe.graph.graph import ExistingArtifact, Graph, OutputOf
 from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.definitions import Traced
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, as_json, type_text
+from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
+from nbpipe.records.tags import Tag
 from nbpipe.services.artifacts import Artifact
 from nbpipe.services.models import ModelRecord
+from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshots import Snapshot
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown
 from nbpipe.views.cards import artifact_card, model_card, model_version_card, pipeline_card, run_card, snapshot_card
-from nbpipe.views.frames import Bundle
+from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
+from nbpipe.views.markup import render
 from nbpipe.views.steps_graph import DagEdge, DagNode
-from nbpipe.views.theme import look
+from nbpipe.views.tables import Table
+from nbpipe.views.theme import look, signed
 
 
-def graph_edges(graph: Graph) -> list[DagEdge]:
+class ShownNode(Protocol):
+    """What is shown of a node: where its inputs come from (`graph.Origin`), and what it waits for."""
+
+    @property
+    def id(self) -> str:
+        """Its name in the graph."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Where each argument comes from."""
+
+    @property
+    def after(self) -> Sequence[str]:
+        """Nodes that come first though nothing flows from them."""
+
+
+class ShownGraph(Protocol):
+    """What is shown of a graph: its nodes."""
+
+    @property
+    def nodes(self) -> Sequence[ShownNode]:
+        """In the order in which they were written."""
+
+
+class ShownDefinition(Protocol):
+    """What is shown of a pipeline's definition."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def description(self) -> str:
+        """What it is for."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """What it takes."""
+
+    @property
+    def tags(self) -> Sequence[Tag]:
+        """Tags of its runs."""
+
+    @property
+    def model(self) -> ModelConfig | None:
+        """The model its runs work on."""
+
+    def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
+        """Say what runs for these values."""
+
+
+def graph_edges(graph: ShownGraph) -> list[DagEdge]:
     """Give the edges of a graph, each named by the output that flows along it."""
     edges = []
     for node in graph.nodes:
         for origin in node.inputs.values():
-            if isinstance(origin, OutputOf):
+            if origin.kind == "output":
                 label = "" if origin.output in ("", "output") else origin.output
                 edges.append(DagEdge(origin.node, node.id, label))
         edges += [DagEdge(source, node.id) for source in node.after]
     return edges
 
 
-def graph_nodes(graph: Graph, statuses: Mapping[str, str] | None = None) -> list[DagNode]:
+def graph_nodes(graph: ShownGraph, statuses: Mapping[str, str] | None = None) -> list[DagNode]:
     """Give the nodes of a graph, each with its status if it has one."""
     known = statuses or {}
     return [DagNode(node.id, status=known.get(node.id, ""), detail=_origins(node.inputs)) for node in graph.nodes]
 
 
 def _origins(inputs: Mapping[str, Any]) -> str:
-    taken = [f"{name} from artifact {origin.name}" for name, origin in inputs.items() if isinstance(origin, ExistingArtifact)]
+    taken = [f"{name} from artifact {origin.name}" for name, origin in inputs.items() if origin.kind == "artifact"]
     return "; ".join(taken)
 
 
@@ -70,10 +126,15 @@ class _NoModel:
         return lambda *_, **__: None
 
 
-def pipeline_bundle(definition: PipelineDefinition, configuration: PipelineRunConfiguration | None = None) -> Bundle:
-    """Show a pipeline: its graph and its parameters."""
+def drawn(definition: ShownDefinition, configuration: PipelineRunConfiguration | None = None) -> Traced:
+    """Trace a pipeline as far as it can be without running: required parameters may stand open."""
     given = configuration.parameters if configuration is not None else {}
-    traced = definition.trace(given, _NoModel(), partial=True)
+    return definition.trace(given, _NoModel(), partial=True)
+
+
+def pipeline_bundle(definition: ShownDefinition, configuration: PipelineRunConfiguration | None = None) -> Bundle:
+    """Show a pipeline: its graph and its parameters."""
+    traced = drawn(definition, configuration)
     model = definition.model
     return pipeline_card(
         shown.PipelineFacts(
@@ -86,6 +147,27 @@ def pipeline_bundle(definition: PipelineDefinition, configuration: PipelineRunCo
             model.name if model is not None else "",
         )
     )
+
+
+def recorded_bundle(record: PipelineRecord, newest: Run | None) -> Bundle:
+    """Show a pipeline as the workspace knows it: its newest run's graph, and how much there is of it."""
+    graph = newest.graph if newest is not None else None
+    card = pipeline_card(
+        shown.PipelineFacts(
+            record.name,
+            nodes=graph_nodes(graph) if graph is not None else [],
+            edges=graph_edges(graph) if graph is not None else [],
+            parameters=[shown.ParameterFacts(name, "", value) for name, value in newest.parameters.items()]
+            if newest is not None
+            else [],
+            tags=record.tags,
+        )
+    )
+    facts: list[tuple[str, object]] = [("runs", record.runs), ("snapshots", record.snapshots)]
+    if newest is not None:
+        facts += [("last run", f"{newest.id[:8]} {signed(newest.status)}"), ("started", newest.started)]
+    known = shown_facts(facts)
+    return Bundle(card.html + render(known.element), f"{card.text}\n\n{known.text}")
 
 
 def step_facts(step: StepRun) -> shown.StepFacts:
@@ -110,7 +192,7 @@ def artifact_label(artifact: Artifact) -> str:
 
 def run_facts(run: Run, *, tags: Sequence[str] = ()) -> shown.RunFacts:
     """Give the facts of a run."""
-    version = run.model_version
+    version, steps = run.model_version, run.steps
     return shown.RunFacts(
         id=run.id,
         name=run.name,
@@ -119,13 +201,19 @@ def run_facts(run: Run, *, tags: Sequence[str] = ()) -> shown.RunFacts:
         started=run.started,
         ended=run.ended,
         parameters=dict(run.parameters),
-        steps=[step_facts(step) for step in run.steps.values()],
+        steps=[*(step_facts(step) for step in steps.values()), *_not_reached(run, steps)],
         edges=graph_edges(run.graph),
         tags=list(tags),
         metrics=dict(run.metrics),
         model_version=f"{version.model}@{version.name}" if version is not None else "",
         error=run.error,
     )
+
+
+def _not_reached(run: Run, steps: Mapping[str, StepRun]) -> list[shown.StepFacts]:
+    """Give the steps of which nothing is recorded: the run goes on, or died before them."""
+    status = Status.SKIPPED if run.status.is_over else Status.PENDING
+    return [shown.StepFacts(node.id, status.value) for node in run.graph.nodes if node.id not in steps]
 
 
 def run_bundle(run: Run, *, stable: bool = False) -> Bundle:
@@ -151,6 +239,17 @@ def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
         preview=artifact.preview,
     )
     return artifact_card(facts, stable=stable)
+
+
+def lineage_bundle(artifact: Artifact, rows: Sequence[Sequence[object]]) -> Bundle:
+    """Show what an artifact version was made from and what read it.
+
+    Args:
+        artifact: The version.
+        rows: For each execution: what it did with the version, its step, its run, what it read and what it gave.
+    """
+    table = Table(("", "step", "run", "from", "to"), rows)
+    return written(Card("lineage", artifact_label(artifact), sections=[Section("steps", shown_table(table))]))
 
 
 def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVersionFacts:
@@ -198,8 +297,17 @@ def _field_facts(field: FieldText) -> shown.ParameterFacts:
     return shown.ParameterFacts(field.name, field.type, field.value, field.required, field.description)
 
 
-def snapshot_bundle(snapshot: Snapshot, *, with_code: bool = False, stable: bool = False) -> Bundle:
-    """Show a snapshot: its graph, its parameters and, if asked, its code."""
+def snapshot_bundle(
+    snapshot: Snapshot, *, with_code: bool = False, stable: bool = False, tags: Sequence[str] | None = None
+) -> Bundle:
+    """Show a snapshot: its graph, its parameters and, if asked, its code.
+
+    Args:
+        snapshot: The snapshot.
+        with_code: Show its code too.
+        stable: Leave out what differs between two equal snapshots.
+        tags: Its tags, where they are known; else the catalog is asked.
+    """
     content = snapshot.content
     own = [_field_facts(field) for field in content.parameters]
     of_steps = [
@@ -219,7 +327,7 @@ def snapshot_bundle(snapshot: Snapshot, *, with_code: bool = False, stable: bool
         nodes=graph_nodes(content.graph),
         edges=graph_edges(content.graph),
         parameters=[*own, *of_steps],
-        tags=snapshot.tags,
+        tags=snapshot.tags if tags is None else tags,
         source=snapshot.code if with_code else "",
     )
     return snapshot_card(facts, stable=stable)

@@ -62,7 +62,7 @@ def parameters_from_text(subject: str, text: str, namespace: Mapping[str, Any]) 
     module = ast.fix_missing_locations(ast.Module([model], []))
     scope = {**GIVEN, **namespace, "__nbpipe_base__": ParameterModel, "__name__": "nbpipe_parameters"}
     try:
-        exec(compile(module, "<%%params>", "exec"), scope)  # noqa: S102 — the user's own cell
+        exec(compile(module, "<%%params>", "exec", dont_inherit=True), scope)  # noqa: S102 — the user's own cell
     except Exception as error:
         raise DefinitionError(f"%%params cannot be read: {type(error).__name__}: {shorten(str(error), 160)}.") from None
     parameters = Parameters(subject, scope["Parameters"])

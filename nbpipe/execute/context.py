@@ -102,7 +102,7 @@ class StepContext:
         Raises:
             ConflictError: The run works on no model.
         """
-        if not self.run.model_version_id:
+        if not self.run.model:
             raise ConflictError(
                 f"Pipeline {self.run.pipeline!r} works on no model; declare one: @pipeline(model=Model(name=…))."
             )

@@ -132,7 +132,7 @@ def body_of(
         "not_carried": [lost.as_record() for lost in settled.not_carried.values()],
         "metadata": _notes(settled, run),
         "tags": {
-            target: [tag.model_dump(exclude_unset=True) for tag in tags] for target, tags in settled.tags.items()
+            target: [tag.model_dump() for tag in tags] for target, tags in settled.tags.items()
         },
         "error": settled.failure.as_record() if settled.failure is not None else None,
         "reused_from": (record["reused_from"] or record["id"]) if record is not None else "",
@@ -143,9 +143,9 @@ def body_of(
 def _notes(settled: Settled, run: RunFacts) -> list[dict[str, Any]]:
     notes = []
     for target, values in settled.metadata.items():
-        resolved = _entity(target, settled, run)
-        if resolved is not None:
-            notes.append({"target": target, "kind": resolved[0], "id": resolved[1], "values": values})
+        # What is said of a model where no version is made (a cell run by hand) waits for a run that reuses it.
+        kind, entity_id = _entity(target, settled, run) or ("", "")
+        notes.append({"target": target, "kind": kind, "id": entity_id, "values": values})
     return notes
 
 

@@ -73,6 +73,11 @@ class RecordFormatters:
         self._formatters = shell.display_formatter.formatters
         self._cards = cards(is_watched)
 
+    @property
+    def kinds(self) -> frozenset[type]:
+        """The kinds of records that have a card."""
+        return frozenset(self._cards)
+
     def register(self) -> None:
         """Show records as cards from now on."""
         html, text = self._formatters["text/html"], self._formatters["text/plain"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from nbpipe.errors import BadValueError, nearest
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 
@@ -39,10 +40,15 @@ STEP_HELP = """\
 An empty cell under %%step NAME shows the step's card."""
 
 PARAMS_HELP = """\
-%%params [--name PIPELINE]     typed parameters of this notebook's pipeline, one annotated assignment a line:
+%%params [options]     typed parameters of this notebook's pipeline, one annotated assignment a line:
     test_size: float = Field(0.25, gt=0, lt=1, description="share held out")
     model_type: Literal["forest", "logistic"] = "forest"
-Field, Literal, Annotated, Optional, Path and the date names are there without an import."""
+Field, Literal, Annotated, Optional, Path and the date names are there without an import.
+
+  --name PIPELINE                    the pipeline's name; the notebook's own if not given
+  --tag NAME[:exclusive][:cascade]   a tag of its runs; may be repeated
+  --model NAME[@VERSION]             the model its runs work on; VERSION may be a template: run-{run.id[:8]}
+  -h, --help                         show this"""
 
 PIPELINE_HELP = """\
 %%pipeline NAME(parameter: type = default, …) [options]     the body calls steps; its last expression is the result
@@ -237,9 +243,18 @@ def parse_pipeline(arguments: str) -> PipelineLine:
 
 @dataclass(frozen=True, slots=True)
 class ParamsLine:
-    """What stands behind `%%params`: a name for the notebook's pipeline, or `""`."""
+    """What stands behind `%%params`, about the notebook's own pipeline.
+
+    Attributes:
+        name: Its name, or `""`.
+        tags: Its tags.
+        model: Its model and version as written, or `""`.
+        wants_help: Whether only the help is wanted.
+    """
 
     name: str = ""
+    tags: tuple[Tag, ...] = ()
+    model: str = ""
     wants_help: bool = False
 
 
@@ -247,11 +262,23 @@ def parse_params(arguments: str) -> ParamsLine:
     """Read what stands behind `%%params`."""
     parser = _Parser(prog="params", add_help=False, allow_abbrev=False)
     parser.add_argument("--name", default="")
+    parser.add_argument("--tag", action="append", default=[])
+    parser.add_argument("--model", default="")
     parser.add_argument("-h", "--help", action="store_true")
     said = parser.parse_args(_words("params", arguments))
     if said.name and not _NAME.match(said.name):
         raise BadValueError(f"%%params: {said.name!r} cannot name a pipeline; give one word.")
-    return ParamsLine(said.name, said.help)
+    return ParamsLine(said.name, tuple(parse_tag(tag) for tag in said.tag), said.model, said.help)
+
+
+def parse_model(text: str) -> ModelConfig | None:
+    """Read a model as a first line writes it: `iris`, `iris@production`, `iris@run-{run.id[:8]}`.
+
+    Raises:
+        BadValueError: No name.
+    """
+    name, _, version = text.partition("@")
+    return ModelConfig(name=name, version=version or None) if text else None
 
 
 def marker_in(tree: ast.Module) -> tuple[str, str, str] | None:

@@ -26,7 +26,6 @@ from nbpipe.notebook.cells import HOOK, CellTransformer, StepCells, definitions_
 from nbpipe.notebook.display import LiveRun, RecordFormatters
 from nbpipe.notebook.frontend import is_watched, notebook_name
 from nbpipe.notebook.session import Session
-from nbpipe.records.models import ModelConfig
 from nbpipe.services.client import Client
 from nbpipe.services.starting import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
@@ -49,7 +48,7 @@ class Kernel:
         self._cell_id: str | None = None
         self._text = ""
         self._count = 0
-        self._refusal: NbpipeError | None = None
+        self._refusal: Exception | None = None
         self._frame: Any = None
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused)
         self.transformer = CellTransformer(self._decide)
@@ -119,7 +118,7 @@ class Kernel:
     def _decide(self, magic: str, arguments: str, sql: str, tree: ast.Module) -> list[ast.stmt]:
         try:
             return self._statements(magic, arguments, sql, tree)
-        except NbpipeError as error:
+        except Exception as error:  # noqa: BLE001 — what leaves a transformer would unregister it without a word
             self._refusal = error
             return ast.parse(f"raise {HOOK}.refusal()").body
 
@@ -131,7 +130,7 @@ class Kernel:
         module = ast.fix_missing_locations(ast.Module(statements, []))
         error: BaseException | None = None
         try:
-            exec(compile(module, f"<%%{magic}>", "exec"), self.shell.user_ns)  # noqa: S102 — the user's own cell
+            exec(compile(module, f"<%%{magic}>", "exec", dont_inherit=True), self.shell.user_ns)  # noqa: S102 — the user's own cell
         except BaseException as raised:
             error = raised
             raise
@@ -173,9 +172,8 @@ class Kernel:
         session.parameters.check(given, partial=True)
 
     def _params(self, line: first_line.ParamsLine, body: str) -> None:
-        if line.name:
-            self.session.rename(line.name)
         values = self.session.define_parameters(body)
+        self.session.declare(line.name, line.tags, first_line.parse_model(line.model))
         self.shell.user_ns.update(values)
         self._show_form()
 
@@ -187,7 +185,8 @@ class Kernel:
     def shown(self, answer: Answer) -> Any:
         """Give what a command's answer looks like here: a widget, or the answer itself."""
         if answer.widget is None:
-            return answer
+            is_card = type(answer.record) in self.formatters.kinds and not answer.as_json
+            return answer.record if is_card and not self.is_watched else answer
         from nbpipe.widgets.opening import widget_for
 
         return widget_for(answer, static=not self.is_watched)
@@ -209,9 +208,8 @@ class Kernel:
         try:
             exec(code, namespace)  # noqa: S102 — the user's own cell
             function = namespace[line.name]
-            model, _, version = line.model.partition("@")
-            config = ModelConfig(name=model, version=version or None) if model else None
-            definition = FunctionPipeline.of(function, text=text, tags=line.tags, model=config, cache=line.cache)
+            model = first_line.parse_model(line.model)
+            definition = FunctionPipeline.of(function, text=text, tags=line.tags, model=model, cache=line.cache)
             handle = Pipeline(definition)
             bundle = pipeline_bundle(definition)
         except BaseException:
@@ -256,7 +254,7 @@ class Kernel:
 
     # Called by cells -------------------------------------------------------------------------
 
-    def refusal(self) -> NbpipeError:
+    def refusal(self) -> Exception:
         """Give the refusal that the cell raises."""
         assert self._refusal is not None, "only a refused cell asks"
         return self._refusal

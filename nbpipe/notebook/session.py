@@ -20,7 +20,9 @@ from nbpipe.define.pipeline import CellPipeline
 from nbpipe.errors import ArtifactError, DefinitionError, NotStorableError, StaleInputError
 from nbpipe.execute.prepared import Inputs, Prepared
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, parameters_of
+from nbpipe.records.tags import Tag
 from nbpipe.services.interactive import Execution, InteractiveRun
 from nbpipe.services.workspace import Workspace
 from nbpipe.source.corpus import Corpus
@@ -74,6 +76,8 @@ class Session:
         self.steps: dict[str, CellStep] = {}
         self.parameters = parameters_of(name, {})
         self.parameters_text = ""
+        self.tags: tuple[Tag, ...] = ()
+        self.model: ModelConfig | None = None
         self._units: dict[str, Unit] = {}
         self._corpus: Corpus | None = None
         self._owners: dict[str, Owner] = {}
@@ -111,15 +115,19 @@ class Session:
     def run(self) -> InteractiveRun:
         """The session's interactive run."""
         if self._run is None:
-            self._run = InteractiveRun(self.workspace, self.name)
+            self._run = InteractiveRun(self.workspace, self.name, self.model.name if self.model else "")
         return self._run
 
-    def rename(self, name: str) -> None:
-        """Give the notebook's pipeline another name; what was recorded keeps the former."""
-        if name != self.name:
-            self.end()
+    def declare(self, name: str, tags: tuple[Tag, ...], model: ModelConfig | None) -> None:
+        """Say what the notebook's own pipeline is called, and the tags and the model of its runs.
+
+        What was recorded under a former name keeps it.
+        """
+        self.tags, self.model = tags, model
+        if name not in ("", self.name):
             self.name = name
             self.parameters = Parameters(name, self.parameters.model)
+        self.end()
 
     def end(self) -> None:
         """End the session's run."""
@@ -132,6 +140,8 @@ class Session:
         return CellPipeline(
             name=self.name,
             parameters=self.parameters,
+            tags=self.tags,
+            model=self.model,
             cells=list(self.steps.values()),
             parameters_text=self.parameters_text,
         )
@@ -270,7 +280,7 @@ class Session:
         if not definitions:
             return True
         try:
-            exec(compile(ast.Module(definitions, []), f"<{placed.name}>", "exec"), self.namespace)  # type: ignore[arg-type]  # noqa: S102
+            exec(compile(ast.Module(definitions, []), f"<{placed.name}>", "exec", dont_inherit=True), self.namespace)  # type: ignore[arg-type]  # noqa: S102
         except Exception:  # noqa: BLE001 — whatever stands in the way, running the cell will show it natively
             return False
         return True
@@ -295,7 +305,7 @@ class Session:
         """Bind anew what the step reads as a constant of a plain cell and a step has rebound since."""
         for piece in execution.prepared.source.pieces:
             if any(name in self._owners or name in placed.names.binds for name in piece.binds):
-                exec(compile(piece.text, f"<{piece.origin}>", "exec"), self.namespace)  # type: ignore[arg-type]  # noqa: S102
+                exec(compile(piece.text, f"<{piece.origin}>", "exec", dont_inherit=True), self.namespace)  # type: ignore[arg-type]  # noqa: S102
 
     def begin(self, execution: Execution) -> None:
         """Say that the cell's body is about to run."""

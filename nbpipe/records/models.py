@@ -48,9 +48,10 @@ def as_stage(text: str | ModelStages) -> ModelStages:
     if word == ModelStages.LATEST:
         raise BadValueError("'latest' is a question, not a stage: it cannot be set.")
     if word not in set(SETTABLE):
-        near = nearest(word, SETTABLE)
+        words = [stage.value for stage in SETTABLE]
+        near = nearest(word, words)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise BadValueError(f"{shorten(text)} is no stage; there are {', '.join(SETTABLE)}.{hint}")
+        raise BadValueError(f"{shorten(text)} is no stage; there are {', '.join(words)}.{hint}")
     return ModelStages(word)
 
 
@@ -128,7 +129,7 @@ def find_version(state: OperationState, model: str, version: str | int | None) -
     else:
         found = state.version_names.get(key_of(model, text)) or (text if text in state.versions else None)
     row = state.versions.get(found) if found else None
-    if row is None:
+    if row is None or row["model"] != model:
         raise _no_version(state, model, text)
     return row
 

@@ -146,6 +146,8 @@ class SnapshotContent(Record):
         model: The pipeline's model.
         cache: Whether equal executions may be reused.
         environment: Where it was frozen.
+        folder: The folder it works in, relative to the one that holds the workspace; empty where it was frozen
+            outside of that.
     """
 
     schema_number: int = SCHEMA
@@ -165,6 +167,7 @@ class SnapshotContent(Record):
     model: ModelConfig | None = None
     cache: bool = True
     environment: Environment
+    folder: str = ""
 
     def source_of(self, text: StepText) -> Source:
         """Give what a step was made of when it was written down."""

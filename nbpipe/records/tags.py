@@ -14,10 +14,10 @@ a target's scope is, `records.refs.Target` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, model_serializer
 
 from nbpipe.base.ids import is_uuid_like, new_id
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
@@ -55,28 +55,36 @@ class Tag(Record):
     exclusive: bool = False
     cascade: bool = False
 
+    @model_serializer
+    def _as_said(self) -> dict[str, Any]:
+        # A flag that was never mentioned must not be read back as one that was declared off.
+        flags = {flag: getattr(self, flag) for flag in ("exclusive", "cascade") if self.declares(flag)}
+        return {"name": self.name, **flags}
+
     def declares(self, flag: str) -> bool:
         """Tell whether the user said anything about this flag."""
         return flag in self.model_fields_set
 
 
-def as_tag(tag: Tag | str) -> Tag:
-    """Give the `Tag` that a user meant by a `Tag` or by a bare name."""
+def as_tag(tag: Tag | str | Mapping[str, Any]) -> Tag:
+    """Give the `Tag` that a user meant by a `Tag`, a bare name, or a mapping as a file holds it."""
     if isinstance(tag, Tag):
         return tag
+    if isinstance(tag, Mapping):
+        return Tag.read(dict(tag))
     if not isinstance(tag, str):
         raise BadValueError(f"{shorten(tag)} is no tag; give a string or Tag(name=…).")
     return Tag(name=tag)
 
 
-def as_tags(tags: Iterable[Tag | str] | None) -> tuple[Tag, ...]:
+def as_tags(tags: Iterable[Tag | str | Mapping[str, Any]] | None) -> tuple[Tag, ...]:
     """Give each tag once, in order; a tag listed twice counts once, with all that was said of it.
 
     Raises:
         BadValueError: A bare string in place of a list, or something that is no tag.
         ConflictError: One tag is listed with two meanings.
     """
-    if isinstance(tags, str | Tag):
+    if isinstance(tags, str | Tag | Mapping):
         raise BadValueError(f"tags takes a list; write [{shorten(tags)}].")
     unique: dict[str, Tag] = {}
     for item in tags or ():

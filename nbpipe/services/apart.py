@@ -17,8 +17,8 @@ from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepF
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.parameters import as_json
 from nbpipe.records.runs import Status
-from nbpipe.services.workspace import Workspace, open_workspace
-from nbpipe.base.workspace import find_workspace
+from nbpipe.services.runs import RunService
+from nbpipe.services.workspace import Workspace
 
 DEEPEST = 8
 _DEPTH = "NBPIPE_TRIGGER_DEPTH"
@@ -51,7 +51,7 @@ class RunApart:
         self._workspace = workspace
         self._last: dict[str, Any] | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nbpipe.services.apart"],
+            [sys.executable, "-m", "nbpipe.services.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "NBPIPE_HOME": str(workspace.paths.root), _DEPTH: str(depth + 1)},
@@ -83,8 +83,6 @@ class RunApart:
     @property
     def run(self) -> Any:
         """The run as the catalog knows it."""
-        from nbpipe.services.runs import RunService
-
         return RunService(self._workspace).get(self.id)
 
     def stop(self) -> None:
@@ -138,48 +136,3 @@ def _refusal(answer: dict[str, Any] | None) -> NbpipeError:
     if answer is None:
         return RefusedApartError("The process that was to run the snapshot ended before it began; see what it printed above.")
     return RefusedApartError(answer["refused"])
-
-
-def main() -> int:
-    """Run the snapshot that standard input names; what this process is for."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # From here on the standard output of steps is for people.
-    os.dup2(2, 1)
-    request = json.loads(sys.stdin.readline())
-    from nbpipe.services.runs import RunService
-    from nbpipe.services.snapshots import SnapshotService
-
-    def answer(said: dict[str, Any]) -> None:
-        answers.write(json.dumps(said) + "\n")
-        answers.flush()
-
-    workspace = open_workspace(find_workspace())
-    try:
-        asked = SnapshotService(workspace).request(
-            request["snapshot"], request["configuration"], parent=tuple(request["parent"])
-        )
-        handle = RunService(workspace).start(asked)
-    except NbpipeError as error:
-        answer({"refused": str(error)})
-        return error.exit_code
-    answer({"run": handle.id})
-    try:
-        handle.wait()
-    except StepFailedError as error:
-        failed = {"step": error.step, "type": error.type_name, "message": error.message, "traceback": error.traceback_text}
-        answer({"status": Status.FAILED, "error": failed})
-        return error.exit_code
-    except (RunInterruptedError, KeyboardInterrupt):
-        answer({"status": Status.INTERRUPTED, "error": None})
-        return 1
-    except NbpipeError as error:
-        failed = {"step": "", "type": type(error).__name__, "message": str(error), "traceback": ""}
-        answer({"status": Status.FAILED, "error": failed})
-        return error.exit_code
-    answer({"status": Status.COMPLETED, "error": None})
-    workspace.close()
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

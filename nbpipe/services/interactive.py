@@ -62,12 +62,13 @@ class InteractiveRun:
     Args:
         workspace: Where it is recorded.
         pipeline: The notebook's pipeline.
+        model: The name of the model that its runs work on, or `""`; this run makes no version of it.
     """
 
-    def __init__(self, workspace: Workspace, pipeline: str) -> None:
+    def __init__(self, workspace: Workspace, pipeline: str, model: str = "") -> None:
         self._workspace = workspace
         started = now()
-        self.facts = RunFacts(new_id(), run_name(pipeline, started), pipeline, {})
+        self.facts = RunFacts(new_id(), run_name(pipeline, started), pipeline, {}, model)
         self._has_begun = False
         self._is_over = False
 

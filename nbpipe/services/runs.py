@@ -411,13 +411,12 @@ class RunService:
 
     def steps_of(self, run_id: str) -> dict[str, StepRun]:
         """Give what became of each step of a run, by its name in the graph."""
-        outputs: dict[str, dict[str, str]] = {}
+        given = {artifact.id: artifact for artifact in ArtifactService(self._workspace).list(run=run_id)}
+        outputs: dict[str, dict[str, Artifact]] = {}
         for row in self._workspace.catalog.rows(OUTPUTS_OF_RUN, {"run": run_id}):
-            outputs.setdefault(row["step_id"], {})[row["name"]] = row["artifact_id"]
-        artifacts = ArtifactService(self._workspace)
+            outputs.setdefault(row["step_id"], {})[row["name"]] = given[row["artifact_id"]]
         found = {}
         for row in self._workspace.catalog.rows(STEPS_OF_RUN, {"run": run_id}):
-            made = {name: artifacts.get(artifact_id) for name, artifact_id in outputs.get(row["id"], {}).items()}
             metrics = metadata_of(self._workspace, Kind.STEP, row["id"]).metrics
             error = f"{row['error_type']}: {row['error_message']}" if row["error_type"] else ""
             found[row["node"]] = StepRun(
@@ -427,7 +426,7 @@ class RunService:
                 row["why"] or "",
                 row["duration_s"],
                 _json(row["parameters"]),
-                made,
+                outputs.get(row["id"], {}),
                 error,
                 row["error_traceback"] or "",
                 _text(row["logs"]),

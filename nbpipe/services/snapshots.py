@@ -6,10 +6,12 @@ its own digest and is checked whenever it is read. Finding and running one asks 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import may_be_id_prefix, new_id
@@ -166,7 +168,8 @@ class SnapshotService:
         """
         title = checked_name(name)
         bound = BoundModel(self._workspace, definition.model) if definition.model is not None else None
-        content = freeze(definition, configuration or PipelineRunConfiguration(), this_environment(), bound)
+        given = configuration or PipelineRunConfiguration()
+        content = freeze(definition, given, this_environment(), bound, self._folder())
         data = content.to_bytes()
         self._workspace.paths.ensure()
         blob = self._workspace.store.blobs.write((data,))
@@ -181,6 +184,18 @@ class SnapshotService:
             tags=as_tags(tags),
         )
         return self._snapshot(self._workspace.catalog.transact(operation))
+
+    def _folder(self) -> str:
+        """Say where we work, relative to the project; relative paths in parameters are meant from there."""
+        here, project = Path.cwd().resolve(), self._workspace.paths.root.parent.resolve()
+        return here.relative_to(project).as_posix() if here.is_relative_to(project) else ""
+
+    def enter_folder(self, ref: object) -> None:
+        """Work in the snapshot's own folder from now on: for a process that runs nothing else."""
+        folder = self.get(ref).content.folder
+        place = self._workspace.paths.root.parent / folder
+        if folder and place.is_dir():
+            os.chdir(place)
 
     def content(self, snapshot: Snapshot) -> SnapshotContent:
         """Read a snapshot's content and check it."""

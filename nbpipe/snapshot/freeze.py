@@ -30,6 +30,7 @@ def freeze(
     configuration: PipelineRunConfiguration,
     environment: Environment,
     context: Any = None,
+    folder: str = "",
 ) -> SnapshotContent:
     """Write a pipeline down.
 
@@ -38,6 +39,7 @@ def freeze(
         configuration: What the snapshot says of its runs; its values are checked.
         environment: Where it is frozen.
         context: What `get_pipeline_context().model` answers in the body.
+        folder: The folder it works in, relative to the one that holds the workspace.
 
     Raises:
         UncapturedNameError: A step reads a name that is no text.
@@ -71,6 +73,7 @@ def freeze(
         model=definition.model,
         cache=definition.cache,
         environment=environment,
+        folder=folder,
     )
 
 

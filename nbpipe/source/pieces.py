@@ -80,6 +80,12 @@ class Statement:
         return modules_imported(self.node)
 
     @cached_property
+    def recalls(self) -> frozenset[str]:
+        """The names that it both binds and mentions: a function that calls itself calls whatever has its name then."""
+        loads = (node for node in ast.walk(self.node) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+        return frozenset(node.id for node in loads) & self.names.binds.keys()
+
+    @cached_property
     def is_defining(self) -> bool:
         """Whether it merely defines something, if what it reads is constant."""
         return is_defining(ast.Module([self.node], []), constants=self.names.reads)

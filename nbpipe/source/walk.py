@@ -240,6 +240,8 @@ class Walk:
             self._carried.add(position)
             statement = self._corpus.statements[position]
             names = statement.names
+            for name in statement.recalls:
+                self._want(_Wanted(name, wanted.line, wanted.called, wanted.called, statement, is_soft=False))
             at_once = {position, wanted.called} if holds_code else {position}
             for name in names.reads:
                 is_late = name in names.late

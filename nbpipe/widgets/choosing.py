@@ -230,6 +230,6 @@ def key_in_data(model: type[BaseModel], name: str) -> str | None:
 
 
 def _holds_data(bare: type) -> bool:
-    if issubclass(bare, BaseModel | Mapping | tuple | list | set | frozenset) or bare is object:
+    if issubclass(bare, BaseModel | Mapping | tuple | list | set | frozenset) or bare in (object, Any):
         return True
     return is_dataclass(bare) or is_typeddict(bare)

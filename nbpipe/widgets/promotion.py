@@ -173,7 +173,7 @@ class PromoteModel(Shown, HasTraits):
     def _known_metrics(self, versions: Sequence[ModelVersion | None]) -> dict[int, dict[str, float]]:
         for version in versions:
             if version is not None and version.number not in self._metrics:
-                self._metrics[version.number] = dict(self._models.metrics(version))
+                self._metrics[version.number] = version.metrics
         return self._metrics
 
     def _versions_table(self, *, timed: bool) -> Table:

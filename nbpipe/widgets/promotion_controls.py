@@ -52,7 +52,8 @@ class PromotionControls:
         options = [(version_label(version), version.number) for version in versions]
         if list(self.candidate.options) != options:
             self.candidate.options = options
-        self.candidate.value = number
+        # A version that was deleted since it was chosen is no longer there to be shown.
+        self.candidate.value = number if any(version.number == number for version in versions) else None
 
     def ask_force(self, model: str, holder: ModelVersion | None, stage: ModelStages, *, force: bool) -> None:
         """Ask whether the holder may be archived; without one there is nothing to ask."""

@@ -9,6 +9,7 @@ Pure functions of one value; they know no widget.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
@@ -23,6 +24,7 @@ from nbpipe.widgets.kinds import UNSET
 SECRET = "••••••"  # noqa: S105
 _MOST = 20_000
 _WIDE = 60
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _WORDS = {"None": None, "True": True, "False": False}
 
 
@@ -46,7 +48,7 @@ def text_of(value: Any, *, as_text: bool = False) -> str:
             return plain if as_text else json.dumps(plain)
         text = json.dumps(plain, ensure_ascii=False)
         text = text if len(text) <= _WIDE else json.dumps(plain, ensure_ascii=False, indent=2)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 — a loop in the data, or a user's own __repr__, may raise anything
         return shorten(value, _WIDE)
     return text if len(text) <= _MOST else shorten(value, _WIDE)
 
@@ -61,7 +63,8 @@ def line_of(value: Any) -> str:
         return str(value.value)
     if value is None or isinstance(value, bool):
         return str(value)
-    return " ".join(text_of(value, as_text=True).split())
+    # Where an object lies in memory says nothing, and differs every time.
+    return " ".join(_ADDRESS.sub("", text_of(value, as_text=True)).split())
 
 
 def readings(text: str, *, as_text: bool) -> list[Any]:

@@ -152,7 +152,10 @@ def everything(catalog: Catalog) -> dict[str, list[tuple[Any, ...]]]:
     found = {}
     for view, columns in COLUMNS.items():
         order = " ORDER BY seq" if "seq" in columns else ""
-        rows = [tuple(_comparable(value) for name, value in row.items() if name != "seq") for row in ask(catalog, view, order)]
+        rows = [
+            tuple(_comparable(value) for name, value in row.items() if name != "seq")
+            for row in ask(catalog, view, order)
+        ]
         found[view] = rows if order else sorted(rows, key=repr)
     return found
 

@@ -51,7 +51,12 @@ def test_a_log_tells_who_writes_it_and_then_what_happened(workspace, log):
 
     assert (opened["k"], opened["id"] + ".log", opened["b"]["pid"]) == ("opened", path.name, os.getpid())
     assert set(opened["b"]) == {"pid", "started", "boot", "host", "user", "nbpipe"}
-    assert {key: step[key] for key in ("k", "id", "run", "b")} == {"k": "step", "id": "id-1", "run": "run", "b": {"n": 1}}
+    assert {key: step[key] for key in ("k", "id", "run", "b")} == {
+        "k": "step",
+        "id": "id-1",
+        "run": "run",
+        "b": {"n": 1},
+    }
     assert path.stat().st_mode & 0o777 == 0o600
 
 

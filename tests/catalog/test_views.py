@@ -265,15 +265,17 @@ def act(catalog: Catalog, what: str, nth: int, known: list[Recording]) -> None:
         case "version":
             catalog.transact(OpenModelVersion(model=ModelConfig(name="iris"), version=None, run_id=run.id))
         case "promote":
-            if catalog.state().model_numbers.get("iris"):
+            if any(catalog.state().versions.values()):
                 stage = ModelStages.PRODUCTION if nth % 2 else ModelStages.STAGING
                 catalog.transact(SetStage(model="iris", version=None, stage=stage, force=True))
         case "delete version":
-            if catalog.state().models.get("iris") and any(catalog.state().versions.values()):
+            if any(catalog.state().versions.values()):
                 catalog.transact(DeleteModelVersion(model="iris", version="latest", force=True))
         case "snapshot":
             catalog.transact(
-                CreateSnapshot(id=f"{nth}-{len(known)}-{run.id}", pipeline="p", name=f"s{nth % 2}", digest="d", replace=True)
+                CreateSnapshot(
+                    id=f"{nth}-{len(known)}-{run.id}", pipeline="p", name=f"s{nth % 2}", digest="d", replace=True
+                )
             )
         case "describe":
             for snapshot in [key for key, row in catalog.state().snapshots.items() if row][:1]:

@@ -108,6 +108,12 @@ def test_what_a_constant_was_made_of_keeps_the_meaning_it_had_there():
     assert texts(cell("y = m", "n = 1", "m = n * 2", "n = 3")) == ["n = 1", "m = n * 2"]
 
 
+def test_a_function_kept_under_another_name_calls_what_has_its_name_now():
+    cells = ["def f(k):\n    return k and f(k - 1)", "g = (lambda h: h)(f)", "def f(k):\n    return 5"]
+
+    assert texts(cell("y = g(1)", *cells, live=executed(*cells))) == cells
+
+
 def test_a_cell_that_was_executed_again_after_its_reader_still_comes_first():
     assert texts(cell("y = m", "m = n * 2", "n = 1")) == ["n = 1", "m = n * 2"]
 

@@ -9,7 +9,7 @@ from tests.widgets.models import Quarrelsome, Required, parameters
 def test_values_that_will_do_are_given_in_their_types() -> None:
     found = assess(parameters(Quarrelsome), {"high": "7"}, {})
 
-    assert found.values == {"low": 0, "high": 7}
+    assert found.values == {"low": -1, "high": 7}
     assert found.problems == {}
 
 

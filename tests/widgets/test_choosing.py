@@ -65,7 +65,7 @@ from tests.widgets.models import Colour, Optimiser, Share, Tree
         (tuple[int, int], (1, 2), Written(as_text=False)),
         (list[Any], [], Written(as_text=False)),
         (dict[str, int], {}, Written(as_text=False)),
-        (Optional[int], None, Perhaps(Number(whole=True))),
+        (Optional[int], None, Perhaps(Number(whole=True))),  # noqa: UP045
         (int | str | None, None, Perhaps(Written(as_text=False))),
         (int | str, 1, Written(as_text=False)),
         (Decimal, Decimal(1), Written(as_text=True)),

@@ -505,7 +505,9 @@ def test_a_secret_that_nobody_touched_is_kept() -> None:
 # Hostile words -----------------------------------------------------------------------------
 
 
-@given(word=st.text(min_size=1) | st.sampled_from(["<script>x</script>", '"><img src=x onerror=y>', "</pre><b>", "&lt;"]))
+@given(
+    word=st.text(min_size=1) | st.sampled_from(["<script>x</script>", '"><img src=x onerror=y>', "</pre><b>", "&lt;"])
+)
 def test_no_word_of_the_user_becomes_an_element(word: str) -> None:
     fields: dict[str, Any] = {
         "text": (str, Field(word, description=word)),

@@ -187,7 +187,7 @@ def test_a_version_that_is_there_already_is_not_promoted_again(models: Models) -
     assert board.standing.obstacle == "iris@1 is in production already."
 
 
-def test_a_refusal_of_the_service_is_shown_and_changes_nothing(models: Models) -> None:
+def test_a_version_that_was_deleted_since_is_not_promoted(models: Models) -> None:
     board = PromoteModel(models, "iris")
     board.stage = "staging"
     models.delete("iris@2")
@@ -196,6 +196,17 @@ def test_a_refusal_of_the_service_is_shown_and_changes_nothing(models: Models) -
 
     assert board.message == "iris has no version to promote."
     assert models.stages() == {1: "production", 3: "none"}
+
+
+def test_a_refusal_of_the_service_is_shown_and_changes_nothing(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = PromoteModel(models, "iris")
+    board.stage = "staging"
+    monkeypatch.setattr(models, "promote", lambda *_, **__: models.version("iris@nobody"))
+
+    press(board.promote_button)
+
+    assert board.message.startswith("No model version is named")
+    assert board.undo_button.disabled
 
 
 def test_what_is_chosen_in_the_live_board_is_what_counts(models: Models) -> None:

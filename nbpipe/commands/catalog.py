@@ -1,0 +1,109 @@
+"""`nbpipe catalog`: questions in SQL, and the care of the catalog itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Context, Option
+
+from nbpipe.commands.answers import Answer, listing, sentence
+from nbpipe.commands.arguments import AsJson
+from nbpipe.commands.calling import current_client
+from nbpipe.commands.grammar import noun, verb
+from nbpipe.errors import CatalogError
+
+commands = noun("Ask the catalog, check it and rebuild it.", is_asked_alone=True)
+
+COUNTS = """
+    SELECT (SELECT count(DISTINCT pipeline) FROM runs) AS pipelines, (SELECT count(*) FROM runs) AS runs,
+           (SELECT count(*) FROM artifacts) AS artifacts, (SELECT count(*) FROM models) AS models,
+           (SELECT count(*) FROM model_versions) AS model_versions, (SELECT count(*) FROM snapshots) AS snapshots,
+           (SELECT count(DISTINCT tag) FROM tags) AS tags
+"""
+
+
+@commands.callback()
+def overview(context: Context, as_json: AsJson = False) -> Answer | None:
+    """Ask the catalog, check it and rebuild it; alone, say how much is in it."""
+    if context.invoked_subcommand is not None:
+        return None
+    counts = current_client().workspace.catalog.rows(COUNTS)[0]
+    rows = [(name.replace("_", " "), count) for name, count in counts.items()]
+    return listing(
+        ("what", "how many"), rows, record=counts, plain=counts, as_json=as_json, widget="CatalogBrowser"
+    )
+
+
+@verb(
+    commands,
+    "query",
+    'nbpipe catalog query "select name, status from runs order by started desc limit 5"',
+    'nbpipe catalog query "select * from metrics" --limit 100 --json',
+)
+def query(
+    sql: Annotated[list[str], Argument(metavar="SQL", help="One SELECT over the catalog's views.")],
+    limit: Annotated[int, Option("--limit", metavar="N", help="How many rows at most.")] = 1000,
+    as_json: AsJson = False,
+) -> Answer:
+    """Answer one read-only SQL query over the catalog's views."""
+    found = current_client().workspace.catalog.query(" ".join(sql), limit=limit)
+    columns = _told_apart(found.columns)
+    plain = [dict(zip(columns, row, strict=True)) for row in found.rows]
+    note = f"There are more than {limit:,} rows; --limit shows more of them." if found.is_cut else ""
+    return listing(columns, found.rows, record=found, plain=plain, as_json=as_json, note=note)
+
+
+def _told_apart(columns: tuple[str, ...]) -> list[str]:
+    """Number columns of one name: facts go by name, and none may be lost."""
+    named: list[str] = []
+    for column in columns:
+        n = 2
+        name = column
+        while name in named:
+            name, n = f"{column}_{n}", n + 1
+        named.append(name)
+    return named
+
+
+@verb(commands, "check", "nbpipe catalog check")
+def check(as_json: AsJson = False) -> Answer:
+    """Look the logs and the published file over; nothing is changed."""
+    found = current_client().workspace.catalog.check()
+    facts = [{"file": str(one.path), "what": one.what, "cure": one.cure} for one in found]
+    if not found:
+        return sentence("The catalog is sound.", found, facts, as_json=as_json)
+    rows = [(one.path.name, one.what, one.cure) for one in found]
+    answer = listing(("file", "what", "cure"), rows, record=found, plain=facts, as_json=as_json)
+    return replace(answer, exit_code=CatalogError.exit_code)
+
+
+@verb(commands, "publish", "nbpipe catalog publish")
+def publish(as_json: AsJson = False) -> Answer:
+    """Put what was logged since into a new published file."""
+    made = current_client().workspace.catalog.publish()
+    if made is None:
+        return sentence("There is nothing new to publish.", rows=None, as_json=as_json)
+    return sentence(_published(made), made, _plain(made), as_json=as_json)
+
+
+@verb(commands, "rebuild", "nbpipe catalog rebuild")
+def rebuild(as_json: AsJson = False) -> Answer:
+    """Read everything again from the logs and publish it."""
+    made = current_client().workspace.catalog.rebuild()
+    return sentence(_published(made), made, _plain(made), as_json=as_json)
+
+
+def _published(made: Any) -> str:
+    damaged = f"; {len(made.damaged)} damaged lines were put aside" if made.damaged else ""
+    return f"Published generation {made.generation} with {made.lines:,} new lines in {made.took_s:.2f} s{damaged}."
+
+
+def _plain(made: Any) -> dict[str, Any]:
+    return {
+        "generation": made.generation,
+        "lines": made.lines,
+        "took_s": made.took_s,
+        "rebuilt": made.rebuilt,
+        "damaged": len(made.damaged),
+    }

@@ -1,0 +1,115 @@
+"""`nbpipe runs`: what ran, how it went, and how two runs differ."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from typer import Option
+
+from nbpipe.commands.answers import Answer, listing
+from nbpipe.commands.arguments import (
+    RUN,
+    SNAPSHOT,
+    STATUS,
+    AsJson,
+    Limit,
+    OfPipeline,
+    RunName,
+    WithTags,
+)
+from nbpipe.commands.calling import current_client
+from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.plain import run_plain
+from nbpipe.commands.showing import run_bundle, run_facts
+from nbpipe.records.refs import Kind
+from nbpipe.services.runs import Run
+from nbpipe.services.tags import tags_of_each
+from nbpipe.views.comparison import comparison_card
+from nbpipe.views.theme import signed
+
+commands = noun("List, show and compare runs.")
+
+
+@verb(
+    commands,
+    "list",
+    "nbpipe runs list --pipeline training --status failed",
+    'nbpipe runs list --tag v1 --where "evaluation_metrics.accuracy > 0.8" --json',
+)
+def list_(
+    pipeline: OfPipeline = None,
+    status: Annotated[str | None, Option("--status", metavar=STATUS, help="Only those that stand so.")] = None,
+    snapshot: Annotated[str | None, Option("--snapshot", metavar=SNAPSHOT, help="Only runs of this snapshot.")] = None,
+    parent: Annotated[str | None, Option("--parent", metavar=RUN, help="Only those that this run triggered.")] = None,
+    tags: WithTags = None,
+    where: Annotated[
+        str | None, Option("--where", metavar="COMPARISON", help='A comparison of a metric: "accuracy > 0.8".')
+    ] = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> Answer:
+    """List runs, newest first."""
+    client = current_client()
+    found = client.runs.list(
+        pipeline=pipeline,
+        status=status,
+        snapshot=client.snapshots.get(snapshot).id if snapshot is not None else None,
+        parent=client.runs.get(parent).id if parent is not None else None,
+        tags=tags,
+        where=where,
+        limit=limit,
+    )
+    tagged = tags_of_each(client.workspace, Kind.RUN, [run.id for run in found])
+    rows = [_row(run, tagged[run.id]) for run in found]
+    plain = [{**run.as_row(), "model_version": _model_of(run), "tags": tagged[run.id]} for run in found]
+    columns = ("run", "pipeline", "status", "started", "took", "model", "tags", "parameters")
+    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser")
+
+
+def _row(run: Run, tags: list[str]) -> tuple[object, ...]:
+    took = timedelta(seconds=run.duration_s) if run.duration_s is not None else None
+    values = ", ".join(f"{name}={value}" for name, value in run.parameters.items())
+    model = _model_of(run)
+    return run.id[:8], run.pipeline, signed(run.status), run.started, took, model, ", ".join(tags), values
+
+
+def _model_of(run: Run) -> str | None:
+    version = run.model_version
+    return version.label if version is not None else None
+
+
+@verb(commands, "show", "nbpipe runs show 1f3a9c", "nbpipe runs show 1f3a9c --json")
+def show(run: RunName, as_json: AsJson = False) -> Answer:
+    """Show a run: its steps, parameters, metrics and what went wrong."""
+    found = current_client().runs.get(run)
+    return Answer(run_bundle(found), found, run_plain(found, found.tags), as_json=as_json)
+
+
+@verb(commands, "compare", "nbpipe runs compare 1f3a9c 8d21e0")
+def compare(left: RunName, right: RunName, as_json: AsJson = False) -> Answer:
+    """Show what differs between two runs."""
+    runs = current_client().runs
+    first, second = runs.get(left), runs.get(right)
+    bundle = comparison_card(run_facts(first), run_facts(second))
+    return Answer(bundle, (first, second), _differences(first, second), "RunComparison", as_json)
+
+
+def _differences(left: Run, right: Run) -> dict[str, Any]:
+    statuses = [{node: step.status for node, step in run.steps.items()} for run in (left, right)]
+    return {
+        "left": left.as_row(),
+        "right": right.as_row(),
+        "parameters": _differing(dict(left.parameters), dict(right.parameters)),
+        "metrics": _differing(dict(left.metrics), dict(right.metrics)),
+        "steps": _differing(*statuses),
+    }
+
+
+def _differing(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    """Give both sides of what is not the same, by name; what a side does not have is `None`."""
+    return {
+        name: {"left": left.get(name), "right": right.get(name)}
+        for name in dict.fromkeys((*left, *right))
+        if left.get(name) != right.get(name)
+    }

@@ -1,0 +1,117 @@
+"""`nbpipe tag`: tags put on things, taken off, listed, renamed and deleted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from nbpipe.commands.answers import Answer, listing, sentence
+from nbpipe.commands.arguments import ARTIFACT, MODEL, PIPELINE, RUN, SNAPSHOT, TAG, AsJson, TagName
+from nbpipe.commands.calling import current_client
+from nbpipe.commands.grammar import noun, verb
+from nbpipe.records.tags import Tag
+
+commands = noun("Put tags on things, and take them off.")
+
+Names = Annotated[list[str], Argument(metavar=TAG, help="One tag or several.")]
+Runs = Annotated[list[str] | None, Option("--run", metavar=RUN, help="On this run.")]
+Artifacts = Annotated[
+    list[str] | None, Option("--artifact", metavar=ARTIFACT, help="On this artifact, or on a version as in raw@7.")
+]
+Models = Annotated[
+    list[str] | None, Option("--model", metavar=MODEL, help="On this model, or on a version as in iris@3.")
+]
+Pipelines = Annotated[list[str] | None, Option("--pipeline", metavar=PIPELINE, help="On this pipeline.")]
+Snapshots = Annotated[list[str] | None, Option("--snapshot", metavar=SNAPSHOT, help="On this snapshot.")]
+Anything = Annotated[
+    list[str] | None, Option("--to", metavar="REF", help="On anything that says what it is: run:1f3a9c, model:iris@3.")
+]
+
+
+@verb(
+    commands,
+    "add",
+    "nbpipe tag add production-ready --run 1f3a9c",
+    "nbpipe tag add v1 reviewed --artifact raw_data@7 --model iris@3",
+)
+def add(
+    names: Names,
+    run: Runs = None,
+    artifact: Artifacts = None,
+    model: Models = None,
+    pipeline: Pipelines = None,
+    snapshot: Snapshots = None,
+    to: Anything = None,
+    exclusive: Annotated[bool, Option("--exclusive", help="One thing at most bears it; the former loses it.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Put tags on things: all of them on each, or none."""
+    wanted = [Tag(name=name, exclusive=True) if exclusive else name for name in names]
+    answer = current_client().tags.add(
+        wanted, run=run, artifact=artifact, model=model, pipeline=pipeline, snapshot=snapshot, to=to
+    )
+    labels = [target.label for target in answer.targets]
+    lost = "".join(f" {tag} was taken from {holder[:8]}." for tag, holder in answer.lost.items())
+    facts = {
+        "tags": names,
+        "targets": [{"kind": target.kind, "id": target.id, "label": target.label} for target in answer.targets],
+        "lost": answer.lost,
+    }
+    return sentence(f"Tagged {', '.join(labels)} with {', '.join(names)}.{lost}", answer, facts, as_json=as_json)
+
+
+@verb(commands, "remove", "nbpipe tag remove production-ready --run 1f3a9c")
+def remove(
+    names: Names,
+    run: Runs = None,
+    artifact: Artifacts = None,
+    model: Models = None,
+    pipeline: Pipelines = None,
+    snapshot: Snapshots = None,
+    to: Anything = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Take tags off things; one that is not there is no error."""
+    removed = current_client().tags.remove(
+        names, run=run, artifact=artifact, model=model, pipeline=pipeline, snapshot=snapshot, to=to
+    )
+    return sentence(f"Removed {_many(removed)}.", removed, {"tags": names, "removed": removed}, as_json=as_json)
+
+
+@verb(commands, "list", "nbpipe tag list", "nbpipe tag list --prefix exp- --json")
+def list_(
+    prefix: Annotated[str, Option("--prefix", metavar="TEXT", help="Only those that begin so.")] = "",
+    contains: Annotated[str, Option("--contains", metavar="TEXT", help="Only those with this in them.")] = "",
+    as_json: AsJson = False,
+) -> Answer:
+    """List tags, newest first."""
+    found = current_client().tags.list(prefix=prefix, contains=contains)
+    rows = [(one.name, one.count, _flags(one), one.created) for one in found]
+    columns = ("tag", "on", "flags", "created")
+    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+
+
+def _flags(tag: Any) -> str:
+    return ", ".join(flag for flag in ("exclusive", "cascade") if getattr(tag, flag))
+
+
+@verb(commands, "rename", "nbpipe tag rename v1 v1.0")
+def rename(
+    tag: TagName, to: Annotated[str, Argument(metavar="NAME", help="Its new name.")], as_json: AsJson = False
+) -> Answer:
+    """Rename a tag on everything that bears it."""
+    renamed = current_client().tags.rename(tag, to)
+    return sentence(f"Tag {tag} is now named {renamed.name}.", renamed, renamed.as_row(), as_json=as_json)
+
+
+@verb(commands, "delete", "nbpipe tag delete v1")
+def delete(tag: TagName, as_json: AsJson = False) -> Answer:
+    """Delete a tag from everything that bears it."""
+    count = current_client().tags.delete(tag)
+    said = f"Tag {tag} is deleted; {count} {'thing' if count == 1 else 'things'} bore it."
+    return sentence(said, count, {"tag": tag, "held": count}, as_json=as_json)
+
+
+def _many(count: int) -> str:
+    return f"{count} tag" if count == 1 else f"{count} tags"

@@ -1,0 +1,141 @@
+"""A user's query: any SELECT over the views, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+import pytest
+
+from nbpipe.errors import BadValueError
+from tests.catalog.histories import everything, small_run
+
+
+@pytest.fixture
+def asked(catalog):
+    """A catalog with one run, published, and another on top."""
+    small_run(catalog)
+    catalog.publish()
+    small_run(catalog)
+    return catalog
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) AS n FROM runs",
+        "select count(*) as n from runs;",
+        "SELECT count(*) AS n FROM runs; -- and that is all",
+        "-- first a word\nSELECT count(*) AS n FROM runs -- at the end",
+        "WITH r AS (SELECT * FROM runs) SELECT count(*) AS n FROM r",
+        "FROM runs SELECT count(*) AS n",
+        "SELECT 'é;' AS word, count(*) AS n FROM runs ;",
+    ],
+)
+def test_one_select_is_answered_however_it_is_written(asked, sql):
+    answer = asked.query(sql)
+
+    assert answer.rows[0][-1] == 2
+    assert answer.columns[-1] == "n"
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("", "this is 0"),
+        ("SELECT 1; SELECT 2", "this is 2"),
+        ("COMMIT; DELETE FROM rows.run", "this is 2"),
+        ("SELEC 1", "syntax error"),
+        ("SELECT * FROM runz", 'Did you mean "runs"'),
+        ("SELECT nothing FROM runs", "nothing"),
+        ("DELETE FROM rows.run", "is a SELECT statement; this is DELETE"),
+        ("INSERT INTO rows.tag VALUES (1)", "this is INSERT"),
+        ("UPDATE rows.run SET status = 'failed'", "this is UPDATE"),
+        ("CREATE TABLE mine (a INT)", "this is CREATE"),
+        ("DROP VIEW runs", "this is DROP"),
+        ("ATTACH '/tmp/x.duckdb' AS x", "this is ATTACH"),
+        ("COPY (SELECT 1) TO '/tmp/stolen.csv'", "this is COPY"),
+        ("SET threads = 1", "read-only"),
+        ("PRAGMA version", "read-only"),
+        ("INSTALL httpfs", "read-only"),
+        ("CALL duckdb_settings()", "read-only"),
+        ("EXPORT DATABASE '/tmp/x'", "read-only"),
+        ("EXPLAIN SELECT 1", "this is EXPLAIN"),
+        ("WITH gone AS (DELETE FROM rows.run RETURNING *) SELECT * FROM gone", "cannot be answered"),
+        ("WITH new AS (INSERT INTO rows.dead_log VALUES ('x') RETURNING *) SELECT * FROM new", "cannot be answered"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "file system operations are disabled"),
+        ("SELECT * FROM read_text('/etc/passwd')", "file system operations are disabled"),
+        ("SELECT * FROM '/etc/passwd'", "cannot be answered"),
+        ("SELECT * FROM glob('/etc/*')", "file system operations are disabled"),
+        ("SELECT * FROM read_parquet('https://example.org/x.parquet')", "disabled"),
+        ("SELECT getenv('HOME')", "getenv"),
+        ("SELECT * FROM asked", "cannot be answered"),
+    ],
+)
+def test_anything_else_is_refused_in_a_line_and_nothing_changes(asked, sql, said):
+    before = everything(asked)
+
+    with pytest.raises(BadValueError) as caught:
+        asked.query(sql)
+
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert everything(asked) == before
+
+
+def test_more_rows_than_the_limit_are_cut_and_told(asked):
+    cut = asked.query("SELECT * FROM range(10)", limit=4)
+    whole = asked.query("SELECT * FROM range(10)", limit=10)
+
+    assert (len(cut.rows), cut.is_cut) == (4, True)
+    assert (len(whole.rows), whole.is_cut) == (10, False)
+
+
+def test_a_query_that_takes_too_long_is_stopped(asked):
+    with pytest.raises(BadValueError, match=r"longer than 0.2 s"):
+        asked.query(
+            "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range % 7 = b.range", timeout_s=0.2
+        )
+
+    assert asked.query("SELECT count(*) FROM runs").rows == [(2,)]
+
+
+@pytest.mark.parametrize("told", [{"limit": 0}, {"timeout_s": 0}])
+def test_a_limit_of_nothing_is_refused(asked, told):
+    with pytest.raises(BadValueError, match="positive"):
+        asked.query("SELECT 1", **told)
+
+
+def test_instants_are_aware_and_the_order_asked_for_is_kept(asked):
+    answer = asked.query("SELECT started, id, started AS again FROM runs ORDER BY started DESC")
+
+    assert answer.columns == ("started", "id", "again")
+    assert all(row[0].tzinfo is UTC for row in answer.rows)
+    assert [row[0] for row in answer.rows] == sorted((row[0] for row in answer.rows), reverse=True)
+
+
+def test_columns_may_have_one_name(asked):
+    answer = asked.query("SELECT started, started FROM runs LIMIT 1")
+
+    assert answer.columns == ("started", "started")
+    assert answer.rows[0][0] == answer.rows[0][1]
+
+
+def test_an_answer_can_be_had_as_a_frame(asked):
+    frame = asked.query("SELECT pipeline, started, duration_s FROM runs").df()
+
+    assert list(frame.columns) == ["pipeline", "started", "duration_s"]
+    assert len(frame) == 2
+    assert str(frame["started"].dt.tz) == "UTC"
+
+
+def test_services_get_json_as_what_it_holds_and_bind_values_by_name(asked):
+    (row,) = asked.rows(
+        "SELECT parameters, differences FROM runs WHERE pipeline = $pipeline ORDER BY seq LIMIT $count",
+        {"pipeline": "training", "count": 1},
+    )
+
+    assert row == {"parameters": {"rate": 0.1}, "differences": {}}
+
+
+def test_a_value_is_never_read_as_sql(asked):
+    assert asked.rows("SELECT id FROM runs WHERE pipeline = $p", {"p": "x' OR '1'='1"}) == []
