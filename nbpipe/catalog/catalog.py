@@ -261,4 +261,4 @@ class Catalog:
         newest = max(generations.published(self.paths.catalog), default=0)
         stamp = generations.stamp_of(self.paths.catalog, newest)
         positions = stamp.positions if stamp is not None else {}
-        return sum(extent.size > positions.get(log, 0) for log, extent in look(self.paths).items())
+        return sum(extent.size > positions.get(log, 0) for log, extent in look(self.paths).items() if log != OPERATIONS)

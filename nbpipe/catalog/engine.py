@@ -43,7 +43,7 @@ def open_memory(folder: Path) -> DuckDBPyConnection:
 
 
 def abandon(connection: DuckDBPyConnection) -> None:
-    """Never close a connection that a forked child inherited: closing waits for threads that the child does not have."""
+    """Keep a connection that a forked child inherited from ever being closed: that waits for threads it has not."""
     import ctypes
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

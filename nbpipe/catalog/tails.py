@@ -126,7 +126,7 @@ def shrunk(extents: Mapping[str, Extent], positions: Mapping[str, int]) -> list[
 
 
 def _reaches(extent: Extent, position: int) -> bool:
-    if position == 0 or extent.size == position:
+    if position in (0, extent.size):
         return True
     if extent.size < position:
         return False

@@ -12,7 +12,8 @@ from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.plain import artifact_plain
 from nbpipe.commands.showing import artifact_bundle, artifact_label, lineage_bundle
-from nbpipe.services.artifacts import ArtifactService, Use
+from nbpipe.services.artifacts import ArtifactService
+from nbpipe.services.lineage import Use
 from nbpipe.views.amounts import size_text
 
 commands = noun("List and show artifacts, and where they come from.")
@@ -20,6 +21,7 @@ commands = noun("List and show artifacts, and where they come from.")
 
 @verb(commands, "list", "nbpipe artifact list --name raw_data", "nbpipe artifact list --run 1f3a9c --json")
 def list_(
+    *,
     name: Annotated[str | None, Option("--name", metavar=ARTIFACT, help="Only versions of this artifact.")] = None,
     run: Annotated[str | None, Option("--run", metavar=RUN, help="Only what this run made or reused.")] = None,
     kind: Annotated[

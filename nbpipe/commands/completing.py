@@ -10,12 +10,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from nbpipe.base.workspace import find_workspace
 from nbpipe.commands import arguments
 from nbpipe.commands.calling import Call, Surroundings, calling, current_call, current_client
-from nbpipe.commands.grammar import Noun, options_of, root
+from nbpipe.commands.grammar import Noun, command_in, names_in, options_of, root
 from nbpipe.records.models import ModelStages
 from nbpipe.records.runs import Status
 
@@ -49,7 +47,7 @@ def completions(line: str, cursor: int, surroundings: Surroundings | None = None
 def _candidates(words: Sequence[str], begun: str) -> Iterable[str]:
     command, rest = _command_for(words)
     if isinstance(command, Noun):
-        return [*command.list_commands(None), "--help"] if not rest else []
+        return [*names_in(command), "--help"] if not rest else []
     if rest and (option := _option_named(command, rest[-1])) is not None:
         return _names_for(option, rest, begun)
     if begun.startswith("-"):
@@ -65,8 +63,8 @@ def _command_for(words: Sequence[str]) -> tuple[Any, list[str]]:
     """Walk down the grammar as far as the words go; give the command and the words left over."""
     command: Any = root()
     rest = list(words)
-    while rest and isinstance(command, Noun) and rest[0] in command.list_commands(None):
-        command = command.get_command(typer.Context(command), rest.pop(0))
+    while rest and isinstance(command, Noun) and rest[0] in names_in(command):
+        command = command_in(command, rest.pop(0))
     return command, rest
 
 

@@ -7,10 +7,10 @@ as a `BadValueError` that names the nearest valid word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -22,6 +22,9 @@ HELP = ("-h", "--help")
 # The base of everything that the parser refuses; it has a public child only.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 _SETTINGS = {"help_option_names": list(HELP), "terminal_width": 80}
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ nbpipe snapshot run nightly
 nbpipe runs list"""
 
 
-class HelpAsked(Exception):  # noqa: N818 — nothing went wrong
+class HelpAsked(Exception):
     """Somebody asked for help, which stands in the message."""
 
 
@@ -137,7 +140,7 @@ def verbs() -> typer.Typer:
     return typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def verb(group: typer.Typer, name: str, *examples: str) -> Any:
+def verb(group: typer.Typer, name: str, *examples: str) -> Callable[[Command], Command]:
     """Make a function a command of `group`: its signature is the grammar, its docstring the help."""
     return group.command(name, cls=Verb, epilog="\n".join(examples), context_settings=_SETTINGS)
 
@@ -182,6 +185,16 @@ def refusal(error: Any) -> str:
         return f"{path} has no option {_shown(wrong)}. {hint}"
     said = " ".join(str(error.format_message()).split()).rstrip(".")
     return f"{path}: {said[:1].lower()}{said[1:]}. See `{path} --help`."
+
+
+def names_in(group: Noun) -> list[str]:
+    """Name the commands of a noun."""
+    return group.list_commands(typer.Context(group))
+
+
+def command_in(group: Noun, name: str) -> Any:
+    """Give a command of a noun by its name."""
+    return group.get_command(typer.Context(group), name)
 
 
 def options_of(command: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from typer import Argument, Option
@@ -36,10 +37,15 @@ def show(model: ModelName, as_json: AsJson = False) -> Answer:
     """Show a model with its versions, or one version of it."""
     client = current_client()
     if resolve(client.workspace, model, Kind.MODEL).kind is Kind.MODEL:
-        whole = client.models.get(model)
-        return Answer(model_bundle(whole), whole, model_plain(whole), as_json=as_json)
+        return _whole(model, as_json=as_json)
     version = client.models.version(model)
     return Answer(version_bundle(version), version, version_plain(version), as_json=as_json)
+
+
+def _whole(model: str, *, as_json: bool) -> Answer:
+    models = current_client().models
+    found, history = models.get(model), models.history(model)
+    return Answer(model_bundle(found, history), found, model_plain(found, history), as_json=as_json)
 
 
 @verb(
@@ -62,8 +68,7 @@ def promote(
     if stage is None:
         if current_call().surroundings is None:
             raise BadValueError("Say which stage: staging, production, archived or none.")
-        whole = models.get(model)
-        return Answer(model_bundle(whole), whole, model_plain(whole), "PromoteModel", as_json)
+        return replace(_whole(model, as_json=as_json), widget="PromoteModel")
     former = models.version(model)
     moved = models.promote(former, stage, force=force, note=note)
     said = f"{moved.label} moved from {former.stage.value} to {moved.stage.value}."

@@ -10,11 +10,12 @@ from typing import Any
 
 from nbpipe.commands.showing import drawn, parameter_facts
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.listing import Listing
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshots import Snapshot
 from nbpipe.services.starting import RunRequest
-from nbpipe.services.versions import ModelVersion
+from nbpipe.services.versions import ModelVersion, StageChange
 
 
 def step_plain(step: StepRun) -> dict[str, Any]:
@@ -72,13 +73,13 @@ def version_plain(version: ModelVersion) -> dict[str, Any]:
     }
 
 
-def model_plain(model: ModelRecord) -> dict[str, Any]:
+def model_plain(model: ModelRecord, history: Listing[StageChange]) -> dict[str, Any]:
     """Give the facts of a model, its versions among them."""
     return {
         **model.as_row(),
         "tags": model.tags,
         "versions": [{**version.as_row(), "metrics": version.metrics} for version in model.versions],
-        "history": [change.as_row() for version in model.versions for change in version.history],
+        "history": history.as_rows(),
     }
 
 

@@ -29,6 +29,7 @@ def run(
             help="file.py:attr, module:attr, a pipeline of this notebook, or a snapshot's name.",
         ),
     ] = None,
+    *,
     settings: Settings = None,
     config: Configuration = None,
     no_cache: NoCache = False,

@@ -90,6 +90,9 @@ def request_for_snapshot(snapshot: Snapshot, given: PipelineRunConfiguration) ->
     """
     snapshots = current_client().snapshots
     request = snapshots.request(snapshot, given)
+    if current_call().surroundings is None:
+        # This process runs nothing else; a notebook stays where it is.
+        snapshots.enter_folder(snapshot)
     for notice in snapshots.notices(snapshot):
         current_call().say(f"note: {notice}")
     return request

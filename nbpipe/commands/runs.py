@@ -22,9 +22,7 @@ from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.showing import run_bundle, run_facts
-from nbpipe.records.refs import Kind
 from nbpipe.services.runs import Run
-from nbpipe.services.tags import tags_of_each
 from nbpipe.views.comparison import comparison_card
 from nbpipe.views.theme import signed
 
@@ -38,6 +36,7 @@ commands = noun("List, show and compare runs.")
     'nbpipe runs list --tag v1 --where "evaluation_metrics.accuracy > 0.8" --json',
 )
 def list_(
+    *,
     pipeline: OfPipeline = None,
     status: Annotated[str | None, Option("--status", metavar=STATUS, help="Only those that stand so.")] = None,
     snapshot: Annotated[str | None, Option("--snapshot", metavar=SNAPSHOT, help="Only runs of this snapshot.")] = None,
@@ -60,18 +59,16 @@ def list_(
         where=where,
         limit=limit,
     )
-    tagged = tags_of_each(client.workspace, Kind.RUN, [run.id for run in found])
-    rows = [_row(run, tagged[run.id]) for run in found]
-    plain = [{**run.as_row(), "model_version": _model_of(run), "tags": tagged[run.id]} for run in found]
-    columns = ("run", "pipeline", "status", "started", "took", "model", "tags", "parameters")
+    rows = [_row(run) for run in found]
+    plain = [{**run.as_row(), "model_version": _model_of(run)} for run in found]
+    columns = ("run", "pipeline", "status", "started", "took", "model", "parameters")
     return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser")
 
 
-def _row(run: Run, tags: list[str]) -> tuple[object, ...]:
+def _row(run: Run) -> tuple[object, ...]:
     took = timedelta(seconds=run.duration_s) if run.duration_s is not None else None
     values = ", ".join(f"{name}={value}" for name, value in run.parameters.items())
-    model = _model_of(run)
-    return run.id[:8], run.pipeline, signed(run.status), run.started, took, model, ", ".join(tags), values
+    return run.id[:8], run.pipeline, signed(run.status), run.started, took, _model_of(run), values
 
 
 def _model_of(run: Run) -> str | None:

@@ -281,14 +281,14 @@ def version_bundle(version: ModelVersion, *, stable: bool = False) -> Bundle:
     return model_version_card(version_facts(version), stable=stable)
 
 
-def model_bundle(model: ModelRecord, *, stable: bool = False) -> Bundle:
-    """Show a model: its versions and the moves between stages."""
+def model_bundle(model: ModelRecord, history: Sequence[StageChange] = (), *, stable: bool = False) -> Bundle:
+    """Show a model: its versions and, where they are given, the moves between stages."""
     facts = shown.ModelFacts(
         name=model.name,
         description=model.description,
         tags=model.tags,
         versions=[version_facts(version, deep=False) for version in model.versions],
-        history=[stage_change(change) for change in model.history],
+        history=[stage_change(change) for change in history],
     )
     return model_card(facts, stable=stable)
 

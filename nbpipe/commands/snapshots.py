@@ -40,10 +40,11 @@ commands = noun("Freeze pipelines under a name, and run them again.")
     "nbpipe snapshot create flow:training --name nightly --set rate=0.2 --replace",
 )
 def create(
-    name: Annotated[str, Option("--name", metavar="NAME", help="Its name among the pipeline's snapshots.")],
     source: Annotated[
         str | None, Argument(metavar=SOURCE, help="file.py:attr, module:attr or a pipeline of this notebook.")
     ] = None,
+    *,
+    name: Annotated[str, Option("--name", metavar="NAME", help="Its name among the pipeline's snapshots.")],
     settings: Settings = None,
     config: Configuration = None,
     replace_former: Annotated[bool, Option("--replace", help="Take the name from a former snapshot.")] = False,
@@ -98,6 +99,7 @@ def show(
 @verb(commands, "run", "nbpipe snapshot run nightly", "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3")
 def run(
     snapshot: SnapshotName,
+    *,
     settings: Settings = None,
     config: Configuration = None,
     no_cache: NoCache = False,

@@ -89,7 +89,7 @@ def looks_like_source(text: str) -> bool:
     """Tell whether a text can only be a source: it names a file, or a module and an attribute."""
     if text.startswith("snapshot:"):
         return False
-    return text.partition(":")[0].endswith((".py", ".ipynb")) or bool(_MODULE.fullmatch(text)) or _in_file(text)[1] != ""
+    return _in_file(text)[0] != "" or _MODULE.fullmatch(text) is not None
 
 
 def is_importable(text: str) -> bool:

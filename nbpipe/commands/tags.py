@@ -37,6 +37,7 @@ Anything = Annotated[
 )
 def add(
     names: Names,
+    *,
     run: Runs = None,
     artifact: Artifacts = None,
     model: Models = None,
@@ -64,6 +65,7 @@ def add(
 @verb(commands, "remove", "nbpipe tag remove production-ready --run 1f3a9c")
 def remove(
     names: Names,
+    *,
     run: Runs = None,
     artifact: Artifacts = None,
     model: Models = None,

@@ -18,7 +18,7 @@ from nbpipe.errors import BadValueError, DefinitionError, ParameterError
 from nbpipe.graph.graph import Constant, ExistingArtifact, Graph, Node, Origin, OutputOf, ParameterOf
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import AnyStep
-from nbpipe.records.parameters import as_json
+from nbpipe.records.parameters import Parameters, as_json
 
 
 class Reference:
@@ -68,6 +68,15 @@ class Reference:
 
 
 @dataclass(slots=True)
+class _Calls:
+    """The calls of one step so far: the step, how many, and what it takes, by the arguments given."""
+
+    step: AnyStep
+    count: int = 0
+    takes: dict[tuple[str, ...], Parameters] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Trace:
     """What a body has called so far.
 
@@ -86,6 +95,7 @@ class Trace:
     nodes: list[Node] = field(default_factory=list)
     steps: dict[str, AnyStep] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _calls: dict[str, _Calls] = field(default_factory=dict, repr=False)
 
     def call(self, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Add a node for one call of `step`; answer with what it will give.
@@ -95,10 +105,12 @@ class Trace:
             ParameterError: A plain value of the wrong type.
         """
         node_id = self._new_id(step)
+        kwargs = dict(kwargs)
+        waited = kwargs.pop("after", ()) if "after" not in step.signature.inputs else ()
         bound = self._bind(step, args, kwargs)
-        after = tuple(dict.fromkeys((*bound.pop("after", ()), *self._named_after(step))))
+        after = tuple(dict.fromkeys((*self._nodes_of(waited), *self._named_after(step))))
         given = {name: value for name, value in bound.items() if not isinstance(value, Reference)}
-        self.values[node_id] = self._checked(step, node_id, given)
+        self.values[node_id] = self._checked(step, node_id, given) if given else {}
         inputs: dict[str, Origin] = {}
         for name, value in bound.items():
             inputs[name] = value.origin if isinstance(value, Reference) else self._origin(node_id, name)
@@ -110,29 +122,26 @@ class Trace:
         return tuple(outputs) if step.signature.is_tuple else outputs[0]
 
     def _new_id(self, step: AnyStep) -> str:
-        taken = self.steps
-        for node_id, other in taken.items():
-            if other.name == step.name and other.identity != step.identity:
-                raise DefinitionError(
-                    f"{self.pipeline} calls two different steps named {step.name!r} (as {node_id!r}); "
-                    "give one another name: @step(name=…)."
-                )
-        if step.name not in taken:
-            return step.name
-        n = 2
-        while f"{step.name}_{n}" in taken:
-            n += 1
-        return f"{step.name}_{n}"
+        calls = self._calls.setdefault(step.name, _Calls(step))
+        if calls.step is not step and calls.step.identity != step.identity:
+            raise DefinitionError(
+                f"{self.pipeline} calls two different steps named {step.name!r}; give one another name: @step(name=…)."
+            )
+        node_id = ""
+        while not node_id or node_id in self.steps:
+            calls.count += 1
+            node_id = step.name if calls.count == 1 else f"{step.name}_{calls.count}"
+        return node_id
 
     def _bind(self, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        kwargs = dict(kwargs)
-        after = kwargs.pop("after", ()) if "after" not in step.signature.inputs else ()
-        names = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in step.signature.inputs]
+        names = tuple(step.signature.inputs)
+        if len(args) <= len(names) and kwargs.keys() <= set(names[len(args) :]):
+            return {**dict(zip(names, args, strict=False)), **kwargs}
+        signature = inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names])
         try:
-            bound = inspect.Signature(names).bind_partial(*args, **kwargs)
+            return dict(signature.bind_partial(*args, **kwargs).arguments)
         except TypeError as error:
             raise DefinitionError(f"{self.pipeline} calls {step.name} wrongly: {error}.") from None
-        return {**bound.arguments, "after": self._nodes_of(after)} if after else dict(bound.arguments)
 
     def _nodes_of(self, after: Any) -> tuple[str, ...]:
         waited = after if isinstance(after, list | tuple) else [after]
@@ -156,8 +165,12 @@ class Trace:
                     f"{self.pipeline} passes {step.name} a {type(value).__name__} of step outputs as {name!r}; "
                     "pass each output as an argument of its own."
                 )
+        takes = self._calls[step.name].takes
+        names = tuple(given)
+        if names not in takes:
+            takes[names] = step.signature.parameters(step.name, names)
         try:
-            return step.signature.parameters(node_id, tuple(given)).check(given)
+            return takes[names].check(given)
         except ParameterError as error:
             raise ParameterError(f"{self.pipeline}, step {node_id}", error.problems) from None
 

@@ -84,7 +84,8 @@ def read_configuration(path: Path | str) -> PipelineRunConfiguration:
     place = Path(path)
     try:
         if place.stat().st_size > _LARGEST_BYTES:
-            raise BadValueError(f"{place.name} is larger than {_LARGEST_BYTES // 1024} KiB; that is no run configuration.")
+            size_kib = _LARGEST_BYTES // 1024
+            raise BadValueError(f"{place.name} is larger than {size_kib} KiB; that is no run configuration.")
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadValueError(f"The configuration {str(path)!r} cannot be read: {error}.") from None

@@ -54,6 +54,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "decimal": Decimal,
     "dtype": DType,
     "float": float,
+    "int": lambda digits: int(digits, 16),
     "path": Path,
     "size": StorageSize,
     "time": time.fromisoformat,
@@ -77,8 +78,9 @@ def encode(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _key(key: object, path: str) -> str:
     if not isinstance(key, str) or not key:
-        raise BadValueError(f"Metadata key {shorten(key)}{f' in {path!r}' if path else ''} is no text; keys are strings.")
-    return key
+        where = f" in {shorten(path)}" if path else ""
+        raise BadValueError(f"Metadata key {shorten(key)}{where} is no text; keys are strings.")
+    return str(_encode_plain(str.__str__(key)))
 
 
 def _encode(value: Any, path: str, depth: int) -> Any:
@@ -128,13 +130,17 @@ def _encode_special(value: Any, path: str, depth: int) -> Any:
         case StorageSize():
             return typed("size", int(value))
         case int():
-            return typed("decimal", str(int(value))) if abs(int(value)) >= 2**63 else int(value)
+            # In hexadecimal: Python refuses to write or read more than some thousand decimal digits.
+            return int(value) if -(2**63) <= value < 2**63 else typed("int", f"{int(value):x}")
         case str():
-            return str(value)
+            # What it holds, also where a class of the user's prints itself in another way.
+            return _encode(str.__str__(value), path, depth)
         case float():
             return _encode(float(value), path, depth)
         case bytes() | bytearray():
             return typed("bytes", b64encode(bytes(value)).decode())
+        case datetime() if value != value:  # noqa: PLR0124 — pandas' "not a time" is no instant
+            return None
         case datetime():
             return typed("datetime", value.isoformat())
         case date():
@@ -159,13 +165,20 @@ def _encode_numpy(value: Any, path: str, depth: int) -> Any:
     if numpy is not None:
         if isinstance(value, numpy.dtype):
             return {"$type": "dtype", "value": str(value)}
+        if isinstance(value, numpy.longdouble):
+            return _encode(float(value), path, depth)
+        if isinstance(value, numpy.datetime64 | numpy.timedelta64):
+            # In nanoseconds their `item` is a bare number.
+            unit = "datetime64[us]" if isinstance(value, numpy.datetime64) else "timedelta64[us]"
+            return _encode(value.astype(unit).item(), path, depth)
         if isinstance(value, numpy.generic) and not isinstance(value, numpy.void | numpy.complexfloating):
             return _encode(value.item(), path, depth)
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(value, pandas.api.extensions.ExtensionDtype):
         return {"$type": "dtype", "value": str(value)}
     raise BadValueError(
-        f"Metadata {path!r} is a {type(value).__name__}, which cannot be kept as metadata; return it from the step instead."
+        f"Metadata {shorten(path)} is a {type(value).__name__}, which cannot be kept as metadata; "
+        "return it from the step instead."
     )
 
 
@@ -244,10 +257,10 @@ class MetadataEntry:
         return bool(self.value > (other.value if isinstance(other, MetadataEntry) else other))
 
     def __le__(self, other: Any) -> bool:
-        return self == other or self < other
+        return bool(self == other or self < other)
 
     def __ge__(self, other: Any) -> bool:
-        return self == other or self > other
+        return bool(self == other or self > other)
 
     def __getitem__(self, key: Any) -> Any:
         return self.value[key]

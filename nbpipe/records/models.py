@@ -67,6 +67,18 @@ def _good_name(what: str, text: str) -> str:
     return name
 
 
+def version_name(text: str) -> str:
+    """Give a version's name as it is kept.
+
+    Raises:
+        BadValueError: It is empty, too long, or holds control characters.
+    """
+    try:
+        return _good_name("version", text)
+    except ValueError as error:
+        raise BadValueError(f"{error}.") from None
+
+
 class ModelConfig(Record):
     """A model, and which of its versions is meant.
 
@@ -95,7 +107,9 @@ class ModelConfig(Record):
             return version
         if isinstance(version, bool) or not isinstance(version, str | int):
             raise ValueError(f"{shorten(version)} is no version: give a number, a name or a stage")
-        return _good_name("version", str(version)) if isinstance(version, str) else version
+        if isinstance(version, int) and version < 1:
+            raise ValueError(f"{version} is no version: numbers begin at 1")
+        return _good_name("version", version) if isinstance(version, str) else version
 
     @field_validator("tags", mode="before")
     @classmethod
@@ -263,11 +277,13 @@ def _move(
     draft.put("stage_history", f"{n}-{len(draft.changes)}", history)
 
 
-def mark_failed(draft: Draft, version_id: str, run_id: str) -> None:
-    """Mark a version as failed if this run made it; a version that was there before keeps its name."""
+def mark_outcome(draft: Draft, version_id: str, run_id: str, *, succeeded: bool) -> None:
+    """Mark a version as failed if the run that made it fails; a later run of it that succeeds takes the mark away."""
     row = draft.state.versions.get(version_id)
-    if row is not None and row["run_id"] == run_id and not row["failed"]:
-        draft.put("model_version", version_id, {**row, "failed": True})
+    if row is None or row["failed"] is not succeeded:
+        return
+    if succeeded or row["run_id"] == run_id:
+        draft.put("model_version", version_id, {**row, "failed": not succeeded})
 
 
 def rename_version(draft: Draft, row: Row, name: str) -> None:
@@ -277,7 +293,8 @@ def rename_version(draft: Draft, row: Row, name: str) -> None:
         BadValueError: Digits or a stage: those are look-ups, not names.
         ConflictError: Another version of the model has that name.
     """
-    if not name.strip() or name.isdecimal() or is_stage_word(name):
+    name = version_name(name)
+    if name.isdecimal() or is_stage_word(name):
         raise BadValueError(f"{name!r} cannot name a version: digits and stages are look-ups.")
     holder = draft.state.version_names.get(key_of(row["model"], name))
     if holder is not None and holder != row["id"]:

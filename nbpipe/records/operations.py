@@ -20,14 +20,14 @@ from nbpipe.records.models import (
     ModelStages,
     delete_version,
     find_version,
-    mark_failed,
+    mark_outcome,
     open_version,
     rename_version,
     set_stage,
 )
 from nbpipe.records.refs import Kind, Target
 from nbpipe.records.runs import Status
-from nbpipe.records.state import Draft, OperationState
+from nbpipe.records.state import Draft, OperationState, Row
 from nbpipe.records.tags import Tag, as_tag, delete_tag, put_tag, remove_tag, rename_tag
 
 
@@ -65,17 +65,32 @@ class ArtifactTags(Record):
 
 
 class NumberArtifacts(Operation):
-    """Give artifact versions their numbers: what an interactive run does after each step."""
+    """Give artifact versions their numbers: what an interactive run does after each step.
+
+    Attributes:
+        run_id: The run.
+        pipeline: Its pipeline.
+        made: The artifact versions that the step made, in order.
+        tagged: Tags of single outputs.
+        tags: Tags that the step gave the run.
+    """
 
     kind: ClassVar[str] = "number_artifacts"
+    run_id: str = ""
+    pipeline: str = ""
     made: tuple[NamedArtifact, ...] = ()
     tagged: tuple[ArtifactTags, ...] = ()
+    tags: tuple[Tag, ...] = ()
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:  # noqa: ARG002
-        """Number each version after the last of its name, and put its tags on it."""
+        """Number each version after the last of its name, and put on all tags that are not exclusive."""
         draft = Draft.over(state)
         numbers = _number(draft, self.made)
-        _tag_artifacts(draft, self.tagged, at, succeeded=True)
+        _tag_artifacts(draft, self.tagged, at, succeeded=False)
+        run = Target(Kind.RUN, self.run_id, self.pipeline, self.run_id[:8])
+        for tag in self.tags:
+            if not _is_exclusive(draft, tag):
+                put_tag(draft, tag, run, at)
         return Decision(tuple(draft.changes), {"numbers": numbers})
 
 
@@ -91,9 +106,10 @@ class OpenModelVersion(Operation):
         """Make the version, or find it."""
         draft = Draft.over(state)
         row = open_version(draft, self.model, self.version, self.run_id, at)
-        target = Target(Kind.MODEL_VERSION, row["id"], row["model"], f"{row['model']}@{row['name']}")
         for tag in self.model.tags:
-            put_tag(draft, tag, target, at)
+            # An exclusive one moves when the run succeeds.
+            if not _is_exclusive(draft, tag):
+                put_tag(draft, tag, _version_target(row), at)
         return Decision(tuple(draft.changes), dict(row))
 
 
@@ -109,6 +125,7 @@ class EndRun(Operation):
         reached: Every artifact version it made or reused, in order: what cascading tags reach.
         tagged: Tags of single outputs.
         model_version_id: The model version it worked on, or `""`.
+        model_tags: Tags of that version.
         error_step, error_type, error_message: What went wrong.
     """
 
@@ -121,6 +138,7 @@ class EndRun(Operation):
     reached: tuple[NamedArtifact, ...] = ()
     tagged: tuple[ArtifactTags, ...] = ()
     model_version_id: str = ""
+    model_tags: tuple[Tag, ...] = ()
     error_step: str = ""
     error_type: str = ""
     error_message: str = ""
@@ -138,7 +156,7 @@ class EndRun(Operation):
         lost = self._tag_run(draft, at, succeeded=succeeded)
         _tag_artifacts(draft, self.tagged, at, succeeded=succeeded)
         self._cascade(draft, at, succeeded=succeeded)
-        self._link_model(draft, succeeded=succeeded)
+        self._link_model(draft, at, succeeded=succeeded)
         row = {
             "id": self.run_id,
             "status": self.status.value,
@@ -172,7 +190,7 @@ class EndRun(Operation):
                 target = Target(Kind.ARTIFACT_VERSION, artifact.id, artifact.name, artifact.name)
                 put_tag(draft, tag, target, at, from_pipeline=True)
 
-    def _link_model(self, draft: Draft, *, succeeded: bool) -> None:
+    def _link_model(self, draft: Draft, at: str, *, succeeded: bool) -> None:
         version = self.model_version_id
         if not version:
             return
@@ -181,13 +199,20 @@ class EndRun(Operation):
         for kind, entity_id, name in linked:
             row = {"version_id": version, "kind": kind.value, "entity_id": entity_id, "name": name}
             draft.put("model_link", key_of(version, kind.value, entity_id), row)
-        if not succeeded:
-            mark_failed(draft, version, self.run_id)
+        mark_outcome(draft, version, self.run_id, succeeded=succeeded)
+        row = draft.state.versions.get(version)
+        if row is not None and succeeded:
+            for tag in self.model_tags:
+                put_tag(draft, tag, _version_target(row), at)
 
 
 def _is_exclusive(draft: Draft, tag: Tag) -> bool:
     row = draft.state.tags.get(draft.state.tag_ids.get(tag.name) or "")
     return bool(row["exclusive"]) if row is not None else tag.exclusive
+
+
+def _version_target(row: Row) -> Target:
+    return Target(Kind.MODEL_VERSION, row["id"], row["model"], f"{row['model']}@{row['name']}")
 
 
 def _number(draft: Draft, made: tuple[NamedArtifact, ...]) -> dict[str, int]:

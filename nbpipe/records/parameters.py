@@ -8,16 +8,24 @@ one that is not known.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    ValidationError,
+    create_model,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from nbpipe.errors import ParameterError
-from nbpipe.records.base import problems_of
+from nbpipe.errors import DefinitionError, ParameterError
+from nbpipe.records.base import problems_of, shorten
 
 REQUIRED = inspect.Parameter.empty
 _PLAIN = (bool, int, float, str)
@@ -101,11 +109,23 @@ def as_json(value: Any) -> Any:
 
 
 def parameters_of(subject: str, fields: Mapping[str, tuple[Any, Any]]) -> Parameters:
-    """Make parameters from names, annotations and defaults (`REQUIRED` for none)."""
+    """Make parameters from names, annotations and defaults (`REQUIRED` for none).
+
+    Raises:
+        DefinitionError: A name that begins with an underscore, or an annotation that is no type.
+    """
     made: dict[str, Any] = {}
     for name, (annotation, default) in fields.items():
+        if name.startswith("_") or name == "model_config":
+            raise DefinitionError(f"{subject} takes {name!r}, which cannot be a parameter's name; choose another.")
         made[name] = (_annotation(annotation, default), ... if default is REQUIRED else default)
-    return Parameters(subject, create_model(subject or "Parameters", __base__=ParameterModel, **made))
+    with warnings.catch_warnings():
+        # `copy`, `json` or `schema` are good names for a parameter, though a model has methods called so.
+        warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
+        try:
+            return Parameters(subject, create_model(subject or "Parameters", __base__=ParameterModel, **made))
+        except (PydanticUserError, PydanticSchemaGenerationError, TypeError) as error:
+            raise DefinitionError(f"{subject} has an annotation that is no type: {shorten(str(error), 120)}") from None
 
 
 def _annotation(annotation: Any, default: Any) -> Any:

@@ -37,6 +37,7 @@ def run_name(pipeline: str, at: datetime) -> str:
     return f"{pipeline}-{at.strftime('%Y_%m_%d-%H_%M_%S_%f')}"
 
 
+_TOKEN = re.compile(r"\{\{|\}\}|\{(?P<field>[^{}]*)\}|[{}]")
 _FIELD = re.compile(
     r"^(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\[(?P<first>-?\d+)?(?P<colon>:)?(?P<last>-?\d+)?\])?$"
 )
@@ -54,20 +55,18 @@ def fill_template(template: str, values: Mapping[str, Any]) -> str:
     Raises:
         BadValueError: A field that is not known or not of this form.
     """
-    filled: list[str] = []
-    rest = template.replace("{{", "\x01").replace("}}", "\x02")
-    while rest:
-        before, brace, rest = rest.partition("{")
-        filled.append(before)
-        if brace:
-            field, closing, rest = rest.partition("}")
-            if not closing:
-                raise BadValueError(f"The template {template!r} has a brace that is never closed.")
-            filled.append(_fill(field, template, values))
-    text = "".join(filled)
-    if "}" in text.replace("\x02", ""):
-        raise BadValueError(f"The template {template!r} closes a brace that was never opened.")
-    return text.replace("\x01", "{").replace("\x02", "}")
+    return _TOKEN.sub(lambda found: _filled(found, template, values), template)
+
+
+def _filled(found: re.Match[str], template: str, values: Mapping[str, Any]) -> str:
+    match found[0]:
+        case "{{" | "}}":
+            return found[0][0]
+        case "{":
+            raise BadValueError(f"The template {template!r} has a brace that is never closed.")
+        case "}":
+            raise BadValueError(f"The template {template!r} closes a brace that was never opened.")
+    return _fill(found["field"], template, values)
 
 
 def _fill(field: str, template: str, values: Mapping[str, Any]) -> str:

@@ -214,7 +214,8 @@ def read_content(data: bytes, digest: str, place: Any) -> SnapshotContent:
     """
     found = digest_of(data)
     if found != digest:
-        raise CatalogDamagedError(place, f"it should have digest {digest[:12]}… but has {found[:12]}…", cure="Create the snapshot again.")
+        why = f"it should have digest {digest[:12]}… but has {found[:12]}…"
+        raise CatalogDamagedError(place, why, cure="Create the snapshot again.")
     plain = json.loads(data)
     if plain.get("schema_number", 0) > SCHEMA:
         raise CatalogNewerError(place, plain["schema_number"], SCHEMA)

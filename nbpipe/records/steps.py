@@ -51,7 +51,7 @@ class StepOptions(Record):
     tags: tuple[Tag, ...] = ()
     after: tuple[str, ...] = ()
     expiry_s: float | None = Field(default=None, gt=0)
-    resources: dict[str, float] = {}
+    resources: dict[str, float] = Field(default_factory=dict)
 
     @field_validator("tags", mode="before")
     @classmethod

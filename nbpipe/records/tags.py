@@ -86,6 +86,8 @@ def as_tags(tags: Iterable[Tag | str | Mapping[str, Any]] | None) -> tuple[Tag, 
     """
     if isinstance(tags, str | Tag | Mapping):
         raise BadValueError(f"tags takes a list; write [{shorten(tags)}].")
+    if not isinstance(tags, Iterable | None):
+        raise BadValueError(f"tags takes a list of tags, not {shorten(tags)}.")
     unique: dict[str, Tag] = {}
     for item in tags or ():
         tag = as_tag(item)
@@ -151,7 +153,8 @@ def put_tag(draft: Draft, tag: Tag, target: Target, at: str, *, from_pipeline: b
         raise ConflictError(f"Tag {tag.name!r} cascades; only a pipeline's own tags can.")
     if exclusive and target.kind not in _SCOPED:
         raise ConflictError(
-            f"Tag {tag.name!r} is exclusive, which a {target.kind.value} cannot hold; tag a run, a version or a snapshot."
+            f"Tag {tag.name!r} is exclusive, which a {target.kind.value} cannot hold; "
+            "tag a run, a version or a snapshot."
         )
     tag_id = _known_tag(draft, tag.name, exclusive=exclusive, cascade=cascade, at=at)
     lost = _take_from_holder(draft, tag_id, target) if exclusive else ""

@@ -318,7 +318,7 @@ class SnapshotService:
         return RunRequest(
             thaw(content),
             merged,
-            differences=_differences(content.configuration, given),
+            differences=_differences(content.config_template(), given),
             snapshot_id=snapshot.id,
             parent_run_id=parent[0],
             parent_step=parent[1],
@@ -383,20 +383,19 @@ def _rows(state: OperationState) -> list[Row]:
     return [row for row in state.snapshots.values() if row is not None]
 
 
-def _differences(mine: PipelineRunConfiguration, given: PipelineRunConfiguration) -> dict[str, Any]:
-    """Say where a run differs from its snapshot, by parameter and by step."""
+def _differences(own: PipelineRunConfiguration, given: PipelineRunConfiguration) -> dict[str, Any]:
+    """Say where a run differs from the values its snapshot has, by parameter and by step."""
     found = {
-        name: as_json(value) for name, value in given.parameters.items() if mine.parameters.get(name, _ABSENT) != value
+        name: as_json(value)
+        for name, value in given.parameters.items()
+        if name not in own.parameters or own.parameters[name] != as_json(value)
     }
     for step, values in given.step_values.items():
-        before = mine.step_values.get(step, {})
+        before = own.step_values.get(step, {})
         for name, value in values.items():
-            if before.get(name, _ABSENT) != value:
+            if name not in before or before[name] != as_json(value):
                 found[f"{step}.{name}"] = as_json(value)
     return found
-
-
-_ABSENT = object()
 
 
 def checked_name(name: str) -> str:

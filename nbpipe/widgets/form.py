@@ -173,6 +173,7 @@ class ParameterForm(Shown):
         )
         self._reset_button.on_click(lambda _: self.reset())
         self._state, self._said, self._result, self._code = (appearance.markup() for _ in range(4))
+        self._result.add_class("jp-RenderedHTMLCommon")  # tables look as they do under a cell
         vars(self)["_fields"] = fields
         values, unreadable = read_all(fields)
         self._begun = dict(assess(self._parameters, values, unreadable).values or {}) or None

@@ -90,6 +90,8 @@ class PromoteModel(Shown, HasTraits):
         self._lock = RLock()
         self._done: Done | None = None
         self._armed_for: tuple[int, int] | None = None
+        self._message_status = ""
+        self._is_drawing = False
         self._load()
         self.candidate = first_candidate(self._versions) if version is None else version
 
@@ -209,6 +211,8 @@ class PromoteModel(Shown, HasTraits):
             self._tell(error_text(error), "failed")
             return
         self._done = Done(candidate.number, candidate.stage, self.stage, former)
+        # Both were said of this promotion; the next one is asked about anew.
+        self.force, self.note = False, ""
         also = f", and {self._model}@{former} is archived" if former is not None else ""
         self._load()
         self._tell(f"{self._model}@{candidate.number} is in {self.stage.value}{also}.", "completed")
@@ -254,8 +258,6 @@ class PromoteModel(Shown, HasTraits):
         self._message_status = status
         self._refresh()
 
-    _message_status = ""
-
     @cached_property
     def _controls(self) -> PromotionControls:
         controls = PromotionControls(self._model)
@@ -277,8 +279,6 @@ class PromoteModel(Shown, HasTraits):
     def _chosen(self, name: str, value: Any) -> None:
         if not self._is_drawing and value is not None:
             setattr(self, name, value)
-
-    _is_drawing = False
 
     def _refresh(self) -> None:
         # Before anybody has looked there is nothing to draw.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -147,23 +146,16 @@ def small_run(catalog: Catalog, *, steps: int = 1, pipeline: str = "training", *
     return run
 
 
-def everything(catalog: Catalog) -> dict[str, list[tuple[Any, ...]]]:
+def everything(catalog: Catalog) -> dict[str, list[tuple[str, ...]]]:
     """Give all rows of all views, in the order in which they arrived where that is told, without the numbers for it."""
     found = {}
     for view, columns in COLUMNS.items():
         order = " ORDER BY seq" if "seq" in columns else ""
-        rows = [
-            tuple(_comparable(value) for name, value in row.items() if name != "seq")
-            for row in ask(catalog, view, order)
-        ]
+        rows = [_comparable(row) for row in catalog.rows(f"SELECT * FROM {view}{order}")]
         found[view] = rows if order else sorted(rows, key=repr)
     return found
 
 
-def ask(catalog: Catalog, view: str, order: str) -> list[dict[str, Any]]:
-    """Give all rows of a view."""
-    return catalog.rows(f"SELECT * FROM {view}{order}")
-
-
-def _comparable(value: Any) -> Any:
-    return "nan" if isinstance(value, float) and math.isnan(value) else repr(value)
+def _comparable(row: Mapping[str, Any]) -> tuple[str, ...]:
+    # As text, in which a NaN equals another.
+    return tuple(repr(value) for name, value in row.items() if name != "seq")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import duckdb
 import pytest
 
-from nbpipe.base.log import seal
 from nbpipe.base.locks import PolledLock
+from nbpipe.base.log import seal
 from nbpipe.catalog import generations
 from nbpipe.catalog.views import COLUMNS
 from nbpipe.errors import CatalogError, CatalogNewerError
@@ -207,8 +209,8 @@ def test_a_file_that_somebody_else_wrote_is_made_anew_from_the_logs(workspace, c
     path = generations.path_of(workspace.catalog, 1)
     if spoil == "write":
         path.chmod(0o600)
-        with duckdb.connect(str(path)) as connection:
-            connection.execute("UPDATE rows.run SET status = 'failed'")
+        foreign = f"import duckdb; duckdb.connect({str(path)!r}).execute('UPDATE rows.run SET status = NULL')"
+        subprocess.run([sys.executable, "-c", foreign], check=True)
     elif spoil == "wal":
         path.with_name(path.name + ".wal").write_bytes(b"foreign")
     elif spoil == "no stamp":

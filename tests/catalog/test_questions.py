@@ -93,7 +93,7 @@ def test_more_rows_than_the_limit_are_cut_and_told(asked):
 def test_a_query_that_takes_too_long_is_stopped(asked):
     with pytest.raises(BadValueError, match=r"longer than 0.2 s"):
         asked.query(
-            "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range % 7 = b.range", timeout_s=0.2
+            "SELECT count(*) FROM range(1000000000) a, range(1000) b WHERE a.range % 7 = b.range", timeout_s=0.2
         )
 
     assert asked.query("SELECT count(*) FROM runs").rows == [(2,)]

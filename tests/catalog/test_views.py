@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.views import COLUMNS
@@ -272,11 +273,7 @@ def act(catalog: Catalog, what: str, nth: int, known: list[Recording]) -> None:
             if any(catalog.state().versions.values()):
                 catalog.transact(DeleteModelVersion(model="iris", version="latest", force=True))
         case "snapshot":
-            catalog.transact(
-                CreateSnapshot(
-                    id=f"{nth}-{len(known)}-{run.id}", pipeline="p", name=f"s{nth % 2}", digest="d", replace=True
-                )
-            )
+            catalog.transact(CreateSnapshot(id=new_id(), pipeline="p", name=f"s{nth % 2}", digest="d", replace=True))
         case "describe":
             for snapshot in [key for key, row in catalog.state().snapshots.items() if row][:1]:
                 catalog.transact(ChangeSnapshot(id=snapshot, description=f"about {nth}"))

@@ -90,6 +90,7 @@ def test_force_asks_twice_and_says_who_would_be_archived(models: Models) -> None
     assert stages[1] == "production"
     assert models.stages() == {1: "archived", 2: "production", 3: "none"}
     assert board.message == "iris@2 is in production, and iris@1 is archived."
+    assert not board.force
 
 
 @pytest.mark.parametrize(
