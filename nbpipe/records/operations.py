@@ -390,9 +390,15 @@ class CreateSnapshot(Operation):
     tags: tuple[Tag, ...] = ()
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:  # noqa: ARG002
-        """Take the name; with `replace` its former holder stays reachable by id."""
+        """Take the name; with `replace` its former holder stays reachable by id.
+
+        The same content under the same name once more is the snapshot that is there: running a cell again is no error.
+        """
         draft = Draft.over(state)
         former = state.snapshot_names.get(key_of(self.pipeline, self.name)) if self.name else None
+        row_there = state.snapshots.get(former) if former is not None else None
+        if row_there is not None and row_there["digest"] == self.digest:
+            return Decision((), dict(row_there))
         if former is not None:
             if not self.replace:
                 raise ConflictError(
