@@ -9,11 +9,17 @@ the source's folder, so that the workspace is the one a user of that notebook ge
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.base.workspace import find_workspace
+from nbpipe.base.clock import now
+from nbpipe.base.workspace import WorkspacePaths, find_workspace
+from nbpipe.commands.showing import mark, run_bundle
 from nbpipe.errors import BadValueError, StepFailedError, UserError
+from nbpipe.records.runs import Status
+from nbpipe.services.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +69,26 @@ def transcript(notebook: Any) -> Iterator[str]:
         yield from (f"      {line}" for output in cell.outputs for line in _text(output).splitlines())
 
 
+def recap(workspace: WorkspacePaths, since: datetime) -> Iterator[str]:
+    """Tell the runs that began since then, oldest first: a line each, and the last one whole."""
+    client = Client(workspace.root)
+    runs = [run for run in client.runs.list(limit=100) if run.started is not None and run.started >= since]
+    if not runs:
+        return
+    for run in reversed(runs):
+        counts = Counter(step.status.value for step in run.steps.values())
+        said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        version = f"  {run.model_version.label}" if run.model_version is not None else ""
+        yield f"{mark(run.status.value)} {run.kind} run of {run.pipeline}: {said}{version}"
+    whole = next((run for run in runs if run.kind == "pipeline"), runs[0])
+    yield ""
+    yield run_bundle(whole).text.strip()
+    reused = sorted({step.node for run in runs for step in run.steps.values() if step.status is Status.REUSED})
+    yield ""
+    yield f"reused     {', '.join(reused) or 'nothing yet; run this again and see'}"
+    client.close()
+
+
 def whereabouts(source: Path, executed: Path) -> Iterator[str]:
     """Say where the executed notebook and the workspace with its catalog lie."""
     workspace = find_workspace(source.parent)
@@ -77,12 +103,14 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m nbpipe.demo NOTEBOOK EXECUTED_COPY", file=sys.stderr)
         return UserError.exit_code
     source, executed = map(Path, arguments)
+    since = now()
     try:
         notebook = execute(source, executed)
     except (BadValueError, StepFailedError) as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(*transcript(notebook), "", *whereabouts(source, executed), sep="\n")
+    workspace = find_workspace(source.parent)
+    print(*transcript(notebook), "", *recap(workspace, since), *whereabouts(source, executed), sep="\n")
     return 0
 
 

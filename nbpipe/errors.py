@@ -255,7 +255,8 @@ class NotRecordedError(WorkspaceError, OSError):
     def __init__(self, path: Path, why: str) -> None:
         self.path = path
         self.why = why
-        super().__init__(f"Nothing was recorded in {path.name}: {why}. Free some space or mend the folder, then try again.")
+        cure = "Free some space or mend the folder, then try again."
+        super().__init__(f"Nothing was recorded in {path.name}: {why}. {cure}")
 
 
 class ArtifactError(NbpipeError):
@@ -294,7 +295,10 @@ class UntrustedArtifactError(ArtifactError):
 
     def __init__(self, artifact: str) -> None:
         self.artifact = artifact
-        super().__init__(f"Artifact {artifact} is a pickle from elsewhere; loading it would run its code. Pass trust=True if you know who made it.")
+        super().__init__(
+            f"Artifact {artifact} is a pickle from elsewhere; loading it would run its code. "
+            "Pass trust=True if you know who made it."
+        )
 
 
 class CatalogError(NbpipeError):

@@ -31,9 +31,9 @@ from nbpipe.services.client import Client
 from nbpipe.services.starting import RunHandle, RunRequest
 
 if TYPE_CHECKING:
-    from nbpipe.services.versions import ModelVersion
     from nbpipe.services.runs import Run
     from nbpipe.services.snapshots import Snapshot
+    from nbpipe.services.versions import ModelVersion
 
 
 class Pipeline:
@@ -304,4 +304,3 @@ class Model(ModelConfig):
     def get_data_artifact(self, name: str) -> Any:
         """Another name for `get_artifact`."""
         return self.get_artifact(name)
-

@@ -77,7 +77,11 @@ def log_metadata(
         infer_model: The model version that the run works on.
         infer_artifact: An output of the running step: the only one, or the one named by `artifact_name`.
         artifact_name: The output that is meant.
-        run, step, artifact, model, snapshot: Something outside, by record, name, `name@version` or id.
+        run: A run outside, by record, name or id; the other targets likewise.
+        step: One execution of a step.
+        artifact: An artifact version.
+        model: A model version, as in `iris@production`.
+        snapshot: A snapshot.
 
     Raises:
         BadValueError: A value that cannot be kept; nothing was.
@@ -118,8 +122,13 @@ def add_tags(
         tags: Names, or `Tag(...)`.
         infer_artifact: An output of the running step: the only one, or the one named by `artifact_name`.
         artifact_name: The output that is meant.
-        run, artifact, artifact_version, pipeline, model, model_version, snapshot: Something outside, by record,
-            name, `name@version` or id.
+        run: A run outside, by record, name or id; the other targets likewise.
+        artifact: An artifact, by name.
+        artifact_version: An artifact version.
+        pipeline: A pipeline.
+        model: A model, by name.
+        model_version: A model version, as in `iris@production`.
+        snapshot: A snapshot.
 
     Raises:
         BadValueError: Something that is no tag.
@@ -141,7 +150,7 @@ def add_tags(
         if infer_artifact:
             raise ConflictError("infer_artifact means an output of the running step; no step is running here.")
         if not outside:
-            raise BadValueError("add_tags outside a step needs a target: run=, artifact=, pipeline=, model= or snapshot=.")
+            raise BadValueError("add_tags outside a step needs a target: run=, artifact=, pipeline= or model=.")
     if outside:
         Client().tags.add(checked, **outside)
     if context is not None and (infer_artifact or not outside):

@@ -7,6 +7,7 @@ what cannot be found out is left out, and no workspace is made by asking.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MOST = 200
+_TO_QUOTE = set(" \t\"'\\")
 _NEWEST_RUNS = 50
+_OF_RUNS = (Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.INTERRUPTED)
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*"?|'[^']*'?)+""")
 
 
@@ -39,7 +42,8 @@ def completions(line: str, cursor: int, surroundings: Surroundings | None = None
             words = [word.strip("\"'") for word in _WORD.findall(before)]
             begun = words.pop() if words and not before[-1].isspace() else ""
             found = _candidates(words, begun)
-            return list(dict.fromkeys(name for name in found if name.startswith(begun) and name != begun))[:_MOST]
+            fitting = dict.fromkeys(name for name in found if name.startswith(begun) and name != begun)
+            return [shlex.quote(name) if set(name) & _TO_QUOTE else name for name in fitting][:_MOST]
     except Exception:  # noqa: BLE001 — a Tab that finds nothing is better than one that fails
         return []
 
@@ -162,5 +166,5 @@ _NAMES: dict[str, Callable[[str], Iterable[str]]] = {
     arguments.STAGE: lambda _: [stage.value for stage in ModelStages if stage.value != "latest"],
     arguments.ARTIFACT: _artifacts,
     arguments.TAG: _tags,
-    arguments.STATUS: lambda _: list(Status),
+    arguments.STATUS: lambda _: [status.value for status in _OF_RUNS],
 }

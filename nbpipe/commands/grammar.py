@@ -177,10 +177,9 @@ def refusal(error: Any) -> str:
     """Say in two lines what the parser refused, and what would do."""
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx is not None else "nbpipe"
-    wrong = getattr(error, "option_name", None)
-    known = options_of(ctx.command) if ctx is not None else []
-    if wrong is not None and wrong not in known:
-        near = nearest(wrong, known)
+    if hasattr(error, "possibilities"):
+        wrong = str(error.option_name)
+        near = nearest(wrong, options_of(ctx.command) if ctx is not None else [])
         hint = f"Did you mean {near[0]}?" if near else f"See `{path} --help`."
         return f"{path} has no option {_shown(wrong)}. {hint}"
     said = " ".join(str(error.format_message()).split()).rstrip(".")

@@ -13,7 +13,7 @@ from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.showing import run_facts
-from nbpipe.commands.sources import find_pipeline, here_named, is_importable, looks_like_source, names_here
+from nbpipe.commands.sources import files_here, find_pipeline, here_named, is_importable, looks_like_source, names_here
 from nbpipe.errors import NotFoundError
 from nbpipe.records.config import (
     PipelineRunConfiguration,
@@ -77,7 +77,7 @@ def _neither(error: NotFoundError, wanted: str) -> NotFoundError:
     if type(error) is not NotFoundError or error.near:
         return error
     hint = "Name a snapshot, or a source such as flow.py:training."
-    known = NotFoundError("snapshot or pipeline", wanted, names_here())
+    known = NotFoundError("snapshot or pipeline", wanted, [*names_here(), *files_here()])
     return known if known.near else NotFoundError("snapshot", wanted, hint=hint)
 
 

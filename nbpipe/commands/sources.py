@@ -85,6 +85,11 @@ def names_here() -> list[str]:
     return list(surroundings.pipelines()) if surroundings is not None else []
 
 
+def files_here() -> list[str]:
+    """Name the Python files in this folder: one of them may be meant."""
+    return sorted(path.name for path in Path.cwd().glob("*.py"))
+
+
 def looks_like_source(text: str) -> bool:
     """Tell whether a text can only be a source: it names a file, or a module and an attribute."""
     if text.startswith("snapshot:"):

@@ -10,6 +10,7 @@ from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import ARTIFACT, MODEL, PIPELINE, RUN, SNAPSHOT, TAG, AsJson, TagName
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.errors import BadValueError
 from nbpipe.records.tags import Tag
 
 commands = noun("Put tags on things, and take them off.")
@@ -48,6 +49,7 @@ def add(
     as_json: AsJson = False,
 ) -> Answer:
     """Put tags on things: all of them on each, or none."""
+    _check_says_on_what(run, artifact, model, pipeline, snapshot, to)
     wanted = [Tag(name=name, exclusive=True) if exclusive else name for name in names]
     answer = current_client().tags.add(
         wanted, run=run, artifact=artifact, model=model, pipeline=pipeline, snapshot=snapshot, to=to
@@ -75,6 +77,7 @@ def remove(
     as_json: AsJson = False,
 ) -> Answer:
     """Take tags off things; one that is not there is no error."""
+    _check_says_on_what(run, artifact, model, pipeline, snapshot, to)
     removed = current_client().tags.remove(
         names, run=run, artifact=artifact, model=model, pipeline=pipeline, snapshot=snapshot, to=to
     )
@@ -113,6 +116,11 @@ def delete(tag: TagName, as_json: AsJson = False) -> Answer:
     count = current_client().tags.delete(tag)
     said = f"Tag {tag} is deleted; {count} {'thing' if count == 1 else 'things'} bore it."
     return sentence(said, count, {"tag": tag, "held": count}, as_json=as_json)
+
+
+def _check_says_on_what(*targets: list[str] | None) -> None:
+    if not any(targets):
+        raise BadValueError("Say on what: --run, --artifact, --model, --pipeline, --snapshot or --to.")
 
 
 def _many(count: int) -> str:

@@ -38,7 +38,7 @@ class CellStep:
         gives: The outputs, where the first line names them.
         changed: Inputs that its last execution changed in place.
         provided: The inputs that parameters and earlier steps provide, once its place is known.
-        frozen: What it is made of, where that is fixed: a step of a snapshot.
+        frozen: What it is made of, where that is fixed: in a plan, or in a snapshot.
         parameters: What the notebook takes, for the types of the inputs that are parameters.
     """
 
@@ -74,8 +74,9 @@ class CellStep:
 
     @property
     def touches(self) -> frozenset[str]:
-        """The names that the body may change in place."""
-        return self.names.touches
+        """The names that the body may change in place, itself or through a function that it calls."""
+        through_others = set(self.provided) - self.names.reads.keys()
+        return self.names.touches | through_others
 
     @cached_property
     def defines(self) -> frozenset[str]:
@@ -113,8 +114,16 @@ class CellStep:
         return tuple(name for name in self.names.reads if name in available)
 
     def placed(self, available: Collection[str], parameters: Parameters) -> CellStep:
-        """Give this step with its inputs known."""
-        return replace(self, provided=self.inputs(available), parameters=parameters)
+        """Give this step with its inputs known, and what it is made of read as it is now.
+
+        Raises:
+            UncapturedNameError: It reads a name that is neither text nor provided.
+        """
+        own = self.inputs(available)
+        source = self.frozen or self._read(available if self.takes is None else own)
+        # A function of another cell reads what the body is given: then that is an input, too.
+        more = [name for name in source.inputs if name in available and name not in own]
+        return replace(self, provided=(*own, *more), frozen=source, parameters=parameters)
 
     @property
     def signature(self) -> StepSignature:
@@ -138,8 +147,9 @@ class CellStep:
         Raises:
             UncapturedNameError: It reads a name that is neither text nor provided.
         """
-        if self.frozen is not None:
-            return self.frozen
+        return self.frozen or self._read(self.provided)
+
+    def _read(self, provided: Collection[str]) -> Source:
         around = notebook_surroundings(dict(self.namespace))
         return close_over(
             self.text,
@@ -147,7 +157,7 @@ class CellStep:
             entry="",
             step=self.name,
             units=around.corpus,
-            provided=self.provided,
+            provided=provided,
             value_of=around.value_of,
             search_path=around.search_path,
         )

@@ -63,7 +63,7 @@ def parameters_from_text(subject: str, text: str, namespace: Mapping[str, Any]) 
     scope = {**GIVEN, **namespace, "__nbpipe_base__": ParameterModel, "__name__": "nbpipe_parameters"}
     try:
         exec(compile(module, "<%%params>", "exec", dont_inherit=True), scope)  # noqa: S102 — the user's own cell
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 — whatever the user's own defaults raise
         raise DefinitionError(f"%%params cannot be read: {type(error).__name__}: {shorten(str(error), 160)}.") from None
     parameters = Parameters(subject, scope["Parameters"])
     parameters.check({}, partial=True)

@@ -73,7 +73,9 @@ class FunctionPipeline(PipelineDefinition):
     frozen: Source | None = field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, body: Callable[..., Any], *, name: str | None = None, text: str | None = None, **options: Any) -> FunctionPipeline:
+    def of(
+        cls, body: Callable[..., Any], *, name: str | None = None, text: str | None = None, **options: Any
+    ) -> FunctionPipeline:
         """Read a function as a pipeline.
 
         Raises:
@@ -94,9 +96,7 @@ class FunctionPipeline(PipelineDefinition):
         """Run the body with these values; the steps it calls become nodes."""
         checked = self.parameters.check(values, partial=partial)
         trace = Trace(self.name, checked, context)
-        open_ones = {
-            name: Reference(ParameterOf(name=name)) for name in self.parameters.names if name not in checked
-        }
+        open_ones = {name: Reference(ParameterOf(name=name)) for name in self.parameters.names if name not in checked}
         with tracing(trace):
             returned = self.body(**checked, **open_ones)
         return Traced(self.name, trace.graph(returned), trace.steps, trace.values, checked)
@@ -134,7 +134,13 @@ class CellPipeline(PipelineDefinition):
     cells: Sequence[CellStep] = field(kw_only=True)
     parameters_text: str = field(default="", kw_only=True)
 
-    def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
+    def trace(
+        self,
+        values: Mapping[str, Any],
+        context: Any = None,  # noqa: ARG002 — cells have no body that could ask
+        *,
+        partial: bool = False,
+    ) -> Traced:
         """Wire each cell's inputs to the parameter or the latest earlier cell that provides them."""
         checked = self.parameters.check(values, partial=partial)
         graph, placed = wire_cells(self.cells, self.parameters)

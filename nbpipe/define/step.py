@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, overload
 
 from nbpipe.base.digest import quick
@@ -23,6 +26,29 @@ from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source, close_over
 from nbpipe.source.pieces import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a step in a file was found to be made of, and when its file and the folders of modules had last changed.
+
+    As long as they have not, reading again would find the same: a module that was not there before changes
+    the folder in which it appears.
+    """
+
+    source: Source
+    search_path: list[str]
+    stamps: dict[str, int]
+
+    def is_current(self) -> bool:
+        return self.search_path == sys.path and all(_stamp(place) == stamp for place, stamp in self.stamps.items())
+
+
+def _stamp(place: str) -> int:
+    try:
+        return os.stat(place or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 class Step:
@@ -58,6 +84,7 @@ class Step:
         self.options = options or StepOptions()
         self.text = frozen.text if frozen is not None else text_of(function, "step")
         self._frozen = frozen
+        self._reading: _Reading | None = None
         self.signature: StepSignature = signature_of(function, self.name)
         functools.update_wrapper(self, function)
 
@@ -74,8 +101,12 @@ class Step:
         """
         if self._frozen is not None:
             return self._frozen
+        if self._reading is not None and self._reading.is_current():
+            return self._reading.source
         around = surroundings_of(self.function)
-        return close_over(
+        file = inspect.getsourcefile(inspect.unwrap(self.function)) or ""
+        stamps = {place: _stamp(place) for place in (file, *around.search_path, *sys.path)}
+        source = close_over(
             self.text,
             kind="function",
             entry=self.function.__name__,
@@ -84,6 +115,10 @@ class Step:
             value_of=around.value_of,
             search_path=around.search_path,
         )
+        # What cells, their values and the texts of local modules say is read every time.
+        is_stamped = around.value_of is None and not source.local_modules
+        self._reading = _Reading(source, list(sys.path), stamps) if is_stamped else None
+        return source
 
     def with_options(self, *, name: str | None = None, **options: Any) -> Step:
         """Give the same step with other options.
@@ -95,6 +130,7 @@ class Step:
         return Step(self.function, name=name or self.name, options=changed, frozen=self._frozen)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Leave a node in the pipeline whose body is running; anywhere else, be the plain function."""
         trace = current_trace()
         if trace is None:
             return self.function(*args, **kwargs)

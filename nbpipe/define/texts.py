@@ -63,7 +63,8 @@ def text_of(function: Callable[..., Any], what: str) -> str:
         DefinitionError: It has no text (a builtin, a console line) or stands inside another function.
     """
     if "<locals>" in function.__qualname__:
-        raise DefinitionError(f"{what} {function.__name__!r} is defined inside {function.__qualname__.split('.')[0]!r}; move it to the top level.")
+        outer = function.__qualname__.split(".")[0]
+        raise DefinitionError(f"{what} {function.__name__!r} is defined inside {outer!r}; move it to the top level.")
     try:
         return textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):

@@ -46,7 +46,7 @@ class Reference:
     def __repr__(self) -> str:
         return f"<what will be {self}>"
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> bool:  # noqa: PLE0304 — it never returns
         self._refuse("asks for the truth of")
 
     def __iter__(self) -> Iterator[Any]:
@@ -137,7 +137,9 @@ class Trace:
         names = tuple(step.signature.inputs)
         if len(args) <= len(names) and kwargs.keys() <= set(names[len(args) :]):
             return {**dict(zip(names, args, strict=False)), **kwargs}
-        signature = inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names])
+        signature = inspect.Signature(
+            [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        )
         try:
             return dict(signature.bind_partial(*args, **kwargs).arguments)
         except TypeError as error:
@@ -152,7 +154,7 @@ class Trace:
             elif isinstance(item, str) and item in self.steps:
                 found.append(item)
             else:
-                raise DefinitionError(f"after= names {shorten(item)}, which is no step called before in {self.pipeline}.")
+                raise DefinitionError(f"after= names {shorten(item)}, which {self.pipeline} has not called before.")
         return tuple(found)
 
     def _named_after(self, step: AnyStep) -> tuple[str, ...]:
@@ -184,7 +186,9 @@ class Trace:
         try:
             return Constant(value=as_json(value))
         except (ValueError, BadValueError) as error:
-            raise DefinitionError(f"{self.pipeline} passes {node_id} a value as {name!r} that is no plain data: {error}") from None
+            raise DefinitionError(
+                f"{self.pipeline} passes {node_id} a value as {name!r} that is no plain data: {error}"
+            ) from None
 
     def graph(self, returned: Any) -> Graph:
         """Close the trace; `returned` is what the body gave back."""
@@ -228,7 +232,7 @@ def current_trace() -> Trace | None:
 def tracing(trace: Trace) -> Iterator[Trace]:
     """Let steps called in the block leave nodes in `trace`."""
     if _tracing.get() is not None:
-        raise DefinitionError(f"{trace.pipeline} is called inside the body of another pipeline; call its steps instead.")
+        raise DefinitionError(f"{trace.pipeline} is called in the body of another pipeline; call its steps instead.")
     token = _tracing.set(trace)
     try:
         yield trace

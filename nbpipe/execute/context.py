@@ -89,7 +89,7 @@ class StepContext:
         if artifact_name is None:
             if len(self.outputs) > 1:
                 raise BadValueError(
-                    f"Step {self.step!r} has several outputs; say which with artifact_name= ({', '.join(self.outputs)})."
+                    f"Step {self.step!r} has several outputs; name one: artifact_name= {', '.join(self.outputs)}."
                 )
             return artifact_target(self.outputs[0])
         if artifact_name not in self.outputs:

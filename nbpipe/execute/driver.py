@@ -23,8 +23,8 @@ from nbpipe.base.ids import new_id
 from nbpipe.errors import NbpipeError, NotStorableError
 from nbpipe.execute.capture import Capture, capturing
 from nbpipe.execute.context import RunFacts, StepContext, artifact_target
-from nbpipe.execute.plan import Keys, is_expired, reason
-from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of, keys_of
+from nbpipe.execute.plan import Keys, full_key, is_expired, reason
+from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
 from nbpipe.execute.settled import RunOutcome, Settled, artifacts_in, body_of, reused
 from nbpipe.execute.stop import StopSignal
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
@@ -38,6 +38,8 @@ from nbpipe.store.store import Store
 Fact = tuple[str, str, str, dict[str, Any]]
 Listener = Callable[[str, Settled | None], None]
 Place = tuple[str, str]
+
+_GOOD = frozenset({Status.COMPLETED, Status.REUSED})
 
 
 class Recorder(Protocol):
@@ -73,14 +75,20 @@ class _Call:
     Attributes:
         node: The node.
         prepared: What its step is made of.
+        half: Its half key.
         inputs: Its inputs, as far as they are stored.
         awaited: Inputs whose storing still goes on, by argument.
     """
 
     node: Node
     prepared: Prepared
+    half: str
     inputs: Inputs
     awaited: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> Keys:
+        return Keys(full_key(self.half, self.inputs.digests), self.half)
 
 
 @dataclass(slots=True)
@@ -135,6 +143,7 @@ class Driver:
         self._tokens: dict[str, str] = {}
         self._live: dict[Place, Any] = {}
         self._waiting: list[Fact] = []
+        self._executed: list[Fact] = []
         self._unwritten: list[_Unwritten] = []
         self._prepared: dict[str, Prepared] = {}
         self._room = CodeRoom([])
@@ -162,16 +171,18 @@ class Driver:
 
     def run(self) -> RunOutcome:
         """Settle every node; whatever the user's code does, this returns."""
-        with capturing() as capture, self._stop:
-            for node in self._traced.graph.ordered:
-                try:
-                    self._settle(node, capture)
-                except KeyboardInterrupt:
-                    # The stop came between two steps.
-                    self._stop.stop()
-                    self._skip(node, Status.INTERRUPTED, "the run was stopped")
-        self._write_all()
-        self._flush()
+        try:
+            with capturing() as capture, self._stop:
+                for node in self._traced.graph.ordered:
+                    try:
+                        self._settle(node, capture)
+                    except KeyboardInterrupt:
+                        # The stop came between two steps.
+                        self._stop.stop()
+                        self._skip(node, Status.INTERRUPTED, "the run was stopped")
+            self._write_all()
+        finally:
+            self._flush()
         self._store.wait()
         if self._stop.is_set and self._outcome.status is not Status.FAILED:
             self._outcome.status = Status.INTERRUPTED
@@ -187,7 +198,8 @@ class Driver:
         if blocked:
             self._skip(node, Status.SKIPPED, f"{blocked} did not succeed")
             return
-        call = _Call(node, self._prepared[node.id], Inputs(values=self._traced.values.get(node.id, {})))
+        prepared, values = self._prepared[node.id], self._traced.values.get(node.id, {})
+        call = _Call(node, prepared, half_of(prepared, values, self._store), Inputs(values=values))
         try:
             self._gather(call)
         except NbpipeError as error:
@@ -196,7 +208,7 @@ class Driver:
         if call.awaited:
             self._run(call, None, "no earlier execution could serve", capture)
             return
-        keys = keys_of(call.prepared, call.inputs, self._store)
+        keys = call.keys
         record = self._reusable(call.prepared, keys)
         if record is not None:
             self._reuse(call, keys, record)
@@ -205,8 +217,10 @@ class Driver:
 
     def _blocked_by(self, node: Node) -> str:
         settled = self._outcome.settled
-        good = (Status.COMPLETED, Status.REUSED)
-        return next((name for name in node.upstream if settled[name].status not in good), "")
+        for name in self._traced.graph.upstream[node.id]:
+            if settled[name].status not in _GOOD:
+                return name
+        return ""
 
     def _gather(self, call: _Call) -> None:
         """Find the artifact behind each input; do not wait for one that is being stored if no key can hit."""
@@ -215,8 +229,8 @@ class Driver:
             for name, origin in call.node.inputs.items()
             if isinstance(origin, OutputOf) and origin.output
         }
-        unstored = {name: place for name, place in places.items() if self._is_pending(place)}
-        if unstored and (self._may_reuse(call.prepared) and self._knows_half(call)):
+        unstored = {name: place for name, place in places.items() if self._is_pending(place)} if self._unwritten else {}
+        if unstored and self._may_reuse(call.prepared) and self._executions.may_know(call.half):
             self._write_all()
             unstored = {}
         call.awaited = unstored
@@ -234,10 +248,9 @@ class Driver:
         return place
 
     def _is_pending(self, place: Place) -> bool:
-        return any(unwritten.settled.node == place[0] and place[1] in unwritten.pending for unwritten in self._unwritten)
-
-    def _knows_half(self, call: _Call) -> bool:
-        return self._executions.may_know(half_of(call.prepared, call.inputs.values, self._store))
+        return any(
+            unwritten.settled.node == place[0] and place[1] in unwritten.pending for unwritten in self._unwritten
+        )
 
     def _stored_at(self, place: Place, call: _Call) -> ArtifactVersion:
         node, output = place
@@ -267,6 +280,9 @@ class Driver:
     def _reusable(self, prepared: Prepared, keys: Keys) -> Mapping[str, Any] | None:
         if not self._may_reuse(prepared):
             return None
+        if any(body["key"] == keys.key for *_, body in self._executed):
+            # What this very run executed a moment ago is known only once it is written.
+            self._flush()
         record = self._executions.find(keys.key)
         if record is None or is_expired(record["ended"], prepared.step.options.expiry_s, now()):
             return None
@@ -293,7 +309,6 @@ class Driver:
     # Running ---------------------------------------------------------------------------------
 
     def _run(self, call: _Call, keys: Keys | None, why: str, capture: Capture) -> None:
-        self._flush()
         options = call.prepared.step.options
         for attempt in range(options.retries + 1):
             settled = Settled(call.node.id, Status.RUNNING, why, new_id())
@@ -310,14 +325,17 @@ class Driver:
                 self._write(unwritten, keys)
             if settled.status is not Status.FAILED or attempt == options.retries:
                 break
+            self._flush()
             self._wait_before_retry(options.retry_delay_s)
             if self._stop.is_set:
                 break
         self._tell(call.node.id, settled)
 
     def _announce(self, call: _Call, settled: Settled, attempt: int) -> None:
+        """Write down which step runs, in one write with what was settled before: no step's body runs in between."""
         body = {"node": settled.node, "step": call.node.step, "attempt": attempt}
-        self._recorder.append("step_started", id=settled.step_run_id, run=self._facts.id, body=body)
+        self._waiting.append(("step_started", settled.step_run_id, self._facts.id, body))
+        self._flush()
 
     def _wait_before_retry(self, delay_s: float) -> None:
         deadline = time.monotonic() + delay_s
@@ -405,6 +423,7 @@ class Driver:
 
     def _write_all(self) -> None:
         """Write the facts that waited for something to be stored."""
+        self._flush()
         waiting, self._unwritten = self._unwritten, []
         for unwritten in waiting:
             settled, call = unwritten.settled, unwritten.call
@@ -426,7 +445,7 @@ class Driver:
 
     def _write(self, unwritten: _Unwritten, keys: Keys | None) -> None:
         call, settled = unwritten.call, unwritten.settled
-        keys = keys or keys_of(call.prepared, call.inputs, self._store)
+        keys = keys or call.keys
         self._bind(call, keys, settled)
         body = body_of(
             self._facts,
@@ -439,9 +458,10 @@ class Driver:
             ended=unwritten.ended,
             attempt=unwritten.attempt,
         )
-        self._recorder.append("step", id=settled.step_run_id, run=self._facts.id, body=body)
+        fact = "step", settled.step_run_id, self._facts.id, body
+        self._waiting.append(fact)
         if settled.status is Status.COMPLETED:
-            self._executions.remember(self._facts.pipeline, settled.step_run_id, body)
+            self._executed.append(fact)
 
     def _bind(self, call: _Call, keys: Keys, settled: Settled) -> None:
         for name, artifact in settled.artifacts.items():
@@ -476,9 +496,12 @@ class Driver:
             listener(node, settled)
 
     def _flush(self) -> None:
-        if self._waiting:
-            self._recorder.append_lines(self._waiting)
-            self._waiting = []
+        waiting, self._waiting = self._waiting, []
+        executed, self._executed = self._executed, []
+        if waiting:
+            self._recorder.append_lines(waiting)
+        for _, step_run_id, _, body in executed:
+            self._executions.remember(self._facts.pipeline, step_run_id, body)
 
 
 def _pointer_to(artifact: ArtifactVersion) -> UnmaterializedArtifact:

@@ -29,6 +29,7 @@ class Prepared:
         names: The names of its outputs.
         artifact_names: The name under which each output is kept.
         touches: For a cell: the names that its body may change in place.
+        half: The half key of a call without plain values.
     """
 
     step: AnyStep
@@ -37,6 +38,7 @@ class Prepared:
     names: tuple[str, ...]
     artifact_names: dict[str, str]
     touches: frozenset[str]
+    half: str
 
     @classmethod
     def of(cls, step: AnyStep) -> Prepared:
@@ -50,7 +52,8 @@ class Prepared:
         outputs = step.signature.outputs
         names = tuple(output.name for output in outputs)
         artifact_names = {output.name: output.artifact for output in outputs}
-        return cls(step, source, leans, names, artifact_names, step.touches)
+        half = half_key(source.digest, "", names)
+        return cls(step, source, leans, names, artifact_names, step.touches, half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,9 @@ class Inputs:
 
 def half_of(prepared: Prepared, values: Mapping[str, Any], store: Store) -> str:
     """Make the half key: source and parameters."""
-    content = ""
-    if values:
-        content = store.content(dict(values)).digest or repr(sorted(values.items()))
+    if not values:
+        return prepared.half
+    content = store.content(dict(values)).digest or repr(sorted(values.items()))
     return half_key(prepared.source.digest, content, prepared.names)
 
 

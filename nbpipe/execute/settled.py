@@ -87,8 +87,8 @@ def body_of(
     prepared: Prepared,
     settled: Settled,
     *,
-    keys: Keys = Keys("", ""),  # noqa: B008 — frozen
-    inputs: Inputs = Inputs(),  # noqa: B008 — frozen
+    keys: Keys = Keys("", ""),
+    inputs: Inputs = Inputs(),
     started: str,
     ended: str,
     attempt: int = 0,
@@ -103,7 +103,8 @@ def body_of(
         settled: What became of it.
         keys: What the execution is known by; empty if there was none.
         inputs: What it ran with.
-        started, ended: Instants, ISO 8601.
+        started: When it began, ISO 8601.
+        ended: When it was over.
         attempt: How many attempts came before.
         record: The execution that was reused, if one was.
     """
@@ -131,9 +132,7 @@ def body_of(
         ),
         "not_carried": [lost.as_record() for lost in settled.not_carried.values()],
         "metadata": _notes(settled, run),
-        "tags": {
-            target: [tag.model_dump() for tag in tags] for target, tags in settled.tags.items()
-        },
+        "tags": {target: [tag.model_dump() for tag in tags] for target, tags in settled.tags.items()},
         "error": settled.failure.as_record() if settled.failure is not None else None,
         "reused_from": (record["reused_from"] or record["id"]) if record is not None else "",
         "logs": settled.logs,

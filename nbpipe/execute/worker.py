@@ -76,7 +76,11 @@ class CodeRoom:
         known = self._calls.get(source.digest)
         if known is None:
             library = self._loaded()
-            known = load_function(source, library) if source.kind == "function" else load_cell(source, library, outputs=outputs)
+            known = (
+                load_function(source, library)
+                if source.kind == "function"
+                else load_cell(source, library, outputs=outputs)
+            )
             self._calls[source.digest] = known
         return known
 

@@ -259,9 +259,7 @@ def set_stage(
     return moved
 
 
-def _move(
-    draft: Draft, row: Row, stage: ModelStages, *, note: str, forced: bool, n: int, at: str, by: str
-) -> None:
+def _move(draft: Draft, row: Row, stage: ModelStages, *, note: str, forced: bool, n: int, at: str, by: str) -> None:
     draft.put("model_version", row["id"], {**row, "stage": stage.value})
     history = {
         "model": row["model"],

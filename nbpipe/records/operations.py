@@ -200,10 +200,10 @@ class EndRun(Operation):
             row = {"version_id": version, "kind": kind.value, "entity_id": entity_id, "name": name}
             draft.put("model_link", key_of(version, kind.value, entity_id), row)
         mark_outcome(draft, version, self.run_id, succeeded=succeeded)
-        row = draft.state.versions.get(version)
-        if row is not None and succeeded:
+        made = draft.state.versions.get(version)
+        if made is not None and succeeded:
             for tag in self.model_tags:
-                put_tag(draft, tag, _version_target(row), at)
+                put_tag(draft, tag, _version_target(made), at)
 
 
 def _is_exclusive(draft: Draft, tag: Tag) -> bool:

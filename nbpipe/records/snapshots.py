@@ -41,6 +41,7 @@ class StepText(Record):
         takes: For a cell: the inputs its first line names, if it names any.
         gives: For a cell: the outputs its first line names, if it names any.
         changed: For a cell: inputs that it changes in place.
+        inputs: Those of the names it is given that it reads.
         decorators: Our own decorators, as its text calls them.
         lazy_annotations: It stands under `from __future__ import annotations`.
         pieces: The places in the library of the pieces that it leans on.
@@ -59,6 +60,7 @@ class StepText(Record):
     takes: tuple[str, ...] | None = None
     gives: tuple[str, ...] | None = None
     changed: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     decorators: tuple[str, ...] = ()
     lazy_annotations: bool = False
     pieces: tuple[int, ...] = ()
@@ -80,6 +82,7 @@ class StepText(Record):
             kind=source.kind,
             entry=source.entry,
             text=source.text,
+            inputs=source.inputs,
             decorators=source.decorators,
             lazy_annotations=source.lazy_annotations,
             pieces=tuple(library[piece.digest] for piece in source.pieces),
@@ -176,6 +179,7 @@ class SnapshotContent(Record):
             step=text.name,
             entry=text.entry,
             text=text.text,
+            inputs=text.inputs,
             decorators=text.decorators,
             lazy_annotations=text.lazy_annotations,
             pieces=tuple(self.library[place] for place in text.pieces),

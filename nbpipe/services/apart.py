@@ -47,7 +47,9 @@ class RunApart:
     ) -> None:
         depth = int(os.environ.get(_DEPTH, "0"))
         if depth >= DEEPEST:
-            raise ConflictError(f"Pipelines trigger one another {depth} levels deep, which is the limit; look for a ring.")
+            raise ConflictError(
+                f"Pipelines trigger one another {depth} levels deep, which is the limit; look for a ring."
+            )
         self._workspace = workspace
         self._last: dict[str, Any] | None = None
         self._process = subprocess.Popen(
@@ -134,5 +136,7 @@ class RefusedApartError(UserError):
 
 def _refusal(answer: dict[str, Any] | None) -> NbpipeError:
     if answer is None:
-        return RefusedApartError("The process that was to run the snapshot ended before it began; see what it printed above.")
+        return RefusedApartError(
+            "The process that was to run the snapshot ended before it began; see what it printed above."
+        )
     return RefusedApartError(answer["refused"])

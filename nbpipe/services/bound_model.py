@@ -38,7 +38,7 @@ class BoundModel:
         return self._config.version
 
     def get_model_artifact(self, name: str) -> Any:
-        """Give the newest version of an artifact that the model version holds: a reference in a body, else the artifact.
+        """Give the newest version of an artifact that the model version holds; in a body, a reference to it.
 
         Raises:
             NotFoundError: No such model version, or it holds no such artifact.

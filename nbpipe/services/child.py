@@ -51,7 +51,12 @@ def ending_of(handle: RunHandle) -> tuple[int, dict[str, Any]]:
     try:
         handle.wait()
     except StepFailedError as error:
-        failed = {"step": error.step, "type": error.type_name, "message": error.message, "traceback": error.traceback_text}
+        failed = {
+            "step": error.step,
+            "type": error.type_name,
+            "message": error.message,
+            "traceback": error.traceback_text,
+        }
         return error.exit_code, {"status": Status.FAILED, "error": failed}
     except (RunInterruptedError, KeyboardInterrupt):
         return RunInterruptedError.exit_code, {"status": Status.INTERRUPTED, "error": None}

@@ -111,7 +111,9 @@ class InteractiveRun:
 
     def begin(self, execution: Execution) -> None:
         """Let what the cell calls know that it is a step."""
-        context = StepContext(self.facts, execution.settled.node, execution.settled.step_run_id, execution.prepared.names)
+        context = StepContext(
+            self.facts, execution.settled.node, execution.settled.step_run_id, execution.prepared.names
+        )
         execution.settled.metadata, execution.settled.tags = context.notes, context.tags
         self._begin_run()
         execution.started = now_text()

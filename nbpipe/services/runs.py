@@ -303,8 +303,7 @@ class RunService:
 
     def _step_seen(self, progress: RunInProgress, settled: Settled) -> StepRun:
         outputs = {
-            name: self._artifact_seen(progress, settled, artifact)
-            for name, artifact in settled.artifacts.items()
+            name: self._artifact_seen(progress, settled, artifact) for name, artifact in settled.artifacts.items()
         }
         failure = settled.failure
         noted = merge(settled.metadata.get(STEP, {}), settled.metadata.get(MODEL, {}))
@@ -391,9 +390,7 @@ class RunService:
         Raises:
             BadValueError: A filter that does not fit.
         """
-        by_tag = bears(
-            Kind.RUN, "id", tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains
-        )
+        by_tag = bears(Kind.RUN, "id", tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains)
         conditions, parameters = [by_tag.sql], dict(by_tag.parameters)
         if where is not None:
             metric, comparison, bound = parse_where(where)

@@ -49,6 +49,7 @@ from nbpipe.snapshot.thaw import thaw
 if TYPE_CHECKING:
     from nbpipe.services.runs import Run
 
+
 @dataclass(frozen=True)
 class Snapshot:
     """One snapshot.
@@ -206,7 +207,8 @@ class SnapshotService:
             data = bytes(self._workspace.store.blobs.open(blob))
         except ArtifactDamagedError as error:
             raise CatalogDamagedError(
-                self._workspace.paths.blobs, f"the content of snapshot {snapshot.name or snapshot.id[:8]}: {error.why}",
+                self._workspace.paths.blobs,
+                f"the content of snapshot {snapshot.name or snapshot.id[:8]}: {error.why}",
                 cure="Create the snapshot again.",
             ) from None
         return read_content(data, digest, self._workspace.paths.blobs)
@@ -240,7 +242,9 @@ class SnapshotService:
             raise AmbiguousNameError("snapshot", text, [f"{row['pipeline']}/{row['name']}" for row in named])
         return self._snapshot(named[0])
 
-    def list(self, *, pipeline: str | None = None, tags: Sequence[str] | None = None, named: bool = False) -> Listing[Snapshot]:
+    def list(
+        self, *, pipeline: str | None = None, tags: Sequence[str] | None = None, named: bool = False
+    ) -> Listing[Snapshot]:
         """List snapshots, newest first.
 
         Args:
@@ -329,9 +333,7 @@ class SnapshotService:
         content = self.get(ref).content
         return differences(content.environment, content.modules).other
 
-    def run_apart(
-        self, ref: object, configuration: Any = None, *, parent: tuple[str, str] = ("", "")
-    ) -> RunApart:
+    def run_apart(self, ref: object, configuration: Any = None, *, parent: tuple[str, str] = ("", "")) -> RunApart:
         """Run a snapshot in a fresh process; the answer has `.wait()`, `.stop()` and `.status`.
 
         Raises:

@@ -150,7 +150,9 @@ class RunInProgress:
         )
 
     def _check_tags(self) -> None:
-        outputs = [tag for step in self.traced.steps.values() for output in step.signature.outputs for tag in output.tags]
+        outputs = [
+            tag for step in self.traced.steps.values() for output in step.signature.outputs for tag in output.tags
+        ]
         steps = [tag for step in self.traced.steps.values() for tag in step.options.tags]
         model = self._model.tags if self._model is not None else ()
         check_declared(self._workspace.catalog.state(), as_tags((*self._tags, *outputs, *steps, *model)))
@@ -159,9 +161,7 @@ class RunInProgress:
         if self._model is None:
             return facts
         version = _version_text(self._model, facts, self.request.substitutions)
-        row = self._workspace.catalog.transact(
-            OpenModelVersion(model=self._model, version=version, run_id=facts.id)
-        )
+        row = self._workspace.catalog.transact(OpenModelVersion(model=self._model, version=version, run_id=facts.id))
         return RunFacts(facts.id, facts.name, facts.pipeline, facts.parameters, row["model"], row["name"], row["id"])
 
     def _write_start(self) -> None:
@@ -188,7 +188,9 @@ class RunInProgress:
 
     def run(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
         """Run to the end, in this thread, and record the end with all that moves."""
-        watching = [observer(StartedRun(self.facts, self.traced, self.started, self.stop_signal)) for observer in _observers]
+        watching = [
+            observer(StartedRun(self.facts, self.traced, self.started, self.stop_signal)) for observer in _observers
+        ]
         self._driver.listen([*listeners, *(listener for listener in watching if listener is not None)])
         try:
             outcome = self._driver.run()

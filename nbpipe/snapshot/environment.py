@@ -60,7 +60,9 @@ def differences(recorded: Environment, used: Iterable[ModuleUse]) -> Differences
     for use in used:
         if use.distribution:
             here[use.distribution] = _version(use.distribution)
-    return compare(recorded, {use.distribution: use.version for use in used if use.distribution}, here, platform.python_version())
+    return compare(
+        recorded, {use.distribution: use.version for use in used if use.distribution}, here, platform.python_version()
+    )
 
 
 def compare(

@@ -162,7 +162,7 @@ def snapshot_card(facts: SnapshotFacts, *, stable: bool = False) -> Bundle:
             facts=[
                 ("pipeline", facts.pipeline),
                 ("description", facts.description),
-                ("environment", environment),
+                ("environment", None if stable else environment),
                 *moving,
                 ("content", None if stable else facts.digest[:12]),
             ],
@@ -245,7 +245,7 @@ def _history(history: Sequence[StageChange], *, stable: bool) -> list[Section]:
             None if stable else time_text(change.when),
             change.version,
             f"{change.from_stage} → {change.to_stage}",
-            change.who,
+            None if stable else change.who,
             change.note,
         )
         for change in history

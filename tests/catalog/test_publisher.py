@@ -209,6 +209,7 @@ def test_a_file_that_somebody_else_wrote_is_made_anew_from_the_logs(workspace, c
     path = generations.path_of(workspace.catalog, 1)
     if spoil == "write":
         path.chmod(0o600)
+        catalog.close()
         foreign = f"import duckdb; duckdb.connect({str(path)!r}).execute('UPDATE rows.run SET status = NULL')"
         subprocess.run([sys.executable, "-c", foreign], check=True)
     elif spoil == "wal":

@@ -1,0 +1,71 @@
+"""The body of a cell as text: a pipeline's body made a function, and what a step's body only defines.
+
+Every line keeps its number, so that whatever is said of one names the line that the user sees.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from nbpipe.source.pieces import first_line
+
+_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def function_text(name: str, signature: str, body: str) -> str:
+    """Write a pipeline's body as a function, line for line: the body's lines keep their numbers.
+
+    Its last expression becomes what it returns.
+
+    Args:
+        name: The function's name.
+        signature: Its parameters as Python writes them.
+        body: The cell without its first line.
+
+    Raises:
+        SyntaxError: The body is not Python.
+    """
+    returned = _with_return(body)
+    inside = _lines_inside_texts(returned)
+    lines = [
+        line if n in inside or not line.strip() else f"    {line}" for n, line in enumerate(returned.splitlines(), 1)
+    ]
+    if not any(line.strip() and not line.strip().startswith("#") for line in lines):
+        lines.append("    pass")
+    return "\n".join([f"def {name}({signature}):", *lines]) + "\n"
+
+
+def definitions_in(text: str) -> str:
+    """Give a step's body with everything blanked but its imports, functions and classes."""
+    kept: set[int] = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, _DEFINITIONS):
+            kept.update(range(first_line(node), (node.end_lineno or node.lineno) + 1))
+    return "\n".join(line if n in kept else "" for n, line in enumerate(text.splitlines(), 1))
+
+
+def _with_return(body: str) -> str:
+    tree = _parsed(body)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr) or isinstance(last.value, ast.Constant):
+        return body
+    lines = body.splitlines()
+    line = lines[last.lineno - 1].encode()
+    before, after = line[: last.col_offset].decode(), line[last.col_offset :].decode()
+    lines[last.lineno - 1] = f"{before}return {after}"
+    return "\n".join(lines)
+
+
+def _parsed(body: str) -> ast.Module:
+    """Parse a body in which `return` may stand at the top; lines and columns are the body's own."""
+    return ast.parse(body, "<%%pipeline>")
+
+
+def _lines_inside_texts(text: str) -> set[int]:
+    """Give the lines that begin inside a text of several lines: they must not be moved."""
+    inside: set[int] = set()
+    for node in ast.walk(_parsed(text)):
+        is_text = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
+        if is_text and node.end_lineno is not None and node.end_lineno > node.lineno:  # type: ignore[attr-defined]
+            inside.update(range(node.lineno + 1, node.end_lineno + 1))  # type: ignore[attr-defined]
+    return inside

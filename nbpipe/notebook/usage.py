@@ -1,0 +1,43 @@
+"""What each cell magic says about itself: `%%step -h`, and `%%step?`."""
+
+from __future__ import annotations
+
+STEP = """\
+%%step [NAME] [options]                     a cell that computes is a step; inputs and outputs are inferred
+%%step NAME(input, …) -> output, … [options]   or say them
+%%step                                      a cell that only defines functions makes each a step
+
+  --tag NAME         put a tag on each output; may be repeated
+  --no-cache         run it every time
+  --retries N        try again N times when it fails in a pipeline run
+  --retry-delay S    wait S seconds before each
+  --timeout S        stop it after S seconds in a pipeline run
+  --after STEP       run after STEP though nothing flows from it; may be repeated
+  --define           define it now, run it with the pipeline
+  -h, --help         show this
+An empty cell under %%step NAME shows the step's card."""
+
+PARAMS = """\
+%%params [--name PIPELINE]     typed parameters of this notebook's pipeline, one annotated assignment a line:
+    test_size: float = Field(0.25, gt=0, lt=1, description="share held out")
+    model_type: Literal["forest", "logistic"] = "forest"
+Field, Literal, Annotated, Optional, Path and the date names are there without an import."""
+
+PIPELINE = """\
+%%pipeline NAME(parameter: type = default, …) [options]     the body calls steps; its last expression is the result
+
+  --tag NAME[:exclusive][:cascade]   a tag of its runs; may be repeated
+  --model NAME[@VERSION]             the model its runs work on; VERSION may be a template: run-{run.id[:8]}
+  --no-cache                         run every step every time
+  -h, --help                         show this"""
+
+CATALOG = """\
+%%catalog [NAME]     one read-only SELECT over the catalog's views; NAME also binds the result as a DataFrame
+Views: runs, steps, artifacts, lineage, metrics, metadata, tags, models, model_versions, stage_history, snapshots"""
+
+USAGE = {"step": STEP, "params": PARAMS, "pipeline": PIPELINE, "catalog": CATALOG}
+
+
+def asks_for_help(arguments: str) -> bool:
+    """Tell whether the first line asks for help and for nothing else."""
+    return arguments.split()[:1] in (["-h"], ["--help"])

@@ -1,0 +1,115 @@
+"""A folder with a small pipeline in a file, a workspace beside it, and a stand-in for a notebook."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.commands.answers import Answer
+from nbpipe.commands.calling import Runnable
+from nbpipe.commands.dispatch import answer
+from nbpipe.services.workspace import open_workspace
+
+FLOW = '''
+from typing import Annotated
+
+from nbpipe import Model, Tag, log_metadata, pipeline, step
+
+
+@step
+def load(n: int = 5) -> Annotated[list[int], "numbers"]:
+    print("loading", n)
+    return list(range(n))
+
+
+@step
+def total(numbers: list[int], rate: float = 0.1) -> Annotated[float, "total"]:
+    value = sum(numbers) * rate
+    log_metadata({"evaluation": {"total": value}}, infer_model=True)
+    log_metadata({"total": value})
+    return value
+
+
+@pipeline(tags=["t", Tag(name="latest", exclusive=True)], model=Model(name="m"))
+def training(n: int = 5, rate: float = 0.1):
+    """Sum some numbers."""
+    return total(load(n), rate)
+'''
+TROUBLE = """
+from nbpipe import Client, pipeline, step
+
+
+@step
+def load(n: int = 5) -> int:
+    return n
+
+
+@step
+def boom(x: int) -> int:
+    raise ValueError("no <b>good</b>")
+
+
+@step
+def after(x: int) -> int:
+    return x
+
+
+@step
+def ask() -> str:
+    return Client().runs.get("nothing-of-that-name").id
+
+
+@pipeline
+def bad(n: int = 5):
+    return after(boom(load(n)))
+
+
+@pipeline
+def lost():
+    return ask()
+"""
+
+
+@pytest.fixture
+def project(workspace: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the folder with `flow.py` and `trouble.py`, entered, with nothing left of their import afterwards."""
+    (tmp_path / "flow.py").write_text(FLOW, encoding="utf-8")
+    (tmp_path / "trouble.py").write_text(TROUBLE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    path, modules = list(sys.path), set(sys.modules)
+    yield tmp_path
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+    open_workspace(workspace).close()
+
+
+class Notebook:
+    """Stands in for a notebook session: some pipelines, one of which may be the notebook itself."""
+
+    def __init__(self, pipelines: dict[str, Runnable], own: Runnable | None = None) -> None:
+        self._pipelines = pipelines
+        self._own = own
+
+    def pipelines(self) -> dict[str, Runnable]:
+        return self._pipelines
+
+    def own(self) -> Runnable | None:
+        return self._own
+
+
+@pytest.fixture
+def notebook() -> Callable[..., Notebook]:
+    """Give the maker of notebooks."""
+    return Notebook
+
+
+@pytest.fixture
+def ask(project: Path) -> Callable[[str], Answer]:
+    """Give the asker of lines, in the project, as a terminal would be asked."""
+    return answer
