@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nbpipe.base.version import VERSION
+
 if TYPE_CHECKING:
     from nbpipe import errors
     from nbpipe.define.step import step
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from nbpipe.services.client import Client
     from nbpipe.store.materializers import register_materializer
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _PLACES = {
     "ArtifactConfig": "nbpipe.records.steps",

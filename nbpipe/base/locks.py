@@ -95,6 +95,7 @@ class PolledLock:
 
     def __init__(self, path: Path, *, patience_s: float = 10.0) -> None:
         self.path = path
+        self._name = str(path)
         self.patience_s = patience_s
         self._descriptor = -1
         self._mutex = threading.Lock()
@@ -180,13 +181,13 @@ class PolledLock:
 
     def _is_named(self, descriptor: int) -> bool:
         try:
-            return os.path.samestat(self.path.stat(), os.fstat(descriptor))
+            return os.path.samestat(os.stat(self._name), os.fstat(descriptor))
         except FileNotFoundError:
             return False
 
     def _opened(self) -> int:
         if self._descriptor < 0:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._descriptor
 
 

@@ -46,6 +46,7 @@ class OperationLog:
         self._paths = paths
         self._patience_s = patience_s
         self.path = paths.operations / LOG_NAME
+        self._name = str(self.path)
         self._lock = PolledLock(paths.operations / "lock", patience_s=patience_s)
         self._mutex = threading.Lock()
         self._file: LogFile | None = None
@@ -77,7 +78,8 @@ class OperationLog:
         if durable:
             before_sync()
         with self._mutex:
-            prepare(self._paths)
+            if not self._is_writable or self._file is None or not _is_same(self._name, self._file.descriptor):
+                prepare(self._paths)
             with self._lock:
                 file, memory = self._caught_up(writing=True)
                 former = memory.n
@@ -162,7 +164,7 @@ class OperationLog:
         return file, memory
 
     def _opened(self, *, writing: bool) -> LogFile:
-        if self._file is not None and not _is_same(self.path, self._file.descriptor):
+        if self._file is not None and not _is_same(self._name, self._file.descriptor):
             self._forget()
         if self._file is not None and writing and not self._is_writable:
             self._drop_file()
@@ -199,10 +201,10 @@ class OperationLog:
             self._file = None
 
 
-def _is_same(path: Path, descriptor: int) -> bool:
+def _is_same(name: str, descriptor: int) -> bool:
     """Tell whether the name still leads to the open file: somebody may have deleted or replaced the workspace."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(os.stat(name), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
 from nbpipe.catalog.engine import failures
 from nbpipe.errors import BadValueError, CatalogError
@@ -32,18 +33,30 @@ class QueryResult:
     Attributes:
         columns: The columns' names, in order.
         rows: The rows; instants are aware and in UTC, JSON is text.
+        kinds: The columns' types, as the engine names them.
         is_cut: Whether there were more rows than the limit.
     """
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    kinds: tuple[str, ...]
     is_cut: bool
 
     def df(self) -> pandas.DataFrame:
-        """Give the rows as a pandas frame."""
-        import pandas
+        """Give the rows as a pandas frame, each column of the type it has in the catalog."""
+        import duckdb
 
-        return pandas.DataFrame(self.rows, columns=list(self.columns))
+        columns, values = [], {}
+        for n, (name, kind) in enumerate(zip(self.columns, self.kinds, strict=True)):
+            quoted = name.replace('"', '""')
+            columns.append(f'unnest($c{n}::{kind}[]) AS "{quoted}"')
+            values[f"c{n}"] = [row[n] for row in self.rows]
+        with duckdb.connect(":memory:") as engine, catch_warnings():
+            # The engine still uses words that pandas is about to drop.
+            simplefilter("ignore")
+            engine.execute("SET TimeZone = 'UTC'")
+            frame: pandas.DataFrame = engine.execute(f"SELECT {', '.join(columns)}", values).df()
+        return frame
 
 
 _Reader = tuple[int, Callable[[Any], Any]]
@@ -97,7 +110,7 @@ def query(cursor: DuckDBPyConnection, sql: str, *, limit: int, timeout_s: float)
         with suppress(duckdb.Error):
             cursor.execute("ROLLBACK")
     readers: list[_Reader] = [(n, _aware) for n, kind in enumerate(kinds) if kind == _INSTANT]
-    return QueryResult(names, [tuple(_read(row, readers)) for row in found[:limit]], len(found) > limit)
+    return QueryResult(names, [tuple(_read(row, readers)) for row in found[:limit]], kinds, len(found) > limit)
 
 
 def _only_select(sql: str) -> str:

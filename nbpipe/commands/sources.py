@@ -169,17 +169,33 @@ def _imported(name: str, path: Path) -> ModuleType:
     stamp = (stat.st_mtime_ns, stat.st_size)
     known = sys.modules.get(name)
     if known is not None and Path(getattr(known, "__file__", None) or "").resolve() == path:
-        if _stamps.get(str(path)) != stamp:
-            importlib.reload(known)
-        _stamps[str(path)] = stamp
-        return known
-    spec = importlib.util.find_spec(name) if known is None and name.replace(".", "_").isidentifier() else None
-    if spec is not None and spec.origin and Path(spec.origin).resolve() == path:
+        if _stamps.get(str(path)) == stamp:
+            return known
+        # Not reloaded in place, which would leave what is no longer in the file.
+        module = _instead_of(known, name)
+    elif known is None and _leads_to(name, path):
         module = importlib.import_module(name)
     else:
         module = _under_another_name(path)
     _stamps[str(path)] = stamp
     return module
+
+
+def _instead_of(former: ModuleType, name: str) -> ModuleType:
+    del sys.modules[name]
+    try:
+        return importlib.import_module(name)
+    except BaseException:
+        sys.modules[name] = former
+        raise
+
+
+def _leads_to(name: str, path: Path) -> bool:
+    """Tell whether an import of `name` would import the file at `path`."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return False
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path
 
 
 def _under_another_name(path: Path) -> ModuleType:

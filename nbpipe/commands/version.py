@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbpipe.base.version import VERSION
 from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.grammar import verb, verbs
@@ -12,6 +13,4 @@ commands = verbs()
 @verb(commands, "version", "nbpipe version")
 def version(as_json: AsJson = False) -> Answer:
     """Say which nbpipe this is."""
-    from nbpipe import __version__
-
-    return sentence(f"nbpipe {__version__}", rows={"nbpipe": __version__}, as_json=as_json)
+    return sentence(f"nbpipe {VERSION}", rows={"nbpipe": VERSION}, as_json=as_json)

@@ -31,7 +31,10 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
         return traced
     bound = {node: dict(given) for node, given in traced.values.items()}
     inputs: dict[str, dict[str, Origin]] = {node.id: dict(node.inputs) for node in traced.graph.nodes}
-    for name, given in overrides.items():
+    called = {node.step for node in traced.graph.nodes}
+    # What is said of one call is stronger than what is said of all calls of its step.
+    for name in sorted(overrides, key=lambda name: name not in called):
+        given = overrides[name]
         targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
         if not targets:
             raise NotFoundError("step", name, [node.id for node in traced.graph.nodes])
@@ -42,6 +45,18 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
     nodes = tuple(node.model_copy(update={"inputs": inputs[node.id]}) for node in traced.graph.nodes)
     graph = type(traced.graph)(nodes=nodes, results=traced.graph.results)
     return replace(traced, graph=graph, values=bound)
+
+
+def check_complete(traced: Traced) -> None:
+    """Check that every argument without a default has a value, before anything runs.
+
+    Raises:
+        ParameterError: One has none; step and argument are named.
+    """
+    for node in traced.graph.nodes:
+        missing = [name for name in traced.steps[node.id].signature.required if name not in node.inputs]
+        if missing:
+            raise ParameterError(f"{traced.pipeline}, step {node.id}", dict.fromkeys(missing, "needs a value"))
 
 
 def _check(node: str, step: AnyStep, inputs: Mapping[str, Origin], given: Mapping[str, Any]) -> dict[str, Any]:

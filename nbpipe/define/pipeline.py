@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbpipe.define.cells import CellStep
+from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
 from nbpipe.define.texts import surroundings_of, text_of
 from nbpipe.define.trace import Reference, Trace, tracing
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
+from nbpipe.records.base import plain_name
 from nbpipe.records.definitions import Traced
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, parameters_of, signature_fields
@@ -79,9 +81,11 @@ class FunctionPipeline(PipelineDefinition):
         """Read a function as a pipeline.
 
         Raises:
-            DefinitionError: It has no text.
+            DefinitionError: It has no text, or takes `*args` or `**kwargs`.
+            BadValueError: A name that is none.
         """
-        title = name or body.__name__
+        title = body.__name__ if name is None else plain_name("pipeline", name)
+        check_arguments(body, f"Pipeline {title!r}")
         document = (body.__doc__ or "").strip().partition("\n")[0]
         return cls(
             name=title,

@@ -11,7 +11,10 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from pydantic.fields import FieldInfo
+
 from nbpipe.errors import DefinitionError
+from nbpipe.records.base import plain_name
 from nbpipe.records.definitions import Output, StepSignature
 from nbpipe.records.parameters import REQUIRED, signature_fields
 from nbpipe.records.steps import ArtifactConfig, UnmaterializedArtifact
@@ -25,11 +28,7 @@ def signature_of(function: Callable[..., Any], step: str) -> StepSignature:
     Raises:
         DefinitionError: `*args`, `**kwargs`, positional-only arguments or two outputs of one name.
     """
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD and (
-            parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-        ):
-            raise DefinitionError(f"Step {step!r} takes {str(parameter)!r}; give each input a name of its own.")
+    check_arguments(function, f"Step {step!r}")
     inputs = signature_fields(function)
     pointers = frozenset(name for name, (annotation, _) in inputs.items() if annotation is UnmaterializedArtifact)
     try:
@@ -37,7 +36,23 @@ def signature_of(function: Callable[..., Any], step: str) -> StepSignature:
     except (NameError, TypeError, AttributeError):
         returns = REQUIRED
     outputs, is_tuple = outputs_of(returns, step)
-    return StepSignature(inputs, outputs, is_tuple, pointers)
+    filled = {
+        name: default.get_default(call_default_factory=True, validated_data={})
+        for name, (_, default) in inputs.items()
+        if isinstance(default, FieldInfo) and not default.is_required()
+    }
+    return StepSignature(inputs, outputs, is_tuple, pointers, filled)
+
+
+def check_arguments(function: Callable[..., Any], subject: str) -> None:
+    """Check that each argument can be given by its name.
+
+    Raises:
+        DefinitionError: `*args`, `**kwargs` or positional-only arguments.
+    """
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+            raise DefinitionError(f"{subject} takes {str(parameter)!r}; give each input a name of its own.")
 
 
 def outputs_of(returns: Any, step: str) -> tuple[tuple[Output, ...], bool]:
@@ -45,6 +60,7 @@ def outputs_of(returns: Any, step: str) -> tuple[tuple[Output, ...], bool]:
 
     Raises:
         DefinitionError: Two outputs of one name.
+        BadValueError: A name that is none.
     """
     if returns is None or returns is type(None):
         return (), False
@@ -64,7 +80,8 @@ def _output(annotation: Any, name: str, artifact: str) -> Output:
     inner, *notes = get_args(annotation)
     for note in notes:
         if isinstance(note, str):
-            return Output(note, note, annotation=inner)
+            named = plain_name("output", note)
+            return Output(named, named, annotation=inner)
         if isinstance(note, ArtifactConfig):
             return Output(note.name or name, note.name or artifact, note.tags, inner)
     return Output(name, artifact, annotation=inner)

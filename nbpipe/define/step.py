@@ -19,8 +19,8 @@ from nbpipe.base.digest import quick
 from nbpipe.define.signature import signature_of
 from nbpipe.define.texts import surroundings_of, text_of
 from nbpipe.define.trace import current_trace
-from nbpipe.errors import BadValueError, DefinitionError
-from nbpipe.records.base import shorten
+from nbpipe.errors import DefinitionError
+from nbpipe.records.base import plain_name, shorten
 from nbpipe.records.definitions import StepSignature
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
@@ -200,8 +200,7 @@ def step(
         DefinitionError: No top-level function, or a signature that a step cannot have.
         BadValueError: An option that does not fit.
     """
-    if name is not None and (not isinstance(name, str) or not name.strip()):
-        raise BadValueError(f"{shorten(name)} cannot name a step; give a word.")
+    name = None if name is None else plain_name("step", name)
     options = StepOptions(
         cache=cache if enable_cache is None else enable_cache,
         retries=retries,

@@ -46,7 +46,7 @@ class Surroundings:
 
 
 _notebook: Notebook | None = None
-_files: dict[str, tuple[float, Corpus]] = {}
+_files: dict[str, tuple[tuple[int, int], Corpus]] = {}
 _cells: tuple[tuple[str, ...], Corpus] | None = None
 
 
@@ -98,7 +98,8 @@ def _is_cell_file(path: str) -> bool:
 
 
 def _file_corpus(path: str) -> Corpus:
-    stamp = Path(path).stat().st_mtime
+    found = Path(path).stat()
+    stamp = (found.st_mtime_ns, found.st_size)
     known = _files.get(path)
     if known is None or known[0] != stamp:
         text = Path(path).read_text(encoding="utf-8")

@@ -65,7 +65,6 @@ def _lines_inside_texts(text: str) -> set[int]:
     """Give the lines that begin inside a text of several lines: they must not be moved."""
     inside: set[int] = set()
     for node in ast.walk(_parsed(text)):
-        is_text = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
-        if is_text and node.end_lineno is not None and node.end_lineno > node.lineno:  # type: ignore[attr-defined]
-            inside.update(range(node.lineno + 1, node.end_lineno + 1))  # type: ignore[attr-defined]
+        if isinstance(node, ast.JoinedStr | ast.Constant):
+            inside.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
     return inside

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from nbpipe.define.cells import CellStep
 from nbpipe.define.step import Step
-from nbpipe.notebook import first_line
-from nbpipe.notebook.outputs import Output, Recorder, replay
+from nbpipe.errors import NbpipeError
+from nbpipe.notebook.executing import CellExecution
+from nbpipe.notebook.first_line import MARKER, marker_in
+from nbpipe.notebook.grammar import StepLine
+from nbpipe.notebook.outputs import Recorder, Replay
 from nbpipe.notebook.session import Session
-from nbpipe.services.interactive import Execution
-from nbpipe.source.constants import is_defining
 from nbpipe.source.magics import refuse_unreplayable, strip_magics
 
 HOOK = "__nbpipe_cell__"
@@ -37,13 +41,32 @@ class CellTransformer(ast.NodeTransformer):
 
     def visit(self, node: Any) -> Any:
         """Change a marked cell; leave any other as it is."""
-        marked = first_line.marker_in(node) if isinstance(node, ast.Module) else None
+        marked = marker_in(node) if isinstance(node, ast.Module) else None
         if marked is None:
             return node
         magic, arguments, sql = marked
         body = ast.Module(node.body[1:], node.type_ignores)
         node.body = self._decide(magic, arguments, sql, body) or [ast.Pass()]
         return ast.fix_missing_locations(node)
+
+
+@dataclass(frozen=True, slots=True)
+class StepCell:
+    """A `%%step` cell as it was written.
+
+    Attributes:
+        line: What stands behind the magic.
+        first: The first line.
+        text: The body, a blank line in place of the first.
+        tree: The body as IPython will run it.
+        key: What tells this cell from others.
+    """
+
+    line: StepLine
+    first: str
+    text: str
+    tree: ast.Module
+    key: str
 
 
 class StepCells:
@@ -59,77 +82,83 @@ class StepCells:
         self._shell = shell
         self._session = session
         self._tell_reused = tell_reused
-        self._running: Execution | None = None
-        self._placed: CellStep | None = None
+        self._running: CellExecution | None = None
         self._recorder: Recorder | None = None
-        self._replayed: list[Output] = []
+        self._replay: Replay | None = None
+        self._first_line = ""
         self._names_by_cell: dict[str, str] = {}
-        self._defined: tuple[tuple[str, ...], first_line.StepLine] | None = None
+        self._defined: tuple[tuple[str, ...], StepLine] | None = None
 
-    def statements(self, line: first_line.StepLine, tree: ast.Module, text: str, key: str) -> list[ast.stmt]:
+    def statements(self, cell: StepCell) -> list[ast.stmt]:
         """Give what a `%%step` cell runs.
-
-        Args:
-            line: What stands behind the magic.
-            tree: The body as IPython will run it.
-            text: The body as it was written, a blank line in place of the magic.
-            key: What tells this cell from others.
 
         Raises:
             NbpipeError: It is refused.
         """
-        stripped, dropped = strip_magics(text)
-        if line.takes is None and line.gives is None and is_defining(ast.parse(stripped)):
-            functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-            self._defined = tuple(functions), line
-            return [*tree.body, _call("define")]
-        name = line.name or self._name_for(key)
+        stripped, dropped = strip_magics(cell.text)
+        line = cell.line
+        has_signature = line.takes is not None or line.gives is not None
+        if not has_signature and self._session().merely_defines(ast.parse(stripped)):
+            self.forget(cell.key)
+            functions = (node for node in cell.tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+            self._defined = tuple(function.name for function in functions), line
+            return [*cell.tree.body, call("define")]
+        name = line.name or self._name_for(cell.key)
         refuse_unreplayable(name, dropped)
-        cell = CellStep(name=name, text=stripped, options=line.options, takes=line.takes, gives=line.gives)
-        return self._computing(cell, tree, is_only_defined=line.is_only_defined)
-
-    def _computing(self, cell: CellStep, tree: ast.Module, *, is_only_defined: bool) -> list[ast.stmt]:
-        session = self._session()
-        placed = session.define(cell)
-        if is_only_defined:
-            placed.source()
+        step = CellStep(name=name, text=stripped, options=line.options, takes=line.takes, gives=line.gives)
+        prepared = self._session().define(step, former=self._names_by_cell.get(cell.key, ""))
+        self._names_by_cell[cell.key] = name
+        if line.is_only_defined:
             return []
-        execution = session.plan(placed)
-        if execution.record is not None:
-            shown = session.run.shown(execution)
-            if session.restore(execution, placed):
-                self._replayed = shown
-                self._tell_reused(placed.name)
-                return [_call("replay")]
-        session.bind_inputs(execution, placed)
-        self._running, self._placed = execution, placed
-        return [_call("begin"), *_with_commit(tree.body)]
+        return self._computing(CellExecution(self._session(), prepared), cell)
+
+    def _computing(self, execution: CellExecution, cell: StepCell) -> list[ast.stmt]:
+        run = self._session().run
+        shown = run.shown(execution.execution)
+        logs = str((execution.execution.record or {}).get("logs", ""))
+        if execution.restore():
+            if not shown and logs:
+                # It was not a cell that executed it, but a pipeline's run, which keeps what was printed.
+                shown = [{"output_type": "stream", "name": "stdout", "text": logs}]
+            self._replay = Replay(self._shell, shown)
+            self._tell_reused(execution.name)
+            return [call("replay")]
+        execution.bind_inputs()
+        self._running, self._first_line = execution, cell.first
+        return [call("begin"), *_with_commit(cell.tree.body)]
 
     def _name_for(self, key: str) -> str:
         """Name a step that has no name: the same cell always has the same."""
-        if key not in self._names_by_cell:
-            taken = {*self._session().steps, *self._names_by_cell.values()}
-            self._names_by_cell[key] = next(name for n in count(1) if (name := f"step_{n}") not in taken)
-        return self._names_by_cell[key]
+        if key in self._names_by_cell:
+            return self._names_by_cell[key]
+        taken = {*self._session().steps, *self._names_by_cell.values()}
+        return next(name for n in count(1) if (name := f"step_{n}") not in taken)
+
+    def forget(self, key: str) -> None:
+        """Take note that a cell is no computing step any more, if it was one."""
+        name = self._names_by_cell.pop(key, None)
+        if name is not None and name not in self._names_by_cell.values():
+            self._session().forget(name)
 
     # Called by the cells ---------------------------------------------------------------------
 
     def begin(self) -> None:
         """The body is about to run."""
         if self._running is not None:
+            _show_own_first_line(self._first_line)
             self._recorder = Recorder(self._shell)
             self._recorder.start()
-            self._session().begin(self._running)
+            self._running.begin()
 
     def commit(self, value: Any = None) -> Any:
         """The body has run: keep what it gave; its last value passes through."""
-        if self._running is not None and self._placed is not None:
-            self._session().commit(self._running, self._placed)
+        if self._running is not None:
+            self._running.commit()
         return value
 
     def replay(self) -> Any:
         """The cell is reused: show again what it showed."""
-        return replay(self._shell, self._replayed)
+        return self._replay.show() if self._replay is not None else None
 
     def define(self) -> None:
         """Functions were defined: make each a step."""
@@ -145,39 +174,46 @@ class StepCells:
 
     def finished(self, error: BaseException | None) -> None:
         """The cell is over, well or not; what it showed is kept with what it gave."""
-        running, self._running, self._placed = self._running, None, None
+        running, self._running = self._running, None
         recorder, self._recorder = self._recorder, None
+        replay, self._replay = self._replay, None
         outputs = recorder.stop() if recorder is not None else []
+        if replay is not None and error is None:
+            replay.finish()
         if running is None:
             return
-        run = self._session().run
-        run.leave(running)
-        if error is not None:
-            run.fail(running, error)
-        elif running.settled.status.is_over:
-            run.show(running, outputs)
+        running.leave()
+        try:
+            if error is not None:
+                running.fail(error)
+            elif running.execution.settled.status.is_over:
+                self._session().run.show(running.execution, outputs)
+        except NbpipeError as unwritten:
+            # Nobody above us could show it: the cell is over.
+            print(f"{type(unwritten).__name__}: {unwritten}", file=sys.stderr)
+
+
+def call(method: str, *arguments: ast.expr) -> ast.Expr:
+    """Make the statement that calls one of our methods from a cell."""
+    hook = ast.Attribute(ast.Name(HOOK, ast.Load()), method, ast.Load())
+    return ast.Expr(ast.Call(hook, list(arguments), []))
 
 
 def _with_commit(body: list[ast.stmt]) -> list[ast.stmt]:
     last = body[-1]
     if isinstance(last, ast.Expr):
-        wrapped = ast.copy_location(_call("commit", last.value), last)
-        return [*body[:-1], wrapped]
-    return [*body, ast.copy_location(_call("commit"), last)]
+        return [*body[:-1], ast.copy_location(call("commit", last.value), last)]
+    return [*body, ast.copy_location(call("commit"), last)]
 
 
-def _call(method: str, *arguments: ast.expr) -> ast.Expr:
-    hook = ast.Attribute(ast.Name(HOOK, ast.Load()), method, ast.Load())
-    return ast.Expr(ast.Call(hook, list(arguments), []))
-
-
-def definitions_in(text: str) -> str:
-    """Give a step's body with everything blanked but its imports, functions and classes."""
-    tree = ast.parse(text)
-    kept: set[int] = set()
-    for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
-            kept.update(range(first, (node.end_lineno or node.lineno) + 1))
-    lines = text.splitlines()
-    return "\n".join(line if n in kept else "" for n, line in enumerate(lines, 1))
+def _show_own_first_line(line: str) -> None:
+    """Let a traceback show the line that the user wrote, not our marker."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        name = frame.f_code.co_filename
+        entry = linecache.cache.get(name)
+        if entry is not None and len(entry) == 4 and entry[2][:1] and entry[2][0].startswith(f"{MARKER}("):
+            size, stamp, lines, _ = entry
+            linecache.cache[name] = size, stamp, [f"{line}\n", *lines[1:]], name
+            return
+        frame = frame.f_back

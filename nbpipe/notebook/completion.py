@@ -22,7 +22,7 @@ def suggestions(line: str, kernel: Kernel) -> Sequence[str]:
     magic, _, rest = line.partition(" ")
     if magic == "%nbpipe":
         return completions(rest, len(rest), kernel)
-    if magic not in _OPTIONS or not rest and not line.endswith(" "):
+    if magic not in _OPTIONS or (not rest and not line.endswith(" ")):
         return ()
     words = rest.split(" ")
     last = words[-1]
@@ -35,7 +35,7 @@ def suggestions(line: str, kernel: Kernel) -> Sequence[str]:
 def completer_for(kernel: Kernel) -> Callable[[CompletionContext], SimpleMatcherResult]:
     """Make the matcher that IPython asks."""
 
-    @context_matcher()
+    @context_matcher()  # type: ignore[untyped-decorator]
     def nbpipe_matcher(context: CompletionContext) -> SimpleMatcherResult:
         line = context.line_with_cursor[: context.cursor_position]
         found: Sequence[Any] = suggestions(line, kernel) if line.startswith("%") else ()
@@ -45,4 +45,4 @@ def completer_for(kernel: Kernel) -> Callable[[CompletionContext], SimpleMatcher
             suppress=bool(found),
         )
 
-    return nbpipe_matcher
+    return nbpipe_matcher  # type: ignore[no-any-return]

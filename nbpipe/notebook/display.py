@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+from IPython.display import display
 
 from nbpipe.commands.showing import (
     artifact_bundle,
@@ -17,6 +20,7 @@ from nbpipe.commands.showing import (
     graph_nodes,
     model_bundle,
     run_bundle,
+    run_facts,
     snapshot_bundle,
     version_bundle,
 )
@@ -28,13 +32,32 @@ from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot
 from nbpipe.services.starting import StartedRun
 from nbpipe.services.versions import ModelVersion
+from nbpipe.views.amounts import duration_text
+from nbpipe.views.cards import run_card
 from nbpipe.views.dag import dag_html, dag_text
 from nbpipe.views.frames import Bundle
-from nbpipe.views.tables import Table, table_html, table_text
+from nbpipe.views.markup import element, render
+from nbpipe.views.tables import Table, table_element, table_html, table_text
+from nbpipe.views.theme import signed
 
 _REDRAW_S = 0.25
+_REMARK = "opacity:0.65; font-size:12px;"
+_SUMMARY = "cursor:pointer; opacity:0.75; font-size:12px;"
 
 Card = Callable[[Any], Bundle]
+
+
+def run_bundle_below(run: Run) -> Bundle:
+    """Show a run whose graph stands right above: all of its card but the graph."""
+    facts = run_facts(run)
+    rows = [
+        (step.node, signed(step.status), duration_text(step.duration_s or 0.0), step.why, ", ".join(step.outputs))
+        for step in facts.steps
+    ]
+    table = Table(("step", "status", "took", "why", "outputs"), rows, frozenset({"took"}))
+    card = run_card(replace(facts, steps=[], edges=[]))
+    steps = element("details", element("summary", "step by step", style=_SUMMARY), table_element(table))
+    return Bundle(card.html + render(steps), f"{card.text}\n\n{table_text(table)}")
 
 
 def listing_bundle(listing: Listing[Any]) -> Bundle:
@@ -45,14 +68,15 @@ def listing_bundle(listing: Listing[Any]) -> Bundle:
     return Bundle(table_html(table), table_text(table))
 
 
-def cards(is_watched: Callable[[], bool]) -> dict[type, Card]:
+def cards(is_watched: Callable[[], bool], has_picture: Callable[[str], bool]) -> dict[type, Card]:
     """Give the card of each kind of record.
 
     Args:
         is_watched: Whether somebody looks; else what differs from run to run is left out.
+        has_picture: Whether the cell already shows the graph of the run with this id.
     """
     return {
-        Run: lambda run: run_bundle(run, stable=not is_watched()),
+        Run: lambda run: run_bundle_below(run) if has_picture(run.id) else run_bundle(run, stable=not is_watched()),
         Artifact: lambda artifact: artifact_bundle(artifact, stable=not is_watched()),
         ModelVersion: lambda version: version_bundle(version, stable=not is_watched()),
         ModelRecord: lambda model: model_bundle(model, stable=not is_watched()),
@@ -67,11 +91,12 @@ class RecordFormatters:
     Args:
         shell: The shell.
         is_watched: Whether somebody looks.
+        has_picture: Whether the cell already shows the graph of the run with this id.
     """
 
-    def __init__(self, shell: Any, is_watched: Callable[[], bool]) -> None:
+    def __init__(self, shell: Any, is_watched: Callable[[], bool], has_picture: Callable[[str], bool]) -> None:
         self._formatters = shell.display_formatter.formatters
-        self._cards = cards(is_watched)
+        self._cards = cards(is_watched, has_picture)
 
     @property
     def kinds(self) -> frozenset[type]:
@@ -97,13 +122,12 @@ class LiveRun:
 
     Args:
         started: The run.
-        display: IPython's `display`.
     """
 
-    def __init__(self, started: StartedRun, display: Callable[..., Any]) -> None:
+    def __init__(self, started: StartedRun) -> None:
         self._started = started
         self._statuses: dict[str, str] = {node.id: Status.PENDING.value for node in started.traced.graph.nodes}
-        self._handle = display(self._bundle(), raw=True, display_id=True)
+        self._handle = display(self._bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._drawn_s = time.monotonic()
 
     def __call__(self, node: str, settled: Any) -> None:
@@ -121,3 +145,12 @@ class LiveRun:
         return {"text/html": dag_html(nodes, edges, name=name), "text/plain": dag_text(nodes, edges, name=name)}
 
 
+def show_bundle(bundle: Bundle) -> None:
+    """Show a card."""
+    display({"text/html": bundle.html, "text/plain": bundle.text}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def show_reused(step: str) -> None:
+    """Say that a cell did not run."""
+    said = f"↺ {step} reused: nothing it depends on changed"
+    show_bundle(Bundle(render(element("span", said, style=_REMARK)), said))

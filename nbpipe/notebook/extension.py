@@ -13,6 +13,7 @@ from nbpipe.notebook.cells import HOOK
 from nbpipe.notebook.completion import completer_for
 from nbpipe.notebook.kernel import Kernel
 from nbpipe.notebook.magics import NbpipeMagics
+from nbpipe.notebook.surroundings import LiveNotebook
 
 _kernels: dict[int, tuple[Kernel, Any]] = {}
 
@@ -30,7 +31,8 @@ def load_ipython_extension(shell: Any) -> None:
     kernel.formatters.register()
     shell.user_ns[HOOK] = kernel
     shell.user_ns_hidden[HOOK] = kernel
-    follow_notebook(kernel.as_notebook())
+    follow_notebook(LiveNotebook(lambda: kernel.session))
+    kernel.take_in_history()
     matcher = completer_for(kernel)
     shell.Completer.custom_matchers.append(matcher)
     _kernels[id(shell)] = kernel, matcher
@@ -49,6 +51,7 @@ def unload_ipython_extension(shell: Any) -> None:
         shell.magics_manager.magics["cell"].pop(name, None)
         shell.magics_manager.magics["line"].pop(name, None)
     shell.magics_manager.magics["line"].pop("nbpipe", None)
+    shell.magics_manager.registry.pop(NbpipeMagics.__name__, None)
     kernel.formatters.unregister()
     shell.user_ns.pop(HOOK, None)
     shell.user_ns_hidden.pop(HOOK, None)

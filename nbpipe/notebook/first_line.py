@@ -37,11 +37,16 @@ def magic_on(line: str) -> tuple[str, str]:
 
 def as_marked(cell: str) -> str:
     """Give a cell as its marker stands in it: no blank lines or indentation before our magic, and no `%%time`."""
-    lines = leading_indent(leading_empty_lines(cell.splitlines(keepends=True)))
+    lines = _cleaned(cell.splitlines(keepends=True))
     own = list(lines)
     while own and own[0].startswith("%%") and not magic_on(own[0])[0]:
-        own = leading_indent(leading_empty_lines(own[1:]))
+        own = _cleaned(own[1:])
     return "".join(own if own and magic_on(own[0])[0] else lines)
+
+
+def _cleaned(lines: list[str]) -> list[str]:
+    cleaned: list[str] = leading_indent(leading_empty_lines(lines))  # type: ignore[no-untyped-call]
+    return cleaned
 
 
 def marker_in(tree: ast.Module) -> tuple[str, str, str] | None:

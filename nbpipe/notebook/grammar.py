@@ -10,12 +10,9 @@ import argparse
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Any, NoReturn
-
-from pydantic import ValidationError
+from typing import NoReturn
 
 from nbpipe.errors import BadValueError, nearest
-from nbpipe.records.base import shorten
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 
@@ -112,7 +109,7 @@ def parse_step(arguments: str) -> StepLine:
     if said.help:
         return StepLine(wants_help=True)
     name, takes, gives = _parse_signature(head)
-    options = _step_options(
+    options = StepOptions(
         cache=not said.no_cache,
         retries=said.retries,
         retry_delay_s=said.retry_delay,
@@ -182,24 +179,7 @@ def parse_tag(text: str) -> Tag:
             near = nearest(flag, _FLAGS)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise BadValueError(f"Tag {text!r} has the flag {flag!r}; there are exclusive and cascade.{hint}")
-    try:
-        return Tag(name=name, **dict.fromkeys(flags, True))  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise BadValueError(f"Tag {shorten(text)} cannot be: {_first_problem(error)}.") from None
-
-
-def _step_options(**options: Any) -> StepOptions:
-    try:
-        return StepOptions(**options)
-    except ValidationError as error:
-        raise BadValueError(f"%%step: {_first_problem(error)}.") from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    said = problem["msg"].removeprefix("Value error, ")
-    return f"{where} {said[:1].lower()}{said[1:]}, not {shorten(problem['input'])}"
+    return Tag(name=name, **dict.fromkeys(flags, True))
 
 
 def _head_and_options(arguments: str) -> tuple[str, str]:

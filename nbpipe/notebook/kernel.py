@@ -1,38 +1,42 @@
-"""One kernel with nbpipe in it: the cells that pass through, and what each magic does.
+"""One kernel with nbpipe in it: the cells that pass through, and what is said to each magic.
 
-This is the room's middle: it holds the session, is told by the shell of every cell, and decides
-what a marked cell becomes.
+This is the room's middle: it holds the session, is told by the shell of every cell, and lets each
+marked cell become what its magic means.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import linecache
-from collections.abc import Mapping
+from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
+from IPython.display import display
+
 from nbpipe.base.workspace import find_workspace
-from nbpipe.commands.answers import Answer
-from nbpipe.commands.showing import pipeline_bundle
-from nbpipe.define.cells import CellCall
-from nbpipe.define.pipeline import FunctionPipeline
-from nbpipe.define.step import Step
-from nbpipe.define.texts import Notebook
-from nbpipe.errors import BadValueError, DefinitionError, NbpipeError, nearest
+from nbpipe.commands.answers import Answer, Started
+from nbpipe.commands.dispatch import begin
+from nbpipe.errors import DefinitionError
 from nbpipe.handles import Pipeline
-from nbpipe.notebook import first_line
-from nbpipe.notebook.cells import HOOK, CellTransformer, StepCells, definitions_in
-from nbpipe.notebook.display import LiveRun, RecordFormatters
+from nbpipe.notebook import grammar
+from nbpipe.notebook.body import definitions_in
+from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
+from nbpipe.notebook.defining import define_pipeline, offer_cells
+from nbpipe.notebook.display import LiveRun, RecordFormatters, show_bundle, show_reused
+from nbpipe.notebook.first_line import as_marked, magic_on
 from nbpipe.notebook.frontend import is_watched, notebook_name
+from nbpipe.notebook.interrupts import Interrupted
 from nbpipe.notebook.session import Session
+from nbpipe.notebook.stepcard import step_bundle
+from nbpipe.notebook.surroundings import OwnPipeline, cells_before
+from nbpipe.notebook.usage import USAGE, asks_for_help
+from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.services.client import Client
+from nbpipe.services.runs import Run
 from nbpipe.services.starting import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
-from nbpipe.source.constants import is_defining
-from nbpipe.source.corpus import Corpus
 from nbpipe.source.magics import strip_magics
-from nbpipe.views.frames import Bundle
 
 
 class Kernel:
@@ -48,11 +52,11 @@ class Kernel:
         self._cell_id: str | None = None
         self._text = ""
         self._count = 0
-        self._refusal: Exception | None = None
-        self._frame: Any = None
+        self._pictures: set[str] = set()
+        self._pending: Callable[[], Any] = _nothing
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused)
         self.transformer = CellTransformer(self._decide)
-        self.formatters = RecordFormatters(shell, lambda: self.is_watched)
+        self.formatters = RecordFormatters(shell, lambda: self.is_watched, self._pictures.__contains__)
         self._unwatch = watch_runs(self._watch)
 
     @property
@@ -74,63 +78,133 @@ class Kernel:
         if self._session is not None:
             self._session.end()
 
+    # What the notebook offers to commands ----------------------------------------------------
+
     def pipelines(self) -> dict[str, Pipeline]:
         """Give the pipelines that the notebook defines, by name."""
         return {value.name: value for value in list(self.shell.user_ns.values()) if isinstance(value, Pipeline)}
 
     def own(self) -> Pipeline | None:
-        """Give the notebook's own pipeline: its computing cells, else the one that was defined last."""
+        """Give the notebook's own pipeline: its computing cells, else the one that was defined last.
+
+        Raises:
+            ParameterError: A plain cell gave a parameter a value that does not fit.
+        """
         if self.session.steps:
-            return Pipeline(self.session.pipeline())
+            given = PipelineRunConfiguration(parameters=self.session.overridden())
+            return Pipeline(self.session.pipeline(), given)
         defined = list(self.pipelines().values())
         return defined[-1] if defined else None
-
-    def as_notebook(self) -> Notebook:
-        """Give what definitions ask of a notebook."""
-        return _LiveNotebook(self)
 
     # Told by the shell -----------------------------------------------------------------------
 
     def before_cell(self, info: Any) -> None:
         """A cell is about to run."""
         self._cell_id = getattr(info, "cell_id", None)
-        self._text = info.raw_cell
-        self._count = self.shell.execution_count if info.store_history else self._count + 1
+        self._text = as_marked(info.raw_cell)
+        self._pictures.clear()
 
     def after_cell(self, result: Any) -> None:
         """A cell is over."""
         error = result.error_in_exec or result.error_before_exec
         self._step_cells.finished(error)
-        self._take_in(result.info.raw_cell, is_whole=error is None)
+        self._count = (result.execution_count if result.info.store_history else None) or self._count + 1
+        self._take_in(as_marked(result.info.raw_cell), is_whole=error is None)
+
+    def take_in_history(self) -> None:
+        """Take in the cells that were executed before nbpipe was loaded."""
+        for name, text in cells_before(self.shell):
+            self.session.add_cell(_digest(text), name, text)
 
     def _take_in(self, text: str, *, is_whole: bool) -> None:
-        magic, _, _ = text.partition("\n")[0].strip().partition(" ")
-        name = f"cell [{self._count}]"
-        key = f"{self._cell_id or ''}{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
-        if magic in ("%%params", "%%pipeline", "%%catalog") or (magic == "%%step" and not is_whole):
+        magic, _ = magic_on(text.partition("\n")[0])
+        if magic in ("params", "pipeline", "catalog") or (magic and not is_whole):
             return
-        if magic == "%%step":
+        if magic == "step":
             body, _ = strip_magics("\n" + text.partition("\n")[2])
-            text = body if is_defining(ast.parse(body)) else definitions_in(body)
+            text = body if self.session.merely_defines(ast.parse(body)) else definitions_in(body)
+            offer_cells(self.session, only_known=True)
+        elif self._cell_id:
+            self._step_cells.forget(self._cell_id)
         if text.strip():
-            self.session.add_cell(key, name, text)
+            self.session.add_cell(f"{self._cell_id or ''}{_digest(text)}", f"cell [{self._count}]", text)
+
+    # What each magic means -------------------------------------------------------------------
 
     def _decide(self, magic: str, arguments: str, sql: str, tree: ast.Module) -> list[ast.stmt]:
+        body = self._text.partition("\n")[2]
         try:
-            return self._statements(magic, arguments, sql, tree)
-        except Exception as error:  # noqa: BLE001 — what leaves a transformer would unregister it without a word
-            self._refusal = error
-            return ast.parse(f"raise {HOOK}.refusal()").body
+            if asks_for_help(arguments):
+                return self._later(lambda: print(USAGE[magic]))
+            match magic:
+                case "step":
+                    return self._step(grammar.parse_step(arguments), tree, body)
+                case "params":
+                    return self._params(grammar.parse_params(arguments), body)
+                case "pipeline":
+                    return self._pipeline(grammar.parse_pipeline(arguments), body)
+                case _:
+                    return self._catalog(grammar.parse_catalog(arguments), sql)
+        except Exception as error:  # noqa: BLE001 — what left a transformer would unregister it; the cell raises it
+            return self._later(_raiser(error))
+
+    def _later(self, action: Callable[[], Any]) -> list[ast.stmt]:
+        """Let the cell do something when it runs."""
+        self._pending = action
+        return [call("perform")]
+
+    def _step(self, line: grammar.StepLine, tree: ast.Module, body: str) -> list[ast.stmt]:
+        if line.wants_help:
+            return self._later(lambda: print(USAGE["step"]))
+        if not body.strip():
+            return self._later(lambda: show_bundle(step_bundle(line.name, self.session)))
+        # A parameter that a plain cell gave a wrong value is told at every step, as at every run.
+        self.session.parameter_values()
+        first = self._text.partition("\n")[0]
+        return self._step_cells.statements(StepCell(line, first, "\n" + body, tree, self._cell_id or self._text))
+
+    def _params(self, line: grammar.ParamsLine, body: str) -> list[ast.stmt]:
+        if line.wants_help:
+            return self._later(lambda: print(USAGE["params"]))
+
+        def define() -> None:
+            from nbpipe.widgets.opening import pipeline_form
+
+            self.session.define_parameters("\n" + body, line.name)
+            own = OwnPipeline(lambda: self.session, self.own)
+            form = pipeline_form(own, static=not self.is_watched)
+            display(form)  # type: ignore[no-untyped-call]
+
+        return self._later(define)
+
+    def _pipeline(self, line: grammar.PipelineLine, body: str) -> list[ast.stmt]:
+        if line.wants_help:
+            return self._later(lambda: print(USAGE["pipeline"]))
+        return self._later(lambda: show_bundle(define_pipeline(line, body, self.session)))
+
+    def _catalog(self, name: str, sql: str) -> list[ast.stmt]:
+        def ask() -> Any:
+            frame = Client().query(sql)
+            if name:
+                self.shell.user_ns[name] = frame
+            return frame
+
+        return self._later(ask)
 
     def run_marked(self, magic: str, arguments: str, body: str) -> None:
-        """Do what a magic does from `run_cell_magic`: no `await`, and no display of a last expression."""
+        """Do what a magic does from `run_cell_magic`: no `await`, and no display of a last expression.
+
+        Raises:
+            DefinitionError: The body awaits something.
+        """
+        __tracebackhide__ = True
         self._text = f"%%{magic} {arguments}\n{body}"
         tree = ast.parse("\n" + body) if magic != "catalog" else ast.Module([], [])
-        statements = self._decide(magic, arguments, body, tree)
-        module = ast.fix_missing_locations(ast.Module(statements, []))
+        place = self.shell.compile.cache("\n" + body, self._count)
         error: BaseException | None = None
         try:
-            exec(compile(module, f"<%%{magic}>", "exec", dont_inherit=True), self.shell.user_ns)  # noqa: S102 — the user's own cell
+            module = ast.fix_missing_locations(ast.Module(self._decide(magic, arguments, body, tree), []))
+            exec(_compiled(module, place, magic), self.shell.user_ns)  # noqa: S102 — the user's own cell
         except BaseException as raised:
             error = raised
             raise
@@ -138,130 +212,33 @@ class Kernel:
             self._step_cells.finished(error)
             self._take_in(self._text, is_whole=error is None)
 
-    def _statements(self, magic: str, arguments: str, sql: str, tree: ast.Module) -> list[ast.stmt]:
-        if arguments.split()[:1] in (["-h"], ["--help"]):
-            print(first_line.HELP[magic])
-            return []
-        body = "\n" + self._text.partition("\n")[2]
-        match magic:
-            case "step":
-                return self._step(first_line.parse_step(arguments), tree, body)
-            case "params":
-                self._params(first_line.parse_params(arguments), body)
-            case "pipeline":
-                self._pipeline(first_line.parse_pipeline(arguments), body)
-            case "catalog":
-                return self._catalog(arguments, sql)
-        return []
+    def answer(self, line: str) -> Any:
+        """Answer a line as it stands behind `%nbpipe`: with a widget, a run, or what the terminal prints.
 
-    # What each magic does --------------------------------------------------------------------
+        Raises:
+            NbpipeError: What the command says.
+            KeyboardInterrupt: The kernel was interrupted; a run that it began was stopped.
+        """
+        came = begin(line, self)
+        if isinstance(came, Answer):
+            return self._shown(came)
+        answer = _waited(came)
+        return answer.record if isinstance(answer.record, Run) and not answer.as_json else answer
 
-    def _step(self, line: first_line.StepLine, tree: ast.Module, body: str) -> list[ast.stmt]:
-        if line.wants_help:
-            print(first_line.HELP["step"])
-            return []
-        if not body.strip():
-            self._show_card(line.name)
-            return []
-        self._session_follows_parameters()
-        return self._step_cells.statements(line, tree, body, self._cell_id or self._text)
-
-    def _session_follows_parameters(self) -> None:
-        session = self.session
-        given = {name: session.namespace[name] for name in session.parameters.names if name in session.namespace}
-        session.parameters.check(given, partial=True)
-
-    def _params(self, line: first_line.ParamsLine, body: str) -> None:
-        values = self.session.define_parameters(body)
-        self.session.declare(line.name, line.tags, first_line.parse_model(line.model))
-        self.shell.user_ns.update(values)
-        self._show_form()
-
-    def _show_form(self) -> None:
-        from nbpipe.widgets.opening import pipeline_form
-
-        self._display(pipeline_form(Pipeline(self.session.pipeline()), static=not self.is_watched))
-
-    def shown(self, answer: Answer) -> Any:
-        """Give what a command's answer looks like here: a widget, or the answer itself."""
-        if answer.widget is None:
-            is_card = type(answer.record) in self.formatters.kinds and not answer.as_json
-            return answer.record if is_card and not self.is_watched else answer
+    def _shown(self, answer: Answer) -> Any:
+        if answer.widget is None or answer.as_json:
+            return answer
         from nbpipe.widgets.opening import widget_for
 
         return widget_for(answer, static=not self.is_watched)
 
-    def _pipeline(self, line: first_line.PipelineLine, body: str) -> None:
-        if line.wants_help:
-            print(first_line.HELP["pipeline"])
-            return
-        try:
-            text = first_line.function_text(line.name, line.signature, body.removeprefix("\n"))
-            place = f"<nbpipe %%pipeline {line.name}>"
-            code = compile(text, place, "exec", dont_inherit=True)
-        except SyntaxError as error:
-            raise DefinitionError(f"%%pipeline {line.name} does not compile: {error.msg} (line {error.lineno}).") from None
-        linecache.cache[place] = (len(text), None, text.splitlines(keepends=True), place)
-        namespace = self.shell.user_ns
-        former = namespace.get(line.name)
-        self._offer_cells()
-        try:
-            exec(code, namespace)  # noqa: S102 — the user's own cell
-            function = namespace[line.name]
-            model = first_line.parse_model(line.model)
-            definition = FunctionPipeline.of(function, text=text, tags=line.tags, model=model, cache=line.cache)
-            handle = Pipeline(definition)
-            bundle = pipeline_bundle(definition)
-        except BaseException:
-            # A body that cannot be wired leaves the former pipeline.
-            namespace[line.name] = former
-            if former is None:
-                del namespace[line.name]
-            raise
-        namespace[line.name] = handle
-        self.display_bundle(bundle)
-
-    def _offer_cells(self) -> None:
-        """Let a pipeline's body call the computing cells by name, where no variable has that name."""
-        own = self.session.pipeline()
-        placed = own.trace({}, partial=True).steps
-        for name, step in placed.items():
-            held = self.shell.user_ns.get(name)
-            if name.isidentifier() and (held is None or isinstance(held, CellCall)):
-                self.shell.user_ns[name] = CellCall(step)
-
-    def _catalog(self, arguments: str, sql: str) -> list[ast.stmt]:
-        name = arguments.strip()
-        if name and not name.isidentifier():
-            raise BadValueError(f"%%catalog: {name!r} is no name of a variable; write %%catalog df.")
-        self._frame = Client().query(sql)
-        if name:
-            self.shell.user_ns[name] = self._frame
-        return ast.parse(f"{HOOK}.frame()").body
-
-    def _show_card(self, name: str) -> None:
-        steps: Mapping[str, Any] = {
-            **self.session.steps,
-            **{step.name: step for step in self.shell.user_ns.values() if isinstance(step, Step)},
-        }
-        if name not in steps:
-            near = nearest(name, steps)
-            hint = f" Did you mean {near[0]!r}?" if near else " Write its body below the first line."
-            raise BadValueError(f"%%step {name}: there is no step of that name yet.{hint}")
-        step = steps[name]
-        print(f"step {name}")
-        print(step.text.strip())
-
     # Called by cells -------------------------------------------------------------------------
 
-    def refusal(self) -> Exception:
-        """Give the refusal that the cell raises."""
-        assert self._refusal is not None, "only a refused cell asks"
-        return self._refusal
-
-    def frame(self) -> Any:
-        """Give the table that the cell asked for."""
-        return self._frame
+    def perform(self) -> Any:
+        """Do what the cell's magic means."""
+        __tracebackhide__ = True
+        action, self._pending = self._pending, _nothing
+        return action()
 
     def begin(self) -> None:
         """See `StepCells.begin`."""
@@ -281,43 +258,44 @@ class Kernel:
 
     # Showing ---------------------------------------------------------------------------------
 
-    def display_bundle(self, bundle: Bundle) -> None:
-        """Show a card."""
-        from IPython.display import display
-
-        display({"text/html": bundle.html, "text/plain": bundle.text}, raw=True)
-
-    def _display(self, thing: Any) -> None:
-        from IPython.display import display
-
-        display(thing)
-
     def _tell_reused(self, name: str) -> None:
         if self.is_watched:
-            from IPython.display import display
-
-            said = f"↺ {name} reused: nothing it depends on changed"
-            html = f'<span style="color:#8a8f98;font-size:12px">{said}</span>'
-            display({"text/html": html, "text/plain": said}, raw=True)
+            show_reused(name)
 
     def _watch(self, started: StartedRun) -> Any:
         if not self.is_watched:
             return None
-        from IPython.display import display
+        self._pictures.add(started.facts.id)
+        return LiveRun(started)
 
-        return LiveRun(started, display)
+
+def _nothing() -> None:
+    """Do nothing: the cell has no magic's work to do."""
 
 
-class _LiveNotebook:
-    """The notebook as definitions see it, whichever session is the present one."""
+def _raiser(error: Exception) -> Callable[[], Any]:
+    def refuse() -> None:
+        __tracebackhide__ = True
+        raise error
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
+    return refuse
 
-    def corpus(self) -> Corpus:
-        """Give the executed cells, indexed."""
-        return self._kernel.session.corpus()
 
-    def value_of(self, name: str) -> object:
-        """Give the live value of a name."""
-        return self._kernel.session.value_of(name)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _compiled(module: ast.Module, place: str, magic: str) -> CodeType:
+    try:
+        return compile(module, place, "exec")
+    except SyntaxError as error:
+        if "await" not in str(error):
+            raise
+        raise DefinitionError(f"%%{magic}: await works in a cell of a notebook, not through run_cell_magic.") from None
+
+
+def _waited(started: Started) -> Answer:
+    try:
+        return started.wait()
+    except KeyboardInterrupt:
+        raise Interrupted from None

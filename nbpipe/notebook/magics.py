@@ -10,9 +10,8 @@ from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from nbpipe.commands.dispatch import answer
-from nbpipe.notebook import first_line
 from nbpipe.notebook.kernel import Kernel
+from nbpipe.notebook.usage import USAGE
 
 
 @magics_class
@@ -30,36 +29,37 @@ class NbpipeMagics(Magics):
 
     @no_var_expand
     @line_cell_magic
-    def step(self, line: str, cell: str | None = None) -> None:
+    def step(self, line: str, cell: str | None = None) -> None:  # noqa: D102 — its usage is its docstring
         self._run("step", line, cell)
 
     @no_var_expand
     @line_cell_magic
-    def params(self, line: str, cell: str | None = None) -> None:
+    def params(self, line: str, cell: str | None = None) -> None:  # noqa: D102 — its usage is its docstring
         self._run("params", line, cell)
 
     @no_var_expand
     @line_cell_magic
-    def pipeline(self, line: str, cell: str | None = None) -> None:
+    def pipeline(self, line: str, cell: str | None = None) -> None:  # noqa: D102 — its usage is its docstring
         self._run("pipeline", line, cell)
 
     @no_var_expand
     @line_cell_magic
-    def catalog(self, line: str, cell: str | None = None) -> None:
+    def catalog(self, line: str, cell: str | None = None) -> None:  # noqa: D102 — its usage is its docstring
         self._run("catalog", line, cell)
 
     @no_var_expand
     @line_magic
     def nbpipe(self, line: str) -> Any:
-        """%nbpipe NOUN VERB …: what the command line says, answered with a table or a widget. %nbpipe --help"""
-        return self._kernel.shown(answer(line, self._kernel))
+        """%nbpipe NOUN VERB …: what the command line says, answered with a table or a widget; see %nbpipe --help."""
+        return self._kernel.answer(line)
 
     def _run(self, magic: str, line: str, cell: str | None) -> None:
+        __tracebackhide__ = True
         if cell is None:
-            print(first_line.HELP[magic])
+            print(USAGE[magic])
             return
         self._kernel.run_marked(magic, line, cell)
 
 
-for _name, _help in first_line.HELP.items():
-    getattr(NbpipeMagics, _name).__doc__ = _help
+for _name, _usage in USAGE.items():
+    getattr(NbpipeMagics, _name).__doc__ = _usage

@@ -1,63 +1,29 @@
-"""What one kernel session knows: its plain cells, its steps in their order, and who made which value.
+"""What one kernel session knows: its plain cells, its steps in their order, and its parameters.
 
-The rules of 3.1 live here: a step's inputs are what earlier steps and parameters provide, each
-bound to the version its producer made; what a plain cell changed since is refused; a constant
-that a step rebinds is bound anew before it runs. The shell is only looked at through its
-namespace.
+How a step is planned, reused or run is `notebook.executing`; who made which value is
+`notebook.ledger`. The shell is only looked at through its namespace.
 """
 
 from __future__ import annotations
 
 import ast
-import time
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from nbpipe.define.cells import CellStep
 from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline
-from nbpipe.errors import ArtifactError, DefinitionError, NotStorableError, StaleInputError
-from nbpipe.execute.prepared import Inputs, Prepared
-from nbpipe.records.artifacts import ArtifactVersion, NotCarried
-from nbpipe.records.models import ModelConfig
+from nbpipe.errors import DefinitionError
+from nbpipe.execute.prepared import Prepared
+from nbpipe.notebook.ledger import Ledger
 from nbpipe.records.parameters import Parameters, parameters_of
-from nbpipe.records.tags import Tag
-from nbpipe.services.interactive import Execution, InteractiveRun
+from nbpipe.services.interactive import InteractiveRun
 from nbpipe.services.workspace import Workspace
+from nbpipe.source.constants import is_defining
 from nbpipe.source.corpus import Corpus
 from nbpipe.source.names import names_of
 from nbpipe.source.pieces import Unit, read_unit
-
-
-@dataclass(slots=True)
-class Owner:
-    """Who last gave a name its value.
-
-    Attributes:
-        step: The step.
-        artifact: The version that it made.
-        token: What tells its content from another: a digest, or the key of the execution.
-    """
-
-    step: str
-    artifact: ArtifactVersion
-    token: str
-
-
-@dataclass(slots=True)
-class Done:
-    """What a step's latest execution in this session gave.
-
-    Attributes:
-        artifacts: The versions, by name.
-        not_carried: The names that could not be stored.
-        tokens: What identifies each version's content.
-    """
-
-    artifacts: Mapping[str, ArtifactVersion]
-    not_carried: Mapping[str, NotCarried]
-    tokens: Mapping[str, str]
 
 
 class Session:
@@ -67,6 +33,15 @@ class Session:
         namespace: The notebook's names and values.
         workspace: Where steps are recorded.
         name: The notebook's name, and so its pipeline's.
+
+    Attributes:
+        namespace: As given.
+        workspace: As given.
+        name: As given, or as `%%params --name` says.
+        steps: The computing cells, in the order of their first definition.
+        ledger: Who made which value.
+        parameters: What the notebook's pipeline takes.
+        executed: How many plain cells were executed.
     """
 
     def __init__(self, namespace: MutableMapping[str, Any], workspace: Workspace, name: str) -> None:
@@ -74,22 +49,24 @@ class Session:
         self.workspace = workspace
         self.name = name
         self.steps: dict[str, CellStep] = {}
+        self.ledger = Ledger()
         self.parameters = parameters_of(name, {})
-        self.parameters_text = ""
-        self.tags: tuple[Tag, ...] = ()
-        self.model: ModelConfig | None = None
-        self._units: dict[str, Unit] = {}
+        self._parameters_text = ""
+        self._given: dict[str, Any] = {}
+        self.executed = 0
+        self._units: dict[str, tuple[int, Unit]] = {}
         self._corpus: Corpus | None = None
-        self._owners: dict[str, Owner] = {}
-        self._done: dict[str, Done] = {}
         self._run: InteractiveRun | None = None
-        self._began_s = 0.0
 
     # The notebook as others see it -----------------------------------------------------------
 
     def units(self) -> Sequence[Unit]:
         """Give the executed cells, oldest first."""
-        return list(self._units.values())
+        return [unit for _, unit in self._units.values()]
+
+    def units_since(self, executed: int) -> Sequence[Unit]:
+        """Give the cells that were executed after the first `executed`, the newest first."""
+        return [unit for number, unit in reversed(self._units.values()) if number > executed]
 
     def corpus(self) -> Corpus:
         """Give the executed cells, indexed."""
@@ -108,26 +85,46 @@ class Session:
     def add_cell(self, key: str, name: str, text: str) -> None:
         """Take in a cell that was executed; the same cell executed again moves to the end."""
         self._units.pop(key, None)
-        self._units[key] = read_unit(name, text)
+        self.executed += 1
+        self._units[key] = self.executed, read_unit(name, text)
         self._corpus = None
+
+    def merely_defines(self, tree: ast.Module) -> bool:
+        """Tell whether a cell's statements only define something, given what earlier cells have bound."""
+        if is_defining(tree):
+            return True
+        corpus = self.corpus()
+        constants = set()
+        for name in names_of(tree).reads:
+            binders = corpus.binding(name).binders
+            if binders and all(corpus.statements[place].is_defining for place in binders):
+                constants.add(name)
+        return bool(constants) and is_defining(tree, constants=constants)
+
+    def pipeline(self) -> CellPipeline:
+        """Give the notebook's own pipeline: its computing cells in their order."""
+        return CellPipeline(
+            name=self.name,
+            parameters=self.parameters,
+            cells=list(self.steps.values()),
+            parameters_text=self._parameters_text,
+        )
+
+    # The run ---------------------------------------------------------------------------------
 
     @property
     def run(self) -> InteractiveRun:
         """The session's interactive run."""
         if self._run is None:
-            self._run = InteractiveRun(self.workspace, self.name, self.model.name if self.model else "")
+            self._run = InteractiveRun(self.workspace, self.name)
         return self._run
 
-    def declare(self, name: str, tags: tuple[Tag, ...], model: ModelConfig | None) -> None:
-        """Say what the notebook's own pipeline is called, and the tags and the model of its runs.
-
-        What was recorded under a former name keeps it.
-        """
-        self.tags, self.model = tags, model
-        if name not in ("", self.name):
+    def rename(self, name: str) -> None:
+        """Give the notebook's pipeline another name; what was recorded keeps the former."""
+        if name != self.name:
+            self.end()
             self.name = name
             self.parameters = Parameters(name, self.parameters.model)
-        self.end()
 
     def end(self) -> None:
         """End the session's run."""
@@ -135,214 +132,119 @@ class Session:
             self._run.end()
             self._run = None
 
-    def pipeline(self) -> CellPipeline:
-        """Give the notebook's own pipeline: its computing cells in their order."""
-        return CellPipeline(
-            name=self.name,
-            parameters=self.parameters,
-            tags=self.tags,
-            model=self.model,
-            cells=list(self.steps.values()),
-            parameters_text=self.parameters_text,
-        )
+    # Parameters ------------------------------------------------------------------------------
 
-    def define_parameters(self, text: str) -> dict[str, Any]:
-        """Take the body of `%%params`; answer with the values to bind.
+    def define_parameters(self, text: str, name: str = "") -> None:
+        """Take the body of `%%params` and bind the values; what is refused leaves the former.
+
+        Args:
+            text: The body.
+            name: Another name for the notebook's pipeline, if one is given.
 
         Raises:
             DefinitionError: It cannot be read.
             ParameterError: A default does not fit its own type.
         """
-        parameters = parameters_from_text(self.name, text, self.namespace)
-        self.parameters, self.parameters_text = parameters, text
-        return parameters.check({}, partial=True)
+        parameters = parameters_from_text(name or self.name, text, self.namespace)
+        values = parameters.check({}, partial=True)
+        self.rename(name or self.name)
+        self.parameters, self._parameters_text, self._given = parameters, text, {}
+        self.ledger.doubt(parameters.names)
+        self.namespace.update(values)
 
-    # One step --------------------------------------------------------------------------------
+    def parameter_values(self) -> dict[str, Any]:
+        """Give the parameters' values: what the notebook has bound to their names, else their defaults.
 
-    def define(self, cell: CellStep) -> CellStep:
-        """Take a step in, or update it in place; one that cannot be placed changes nothing.
+        A plain assignment after `%%params` wins: that is how papermill hands values in. A value that
+        a step gave to a parameter's name is the step's, and not meant.
+
+        Raises:
+            ParameterError: A value does not fit.
+        """
+        for name in self.parameters.names:
+            if name in self.namespace and self.ledger.owner(name) is None:
+                self._given[name] = self.namespace[name]
+        return self.parameters.check(self._given, partial=True)
+
+    def overridden(self) -> dict[str, Any]:
+        """Give those values of parameters that are not the defaults.
+
+        Raises:
+            ParameterError: A value does not fit.
+        """
+        defaults = self.parameters.check({}, partial=True)
+        values = self.parameter_values()
+        content = self.run.content
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in defaults or content(value) != content(defaults[name])
+        }
+
+    # Steps -----------------------------------------------------------------------------------
+
+    def define(self, cell: CellStep, *, former: str = "") -> Prepared:
+        """Take a step in, or update it in place, and read what it is made of; what is refused changes nothing.
+
+        Args:
+            cell: The step.
+            former: The name that the same cell had before, whose place it takes.
 
         Raises:
             DefinitionError: It does not compile, or its first line names what nothing provides.
             UncapturedNameError: It reads a live value.
         """
-        former = self.steps.get(cell.name)
-        if former is not None and former.identity == cell.identity:
-            cell = replace(cell, changed=former.changed)
-        ordered = {**self.steps, cell.name: cell}
-        placed = self._placed(cell, ordered)
+        known = self.steps.get(cell.name)
+        if known is not None and known.identity == cell.identity:
+            cell = replace(cell, changed=known.changed)
+        ordered = with_step(self.steps, cell, former)
+        # What it was seen to change is an output, but no part of what the execution is known by.
+        prepared = Prepared.of(self._placed(replace(cell, changed=frozenset()), ordered))
         self.steps = ordered
-        return placed
+        if former != cell.name:
+            self.ledger.forget(former)
+        return prepared
 
-    def _placed(self, cell: CellStep, ordered: Mapping[str, CellStep]) -> CellStep:
-        available: dict[str, Any] = dict.fromkeys(self.parameters.names)
-        for name, other in ordered.items():
-            if name == cell.name:
-                break
-            available |= dict.fromkeys(other.outputs)
-        for other in cell.options.after:
-            if other not in ordered:
-                raise DefinitionError(f"Step {cell.name!r} comes --after {other!r}, which is no step of this notebook.")
-        return cell.placed(available, self.parameters)
+    def forget(self, step: str) -> None:
+        """Drop a step whose cell is a step no longer."""
+        self.steps = {name: cell for name, cell in self.steps.items() if name != step}
+        self.ledger.forget(step)
 
-    def plan(self, placed: CellStep) -> Execution:
-        """Say whether a step runs or is reused, with its inputs bound to what their producers made.
-
-        Raises:
-            UncapturedNameError: It reads a live value.
-            StaleInputError: A plain cell changed one of its inputs.
-            DefinitionError: An input's producer has not run in this session.
-        """
-        prepared = Prepared.of(placed)
-        artifacts: dict[str, ArtifactVersion] = {}
-        digests: dict[str, str] = {}
-        values: dict[str, Any] = {}
-        for name in placed.provided:
-            producer = self._producer_of(name, placed)
-            if producer is None:
-                values[name] = self._parameter(name)
-                continue
-            done = self._done.get(producer)
-            if done is None:
-                raise DefinitionError(f"Step {placed.name!r} reads {name!r} from {producer!r}, which has not run yet; run that cell first.")
-            if name not in done.artifacts:
-                lost = done.not_carried.get(name)
-                if lost is not None:
-                    raise NotStorableError(name, lost.type_name, f"{lost.why}; {placed.name} reads it")
-                raise DefinitionError(f"Step {placed.name!r} reads {name!r}, which {producer!r} ended without binding.")
-            self._refuse_if_stale(name, placed.name, producer)
-            artifacts[name], digests[name] = done.artifacts[name], done.tokens[name]
-        return self.run.plan(prepared, Inputs(artifacts, values, digests), placed.name)
-
-    def _producer_of(self, name: str, placed: CellStep) -> str | None:
+    def producer_of(self, name: str, step: str) -> str | None:
+        """Name the step that gives a name its value for `step`: the last one before it; else it is a parameter."""
         found = None
         for other in self.steps.values():
-            if other.name == placed.name:
+            if other.name == step:
                 break
             if name in other.outputs:
                 found = other.name
         return found
 
-    def _parameter(self, name: str) -> Any:
-        # A later plain assignment wins: that is how papermill hands values in.
-        values = {name: self.namespace[name]} if name in self.namespace else {}
-        return self.parameters.check(values, partial=True)[name]
+    def note_changed(self, step: str, names: frozenset[str]) -> None:
+        """Take note of the inputs that a step was seen to change in place."""
+        cell = self.steps[step]
+        if not names <= cell.changed:
+            self.steps[step] = replace(cell, changed=cell.changed | names)
 
-    def _refuse_if_stale(self, name: str, step: str, producer: str) -> None:
-        owner = self._owners.get(name)
-        if owner is None or name not in self.namespace:
-            return
-        digest = self.run.content(self.namespace[name])
-        if digest and owner.artifact.digest and digest != owner.artifact.digest:
-            raise StaleInputError(step, name, owner.step, self._who_changed(name))
+    def _placed(self, cell: CellStep, ordered: Mapping[str, CellStep]) -> CellStep:
+        available: dict[str, Any] = dict.fromkeys(self.parameters.names)
+        earlier = []
+        for name, other in ordered.items():
+            if name == cell.name:
+                break
+            earlier.append(name)
+            available |= dict.fromkeys(other.outputs)
+        for wanted in cell.options.after:
+            if wanted not in earlier:
+                raise DefinitionError(f"Step {cell.name!r} comes --after {wanted!r}, which is no step before it.")
+        return cell.placed(available, self.parameters)
 
-    def _who_changed(self, name: str) -> str:
-        for unit in reversed(self.units()):
-            if unit.name.startswith("step "):
-                continue
-            names = names_of(unit.tree)
-            if name in names.binds or name in names.touches or name in names.deletes:
-                return unit.name
-        return "something outside the notebook's cells"
 
-    # Reusing and running ---------------------------------------------------------------------
-
-    def restore(self, execution: Execution, placed: CellStep) -> bool:
-        """Bind the outputs of an execution that is reused; false if they cannot be had: then it runs."""
-        if execution.record is None or self._misses_a_live_name(execution, placed):
-            return False
-        outputs = {output["output"]: ArtifactVersion.from_record(output) for output in execution.record["outputs"]}
-        try:
-            values = self.run.load(outputs)
-        except ArtifactError:
-            return False
-        if not self._restore_definitions(placed):
-            return False
-        self.namespace.update(values)
-        self._settle(execution, placed, self.run.reuse(execution).artifacts)
-        return True
-
-    def _misses_a_live_name(self, execution: Execution, placed: CellStep) -> bool:
-        """Tell whether some cell reads a name that was not carried and would be missing."""
-        record = execution.record or {}
-        missing = {lost["name"] for lost in record["not_carried"] if lost["name"] not in self.namespace}
-        readers = (names_of(unit.tree).reads for unit in self.units())
-        others = (step.names.reads for step in self.steps.values() if step.name != placed.name)
-        return bool(missing) and any(missing & reads.keys() for reads in (*readers, *others))
-
-    def _restore_definitions(self, placed: CellStep) -> bool:
-        """Execute what the cell only defines: imports, functions and classes are text, not outputs."""
-        definitions = [
-            statement
-            for statement in placed.tree.body
-            if set(names_of([statement]).binds) and set(names_of([statement]).binds) <= placed.defines
-        ]
-        if not definitions:
-            return True
-        try:
-            exec(compile(ast.Module(definitions, []), f"<{placed.name}>", "exec", dont_inherit=True), self.namespace)  # type: ignore[arg-type]  # noqa: S102
-        except Exception:  # noqa: BLE001 — whatever stands in the way, running the cell will show it natively
-            return False
-        return True
-
-    def bind_inputs(self, execution: Execution, placed: CellStep) -> None:
-        """Bind each input to the version its producer made, where the name holds something else by now.
-
-        Raises:
-            ArtifactError: A version is gone; its step has to run again.
-        """
-        stale = {}
-        for name, artifact in execution.inputs.artifacts.items():
-            owner = self._owners.get(name)
-            if owner is None or owner.artifact.id != artifact.id or name not in self.namespace:
-                stale[name] = artifact
-        if stale:
-            self.namespace.update(self.run.load(stale))
-        self.namespace.update({name: value for name, value in execution.inputs.values.items() if name not in stale})
-        self._bind_constants(execution, placed)
-
-    def _bind_constants(self, execution: Execution, placed: CellStep) -> None:
-        """Bind anew what the step reads as a constant of a plain cell and a step has rebound since."""
-        for piece in execution.prepared.source.pieces:
-            if any(name in self._owners or name in placed.names.binds for name in piece.binds):
-                exec(compile(piece.text, f"<{piece.origin}>", "exec", dont_inherit=True), self.namespace)  # type: ignore[arg-type]  # noqa: S102
-
-    def begin(self, execution: Execution) -> None:
-        """Say that the cell's body is about to run."""
-        self.run.begin(execution)
-        self._began_s = time.perf_counter()
-
-    def commit(self, execution: Execution, placed: CellStep) -> None:
-        """Keep what the body bound, and which of its inputs it changed in place.
-
-        Raises:
-            NotRecordedError: It could not be written.
-        """
-        duration_s = time.perf_counter() - self._began_s
-        values = {name: self.namespace[name] for name in placed.outputs if name in self.namespace}
-        changed = self._changed_inputs(execution, placed, values)
-        settled = self.run.commit(execution, {**values, **changed}, duration_s)
-        if changed:
-            self.steps[placed.name] = replace(self.steps[placed.name], changed=frozenset(changed) | placed.changed)
-        self._settle(execution, placed, settled.artifacts)
-
-    def _changed_inputs(
-        self, execution: Execution, placed: CellStep, values: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        changed = {}
-        for name, artifact in execution.inputs.artifacts.items():
-            if name in values or name not in placed.touches or name not in self.namespace:
-                continue
-            digest = self.run.content(self.namespace[name])
-            if digest and digest != artifact.digest:
-                changed[name] = self.namespace[name]
-        return changed
-
-    def _settle(self, execution: Execution, placed: CellStep, artifacts: Mapping[str, ArtifactVersion]) -> None:
-        tokens = {name: artifact.digest or f"{execution.keys.key}/{name}" for name, artifact in artifacts.items()}
-        self._done[placed.name] = Done(artifacts, execution.settled.not_carried, tokens)
-        for name, artifact in artifacts.items():
-            self._owners[name] = Owner(placed.name, artifact, tokens[name])
-        changed = frozenset(artifacts) - frozenset(placed.outputs)
-        if changed:
-            self.steps[placed.name] = replace(self.steps[placed.name], changed=changed | placed.changed)
+def with_step(steps: Mapping[str, CellStep], cell: CellStep, former: str = "") -> dict[str, CellStep]:
+    """Give the steps with `cell` in its place: that of its own name, else of its former one, else the last."""
+    if cell.name in steps:
+        kept = {name: step for name, step in steps.items() if name == cell.name or name != former}
+        return kept | {cell.name: cell}
+    if former not in steps:
+        return {**steps, cell.name: cell}
+    return {(cell.name if name == former else name): (cell if name == former else step) for name, step in steps.items()}

@@ -23,6 +23,9 @@ class Record(BaseModel):
         except ValidationError as error:
             raise BadValueError(sentences(type(self).__name__, error, tuple(type(self).model_fields))) from None
 
+    # So marked it is not called for a record within another, whose problems then keep their full names.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
     @classmethod
     def read(cls, data: Any) -> Self:
         """Make one from plain data, such as a parsed file.
@@ -56,7 +59,7 @@ def sentences(subject: str, error: ValidationError, known: tuple[str, ...] = ())
 def _sentence(name: str, problem: Any, known: tuple[str, ...]) -> str:
     match problem["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            near = nearest(name, known)
+            near = nearest(name.rpartition(".")[2], known)
             return f"is not known here; did you mean {near[0]!r}?" if near else "is not known here"
         case "missing" | "missing_argument":
             return "needs a value"
@@ -75,3 +78,15 @@ def shorten(value: Any, width: int = 60) -> str:
     except Exception:  # noqa: BLE001 — a broken __repr__ of the user's must not hide the real error
         text = f"<{type(value).__name__}>"
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def plain_name(what: str, text: object) -> str:
+    """Give the name of a `what` as it is kept: trimmed.
+
+    Raises:
+        BadValueError: It is no text, empty, longer than 255 characters, or holds control characters.
+    """
+    name = text.strip() if isinstance(text, str) else ""
+    if not name or len(name) > 255 or any(ord(letter) < 32 for letter in name):
+        raise BadValueError(f"{shorten(text)} cannot name a {what}: use 1 to 255 printable characters.")
+    return name

@@ -7,11 +7,11 @@ What reads a signature, traces a body or wires cells is `define`; what runs the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nbpipe.graph.graph import Graph
-from nbpipe.records.parameters import Parameters, parameters_of
+from nbpipe.records.parameters import Parameters, is_required, parameters_of
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source
@@ -43,16 +43,23 @@ class StepSignature:
         outputs: Its outputs in order; none if it returns nothing.
         is_tuple: Whether the function returns a tuple with one item for each output.
         pointers: The arguments that ask for a pointer instead of a value.
+        filled: The defaults that are written as `Field(…)`: Python itself would hand the `Field` in.
     """
 
     inputs: dict[str, tuple[Any, Any]]
     outputs: tuple[Output, ...]
     is_tuple: bool = False
     pointers: frozenset[str] = frozenset()
+    filled: Mapping[str, Any] = field(default_factory=dict)
 
     def parameters(self, subject: str, names: tuple[str, ...]) -> Parameters:
         """Give the parameters made of these arguments."""
         return parameters_of(subject, {name: self.inputs[name] for name in names})
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The arguments that have no default."""
+        return tuple(name for name, (_, default) in self.inputs.items() if is_required(default))
 
     def output(self, name: str) -> Output | None:
         """Find an output by name."""

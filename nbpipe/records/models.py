@@ -18,7 +18,7 @@ from pydantic import field_validator
 
 from nbpipe.base.ids import new_id
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError, nearest
-from nbpipe.records.base import Record, shorten
+from nbpipe.records.base import Record, plain_name, shorten
 from nbpipe.records.changes import key_of
 from nbpipe.records.state import Draft, OperationState, Row
 from nbpipe.records.tags import Tag, as_tags
@@ -60,25 +60,6 @@ def is_stage_word(text: str) -> bool:
     return text.strip().casefold() in set(ModelStages)
 
 
-def _good_name(what: str, text: str) -> str:
-    name = text.strip()
-    if not name or len(name) > 255 or any(ord(letter) < 32 for letter in name):
-        raise ValueError(f"{shorten(text)} cannot name a {what}: use 1 to 255 printable characters")
-    return name
-
-
-def version_name(text: str) -> str:
-    """Give a version's name as it is kept.
-
-    Raises:
-        BadValueError: It is empty, too long, or holds control characters.
-    """
-    try:
-        return _good_name("version", text)
-    except ValueError as error:
-        raise BadValueError(f"{error}.") from None
-
-
 class ModelConfig(Record):
     """A model, and which of its versions is meant.
 
@@ -98,7 +79,7 @@ class ModelConfig(Record):
     @field_validator("name")
     @classmethod
     def _is_name(cls, name: str) -> str:
-        return _good_name("model", name)
+        return plain_name("model", name)
 
     @field_validator("version", mode="before")
     @classmethod
@@ -109,7 +90,7 @@ class ModelConfig(Record):
             raise ValueError(f"{shorten(version)} is no version: give a number, a name or a stage")
         if isinstance(version, int) and version < 1:
             raise ValueError(f"{version} is no version: numbers begin at 1")
-        return _good_name("version", version) if isinstance(version, str) else version
+        return plain_name("version", version) if isinstance(version, str) else version
 
     @field_validator("tags", mode="before")
     @classmethod
@@ -291,7 +272,7 @@ def rename_version(draft: Draft, row: Row, name: str) -> None:
         BadValueError: Digits or a stage: those are look-ups, not names.
         ConflictError: Another version of the model has that name.
     """
-    name = version_name(name)
+    name = plain_name("version", name)
     if name.isdecimal() or is_stage_word(name):
         raise BadValueError(f"{name!r} cannot name a version: digits and stages are look-ups.")
     holder = draft.state.version_names.get(key_of(row["model"], name))

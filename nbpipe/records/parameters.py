@@ -8,6 +8,7 @@ one that is not known.
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,16 +17,15 @@ from typing import Any, get_type_hints
 from pydantic import (
     BaseModel,
     ConfigDict,
-    PydanticSchemaGenerationError,
-    PydanticUserError,
     ValidationError,
     create_model,
 )
 from pydantic.fields import FieldInfo
+from pydantic.warnings import ArbitraryTypeWarning
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from nbpipe.errors import DefinitionError, ParameterError
-from nbpipe.records.base import problems_of, shorten
+from nbpipe.records.base import problems_of
 
 REQUIRED = inspect.Parameter.empty
 _PLAIN = (bool, int, float, str)
@@ -105,14 +105,28 @@ class Parameters:
 
 def as_json(value: Any) -> Any:
     """Write one parameter's value as JSON data; what has no such form stands as its text."""
-    return to_jsonable_python(value, fallback=repr, serialize_unknown=True, inf_nan_mode="strings")
+    if type(value) in (str, int, bool, type(None)):
+        return value
+    return _finite(to_jsonable_python(value, fallback=repr, serialize_unknown=True))
+
+
+def _finite(value: Any) -> Any:
+    """Write what JSON has no number for as text, which a float reads back."""
+    match value:
+        case float() if not math.isfinite(value):
+            return repr(value)
+        case list():
+            return [_finite(item) for item in value]
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+    return value
 
 
 def parameters_of(subject: str, fields: Mapping[str, tuple[Any, Any]]) -> Parameters:
     """Make parameters from names, annotations and defaults (`REQUIRED` for none).
 
     Raises:
-        DefinitionError: A name that begins with an underscore, or an annotation that is no type.
+        DefinitionError: A name that begins with an underscore.
     """
     made: dict[str, Any] = {}
     for name, (annotation, default) in fields.items():
@@ -120,12 +134,11 @@ def parameters_of(subject: str, fields: Mapping[str, tuple[Any, Any]]) -> Parame
             raise DefinitionError(f"{subject} takes {name!r}, which cannot be a parameter's name; choose another.")
         made[name] = (_annotation(annotation, default), ... if default is REQUIRED else default)
     with warnings.catch_warnings():
-        # `copy`, `json` or `schema` are good names for a parameter, though a model has methods called so.
+        # `copy`, `json` or `schema` are good names for a parameter, though a model has methods called so; and an
+        # annotation that is no type takes anything.
         warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
-        try:
-            return Parameters(subject, create_model(subject or "Parameters", __base__=ParameterModel, **made))
-        except (PydanticUserError, PydanticSchemaGenerationError, TypeError) as error:
-            raise DefinitionError(f"{subject} has an annotation that is no type: {shorten(str(error), 120)}") from None
+        warnings.filterwarnings("ignore", category=ArbitraryTypeWarning)
+        return Parameters(subject, create_model(subject or "Parameters", __base__=ParameterModel, **made))
 
 
 def _annotation(annotation: Any, default: Any) -> Any:
@@ -156,6 +169,11 @@ def signature_fields(function: Any, names: Iterable[str] | None = None) -> dict[
             annotation = annotation if annotation is not REQUIRED else Any
         fields[name] = (annotation, default)
     return fields
+
+
+def is_required(default: Any) -> bool:
+    """Tell whether a default, as `signature_fields` gives it, is none."""
+    return default is REQUIRED or (isinstance(default, FieldInfo) and default.is_required())
 
 
 def type_text(annotation: Any) -> str:

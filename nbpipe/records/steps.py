@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from nbpipe.errors import ArtifactError
-from nbpipe.records.base import Record
+from nbpipe.records.base import Record, plain_name
 from nbpipe.records.tags import Tag, as_tags
 
 
@@ -21,8 +21,13 @@ class ArtifactConfig(Record):
     `Annotated[pd.DataFrame, ArtifactConfig(name="raw_data", tags=["dataset"])]`.
     """
 
-    name: str | None = Field(default=None, min_length=1, max_length=255)
+    name: str | None = None
     tags: tuple[Tag, ...] = ()
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _is_name(cls, name: object) -> str | None:
+        return None if name is None else plain_name("artifact", name)
 
     @field_validator("tags", mode="before")
     @classmethod

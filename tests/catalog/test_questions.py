@@ -120,12 +120,16 @@ def test_columns_may_have_one_name(asked):
     assert answer.rows[0][0] == answer.rows[0][1]
 
 
-def test_an_answer_can_be_had_as_a_frame(asked):
-    frame = asked.query("SELECT pipeline, started, duration_s FROM runs").df()
+def test_an_answer_can_be_had_as_a_frame_with_the_types_of_the_catalog(asked):
+    frame = asked.query('SELECT pipeline, started, duration_s, seq AS "a ""word", error_step FROM runs').df()
+    empty = asked.query("SELECT started, duration_s FROM runs WHERE false").df()
 
-    assert list(frame.columns) == ["pipeline", "started", "duration_s"]
+    assert list(frame.columns) == ["pipeline", "started", "duration_s", 'a "word', "error_step"]
     assert len(frame) == 2
     assert str(frame["started"].dt.tz) == "UTC"
+    assert (str(frame["duration_s"].dtype), str(frame['a "word'].dtype)) == ("float64", "int64")
+    assert frame["error_step"].isna().all()
+    assert (len(empty), str(empty["started"].dt.tz)) == (0, "UTC")
 
 
 def test_services_get_json_as_what_it_holds_and_bind_values_by_name(asked):

@@ -80,7 +80,7 @@ def test_a_mistyped_word_is_answered_with_the_nearest(line, hint):
         ("runs show", "missing argument 'RUN'"),
         ("version extra", "unexpected extra argument"),
         ("runs list --limit", "requires an argument"),
-        ("runs list --limit many", "'many'"),
+        ("runs list --limit many", "invalid value for '--limit'"),
         ("snapshot create flow.py", "missing option '--name'"),
     ],
 )

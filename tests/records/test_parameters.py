@@ -102,11 +102,8 @@ def test_a_name_that_no_parameter_can_have_is_refused(name: str) -> None:
         of(**{name: (int, 1)})
 
 
-def test_an_annotation_that_is_no_type_is_refused_in_a_line() -> None:
-    with pytest.raises(DefinitionError) as refused:
-        of(n=(5, 1))
-
-    assert len(str(refused.value).splitlines()) <= 2
+def test_an_annotation_that_is_no_type_takes_anything() -> None:
+    assert of(n=(5, 1)).check({"n": "a"}) == {"n": "a"}
 
 
 class Colour(Enum):
@@ -135,7 +132,7 @@ def test_a_checked_value_written_as_json_reads_back_as_itself(value: tuple[Any, 
 
 
 def test_a_value_without_a_json_form_stands_as_its_text() -> None:
-    assert as_json({"n": float("nan"), "c": Colour.RED, "kind": int}) == {"n": "NaN", "c": "red", "kind": repr(int)}
+    assert as_json({"n": float("nan"), "c": Colour.RED, "kind": int}) == {"n": "nan", "c": "red", "kind": repr(int)}
 
 
 def documented(n: int, *, rate: "Annotated[float, Field(gt=0)]" = 0.5, other: "Unknown" = None) -> None:  # noqa: F821, UP037

@@ -1,0 +1,3 @@
+"""Which nbpipe this is."""
+
+VERSION = "0.1.0"

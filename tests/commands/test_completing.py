@@ -1,0 +1,81 @@
+"""Completion: words of the grammar and names of what there is; it never fails and makes nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbpipe.commands.dispatch import answer, completions
+from nbpipe.commands.grammar import PLACES
+from nbpipe.commands.sources import load_source
+
+
+def completed(line, surroundings=None):
+    return completions(line, len(line), surroundings)
+
+
+def test_words_of_the_grammar_complete_at_every_depth(project):
+    assert completed("") == [*PLACES, "--help"]
+    assert completed("ru") == ["run", "runs"]
+    assert completed("runs ") == ["list", "show", "compare", "--help"]
+    assert completed("pipeline snapshot cr") == ["create"]
+    assert "--status" in completed("runs list --")
+    assert completed("runs list --js") == ["--json"]
+
+
+def test_names_complete_from_the_workspace(project):
+    run = answer("run flow.py --tag 'two words'").record
+    answer("snapshot create flow.py --name nightly")
+    answer("model promote m@1 production")
+
+    assert completed("runs show ") == [run.id[:8]]
+    assert completed("runs compare a ") == [run.id[:8]]
+    assert completed("snapshot run ni") == ["nightly"]
+    assert completed("pipeline snapshot delete ") == ["nightly"]
+    assert completed("run ") == ["nightly"]
+    assert completed("model promote ") == ["m"]
+    assert completed("model promote m@") == ["m@latest", "m@production", "m@1"]
+    assert completed("model promote m@1 pro") == ["production"]
+    assert completed("artifact show t") == ["total"]
+    assert completed("runs list --pipeline ") == ["training"]
+    assert completed("runs list --status f") == ["failed"]
+    assert completed("tag add x --run ") == [run.id[:8]]
+    assert completed("run nightly --set ") == ["n=", "rate="]
+    assert "'two words'" in completed("tag delete ")
+
+
+def test_a_notebooks_pipelines_complete_with_their_parameters(project, notebook):
+    here = notebook({"training": load_source("flow.py")})
+
+    assert completed("run tr", here) == ["training"]
+    assert completed("run training --set r", here) == ["rate="]
+    assert completed("snapshot create ", here) == ["training"]
+
+
+def test_only_what_stands_before_the_cursor_counts(project):
+    assert completions("runs li --json", 7) == ["list"]
+
+
+@pytest.mark.parametrize("line", ["nope ", "runs list nope nope ", "run flow.py --config ", "runs show a b c "])
+def test_where_nothing_is_known_nothing_is_offered(project, line):
+    assert completed(line) == []
+
+
+def test_asking_makes_no_workspace(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBPIPE_HOME", str(tmp_path / "none"))
+
+    assert [completed(line) for line in ("runs show ", "run ", "tag add ", "model show ")] == [[], [], [], []]
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_workspace_that_cannot_be_read_offers_nothing(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("NBPIPE_HOME", str(tmp_path / "file"))
+
+    assert completed("runs show ") == []
+
+
+@given(st.text(alphabet=st.sampled_from(list("runs lit-'\"\\ \té<")), max_size=30), st.integers(-5, 40))
+def test_it_never_fails(line, cursor):
+    assert isinstance(completions(f"zz {line}", cursor), list)

@@ -1,0 +1,95 @@
+"""The doctor: every line sound or with its cure, and nothing changed by looking."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.commands.dispatch import answer
+from nbpipe.commands.doctor import Line, numbers, package, workspace
+
+
+def test_a_sound_workspace_is_told_line_by_line(ask):
+    ask("run flow.py")
+
+    came = ask("doctor")
+
+    assert came.exit_code == 0, came.text
+    assert all(line.startswith("✓ ") for line in came.text.splitlines())
+    assert {"Python", "nbpipe", "duckdb", "ipykernel", "workspace", "logs", "blobs", "catalog"} <= {
+        row["what"] for row in came.rows
+    }
+
+
+def test_json_says_the_same(ask):
+    facts = json.loads(ask("doctor --json").text)
+
+    assert all(set(line) == {"is_sound", "what", "said", "cure"} for line in facts)
+
+
+def test_what_is_wrong_ends_with_five_and_says_the_cure(ask, workspace):
+    ask("tag list")
+    (workspace.logs / "9-somebody.log").write_bytes(b"no line of ours\n")
+
+    came = ask("doctor")
+
+    assert came.exit_code == 5
+    assert "✗ 9-somebody.log: the line at byte 0 is damaged" in came.text
+    assert all(row["cure"] for row in came.rows if not row["is_sound"])
+
+
+def test_looking_makes_no_workspace(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBPIPE_HOME", str(tmp_path / "none"))
+
+    came = answer("doctor")
+
+    assert "none yet" in came.text
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_workspace_that_is_a_file_is_told_with_its_cure(tmp_path):
+    place = tmp_path / "file"
+    place.write_text("no folder")
+
+    (line,) = workspace(WorkspacePaths(place))
+
+    assert not line.is_sound
+    assert "NBPIPE_HOME" in line.cure
+
+
+def test_a_package_is_missing_too_old_or_there():
+    missing = list(package("surely-not-installed", "1.0", is_extra=False))
+    old = list(package("typer", "999.0", is_extra=False))
+    there = list(package("typer", "0.1", is_extra=False))
+
+    assert missing == [Line(False, "surely-not-installed", "is not installed", 'pip install "surely-not-installed>=1.0"')]
+    assert (old[0].is_sound, old[0].cure) == (False, 'pip install "typer>=999.0"')
+    assert there[0].is_sound
+
+
+def test_an_extra_is_told_only_where_it_is_too_old():
+    assert list(package("surely-not-installed", "1.0", is_extra=True)) == []
+    assert list(package("pytest", "1.0", is_extra=True)) == []
+    assert not next(package("pytest", "999", is_extra=True)).is_sound
+
+
+@pytest.mark.parametrize(
+    ("version", "read"),
+    [("7.4.0", (7, 4)), ("7.4.0rc1", (7, 4)), ("2026.11.20", (2026, 11, 20)), ("1.0.dev3", (1,)), ("3", (3,)), ("", ())],
+)
+def test_a_version_is_read_as_the_numbers_it_begins_with(version, read):
+    assert numbers(version) == read
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=4), st.lists(st.integers(0, 99), min_size=1, max_size=4))
+def test_versions_compare_as_their_numbers_do(left, right):
+    longest = max(len(left), len(right))
+    padded = [[*one, *[0] * (longest - len(one))] for one in (left, right)]
+
+    texts = [".".join(map(str, one)) for one in (left, right)]
+
+    assert (numbers(texts[0]) < numbers(texts[1])) == (padded[0] < padded[1])

@@ -1,0 +1,97 @@
+"""How a run goes on: a line a step in a pipe, a moving picture on a terminal."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import pytest
+
+from nbpipe.commands.progress import Lines, Moving, step_line
+from nbpipe.records.runs import Status
+
+
+def settled(node, status, **facts):
+    return SimpleNamespace(**{"node": node, "status": status, "why": "", "duration_s": 1.2, "failure": None, **facts})
+
+
+def started(*names):
+    return SimpleNamespace(traced=SimpleNamespace(steps=dict.fromkeys(names)))
+
+
+BROKE = SimpleNamespace(type_name="ValueError", message="bad\nvalue")
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        (settled("load", Status.COMPLETED), "✓ load   1.2 s"),
+        (settled("clean", Status.REUSED), "↺ clean  reused"),
+        (settled("fit", Status.FAILED, failure=BROKE), "✗ fit    ValueError: bad value"),
+        (settled("test", Status.SKIPPED, why="fit did not succeed"), "– test   skipped: fit did not succeed"),
+        (settled("late", Status.INTERRUPTED, why="the run was stopped"), "■ late   interrupted: the run was stopped"),
+    ],
+)
+def test_a_line_says_what_became_of_a_step(step, line):
+    assert step_line(step, 5) == line
+
+
+def test_a_name_cannot_move_the_cursor():
+    assert "\x1b" not in step_line(settled("a\x1b[2Jb", Status.COMPLETED), 1)
+
+
+def test_lines_are_written_when_steps_are_done_and_not_when_they_begin():
+    stream = io.StringIO()
+
+    tell = Lines(stream).begin(started("load", "total"))
+    tell("load", None)
+    tell("load", settled("load", Status.COMPLETED))
+
+    assert stream.getvalue() == "✓ load   1.2 s\n"
+
+
+@pytest.mark.parametrize("make", [Lines, Moving])
+def test_a_reader_who_is_gone_does_not_stop_the_run(make):
+    stream = io.StringIO()
+    reporter = make(stream)
+    tell = reporter.begin(started("load"))
+    stream.close()
+
+    tell("load", settled("load", Status.COMPLETED))
+    reporter.end(completed=True)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_picture_stays_where_the_run_failed():
+    stream = Terminal()
+    reporter = Moving(stream)
+
+    tell = reporter.begin(started("load", "fit"))
+    tell("load", settled("load", Status.COMPLETED))
+    tell("fit", settled("fit", Status.FAILED, failure=BROKE))
+    reporter.end(completed=False)
+
+    drawn = stream.getvalue()
+    assert "✓ load" in drawn
+    assert drawn.rindex("ValueError: bad value") > drawn.rindex("✗ fit")
+
+
+def test_of_many_steps_those_around_the_one_that_runs_are_drawn():
+    names = [f"step_{n}" for n in range(200)]
+    stream = Terminal()
+    reporter = Moving(stream)
+
+    tell = reporter.begin(started(*names))
+    for name in names[:100]:
+        tell(name, settled(name, Status.COMPLETED))
+    tell("step_100", None)
+    reporter.end(completed=False)
+
+    last = stream.getvalue().rpartition("\x1b[2K")[2] or stream.getvalue()
+    assert "100 of 200 steps" in last
+    assert "step_100" in stream.getvalue()
+    assert "step_199" not in last

@@ -1,0 +1,113 @@
+"""Running: from a file, from a notebook and from a snapshot, with other values, and without an engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbpipe.commands.answers import Started
+from nbpipe.commands.dispatch import answer, begin
+from nbpipe.commands.sources import load_source
+from nbpipe.errors import BadValueError, NotFoundError, ParameterError, StepFailedError
+from nbpipe.records.runs import Status
+
+
+def test_a_run_is_answered_with_its_card_and_its_facts(ask):
+    came = ask("run flow.py --set rate=0.5 --set load.n=3 --tag trial")
+
+    assert came.record.status is Status.COMPLETED
+    assert came.rows["tags"] == ["t", "latest", "trial"]
+    assert came.rows["model_version"] == "m@1"
+    assert came.rows["metrics"] == {"total": 1.5}
+    assert [step["node"] for step in came.rows["steps"]] == ["load", "total"]
+    assert all(word in came.text for word in ("run training: completed", "m@1", "trial", "rate  0.5", "total@1"))
+
+
+def test_no_cache_runs_every_step_again(ask):
+    first = [ask("run flow.py").rows["steps"] for _ in range(2)][1]
+    again = ask("run flow.py --no-cache").rows["steps"]
+
+    assert {step["status"] for step in first} == {Status.REUSED}
+    assert {step["status"] for step in again} == {Status.COMPLETED}
+
+
+def test_a_setting_wins_over_the_file(ask, project):
+    (project / "prod.yaml").write_text("parameters: {n: 3, rate: 1.0}\ntags: [prod]\n")
+
+    came = ask("run flow.py --config prod.yaml --set rate=2.0")
+
+    assert came.rows["parameters"] == {"n": 3, "rate": 2.0}
+    assert "prod" in came.rows["tags"]
+
+
+def test_a_pipeline_of_the_notebook_is_run_by_name_or_as_its_own(project, notebook):
+    training = load_source("flow.py")
+    here = notebook({"training": training}, own=training)
+
+    assert answer("run training --set n=2", here).rows["parameters"]["n"] == 2
+    assert answer("run", here).rows["pipeline"] == "training"
+
+
+def test_a_snapshots_name_runs_the_snapshot(ask):
+    made = ask("snapshot create flow.py --name nightly --set n=2").record
+
+    came = ask("run nightly --set rate=3.0")
+
+    assert came.rows["snapshot_id"] == made.id
+    assert came.rows["parameters"] == {"n": 2, "rate": 3.0}
+    assert came.rows["differences"] == {"rate": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        ("nightlly", "Did you mean 'nightly'?"),
+        ("flow", "Did you mean 'flow.py'?"),
+        ("something_else", "a source such as flow.py:training"),
+        ("../../etc/passwd", "a source such as"),
+        ("'; drop table runs; --'", "No snapshot"),
+        ("<script>alert(1)</script>", "No snapshot"),
+        ("日本語", "No snapshot"),
+        ("x" * 5000, "No snapshot"),
+    ],
+)
+def test_what_is_neither_source_nor_snapshot_is_answered_with_what_is_near(ask, wanted, hint):
+    ask("snapshot create flow.py --name nightly")
+
+    with pytest.raises(NotFoundError) as caught:
+        ask(f'run "{wanted}"')
+
+    assert hint in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "said"),
+    [
+        ("run flow.py --set rte=1", ParameterError, "did you mean 'rate'?"),
+        ("run flow.py --set n=many", ParameterError, "'many'"),
+        ("run flow.py --set rate", BadValueError, "sets nothing"),
+        ("run flow.py --config nothing.yaml", BadValueError, "cannot be read"),
+        ("run flow.py --tag ''", BadValueError, "''"),
+        ("run", BadValueError, "Say which pipeline"),
+        ("run ''", BadValueError, "names no snapshot"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(ask, workspace, line, kind, said):
+    with pytest.raises(kind, match=said):
+        ask(line)
+
+    assert not list(workspace.logs.iterdir())
+
+
+def test_a_failing_step_is_raised_with_the_users_own_frames(ask):
+    with pytest.raises(StepFailedError) as caught:
+        ask("run trouble.py:bad")
+
+    assert 'raise ValueError("no <b>good</b>")' in caught.value.traceback_text
+
+
+def test_a_run_can_be_begun_and_waited_for_later(project):
+    started = begin("run flow.py")
+
+    assert isinstance(started, Started)
+    assert started.wait().record.id == started.handle.id

@@ -1,0 +1,344 @@
+"""The command line: what is printed where, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nbpipe import cli
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.errors import BadValueError, EnvironmentMismatchError
+
+FLOW = """
+import time
+
+from nbpipe import pipeline, step
+
+
+@step
+def load(n: int = 3) -> list[int]:
+    print("loading", n)
+    return list(range(n))
+
+
+@step
+def total(numbers: list[int], rate: float = 1.0) -> float:
+    if rate < 0:
+        raise ValueError("rate below zero")
+    return sum(numbers) * rate
+
+
+@step
+def wait() -> int:
+    print("waiting", flush=True)
+    for _ in range(600):
+        time.sleep(0.05)
+    return 1
+
+
+@step
+def bad_value() -> int:
+    from nbpipe.errors import BadValueError
+
+    raise BadValueError("not a good one")
+
+
+@pipeline
+def training(n: int = 3, rate: float = 1.0):
+    return total(load(n), rate)
+
+
+@pipeline
+def sleepy():
+    return wait()
+
+
+@pipeline
+def picky():
+    return bad_value()
+"""
+
+
+@pytest.fixture
+def project(workspace: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with a file of pipelines, entered; what runs in it has a process of its own."""
+    (tmp_path / "flow.py").write_text(FLOW, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "nbpipe", *words]
+
+
+def ran(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), capture_output=True, text=True, encoding="utf-8", timeout=120)
+
+
+def asked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_a_run_in_a_pipe_prints_a_line_a_step_and_then_its_card(project):
+    done = ran("run", "flow.py:training", "--set", "rate=2.0")
+
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert lines[0] == "loading 3"
+    assert lines[1].startswith("✓ load   ")
+    assert lines[2].startswith("✓ total  ")
+    assert lines[3] == "✓ run training: completed"
+
+
+def test_json_is_all_that_stands_on_standard_output(project):
+    done = ran("run", "flow.py:training", "--json")
+
+    assert json.loads(done.stdout)["status"] == "completed"
+    assert "loading 3" in done.stderr
+    assert "✓ load" in done.stderr
+
+
+def test_a_failing_pipeline_ends_with_one_and_shows_the_users_frames_only(project):
+    done = ran("run", "flow.py:training", "--set", "rate=-1")
+
+    said = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert '    raise ValueError("rate below zero")' in said
+    assert said[-2] == "Step 'total' failed: ValueError: rate below zero"
+    assert said[-1].startswith("See it with `nbpipe runs show ")
+    assert "site-packages" not in done.stderr
+    assert "nbpipe/execute" not in done.stderr
+
+
+def test_an_error_of_ours_that_a_step_raises_is_the_pipelines_failure(project):
+    done = ran("run", "flow.py:picky")
+
+    assert done.returncode == 1
+    assert "not a good one" in done.stderr
+
+
+def test_an_interrupt_stops_the_run_and_ends_with_one(project):
+    process = subprocess.Popen(command("run", "flow.py:sleepy"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert said == "Stopped; what was done before is kept.\n"
+    assert json.loads(ran("runs", "list", "--json").stdout)[0]["status"] == "interrupted"
+
+
+def test_a_snapshot_runs_in_this_very_process_and_says_where_the_environment_differs(project):
+    ran("snapshot", "create", "flow.py:training", "--name", "nightly")
+
+    done = ran("snapshot", "run", "nightly", "--set", "n=5")
+
+    assert done.returncode == 0
+    assert "loading 5" in done.stdout
+
+
+def test_a_reader_who_stops_reading_is_no_error(project):
+    process = subprocess.Popen(command("run", "--help"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+
+    assert process.wait(timeout=60) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_a_terminal_that_knows_no_signs_is_no_error(project):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+    done = subprocess.run(command("run", "flow.py:training"), capture_output=True, env=environment, timeout=120)
+
+    assert done.returncode == 0
+    assert b"? run training: completed" in done.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("run", "--help"), ("snapshot",), ("version",), ("--version",)])
+def test_help_and_version_end_with_nought(words, capsys, project):
+    code, out, err = asked(capsys, *words)
+
+    assert (code, err) == (0, "")
+    assert "nbpipe" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("rnu",), 2),
+        (("runs", "list", "--nope"), 2),
+        (("runs", "show"), 2),
+        (("run", "flow.py:training", "--set", "rate"), 2),
+        (("run", "flow.py:training", "--set", "rte=1"), 2),
+        (("run", "flow.py:training", "--set", "n=x", "--set", "rate=y"), 2),
+        (("catalog", "query", "drop table runs"), 2),
+        (("run", "nothing"), 3),
+        (("run", "nothing.py"), 3),
+        (("run", "flow.py"), 3),
+        (("runs", "show", "ffffffff"), 3),
+        (("model", "show", "nothing"), 3),
+        (("tag", "delete", "nothing"), 3),
+        (("run", "needy.py"), 6),
+    ],
+)
+def test_each_mistake_has_its_exit_code_and_two_lines_at_most(project, words, code):
+    (project / "needy.py").write_text("import surely_not_installed\n")
+
+    done = ran(*words)
+
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert 1 <= len(done.stderr.splitlines()) <= 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_conflict_ends_with_four(project):
+    ran("snapshot", "create", "flow.py:training", "--name", "nightly")
+
+    done = ran("snapshot", "create", "flow.py:training", "--name", "nightly", "--set", "n=9")
+
+    assert done.returncode == 4
+
+
+@pytest.mark.parametrize("words", [("run", "flow.py:training"), ("runs", "list"), ("snapshot", "list"), ("doctor",)])
+def test_a_workspace_that_cannot_be_used_ends_with_five(project, monkeypatch, words):
+    (project / "file").write_text("no folder")
+    monkeypatch.setenv("NBPIPE_HOME", str(project / "file"))
+
+    done = ran(*words)
+
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_damage_that_a_check_finds_ends_with_five(project, workspace):
+    (workspace.logs / "9-somebody.log").write_bytes(b"no line of ours\n")
+
+    assert ran("catalog", "check").returncode == 5
+
+
+@pytest.mark.parametrize("word", ["日本語", "<script>alert(1)</script>", "../../etc/passwd", "", " ", "a'b\"c", "x" * 100_000, "\x1b[2J"])
+def test_whatever_is_given_as_a_name_is_answered_in_two_clean_lines(capsys, project, word):
+    for words in (("run", word), ("runs", "show", word), ("snapshot", "run", word), ("tag", "delete", word), (word,)):
+        code, out, err = asked(capsys, *words)
+
+        assert code in (2, 3), words
+        assert out == ""
+        assert 1 <= len(err.splitlines()) <= 2
+        assert len(err) < 1500
+        assert "\x1b" not in err
+
+
+def test_an_error_that_nobody_foresaw_is_told_in_a_line(monkeypatch, capsys, project):
+    def broken(_):
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(cli, "ask", broken)
+
+    code, out, err = asked(capsys, "runs", "list")
+
+    assert (code, out) == (5, "")
+    assert err.startswith("nbpipe failed: ZeroDivisionError: of ours (test_cli.py, line ")
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (BadValueError("one"), ["one"]),
+        (BadValueError("one\n  a   wrong\n  b   wrong"), ["one", "a wrong; b wrong"]),
+        (BadValueError(""), ["BadValueError"]),
+        (BadValueError("x" * 5000), ["x" * 599 + "…"]),
+    ],
+)
+def test_a_message_is_never_longer_than_two_lines(monkeypatch, capsys, error, lines):
+    def refuse(_):
+        raise error
+
+    monkeypatch.setattr(cli, "ask", refuse)
+
+    code, _, err = asked(capsys, "runs", "list")
+
+    assert (code, err.splitlines()) == (2, lines)
+
+
+def test_an_environment_that_does_not_fit_ends_with_six(monkeypatch, capsys):
+    def refuse(_):
+        raise EnvironmentMismatchError("Snapshot nightly", ["pandas 3.0 is not installed"])
+
+    monkeypatch.setattr(cli, "ask", refuse)
+
+    assert asked(capsys, "snapshot", "run", "nightly")[0] == 6
+
+
+WITHOUT_ENGINE = """
+import sys, threading
+
+imported = []
+def watch(event, arguments):
+    if event == "import" and arguments[0] in ("duckdb", "pandas", "IPython", "ipywidgets", "numpy"):
+        # Publishing goes on behind everybody's back; nobody waits for the engine there.
+        if threading.current_thread().name != "nbpipe-publisher":
+            imported.append(arguments[0])
+sys.addaudithook(watch)
+
+from nbpipe.cli import main
+
+code = main(sys.argv[1:])
+assert code == 0, code
+assert not imported, imported
+"""
+
+
+def test_running_and_freezing_never_wait_for_the_engine(project):
+    for words in (
+        ("version",),
+        ("--help",),
+        ("run", "flow.py:training"),
+        ("snapshot", "create", "flow.py:training", "--name", "nightly"),
+        ("snapshot", "list"),
+        ("snapshot", "run", "nightly"),
+        ("run", "nightly", "--json"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_ENGINE, *words], capture_output=True, text=True, timeout=120
+        )
+
+        assert done.returncode == 0, (words, done.stderr)
+
+
+def test_version_and_help_load_no_service(project):
+    script = "import sys; from nbpipe.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    for word in ("version", "--help"):
+        done = subprocess.run([sys.executable, "-c", script, word], capture_output=True, text=True, timeout=60)
+
+        assert "nbpipe.commands.grammar" in done.stdout
+        assert "nbpipe.services" not in done.stdout
+        assert "nbpipe.catalog" not in done.stdout
+
+
+def test_what_was_recorded_is_published_when_the_command_ends(project, workspace):
+    ran("run", "flow.py:training")
+
+    assert list(workspace.catalog.glob("*.duckdb"))
+
+
+def test_two_commands_at_once_both_record(project):
+    both = [subprocess.Popen(command("run", "flow.py:training", "--no-cache"), stdout=subprocess.DEVNULL) for _ in range(2)]
+    codes = [process.wait(timeout=120) for process in both]
+
+    assert codes == [0, 0]
+    assert len(json.loads(ran("runs", "list", "--json").stdout)) == 2
