@@ -16,6 +16,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,11 +49,28 @@ _POSITIONS = "SELECT log, offset FROM position"
 _FIND = "SELECT id, body FROM execution WHERE key = ?"
 _HALF = "SELECT 1 FROM execution WHERE half = ? LIMIT 1"
 _LATEST = """
-    SELECT execution.id, execution.body FROM latest JOIN execution USING (key)
-    WHERE latest.pipeline = ? AND latest.node = ?
+    SELECT latest.node, execution.id, execution.body FROM latest JOIN execution USING (key) WHERE latest.pipeline = ?
 """
+_VERSION = "PRAGMA data_version"
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What this process has read of the file; it holds until somebody changes the file.
+
+    Attributes:
+        version: The file's, as SQLite counts the changes that others made.
+        records: Executions by key.
+        halves: Whether any has this half key.
+        latest: By pipeline, the id and the body of each node's newest execution.
+    """
+
+    version: int = -1
+    records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    halves: dict[str, bool] = field(default_factory=dict)
+    latest: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
 
 
 class ExecutionIndex:
@@ -73,30 +91,46 @@ class ExecutionIndex:
         self._own_halves: set[str] = set()
         self._own_latest: dict[tuple[str, str], str] = {}
         self._complete = True
+        self._seen = _Seen()
 
     def catch_up(self) -> None:
         """Take in what other processes executed since; once for each plan."""
         self._with_file(self._take_in)
 
-    def find(self, key: str) -> Mapping[str, Any] | None:
-        """Give the newest execution of this key: the body of its fact, with its `id`."""
-        own = self._own.get(key)
-        if own is not None:
-            return own
-        return self._with_file(lambda file: _record(file.execute(_FIND, (key,)).fetchone()))
+    def find(self, key: str, half: str = "") -> Mapping[str, Any] | None:
+        """Give the newest execution of this key: the body of its fact, with its `id`.
+
+        Args:
+            key: The key.
+            half: Its half key, if it is known: that no execution has it is told sooner.
+        """
+        known = self._own.get(key) or self._seen.records.get(key)
+        if known is not None or (half and not self._file_knows(half)):
+            return known
+        found = self._with_file(lambda file: _record(file.execute(_FIND, (key,)).fetchone()))
+        if found is not None:
+            self._seen.records[key] = found
+        return found
 
     def may_know(self, half: str) -> bool:
         """Tell whether any execution has this half key."""
-        if half in self._own_halves:
-            return True
-        return self._with_file(lambda file: file.execute(_HALF, (half,)).fetchone() is not None)
+        return half in self._own_halves or self._file_knows(half)
 
     def last(self, pipeline: str, node: str) -> Mapping[str, Any] | None:
         """Give the newest execution of a node of this pipeline that really ran."""
         key = self._own_latest.get((pipeline, node))
         if key is not None:
             return self._own.get(key)
-        return self._with_file(lambda file: _record(file.execute(_LATEST, (pipeline, node)).fetchone()))
+        if pipeline not in self._seen.latest:
+            rows = self._with_file(lambda file: file.execute(_LATEST, (pipeline,)).fetchall())
+            self._seen.latest[pipeline] = {name: (step_run_id, body) for name, step_run_id, body in rows}
+        return _record(self._seen.latest[pipeline].get(node))
+
+    def _file_knows(self, half: str) -> bool:
+        if half not in self._seen.halves:
+            found = self._with_file(lambda file: file.execute(_HALF, (half,)).fetchone())
+            self._seen.halves[half] = found is not None
+        return self._seen.halves[half]
 
     def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
         """Take in an execution of this process."""
@@ -120,6 +154,7 @@ class ExecutionIndex:
         """Drop an execution whose stored values are gone."""
         with self._lock:
             self._own.pop(key, None)
+            self._seen = _Seen()
 
         def drop(file: sqlite3.Connection) -> None:
             with file:
@@ -133,6 +168,7 @@ class ExecutionIndex:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
             self._connection = None
+            self._seen = _Seen()
 
     # The file ----------------------------------------------------------------------------------
 
@@ -173,7 +209,11 @@ class ExecutionIndex:
                     _put(file, fact["id"], body)
                 elif fact["k"] == "displays":
                     file.execute(_PUT_DISPLAYS, {"id": fact["id"], "displays": json.dumps(body["displays"])})
-            file.executemany(_PUT_POSITION, reached.items())
+            if reached:
+                file.executemany(_PUT_POSITION, reached.items())
+        version = file.execute(_VERSION).fetchone()[0]
+        if reached or version != self._seen.version:
+            self._seen = _Seen(version)
 
 
 def _put(file: sqlite3.Connection, step_run_id: str, body: Mapping[str, Any]) -> None:

@@ -30,9 +30,7 @@ def overview(context: Context, as_json: AsJson = False) -> Answer | None:
         return None
     counts = current_client().workspace.catalog.rows(COUNTS)[0]
     rows = [(name.replace("_", " "), count) for name, count in counts.items()]
-    return listing(
-        ("what", "how many"), rows, record=counts, plain=counts, as_json=as_json, widget="CatalogBrowser"
-    )
+    return listing(("what", "how many"), rows, record=counts, plain=counts, as_json=as_json, widget="CatalogBrowser")
 
 
 @verb(

@@ -56,9 +56,7 @@ def _whole(model: str, *, as_json: bool) -> Answer:
 )
 def promote(
     model: ModelName,
-    stage: Annotated[
-        str | None, Argument(metavar=STAGE, help="staging, production, archived or none.")
-    ] = None,
+    stage: Annotated[str | None, Argument(metavar=STAGE, help="staging, production, archived or none.")] = None,
     force: Annotated[bool, Option("--force", help="Take the stage from its present holder, who is archived.")] = False,
     note: Annotated[str, Option("--note", metavar="TEXT", help="Why; kept in the history.")] = "",
     as_json: AsJson = False,

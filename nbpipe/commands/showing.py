@@ -7,15 +7,14 @@ terminal, the notebook and the pages alike.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from nbpipe.commands.shapes import ShownDefinition, ShownGraph
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
-from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
-from nbpipe.records.tags import Tag
 from nbpipe.services.artifacts import Artifact
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
@@ -29,57 +28,6 @@ from nbpipe.views.markup import render
 from nbpipe.views.steps_graph import DagEdge, DagNode
 from nbpipe.views.tables import Table
 from nbpipe.views.theme import look, signed
-
-
-class ShownNode(Protocol):
-    """What is shown of a node: where its inputs come from (`graph.Origin`), and what it waits for."""
-
-    @property
-    def id(self) -> str:
-        """Its name in the graph."""
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        """Where each argument comes from."""
-
-    @property
-    def after(self) -> Sequence[str]:
-        """Nodes that come first though nothing flows from them."""
-
-
-class ShownGraph(Protocol):
-    """What is shown of a graph: its nodes."""
-
-    @property
-    def nodes(self) -> Sequence[ShownNode]:
-        """In the order in which they were written."""
-
-
-class ShownDefinition(Protocol):
-    """What is shown of a pipeline's definition."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def description(self) -> str:
-        """What it is for."""
-
-    @property
-    def parameters(self) -> Parameters:
-        """What it takes."""
-
-    @property
-    def tags(self) -> Sequence[Tag]:
-        """Tags of its runs."""
-
-    @property
-    def model(self) -> ModelConfig | None:
-        """The model its runs work on."""
-
-    def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
-        """Say what runs for these values."""
 
 
 def graph_edges(graph: ShownGraph) -> list[DagEdge]:

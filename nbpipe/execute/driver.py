@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from threading import Timer
 from typing import Any, Protocol
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
-from nbpipe.errors import NbpipeError, NotStorableError
+from nbpipe.errors import ArtifactDamagedError, NbpipeError, NotStorableError, StepTimeoutError
 from nbpipe.execute.capture import Capture, capturing
 from nbpipe.execute.context import RunFacts, StepContext, artifact_target
 from nbpipe.execute.plan import Keys, full_key, is_expired, reason
@@ -29,7 +30,7 @@ from nbpipe.execute.settled import RunOutcome, Settled, artifacts_in, body_of, r
 from nbpipe.execute.stop import StopSignal
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
 from nbpipe.graph.graph import ExistingArtifact, Node, OutputOf
-from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.definitions import Traced
 from nbpipe.records.runs import Status
 from nbpipe.records.steps import UnmaterializedArtifact
@@ -63,6 +64,9 @@ class Executions(Protocol):
 
     def last(self, pipeline: str, node: str) -> Mapping[str, Any] | None:
         """Give the newest execution of a node of this name that ran."""
+
+    def forget(self, key: str) -> None:
+        """Drop an execution whose stored values are gone."""
 
     def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
         """Take in an execution of this process."""
@@ -146,6 +150,7 @@ class Driver:
         self._executed: list[Fact] = []
         self._unwritten: list[_Unwritten] = []
         self._prepared: dict[str, Prepared] = {}
+        self._reused_keys: dict[str, str] = {}
         self._room = CodeRoom([])
 
     def prepare(self) -> None:
@@ -172,19 +177,15 @@ class Driver:
     def run(self) -> RunOutcome:
         """Settle every node; whatever the user's code does, this returns."""
         try:
-            with capturing() as capture, self._stop:
+            with capturing() as capture:
                 for node in self._traced.graph.ordered:
-                    try:
-                        self._settle(node, capture)
-                    except KeyboardInterrupt:
-                        # The stop came between two steps.
-                        self._stop.stop()
-                        self._skip(node, Status.INTERRUPTED, "the run was stopped")
+                    self._settle(node, capture)
             self._write_all()
         finally:
             self._flush()
         self._store.wait()
-        if self._stop.is_set and self._outcome.status is not Status.FAILED:
+        was_stopped = any(settled.status is Status.INTERRUPTED for settled in self._outcome.settled.values())
+        if was_stopped and self._outcome.status is not Status.FAILED:
             self._outcome.status = Status.INTERRUPTED
         return self._outcome
 
@@ -198,6 +199,7 @@ class Driver:
         if blocked:
             self._skip(node, Status.SKIPPED, f"{blocked} did not succeed")
             return
+        self._write_ready()
         prepared, values = self._prepared[node.id], self._traced.values.get(node.id, {})
         call = _Call(node, prepared, half_of(prepared, values, self._store), Inputs(values=values))
         try:
@@ -213,7 +215,7 @@ class Driver:
         if record is not None:
             self._reuse(call, keys, record)
         else:
-            self._run(call, keys, self._reason(call), capture)
+            self._run(call, keys, self._reason(call, keys), capture)
 
     def _blocked_by(self, node: Node) -> str:
         settled = self._outcome.settled
@@ -230,7 +232,7 @@ class Driver:
             if isinstance(origin, OutputOf) and origin.output
         }
         unstored = {name: place for name, place in places.items() if self._is_pending(place)} if self._unwritten else {}
-        if unstored and self._may_reuse(call.prepared) and self._executions.may_know(call.half):
+        if unstored and self._must_wait(call, unstored):
             self._write_all()
             unstored = {}
         call.awaited = unstored
@@ -240,6 +242,11 @@ class Driver:
                 artifacts[name] = self._existing[origin.id]
         digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
         call.inputs = Inputs(artifacts, call.inputs.values, digests)
+
+    def _must_wait(self, call: _Call, unstored: Mapping[str, Place]) -> bool:
+        """Tell whether a step needs to know what is being stored: it may be reused, or is handed a pointer to it."""
+        is_pointed_at = not call.prepared.step.signature.pointers.isdisjoint(unstored)
+        return is_pointed_at or (self._may_reuse(call.prepared) and self._executions.may_know(call.half))
 
     def _place_of(self, origin: OutputOf) -> Place:
         place = origin.node, origin.output
@@ -266,9 +273,12 @@ class Driver:
     def _token(self, artifact: ArtifactVersion) -> str:
         return artifact.digest or self._tokens.get(artifact.id) or artifact.id
 
-    def _reason(self, call: _Call) -> str:
+    def _reason(self, call: _Call, keys: Keys) -> str:
         if not self._may_reuse(call.prepared):
             return "caching is off"
+        if self._executions.find(keys.key) is not None:
+            expiry_s = call.prepared.step.options.expiry_s
+            return "its stored result is gone" if expiry_s is None else "its result has expired or is gone"
         before = self._executions.last(self._facts.pipeline, call.node.id)
         return reason(facts_of(call.prepared, call.inputs), facts_in(before) if before is not None else None)
 
@@ -291,6 +301,7 @@ class Driver:
     def _reuse(self, call: _Call, keys: Keys, record: Mapping[str, Any]) -> None:
         at = now_text()
         settled = reused(call.node.id, new_id(), record)
+        self._reused_keys[call.node.id] = keys.key
         self._bind(call, keys, settled)
         body = body_of(
             self._facts,
@@ -313,11 +324,13 @@ class Driver:
         for attempt in range(options.retries + 1):
             settled = Settled(call.node.id, Status.RUNNING, why, new_id())
             self._tell(call.node.id, None)
-            started = now_text()
-            self._announce(call, settled, attempt)
+            started, inputs = now_text(), call.inputs
+            self._announce(call, settled, attempt + 1)
             outcome = self._attempt(call, settled, capture)
+            if call.inputs is not inputs:
+                keys = None
             pending = self._conclude(call, settled, outcome)
-            unwritten = _Unwritten(call, settled, pending, started, now_text(), attempt)
+            unwritten = _Unwritten(call, settled, pending, started, now_text(), attempt + 1)
             if pending or call.awaited:
                 self._unwritten.append(unwritten)
                 self._rebind(call.node, {*settled.artifacts, *pending})
@@ -346,7 +359,11 @@ class Driver:
         context = StepContext(self._facts, call.node.id, settled.step_run_id, call.prepared.names)
         settled.metadata, settled.tags = context.notes, context.tags
         try:
-            arguments = self._arguments(call)
+            try:
+                arguments = self._arguments(call)
+            except ArtifactDamagedError as error:
+                self._make_again(call, error, capture)
+                arguments = self._arguments(call)
         except NbpipeError as error:
             return Outcome(failure=failure_of(error))
         task = Task(
@@ -358,11 +375,56 @@ class Driver:
         )
         transcript = capture.begin()
         began = time.perf_counter()
-        outcome = run_task(task, self._room)
+        outcome = self._guarded(task, call.prepared.step.options.timeout_s)
         settled.duration_s = time.perf_counter() - began
         capture.end()
         settled.logs = transcript.text()
         return outcome
+
+    def _guarded(self, task: Task, timeout_s: float | None) -> Outcome:
+        """Run a step so that somebody, or the clock, can stop it; what we do ourselves is never interrupted."""
+        if timeout_s is None:
+            return self._stoppable(task)
+        began = time.perf_counter()
+        clock = Timer(timeout_s, self._stop.interrupt)
+        clock.start()
+        outcome = self._stoppable(task)
+        clock.cancel()
+        is_stopped = outcome.failure is not None and isinstance(outcome.failure.exception, KeyboardInterrupt)
+        if is_stopped and not self._stop.is_set and time.perf_counter() - began >= timeout_s:
+            return Outcome(failure=failure_of(StepTimeoutError(task.context.step, timeout_s)))
+        return outcome
+
+    def _stoppable(self, task: Task) -> Outcome:
+        try:
+            with self._stop:
+                return run_task(task, self._room)
+        except KeyboardInterrupt as error:
+            # It came after the step's last line and before we let go.
+            return Outcome(failure=failure_of(error))
+
+    def _make_again(self, call: _Call, error: ArtifactDamagedError, capture: Capture) -> None:
+        """Run the reused step again whose stored output turned out to be damaged.
+
+        Raises:
+            ArtifactDamagedError: The output was there before the run, or was made by it.
+        """
+        for name, artifact in call.inputs.artifacts.items():
+            origin = call.node.inputs[name]
+            if repr(artifact.name) != error.artifact or not isinstance(origin, OutputOf):
+                continue
+            node, output = self._place_of(origin)
+            if self._outcome.settled[node].status is not Status.REUSED:
+                continue
+            self._executions.forget(self._reused_keys[node])
+            self._settle(self._traced.graph.by_id[node], capture)
+            self._write_all()
+            made = self._stored_at((node, output), call)
+            artifacts = {**call.inputs.artifacts, name: made}
+            digests = {**call.inputs.digests, name: self._token(made)}
+            call.inputs = Inputs(artifacts, call.inputs.values, digests)
+            return
+        raise error
 
     def _arguments(self, call: _Call) -> dict[str, Any]:
         found = {name: self._store.handed_over(self._live[place]) for name, place in call.awaited.items()}
@@ -421,27 +483,38 @@ class Driver:
 
     # What was settled ------------------------------------------------------------------------
 
+    def _write_ready(self) -> None:
+        """Write the facts of those whose outputs have been stored meanwhile."""
+        while self._unwritten and all(future.done() for future in self._unwritten[0].pending.values()):
+            self._write_stored(self._unwritten.pop(0))
+
     def _write_all(self) -> None:
         """Write the facts that waited for something to be stored."""
         self._flush()
-        waiting, self._unwritten = self._unwritten, []
-        for unwritten in waiting:
-            settled, call = unwritten.settled, unwritten.call
+        while self._unwritten:
+            self._write_stored(self._unwritten.pop(0))
+
+    def _write_stored(self, unwritten: _Unwritten) -> None:
+        settled, call = unwritten.settled, unwritten.call
+        for name, future in unwritten.pending.items():
             try:
-                for name, future in unwritten.pending.items():
-                    settled.artifacts[name] = future.result()
+                settled.artifacts[name] = future.result()
+            except NotStorableError as error:
+                settled.not_carried[name] = NotCarried(name, error.type_name, error.why)
             except NbpipeError as error:
                 settled.failure, settled.status = failure_of(error), Status.FAILED
                 self._tell(settled.node, settled)
-            stored = {
-                name: self._outcome.settled[node].artifacts[output]
-                for name, (node, output) in call.awaited.items()
-                if output in self._outcome.settled[node].artifacts
-            }
-            artifacts = {**call.inputs.artifacts, **stored}
-            digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
-            call.inputs, call.awaited = Inputs(artifacts, call.inputs.values, digests), {}
-            self._write(unwritten, None)
+        stored = {
+            name: self._outcome.settled[node].artifacts[output]
+            for name, (node, output) in call.awaited.items()
+            if output in self._outcome.settled[node].artifacts
+        }
+        # What read an input that was lost after all must not be found by a key that says nothing of it.
+        is_known = len(stored) == len(call.awaited)
+        artifacts = {**call.inputs.artifacts, **stored}
+        digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
+        call.inputs, call.awaited = Inputs(artifacts, call.inputs.values, digests), {}
+        self._write(unwritten, call.keys if is_known else Keys("", ""))
 
     def _write(self, unwritten: _Unwritten, keys: Keys | None) -> None:
         call, settled = unwritten.call, unwritten.settled
@@ -460,7 +533,7 @@ class Driver:
         )
         fact = "step", settled.step_run_id, self._facts.id, body
         self._waiting.append(fact)
-        if settled.status is Status.COMPLETED:
+        if settled.status is Status.COMPLETED and keys.key:
             self._executed.append(fact)
 
     def _bind(self, call: _Call, keys: Keys, settled: Settled) -> None:

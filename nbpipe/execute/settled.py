@@ -91,7 +91,7 @@ def body_of(
     inputs: Inputs = Inputs(),
     started: str,
     ended: str,
-    attempt: int = 0,
+    attempt: int = 1,
     record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write down what became of a node.
@@ -105,7 +105,7 @@ def body_of(
         inputs: What it ran with.
         started: When it began, ISO 8601.
         ended: When it was over.
-        attempt: How many attempts came before.
+        attempt: Which attempt it was, from 1.
         record: The execution that was reused, if one was.
     """
     return {

@@ -12,13 +12,15 @@ import threading
 class StopSignal:
     """Whether somebody asked a run to stop.
 
-    `with signal:` lets the thread that runs the block be interrupted meanwhile.
+    `with signal:` lets the thread that runs the block be interrupted meanwhile, and at once if the run was stopped
+    before. After the block nothing is raised any more.
     """
 
     def __init__(self) -> None:
         self._asked = threading.Event()
         self._lock = threading.Lock()
         self._thread_id: int | None = None
+        self._was_interrupted = False
 
     @property
     def is_set(self) -> bool:
@@ -27,12 +29,25 @@ class StopSignal:
 
     def __enter__(self) -> StopSignal:
         with self._lock:
+            if self.is_set:
+                raise KeyboardInterrupt
             self._thread_id = threading.get_ident()
         return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            self._let_go()
+        except KeyboardInterrupt:
+            # It was on its way already; from here on nobody is interrupted.
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
         with self._lock:
             self._thread_id = None
+            if self._was_interrupted:
+                self._was_interrupted = False
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
 
     def stop(self) -> None:
         """Ask the run to stop: now, if a step is running, else before the next one."""
@@ -44,6 +59,7 @@ class StopSignal:
         with self._lock:
             if self._thread_id is None:
                 return False
+            self._was_interrupted = True
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread_id), ctypes.py_object(KeyboardInterrupt)
             )

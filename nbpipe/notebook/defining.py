@@ -18,7 +18,6 @@ from nbpipe.handles import Pipeline
 from nbpipe.notebook.body import function_text
 from nbpipe.notebook.grammar import PipelineLine
 from nbpipe.notebook.session import Session
-from nbpipe.records.models import ModelConfig
 from nbpipe.views.frames import Bundle
 
 
@@ -76,9 +75,7 @@ def offer_cells(session: Session, *, only_known: bool = False) -> None:
 
 
 def _definition(line: PipelineLine, function: Any, text: str) -> FunctionPipeline:
-    model, _, version = line.model.partition("@")
-    config = ModelConfig(name=model, version=version or None) if model else None
-    return FunctionPipeline.of(function, text=text, tags=line.tags, model=config, cache=line.cache)
+    return FunctionPipeline.of(function, text=text, tags=line.tags, model=line.model, cache=line.cache)
 
 
 def _put_back(namespace: MutableMapping[str, Any], name: str, former: Any) -> None:

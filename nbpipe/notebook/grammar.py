@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from nbpipe.errors import BadValueError, nearest
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 
@@ -57,16 +58,25 @@ class PipelineLine:
     name: str
     signature: str = ""
     tags: tuple[Tag, ...] = ()
-    model: str = ""
+    model: ModelConfig | None = None
     cache: bool = True
     wants_help: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ParamsLine:
-    """What stands behind `%%params`: a name for the notebook's pipeline, or `""`."""
+    """What stands behind `%%params`, about the notebook's own pipeline.
+
+    Attributes:
+        name: Its name, or `""`.
+        tags: Its tags.
+        model: The model its runs work on, if any.
+        wants_help: Whether only the help is wanted.
+    """
 
     name: str = ""
+    tags: tuple[Tag, ...] = ()
+    model: ModelConfig | None = None
     wants_help: bool = False
 
 
@@ -139,7 +149,7 @@ def parse_pipeline(arguments: str) -> PipelineLine:
         named = f"{head!r} names no pipeline" if head else "it has no name"
         raise BadValueError(f"%%pipeline: {named}; write %%pipeline NAME(rate: float = 0.1).")
     tags = tuple(parse_tag(tag) for tag in said.tag)
-    return PipelineLine(found["name"], found["signature"] or "", tags, said.model, not said.no_cache)
+    return PipelineLine(found["name"], found["signature"] or "", tags, parse_model(said.model), not said.no_cache)
 
 
 def parse_params(arguments: str) -> ParamsLine:
@@ -150,10 +160,22 @@ def parse_params(arguments: str) -> ParamsLine:
     """
     parser = _Parser("params")
     parser.add_argument("--name", default="")
+    parser.add_argument("--tag", action="append", default=[])
+    parser.add_argument("--model", default="")
     said = parser.read(arguments)
     if said.name and not _NAME.fullmatch(said.name):
         raise BadValueError(f"%%params: {said.name!r} cannot name a pipeline; give one word.")
-    return ParamsLine(said.name, said.help)
+    return ParamsLine(said.name, tuple(parse_tag(tag) for tag in said.tag), parse_model(said.model), said.help)
+
+
+def parse_model(text: str) -> ModelConfig | None:
+    """Read a model as a first line writes it: `iris`, `iris@production`, `iris@run-{run.id[:8]}`.
+
+    Raises:
+        BadValueError: No name.
+    """
+    name, _, version = text.partition("@")
+    return ModelConfig(name=name, version=version or None) if text else None
 
 
 def parse_catalog(arguments: str) -> str:

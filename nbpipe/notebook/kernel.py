@@ -170,7 +170,7 @@ class Kernel:
         def define() -> None:
             from nbpipe.widgets.opening import pipeline_form
 
-            self.session.define_parameters("\n" + body, line.name)
+            self.session.define_parameters("\n" + body, line)
             own = OwnPipeline(lambda: self.session, self.own)
             form = pipeline_form(own, static=not self.is_watched)
             display(form)  # type: ignore[no-untyped-call]

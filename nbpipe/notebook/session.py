@@ -16,8 +16,11 @@ from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline
 from nbpipe.errors import DefinitionError
 from nbpipe.execute.prepared import Prepared
+from nbpipe.notebook.grammar import ParamsLine
 from nbpipe.notebook.ledger import Ledger
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, parameters_of
+from nbpipe.records.tags import Tag
 from nbpipe.services.interactive import InteractiveRun
 from nbpipe.services.workspace import Workspace
 from nbpipe.source.constants import is_defining
@@ -40,6 +43,8 @@ class Session:
         name: As given, or as `%%params --name` says.
         steps: The computing cells, in the order of their first definition.
         ledger: Who made which value.
+        tags: The tags of its pipeline's runs.
+        model: The model that they work on, if any.
         parameters: What the notebook's pipeline takes.
         executed: How many plain cells were executed.
     """
@@ -50,6 +55,8 @@ class Session:
         self.name = name
         self.steps: dict[str, CellStep] = {}
         self.ledger = Ledger()
+        self.tags: tuple[Tag, ...] = ()
+        self.model: ModelConfig | None = None
         self.parameters = parameters_of(name, {})
         self._parameters_text = ""
         self._given: dict[str, Any] = {}
@@ -106,6 +113,8 @@ class Session:
         return CellPipeline(
             name=self.name,
             parameters=self.parameters,
+            tags=self.tags,
+            model=self.model,
             cells=list(self.steps.values()),
             parameters_text=self._parameters_text,
         )
@@ -116,15 +125,16 @@ class Session:
     def run(self) -> InteractiveRun:
         """The session's interactive run."""
         if self._run is None:
-            self._run = InteractiveRun(self.workspace, self.name)
+            self._run = InteractiveRun(self.workspace, self.name, self.model.name if self.model else "")
         return self._run
 
-    def rename(self, name: str) -> None:
-        """Give the notebook's pipeline another name; what was recorded keeps the former."""
-        if name != self.name:
+    def declare(self, line: ParamsLine) -> None:
+        """Take what `%%params` says of the notebook's own pipeline; what was recorded keeps the former name."""
+        named = line.name or self.name
+        if (named, line.tags, line.model) != (self.name, self.tags, self.model):
             self.end()
-            self.name = name
-            self.parameters = Parameters(name, self.parameters.model)
+        self.name, self.tags, self.model = named, line.tags, line.model
+        self.parameters = Parameters(named, self.parameters.model)
 
     def end(self) -> None:
         """End the session's run."""
@@ -134,20 +144,20 @@ class Session:
 
     # Parameters ------------------------------------------------------------------------------
 
-    def define_parameters(self, text: str, name: str = "") -> None:
+    def define_parameters(self, text: str, line: ParamsLine) -> None:
         """Take the body of `%%params` and bind the values; what is refused leaves the former.
 
         Args:
             text: The body.
-            name: Another name for the notebook's pipeline, if one is given.
+            line: What the first line says.
 
         Raises:
             DefinitionError: It cannot be read.
             ParameterError: A default does not fit its own type.
         """
-        parameters = parameters_from_text(name or self.name, text, self.namespace)
+        parameters = parameters_from_text(line.name or self.name, text, self.namespace)
         values = parameters.check({}, partial=True)
-        self.rename(name or self.name)
+        self.declare(line)
         self.parameters, self._parameters_text, self._given = parameters, text, {}
         self.ledger.doubt(parameters.names)
         self.namespace.update(values)

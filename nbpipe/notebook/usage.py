@@ -18,10 +18,15 @@ STEP = """\
 An empty cell under %%step NAME shows the step's card."""
 
 PARAMS = """\
-%%params [--name PIPELINE]     typed parameters of this notebook's pipeline, one annotated assignment a line:
+%%params [options]     typed parameters of this notebook's pipeline, one annotated assignment a line:
     test_size: float = Field(0.25, gt=0, lt=1, description="share held out")
     model_type: Literal["forest", "logistic"] = "forest"
-Field, Literal, Annotated, Optional, Path and the date names are there without an import."""
+Field, Literal, Annotated, Optional, Path and the date names are there without an import.
+
+  --name PIPELINE                    the pipeline's name; the notebook's own if not given
+  --tag NAME[:exclusive][:cascade]   a tag of its runs; may be repeated
+  --model NAME[@VERSION]             the model its runs work on; VERSION may be a template: run-{run.id[:8]}
+  -h, --help                         show this"""
 
 PIPELINE = """\
 %%pipeline NAME(parameter: type = default, …) [options]     the body calls steps; its last expression is the result

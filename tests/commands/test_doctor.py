@@ -66,7 +66,9 @@ def test_a_package_is_missing_too_old_or_there():
     old = list(package("typer", "999.0", is_extra=False))
     there = list(package("typer", "0.1", is_extra=False))
 
-    assert missing == [Line(False, "surely-not-installed", "is not installed", 'pip install "surely-not-installed>=1.0"')]
+    assert missing == [
+        Line(False, "surely-not-installed", "is not installed", 'pip install "surely-not-installed>=1.0"')
+    ]
     assert (old[0].is_sound, old[0].cure) == (False, 'pip install "typer>=999.0"')
     assert there[0].is_sound
 
@@ -79,7 +81,14 @@ def test_an_extra_is_told_only_where_it_is_too_old():
 
 @pytest.mark.parametrize(
     ("version", "read"),
-    [("7.4.0", (7, 4)), ("7.4.0rc1", (7, 4)), ("2026.11.20", (2026, 11, 20)), ("1.0.dev3", (1,)), ("3", (3,)), ("", ())],
+    [
+        ("7.4.0", (7, 4)),
+        ("7.4.0rc1", (7, 4)),
+        ("2026.11.20", (2026, 11, 20)),
+        ("1.0.dev3", (1,)),
+        ("3", (3,)),
+        ("", ()),
+    ],
 )
 def test_a_version_is_read_as_the_numbers_it_begins_with(version, read):
     assert numbers(version) == read

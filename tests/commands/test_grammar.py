@@ -108,7 +108,14 @@ def test_a_word_after_two_dashes_asks_for_no_help(project):
 
 
 def test_a_line_is_taken_apart_as_a_shell_would():
-    assert words("run flow.py --set name='a b' --tag \"x y\"") == ["run", "flow.py", "--set", "name=a b", "--tag", "x y"]
+    assert words("run flow.py --set name='a b' --tag \"x y\"") == [
+        "run",
+        "flow.py",
+        "--set",
+        "name=a b",
+        "--tag",
+        "x y",
+    ]
 
 
 def test_an_open_quotation_mark_is_refused():

@@ -32,7 +32,16 @@ QUESTIONS = [
     "catalog check",
     'catalog query "select * from runs"',
 ]
-NASTY = ["日本語", "<script>alert(1)</script>", "../../etc/passwd", "a'b", "'; drop table runs; --", "x" * 3000, "%s{0}", "a@b@c"]
+NASTY = [
+    "日本語",
+    "<script>alert(1)</script>",
+    "../../etc/passwd",
+    "a'b",
+    "'; drop table runs; --",
+    "x" * 3000,
+    "%s{0}",
+    "a@b@c",
+]
 
 
 @pytest.fixture
@@ -226,7 +235,9 @@ def test_a_damaged_log_is_found_with_its_cure(ask, workspace):
     assert came.rows[0]["cure"]
 
 
-@pytest.mark.parametrize("line", ["runs show", "model show", "artifact show", "snapshot show", "artifact lineage", "pipeline show"])
+@pytest.mark.parametrize(
+    "line", ["runs show", "model show", "artifact show", "snapshot show", "artifact lineage", "pipeline show"]
+)
 def test_whatever_name_is_asked_for_is_answered_in_two_lines(ask, line):
     for name in NASTY:
         with pytest.raises(NbpipeError) as caught:

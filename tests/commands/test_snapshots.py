@@ -45,7 +45,19 @@ def test_a_snapshot_runs_after_its_file_is_gone(ask, project):
     assert ask("snapshot run nightly --set rate=2.0").rows["metrics"] == {"total": 20.0}
 
 
-PLAIN = "from nbpipe import pipeline, step\n@step\ndef double(n: int) -> int:\n    return n * 2\n@pipeline\ndef plain(n: int = 1):\n    return double(n)\n"
+PLAIN = """
+from nbpipe import pipeline, step
+
+
+@step
+def double(n: int) -> int:
+    return n * 2
+
+
+@pipeline
+def plain(n: int = 1):
+    return double(n)
+"""
 
 
 def test_the_code_is_a_module_that_runs_by_itself(ask, project):
@@ -53,10 +65,9 @@ def test_the_code_is_a_module_that_runs_by_itself(ask, project):
     ask("snapshot create plain.py --name nightly --set n=3")
     (project / "written.py").write_text(ask("snapshot show nightly --code").text)
 
-    done = subprocess.run([sys.executable, "written.py"], cwd=project, capture_output=True, text=True, timeout=60)
+    said = subprocess.run([sys.executable, "written.py"], capture_output=True, text=True, timeout=60, check=True).stdout
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "6\n"
+    assert said == "6\n"
 
 
 def test_a_taken_name_is_a_conflict_unless_it_is_to_be_replaced(ask):

@@ -17,7 +17,19 @@ from nbpipe.errors import (
     SourceNotFoundError,
 )
 
-PIPELINE = "from nbpipe import pipeline, step\n@step\ndef one() -> int:\n    return {value}\n@pipeline\ndef {name}():\n    return one()\n"
+PIPELINE = """
+from nbpipe import pipeline, step
+
+
+@step
+def one() -> int:
+    return {value}
+
+
+@pipeline
+def {name}():
+    return one()
+"""
 
 
 def found(source):
@@ -32,7 +44,9 @@ def refused(source, kind):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("source", ["flow.py", "flow.py:training", "./flow.py:training", "flow:training", "flow.training"])
+@pytest.mark.parametrize(
+    "source", ["flow.py", "flow.py:training", "./flow.py:training", "flow:training", "flow.training"]
+)
 def test_a_pipeline_is_found_by_file_by_module_and_as_the_documents_write_it(project, source):
     assert found(source).name == "training"
 
@@ -58,7 +72,9 @@ def test_a_file_in_a_package_may_import_relatively(project):
     (project / "pack").mkdir()
     (project / "pack" / "__init__.py").write_text("")
     (project / "pack" / "beside.py").write_text("RATE = 2\n")
-    (project / "pack" / "inner.py").write_text("from .beside import RATE\n" + PIPELINE.format(name="inside", value="RATE"))
+    (project / "pack" / "inner.py").write_text(
+        "from .beside import RATE\n" + PIPELINE.format(name="inside", value="RATE")
+    )
 
     assert found("pack/inner.py").name == "inside"
 
@@ -73,7 +89,8 @@ def test_a_changed_file_is_read_again(project):
 
 
 def test_a_pipeline_goes_by_its_own_name_too(project):
-    (project / "named.py").write_text(PIPELINE.format(name="attribute", value=1).replace("@pipeline", "@pipeline(name='said')"))
+    text = PIPELINE.format(name="attribute", value=1).replace("@pipeline", "@pipeline(name='said')")
+    (project / "named.py").write_text(text)
 
     assert found("named.py:said") is found("named.py:attribute")
 
