@@ -13,7 +13,7 @@ from typing import Any
 from nbpipe.define.trace import current_trace
 from nbpipe.errors import BadValueError, ConflictError
 from nbpipe.execute.context import RUN, STEP, StepContext, current_step
-from nbpipe.records.tags import Tag, as_tags
+from nbpipe.records.tags import Tag, as_tags, check_declared
 from nbpipe.services.client import Client
 
 
@@ -157,6 +157,7 @@ def add_tags(
         for tag in checked:
             if tag.cascade:
                 raise ConflictError(f"Tag {tag.name!r} cascades; only a pipeline's own tags can.")
+        check_declared(Client().workspace.catalog.state(), checked)
         target = context.output_target(artifact_name) if infer_artifact else RUN
         context.tags.setdefault(target, []).extend(checked)
 

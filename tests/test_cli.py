@@ -307,15 +307,15 @@ assert not imported, imported
 """
 
 
-def test_running_and_freezing_never_wait_for_the_engine(project):
+def test_running_what_is_new_and_freezing_never_wait_for_the_engine(project):
     for words in (
         ("version",),
         ("--help",),
         ("run", "flow.py:training"),
         ("snapshot", "create", "flow.py:training", "--name", "nightly"),
         ("snapshot", "list"),
-        ("snapshot", "run", "nightly"),
-        ("run", "nightly", "--json"),
+        ("snapshot", "run", "nightly", "--set", "n=4"),
+        ("run", "nightly", "--json", "--no-cache"),
     ):
         script = [sys.executable, "-c", WITHOUT_ENGINE, *words]
         done = subprocess.run(script, capture_output=True, text=True, timeout=120, check=False)

@@ -20,7 +20,7 @@ from nbpipe.catalog.engine import failures
 from nbpipe.errors import BadValueError, CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas
     from duckdb import DuckDBPyConnection
@@ -57,6 +57,13 @@ class QueryResult:
             engine.execute("SET TimeZone = 'UTC'")
             frame: pandas.DataFrame = engine.execute(f"SELECT {', '.join(columns)}", values).df()
         return frame
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
+    """Give plain rows as a pandas frame, one column for each name."""
+    import pandas
+
+    return pandas.DataFrame(list(rows))
 
 
 _Reader = tuple[int, Callable[[Any], Any]]

@@ -1,7 +1,7 @@
 """The views of the catalog, which are stable: what people and services ask.
 
 `COLUMNS` says what each column means. Instants are TIMESTAMPTZ, durations are in seconds, JSON
-columns are of the type JSON. `at` and `by` are words of SQL: write `"at"`, or `metrics.at`.
+columns are of the type JSON.
 
 The same views lie over a published file and over that file with the unpublished tail.
 """
@@ -94,14 +94,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "entity_id": "its id",
         "key": "dotted path of the number in the metadata",
         "value": "the number",
-        "at": "when it was logged; the newest counts",
+        "logged_at": "when it was logged; the newest counts",
     },
     "metadata": {
         "entity_kind": "run, step, artifact_version or model_version",
         "entity_id": "its id",
         "key": "name",
         "value": "the value, typed leaves as {$type, value}",
-        "at": "when it was logged",
+        "logged_at": "when it was logged",
         "step_id": "the step run that logged it",
     },
     "tags": {
@@ -111,7 +111,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "entity_kind": "kind of the bearer",
         "entity_id": "id of the bearer",
         "scope": "within what it is exclusive",
-        "at": "since when",
+        "tagged_at": "since when",
     },
     "models": {"name": "the model's name", "description": "what it is for", "created": "when it was made"},
     "model_versions": {
@@ -137,8 +137,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "number": "its number",
         "from_stage": "the stage it left",
         "to_stage": "the stage it reached",
-        "at": "when",
-        "by": "who moved it",
+        "moved_at": "when",
+        "moved_by": "who moved it",
         "note": "why",
         "forced": "whether it took the stage from another",
     },
@@ -181,13 +181,18 @@ FROM {rows[open_step]}
 
 _TAGS = """
 CREATE OR REPLACE VIEW tags AS
-SELECT tag.name AS tag, tag.exclusive, tag.cascade, held.entity_kind, held.entity_id, held.scope, held."at"
+SELECT tag.name AS tag, tag.exclusive, tag.cascade, held.entity_kind, held.entity_id, held.scope,
+       held."at" AS tagged_at
 FROM {rows[tagging]} AS held JOIN {rows[tag]} AS tag ON tag.id = held.tag_id
 """
 
 
+# `at` and `by` are words of SQL; nobody should have to quote a column.
+_STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by"}
+
+
 def _plain(view: str, table: str) -> str:
-    columns = ", ".join(f'"{column}"' for column in COLUMNS[view])
+    columns = ", ".join(f'"{_STORED_AS.get(column, column)}" AS "{column}"' for column in COLUMNS[view])
     return f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {{rows[{table}]}}"  # noqa: S608
 
 

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbpipe.base.version import VERSION
 from nbpipe.base.workspace import WorkspacePaths, find_workspace
 from nbpipe.commands.answers import Answer
 from nbpipe.commands.arguments import AsJson
@@ -69,11 +70,11 @@ def versions() -> Iterator[Line]:
     """Look at Python and at what nbpipe needs, by its own word."""
     yield Line(True, "Python", f"{platform.python_version()} ({sys.implementation.name}, {platform.system()})")
     try:
-        yield Line(True, "nbpipe", metadata.version("nbpipe"))
         wanted = metadata.requires("nbpipe") or []
     except metadata.PackageNotFoundError:
         yield Line(False, "nbpipe", "runs from a folder and is not installed", "pip install -e . in that folder")
         return
+    yield Line(True, "nbpipe", VERSION)
     for requirement in wanted:
         found = _REQUIREMENT.match(requirement)
         if found is not None:

@@ -1,13 +1,11 @@
-"""`nbpipe version`: what is installed, by its own word."""
+"""`nbpipe version`."""
 
 from __future__ import annotations
 
-from importlib import metadata
-
+from nbpipe.base.version import VERSION
 from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.grammar import verb, verbs
-from nbpipe.errors import EnvironmentMismatchError
 
 commands = verbs()
 
@@ -15,8 +13,4 @@ commands = verbs()
 @verb(commands, "version", "nbpipe version")
 def version(as_json: AsJson = False) -> Answer:
     """Say which nbpipe this is."""
-    try:
-        installed = metadata.version("nbpipe")
-    except metadata.PackageNotFoundError:
-        raise EnvironmentMismatchError("nbpipe", ["it runs from a folder and is not installed"]) from None
-    return sentence(f"nbpipe {installed}", rows={"nbpipe": installed}, as_json=as_json)
+    return sentence(f"nbpipe {VERSION}", rows={"nbpipe": VERSION}, as_json=as_json)

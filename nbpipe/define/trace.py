@@ -108,7 +108,9 @@ class Trace:
         kwargs = dict(kwargs)
         waited = kwargs.pop("after", ()) if "after" not in step.signature.inputs else ()
         bound = self._bind(step, args, kwargs)
-        after = tuple(dict.fromkeys((*self._nodes_of(waited), *self._named_after(step))))
+        after = ()
+        if waited or step.options.after:
+            after = tuple(dict.fromkeys((*self._nodes_of(waited), *self._named_after(step))))
         bound = {**step.signature.filled, **bound} if step.signature.filled else bound
         given = {name: value for name, value in bound.items() if not isinstance(value, Reference)}
         self.values[node_id] = self._checked(step, node_id, given) if given else {}

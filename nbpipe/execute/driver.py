@@ -56,8 +56,8 @@ class Recorder(Protocol):
 class Executions(Protocol):
     """Who knows earlier executions of steps."""
 
-    def find(self, key: str) -> Mapping[str, Any] | None:
-        """Give the newest execution of this key: the body of its fact, with its `id`."""
+    def find(self, key: str, half: str = "") -> Mapping[str, Any] | None:
+        """Give the newest execution of this key: the body of its fact, with its `id`; the half key helps to look."""
 
     def may_know(self, half: str) -> bool:
         """Tell whether any execution has this half key."""
@@ -174,6 +174,11 @@ class Driver:
         """Have each called with a node's name when it starts (and `None`), and when it is settled."""
         self._listeners = tuple(listeners)
 
+    @property
+    def outcome(self) -> RunOutcome:
+        """What became of the run so far."""
+        return self._outcome
+
     def run(self) -> RunOutcome:
         """Settle every node; whatever the user's code does, this returns."""
         try:
@@ -211,11 +216,11 @@ class Driver:
             self._run(call, None, "no earlier execution could serve", capture)
             return
         keys = call.keys
-        record = self._reusable(call.prepared, keys)
-        if record is not None:
+        record = self._known(call.prepared, keys)
+        if record is not None and self._is_usable(call.prepared, record):
             self._reuse(call, keys, record)
         else:
-            self._run(call, keys, self._reason(call, keys), capture)
+            self._run(call, keys, self._reason(call, record), capture)
 
     def _blocked_by(self, node: Node) -> str:
         settled = self._outcome.settled
@@ -273,10 +278,10 @@ class Driver:
     def _token(self, artifact: ArtifactVersion) -> str:
         return artifact.digest or self._tokens.get(artifact.id) or artifact.id
 
-    def _reason(self, call: _Call, keys: Keys) -> str:
+    def _reason(self, call: _Call, unusable: Mapping[str, Any] | None) -> str:
         if not self._may_reuse(call.prepared):
             return "caching is off"
-        if self._executions.find(keys.key) is not None:
+        if unusable is not None:
             expiry_s = call.prepared.step.options.expiry_s
             return "its stored result is gone" if expiry_s is None else "its result has expired or is gone"
         before = self._executions.last(self._facts.pipeline, call.node.id)
@@ -287,16 +292,20 @@ class Driver:
     def _may_reuse(self, prepared: Prepared) -> bool:
         return self._cache and prepared.step.options.cache
 
-    def _reusable(self, prepared: Prepared, keys: Keys) -> Mapping[str, Any] | None:
+    def _known(self, prepared: Prepared, keys: Keys) -> Mapping[str, Any] | None:
         if not self._may_reuse(prepared):
             return None
-        if any(body["key"] == keys.key for *_, body in self._executed):
-            # What this very run executed a moment ago is known only once it is written.
-            self._flush()
-        record = self._executions.find(keys.key)
-        if record is None or is_expired(record["ended"], prepared.step.options.expiry_s, now()):
-            return None
-        return record if all(self._store.exists(artifact) for artifact in artifacts_in(record).values()) else None
+        for *_, body in self._executed:
+            if body["key"] == keys.key:
+                # What this very run executed a moment ago is known only once it is written.
+                self._flush()
+        return self._executions.find(keys.key, keys.half)
+
+    def _is_usable(self, prepared: Prepared, record: Mapping[str, Any]) -> bool:
+        expiry_s = prepared.step.options.expiry_s
+        if expiry_s is not None and is_expired(record["ended"], expiry_s, now()):
+            return False
+        return all(self._store.exists(artifact) for artifact in artifacts_in(record).values())
 
     def _reuse(self, call: _Call, keys: Keys, record: Mapping[str, Any]) -> None:
         at = now_text()

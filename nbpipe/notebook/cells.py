@@ -95,6 +95,7 @@ class StepCells:
         Raises:
             NbpipeError: It is refused.
         """
+        self._first_line = cell.first
         stripped, dropped = strip_magics(cell.text)
         line = cell.line
         has_signature = line.takes is not None or line.gives is not None
@@ -102,7 +103,7 @@ class StepCells:
             self.forget(cell.key)
             functions = (node for node in cell.tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
             self._defined = tuple(function.name for function in functions), line
-            return [*cell.tree.body, call("define")]
+            return [call("begin"), *cell.tree.body, call("define")]
         name = line.name or self._name_for(cell.key)
         refuse_unreplayable(name, dropped)
         step = CellStep(name=name, text=stripped, options=line.options, takes=line.takes, gives=line.gives)
@@ -124,7 +125,7 @@ class StepCells:
             self._tell_reused(execution.name)
             return [call("replay")]
         execution.bind_inputs()
-        self._running, self._first_line = execution, cell.first
+        self._running = execution
         return [call("begin"), *_with_commit(cell.tree.body)]
 
     def _name_for(self, key: str) -> str:
@@ -144,8 +145,8 @@ class StepCells:
 
     def begin(self) -> None:
         """The body is about to run."""
+        _show_own_first_line(self._first_line)
         if self._running is not None:
-            _show_own_first_line(self._first_line)
             self._recorder = Recorder(self._shell)
             self._recorder.start()
             self._running.begin()

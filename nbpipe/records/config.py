@@ -16,7 +16,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from nbpipe.errors import BadValueError
-from nbpipe.records.base import Record, shorten
+from nbpipe.records.base import Record, plain_name, shorten
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.tags import Tag, as_tags
 
@@ -53,6 +53,11 @@ class PipelineRunConfiguration(Record):
     @classmethod
     def _are_tags(cls, tags: Any) -> tuple[Tag, ...]:
         return as_tags(tags)
+
+    @field_validator("run_name", mode="before")
+    @classmethod
+    def _is_name(cls, name: object) -> str | None:
+        return None if name is None else plain_name("run", name)
 
     @property
     def step_values(self) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 from nbpipe.base.workspace import find_workspace
@@ -27,8 +29,13 @@ def main() -> int:
     request = json.loads(sys.stdin.readline())
 
     def answer(said: dict[str, Any]) -> None:
-        answers.write(json.dumps(said) + "\n")
-        answers.flush()
+        # Whoever asked may be gone; the run goes on.
+        with suppress(BrokenPipeError):
+            answers.write(json.dumps(said) + "\n")
+            answers.flush()
+
+    # Who asks us to end wants the run stopped and its end recorded.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     workspace = open_workspace(find_workspace())
     snapshots = SnapshotService(workspace)

@@ -18,7 +18,7 @@ from typing import Any
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
-from nbpipe.execute.context import RunFacts, StepContext, artifact_target, enter_step, leave_step
+from nbpipe.execute.context import RUN, RunFacts, StepContext, artifact_target, enter_step, leave_step
 from nbpipe.execute.plan import Keys, is_expired, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, keys_of
 from nbpipe.execute.settled import Settled, artifacts_in, body_of, reused
@@ -153,6 +153,7 @@ class InteractiveRun:
         self._begin_run()
         execution.settled = reused(execution.settled.node, execution.settled.step_run_id, execution.record)
         self._written(execution)
+        self._number(execution.settled)
         return execution.settled
 
     def fail(self, execution: Execution, error: BaseException) -> None:
@@ -161,6 +162,7 @@ class InteractiveRun:
         is_stop = isinstance(error, KeyboardInterrupt)
         execution.settled.status = Status.INTERRUPTED if is_stop else Status.FAILED
         self._written(execution)
+        self._number(execution.settled)
 
     def show(self, execution: Execution, outputs: Sequence[Mapping[str, Any]]) -> None:
         """Record what the cell showed, so that a reuse shows it again."""
@@ -204,14 +206,23 @@ class InteractiveRun:
         return body
 
     def _number(self, settled: Settled) -> None:
+        """Give what a step made its numbers, and put on the tags that it gave."""
+        is_new = settled.status is Status.COMPLETED
         made = tuple(NamedArtifact(id=artifact.id, name=artifact.name) for artifact in settled.artifacts.values())
         tagged = tuple(
             ArtifactTags(id=artifact.id, name=artifact.name, tags=as_tags(settled.tags[artifact_target(output)]))
             for output, artifact in settled.artifacts.items()
             if artifact_target(output) in settled.tags
         )
-        if made:
-            self._workspace.catalog.transact(NumberArtifacts(made=made, tagged=tagged))
+        operation = NumberArtifacts(
+            run_id=self.facts.id,
+            pipeline=self.facts.pipeline,
+            made=made if is_new else (),
+            tagged=tagged,
+            tags=as_tags(settled.tags.get(RUN)),
+        )
+        if operation.made or operation.tagged or operation.tags:
+            self._workspace.catalog.transact(operation)
 
     def _begin_run(self) -> None:
         if self._has_begun:

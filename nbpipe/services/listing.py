@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from nbpipe.catalog.questions import QueryResult
+from nbpipe.catalog.questions import frame_of
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
 
@@ -31,9 +31,7 @@ class Listing(list[T]):
 
     def df(self) -> pd.DataFrame:
         """Give the records as a pandas DataFrame, one row each."""
-        rows = self.as_rows()
-        columns = tuple(rows[0]) if rows else ()
-        return QueryResult(columns, [tuple(row.values()) for row in rows], is_cut=False).df()
+        return frame_of(self.as_rows())
 
 
 def checked_limit(limit: int | None) -> int | None:

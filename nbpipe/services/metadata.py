@@ -19,7 +19,7 @@ from nbpipe.services.resolve import resolve_all
 from nbpipe.services.workspace import Workspace
 
 LOGGED_ON = """
-    SELECT key, value, "at" FROM metadata WHERE entity_kind = $kind AND entity_id = $id ORDER BY "at"
+    SELECT key, value, logged_at FROM metadata WHERE entity_kind = $kind AND entity_id = $id ORDER BY logged_at
 """
 
 
@@ -72,7 +72,7 @@ def _entry(value: Any, past: list[tuple[datetime, Any]]) -> MetadataEntry:
 def metadata_of(workspace: Workspace, kind: Kind, entity_id: str) -> Metadata:
     """Read the metadata of one thing, which is known to exist."""
     rows = workspace.catalog.rows(LOGGED_ON, {"kind": kind.value, "id": entity_id})
-    return merged(Logged(row["key"], row["value"], as_instant(row["at"])) for row in rows)
+    return merged(Logged(row["key"], row["value"], as_instant(row["logged_at"])) for row in rows)
 
 
 class MetadataService:

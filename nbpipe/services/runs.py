@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from nbpipe.errors import BadValueError, NotFoundError
-from nbpipe.execute.context import MODEL, RUN, STEP
+from nbpipe.errors import BadValueError, CatalogError, NotFoundError, WorkspaceError
+from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.artifacts import ArtifactVersion
@@ -51,6 +51,9 @@ STEPS_OF_RUN = """
 OUTPUTS_OF_RUN = """
     SELECT lineage.step_id, lineage.name, lineage.artifact_id FROM lineage
     WHERE lineage.run_id = $run AND lineage.direction = 'out'
+"""
+NOTES_OF_STEPS = """
+    SELECT step_id, key, value FROM metadata WHERE step_id IN (SELECT id FROM steps WHERE run_id = $run) ORDER BY logged_at
 """
 TAGS_OF_RUN = "SELECT tag FROM tags WHERE entity_kind = 'run' AND entity_id = $run ORDER BY tag"
 METRIC_HOLDS = """id IN (
@@ -277,6 +280,8 @@ class RunService:
         metadata: dict[str, Any] = {}
         for settled in outcome.settled.values():
             metadata = merge(metadata, settled.metadata.get(RUN, {}))
+        # Of a reused artifact only the catalog knows which run made it and what number it has.
+        is_all_seen = all(settled.status is not Status.REUSED for settled in outcome.settled.values())
         steps = {node: self._step_seen(progress, settled) for node, settled in outcome.settled.items()}
         failed = outcome.failed.failure if outcome.failed is not None else None
         return Run(
@@ -296,7 +301,7 @@ class RunService:
             model_version_id=facts.model_version_id,
             graph_digest=progress.graph_digest,
             error=f"{failed.type_name}: {failed.message}" if failed is not None else "",
-            seen=steps,
+            seen=steps if is_all_seen else None,
             seen_metadata=metadata,
             seen_graph=progress.traced.graph,
         )
@@ -306,16 +311,17 @@ class RunService:
             name: self._artifact_seen(progress, settled, artifact) for name, artifact in settled.artifacts.items()
         }
         failure = settled.failure
-        noted = merge(settled.metadata.get(STEP, {}), settled.metadata.get(MODEL, {}))
-        for target, values in settled.metadata.items():
-            noted = merge(noted, values) if target.startswith("artifact:") else noted
+        noted: dict[str, Any] = {}
+        for values in settled.metadata.values():
+            noted = merge(noted, values)
+        given = progress.traced.values.get(settled.node, {})
         return StepRun(
             settled.step_run_id,
             settled.node,
             settled.status,
             settled.why,
             settled.duration_s,
-            {},
+            {name: as_json(value) for name, value in given.items()},
             outputs,
             f"{failure.type_name}: {failure.message}" if failure is not None else "",
             failure.traceback_text if failure is not None else "",
@@ -354,7 +360,7 @@ class RunService:
             AmbiguousNameError: There are several.
         """
         target = resolve(self._workspace, ref, Kind.RUN)
-        rows = self._workspace.catalog.rows(RUN_BY_ID, {"id": target.id})
+        rows = self._rows(RUN_BY_ID, {"id": target.id})
         if not rows:
             raise NotFoundError("run", str(ref))
         return self._run_of(rows[0])
@@ -404,7 +410,21 @@ class RunService:
             "limit": checked_limit(limit) or 2**62,
         }
         sql = RUNS.format(where=" AND ".join(conditions))
-        return Listing(self._run_of(row) for row in self._workspace.catalog.rows(sql, parameters))
+        return Listing(self._run_of(row) for row in self._rows(sql, parameters))
+
+    def _rows(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Ask for runs; whoever finds one whose process died records its end."""
+        catalog = self._workspace.catalog
+        rows = catalog.rows(sql, parameters)
+        is_abandoned = any(row["status"] == Status.INTERRUPTED and row["ended"] is None for row in rows)
+        if not is_abandoned or catalog.on_dead_run is None:
+            return rows
+        try:
+            catalog.settle_dead(catalog.on_dead_run)
+        except (CatalogError, WorkspaceError):
+            # It shows as interrupted all the same; another process, or another time, will record it.
+            return rows
+        return catalog.rows(sql, parameters)
 
     def steps_of(self, run_id: str) -> dict[str, StepRun]:
         """Give what became of each step of a run, by its name in the graph."""
@@ -412,9 +432,12 @@ class RunService:
         outputs: dict[str, dict[str, Artifact]] = {}
         for row in self._workspace.catalog.rows(OUTPUTS_OF_RUN, {"run": run_id}):
             outputs.setdefault(row["step_id"], {})[row["name"]] = given[row["artifact_id"]]
+        noted: dict[str, dict[str, Any]] = {}
+        for row in self._workspace.catalog.rows(NOTES_OF_STEPS, {"run": run_id}):
+            noted[row["step_id"]] = merge(noted.get(row["step_id"], {}), {row["key"]: row["value"]})
         found = {}
         for row in self._workspace.catalog.rows(STEPS_OF_RUN, {"run": run_id}):
-            metrics = metadata_of(self._workspace, Kind.STEP, row["id"]).metrics
+            metrics = dict(metrics_in(noted.get(row["id"], {})))
             error = f"{row['error_type']}: {row['error_message']}" if row["error_type"] else ""
             found[row["node"]] = StepRun(
                 row["id"],

@@ -16,24 +16,26 @@ from typing import Any
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
-from nbpipe.define.overrides import with_step_values
+from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.define.pipeline import PipelineDefinition
-from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
-from nbpipe.execute.context import RUN, RunFacts
+from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver, Listener
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.execute.stop import StopSignal
 from nbpipe.graph.graph import ExistingArtifact
 from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.base import plain_name
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.models import ModelConfig, is_stage_word
-from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact, OpenModelVersion
+from nbpipe.records.operations import OpenModelVersion
 from nbpipe.records.parameters import as_json
 from nbpipe.records.runs import Status, fill_template, run_name
 from nbpipe.records.tags import Tag, as_tags, check_declared
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
+from nbpipe.services.ending import end_of, failed_end_of
 from nbpipe.services.workspace import Workspace
 
 
@@ -112,6 +114,7 @@ class RunInProgress:
         bound = BoundModel(workspace, config) if config is not None else None
         traced = definition.trace(configuration.parameters, bound)
         self.traced = with_step_values(traced, configuration.step_values)
+        check_complete(self.traced)
         self._tags = as_tags((*definition.tags, *configuration.tags))
         existing = _existing(workspace, self.traced)
         self._check_tags()
@@ -128,10 +131,10 @@ class RunInProgress:
         self._driver.prepare()
         # Nothing can be refused any more but by the workspace itself.
         workspace.executions.catch_up()
+        self.graph_digest = workspace.store.blobs.write((self.traced.graph.model_dump_json().encode(),))
         self.started = now_text()
         self.facts = self._with_model(facts)
         self._driver.take_facts(self.facts)
-        self.graph_digest = workspace.store.blobs.write((self.traced.graph.model_dump_json().encode(),))
         self._write_start()
         self.ended = ""
         self._numbers: dict[str, int] = {}
@@ -155,6 +158,9 @@ class RunInProgress:
         ]
         steps = [tag for step in self.traced.steps.values() for tag in step.options.tags]
         model = self._model.tags if self._model is not None else ()
+        for tag in (*outputs, *steps, *model):
+            if tag.cascade:
+                raise ConflictError(f"Tag {tag.name!r} cascades; only a pipeline's own tags can.")
         check_declared(self._workspace.catalog.state(), as_tags((*self._tags, *outputs, *steps, *model)))
 
     def _with_model(self, facts: RunFacts) -> RunFacts:
@@ -172,6 +178,7 @@ class RunInProgress:
             "kind": "pipeline",
             "parameters": {name: as_json(value) for name, value in self.facts.parameters.items()},
             "differences": dict(request.differences),
+            "tags": [tag.model_dump() for tag in self._tags],
             "snapshot_id": request.snapshot_id,
             "schedule_id": "",
             "parent_run_id": request.parent_run_id,
@@ -195,26 +202,25 @@ class RunInProgress:
         try:
             outcome = self._driver.run()
         except BaseException as error:
-            self._end(RunOutcome(Status.FAILED), error)
+            self._end(self._driver.outcome, error)
             raise
         self._end(outcome, None)
         return outcome
 
     def _end(self, outcome: RunOutcome, error: BaseException | None) -> None:
-        failed = outcome.failed
-        end = end_of(self.facts, outcome, self._tags)
-        if failed is not None and failed.failure is not None:
-            end = end.model_copy(
-                update={
-                    "error_step": failed.node,
-                    "error_type": failed.failure.type_name,
-                    "error_message": failed.failure.message[:2000],
-                }
-            )
-        elif error is not None:
-            end = end.model_copy(update={"error_type": type(error).__name__, "error_message": str(error)[:2000]})
-        self._numbers = self._workspace.catalog.transact(end)["numbers"]
-        self.ended = now_text()
+        catalog = self._workspace.catalog
+        try:
+            if error is not None:
+                end = failed_end_of(self.facts, outcome, error)
+            else:
+                end = end_of(self.facts, outcome, self._tags, self._model.tags if self._model is not None else ())
+            self._numbers = catalog.transact(end)["numbers"]
+        except UserError as refused:
+            # Tags that contradict what somebody else has made of them meanwhile. A run that was begun has an end.
+            self._numbers = catalog.transact(failed_end_of(self.facts, outcome, refused))["numbers"]
+            raise
+        finally:
+            self.ended = now_text()
         self._workspace.publish_soon()
 
     @property
@@ -237,7 +243,8 @@ class RunInProgress:
         failed = outcome.failed
         if failed is not None and failed.failure is not None:
             failure = failed.failure
-            if isinstance(failure.exception, NbpipeError):
+            is_users_own = failure.exception.__traceback__ is not None
+            if isinstance(failure.exception, NbpipeError) and not is_users_own:
                 raise failure.exception
             raise StepFailedError(
                 failed.node, self.facts.id, failure.type_name, failure.message, failure.traceback_text
@@ -245,32 +252,6 @@ class RunInProgress:
         if outcome.status is Status.INTERRUPTED:
             stopped = next((s.node for s in outcome.settled.values() if s.status is Status.INTERRUPTED), None)
             raise RunInterruptedError(self.facts.id, stopped)
-
-
-def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag]) -> EndRun:
-    """Say what a run's end moves."""
-    made, reached, tagged, tags = [], [], [], list(declared)
-    for settled in outcome.settled.values():
-        for output, artifact in settled.artifacts.items():
-            named = NamedArtifact(id=artifact.id, name=artifact.name)
-            reached.append(named)
-            if settled.status is Status.COMPLETED:
-                made.append(named)
-            given = settled.tags.get(f"artifact:{output}")
-            if given:
-                tagged.append(ArtifactTags(id=artifact.id, name=artifact.name, tags=as_tags(given)))
-        tags += settled.tags.get(RUN, [])
-    return EndRun(
-        request_id=EndRun.request_id_for(facts.id),
-        run_id=facts.id,
-        pipeline=facts.pipeline,
-        status=outcome.status,
-        tags=as_tags(tags),
-        made=tuple(made),
-        reached=tuple(reached),
-        tagged=tuple(tagged),
-        model_version_id=facts.model_version_id,
-    )
 
 
 def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[str, str]) -> str | None:
@@ -289,7 +270,7 @@ def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[st
         **{f"params.{name}": as_json(value) for name, value in facts.parameters.items()},
         **substitutions,
     }
-    return fill_template(text, values)
+    return plain_name("version", fill_template(text, values))
 
 
 def _existing(workspace: Workspace, traced: Traced) -> dict[str, ArtifactVersion]:
@@ -328,6 +309,8 @@ class RunHandle:
     @property
     def status(self) -> Status:
         """How the run stands."""
+        if self._error is not None:
+            return Status.FAILED
         return self._outcome.status if self._outcome is not None else Status.RUNNING
 
     def _work(self) -> None:

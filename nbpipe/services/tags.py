@@ -23,7 +23,7 @@ from nbpipe.services.resolve import resolve_all
 from nbpipe.services.workspace import Workspace
 
 TAGS_ON = """
-    SELECT tag FROM tags WHERE entity_kind = $kind AND entity_id = $id ORDER BY "at", tag
+    SELECT tag FROM tags WHERE entity_kind = $kind AND entity_id = $id ORDER BY tagged_at, tag
 """
 HELD = """
     SELECT count(*) AS held FROM tags
@@ -31,7 +31,7 @@ HELD = """
 """
 HOLDER_COUNTS = "SELECT tag, count(*) AS held FROM tags GROUP BY tag"
 HOLDERS = """
-    SELECT entity_kind, entity_id, scope, "at" FROM tags WHERE tag = $tag ORDER BY "at" DESC, entity_kind, entity_id
+    SELECT entity_kind, entity_id, scope, tagged_at FROM tags WHERE tag = $tag ORDER BY tagged_at DESC, entity_kind, entity_id
 """
 
 
@@ -217,7 +217,7 @@ class TagService:
         """
         rows = self._workspace.catalog.rows(HOLDERS, {"tag": self.get(name).name})
         return Listing(
-            TagHolder(Kind(row["entity_kind"]), row["entity_id"], row["scope"] or "", as_instant(row["at"]))
+            TagHolder(Kind(row["entity_kind"]), row["entity_id"], row["scope"] or "", as_instant(row["tagged_at"]))
             for row in rows
         )
 

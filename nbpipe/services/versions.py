@@ -34,9 +34,9 @@ LINKED_RUNS = """
 """
 # One promotion is two moves at one instant: the former holder leaves first.
 HISTORY = """
-    SELECT model, version_id, number, from_stage, to_stage, "at", "by", note, forced FROM stage_history
+    SELECT model, version_id, number, from_stage, to_stage, moved_at, moved_by, note, forced FROM stage_history
     WHERE model = $model AND ($version IS NULL OR version_id = $version)
-    ORDER BY "at" DESC, to_stage = 'archived'
+    ORDER BY moved_at DESC, to_stage = 'archived'
 """
 
 
@@ -232,8 +232,8 @@ def stage_changes(workspace: Workspace, model: str, version_id: str | None = Non
             number=row["number"],
             from_stage=ModelStages(row["from_stage"]),
             to_stage=ModelStages(row["to_stage"]),
-            at=as_instant(row["at"]),
-            by=row["by"],
+            at=as_instant(row["moved_at"]),
+            by=row["moved_by"],
             note=row["note"],
             forced=row["forced"],
         )

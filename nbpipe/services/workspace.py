@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from pathlib import Path
 
 from nbpipe.base.workspace import FOLDER_NAME, WorkspacePaths, find_workspace
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.index import ExecutionIndex
+from nbpipe.services.ending import end_abandoned
 from nbpipe.store.store import Store
 
 
@@ -33,6 +35,7 @@ class Workspace:
     def __init__(self, paths: WorkspacePaths) -> None:
         self.paths = paths
         self.catalog = Catalog(paths)
+        self.catalog.on_dead_run = partial(end_abandoned, self.catalog)
         self.store = Store(paths)
         self._publishing: threading.Thread | None = None
         self.executions = ExecutionIndex(self.catalog, paths.index)

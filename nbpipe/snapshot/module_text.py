@@ -1,29 +1,77 @@
 """A snapshot as one readable module: what `nbpipe snapshot show --code` prints.
 
 Cells come in the percent form that editors and Jupytext read; functions come as functions. The
-text runs by itself.
+text runs by itself, in plain Python and where no run is recording.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 
 from nbpipe.records.snapshots import FieldText, SnapshotContent, StepText
 from nbpipe.source.decorators import without_decorators
+from nbpipe.source.pieces import Piece
+
+# What a step says of itself; where no run is recording there is nobody to say it to.
+_SAYING = frozenset({"add_tags", "log_metadata", "remove_tags"})
+
+_IMPORTER = '''
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.util import spec_from_loader
+
+
+class LocalModules(Loader, MetaPathFinder):
+    """Imports the local modules below from their text."""
+
+    def find_spec(self, name, path=None, target=None):
+        return spec_from_loader(name, self, is_package=name in PACKAGES) if name in TEXTS else None
+
+    def exec_module(self, module):
+        exec(compile(TEXTS[module.__name__], f"<{module.__name__}>", "exec"), vars(module))
+
+
+sys.meta_path.insert(0, LocalModules())
+'''.strip()
 
 
 def module_text(content: SnapshotContent) -> str:
     """Write a snapshot's pipeline as a module that runs by itself."""
-    head = [f'"""{content.pipeline}, as it was frozen."""']
-    pieces = [piece.text.rstrip() for piece in content.library]
+    head = [f'"""{content.pipeline}, as it was frozen."""', *_future(content), *_local_modules(content)]
     body = _cells(content) if content.body is None else _functions(content, content.body)
-    return "\n\n".join([*head, *pieces, *body]) + "\n"
+    return "\n\n".join([*head, *body]) + "\n"
+
+
+def _future(content: SnapshotContent) -> list[str]:
+    texts = [*content.library, *content.steps, *([content.body] if content.body is not None else [])]
+    return ["from __future__ import annotations"] if any(text.lazy_annotations for text in texts) else []
+
+
+def _local_modules(content: SnapshotContent) -> list[str]:
+    if not content.local_modules:
+        return []
+    packages = {module.name for module in content.local_modules if module.is_package}
+    texts = [f"    {module.name!r}: {_quoted(module.text)}," for module in content.local_modules]
+    return [_IMPORTER, "\n".join([f"PACKAGES = {sorted(packages)!r}", "TEXTS = {", *texts, "}"])]
+
+
+def _quoted(text: str) -> str:
+    is_plain = "\\" not in text and '"""' not in text and not text.endswith('"')
+    return f'"""{text}"""' if is_plain else repr(text)
 
 
 def _cells(content: SnapshotContent) -> list[str]:
     values = "\n".join(f"{field.name} = {_python(field)}" for field in content.parameters)
-    head = [f"# %% parameters\n{values}"] if values else []
-    return [*head, *(f"# %% {text.name}\n{text.text.strip()}" for text in content.steps)]
+    written = [f"# %% parameters\n{values}"] if values else []
+    in_force: dict[str, str] = {}
+    for text in content.steps:
+        # A name may mean another thing for a later cell than for an earlier one.
+        needed = [content.library[place] for place in (*text.pieces, *text.late_pieces)]
+        new = [piece for piece in needed if any(in_force.get(name) != piece.digest for name in piece.binds)]
+        in_force |= {name: piece.digest for piece in new for name in piece.binds}
+        written += [*_pieces(new), f"# %% {text.name}\n{text.text.strip()}"]
+    return written
 
 
 def _functions(content: SnapshotContent, body: StepText) -> list[str]:
@@ -31,7 +79,18 @@ def _functions(content: SnapshotContent, body: StepText) -> list[str]:
     steps = [_plain(text) for text in content.steps]
     renamed = [f"{text.variable} = {text.entry}" for text in content.steps if text.variable != text.entry]
     main = f'if __name__ == "__main__":\n    print({body.entry}({given}))'
-    return [*steps, *renamed, _plain(body), main]
+    return [*_pieces(content.library), *steps, *renamed, _plain(body), main]
+
+
+def _pieces(pieces: Iterable[Piece]) -> list[str]:
+    return [_silenced(piece.text.rstrip()) for piece in pieces]
+
+
+def _silenced(text: str) -> str:
+    match ast.parse(text).body:
+        case [ast.ImportFrom(module="nbpipe", names=[ast.alias(name=name, asname=asname)])] if name in _SAYING:
+            return f'def {asname or name}(*said, **to):\n    """Keep nothing: no run is recording here."""'
+    return text
 
 
 def _plain(text: StepText) -> str:

@@ -1,0 +1,103 @@
+"""What a run's end moves: its tags, the numbers of its artifacts, the model version it worked on.
+
+A run ends once, whoever says so: the process that ran it, or, where that one died, whoever finds
+what it left. Both say it by one operation with one request id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from nbpipe.catalog.catalog import Catalog
+from nbpipe.errors import UserError
+from nbpipe.execute.context import RUN, RunFacts, artifact_target
+from nbpipe.execute.settled import RunOutcome, reused
+from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact
+from nbpipe.records.runs import Status
+from nbpipe.records.tags import Tag, as_tags
+
+_LONGEST_MESSAGE = 2000
+_NUMBERED = "SELECT id FROM artifacts WHERE run_id = $run AND number IS NOT NULL"
+
+
+def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag], model_tags: Sequence[Tag] = ()) -> EndRun:
+    """Say what a run's end moves.
+
+    Args:
+        facts: The run.
+        outcome: What became of it.
+        declared: The tags of its pipeline.
+        model_tags: The tags of its model.
+
+    Raises:
+        ConflictError: Its steps gave a tag other flags than its pipeline did.
+    """
+    made, reached, tagged, tags = [], [], [], list(declared)
+    for settled in outcome.settled.values():
+        for output, artifact in settled.artifacts.items():
+            named = NamedArtifact(id=artifact.id, name=artifact.name)
+            reached.append(named)
+            if settled.status is Status.COMPLETED:
+                made.append(named)
+            given = settled.tags.get(artifact_target(output))
+            if given:
+                tagged.append(ArtifactTags(id=artifact.id, name=artifact.name, tags=as_tags(given)))
+        tags += settled.tags.get(RUN, [])
+    failed = outcome.failed
+    failure = failed.failure if failed is not None else None
+    return EndRun(
+        request_id=EndRun.request_id_for(facts.id),
+        run_id=facts.id,
+        pipeline=facts.pipeline,
+        status=outcome.status,
+        tags=as_tags(tags),
+        made=tuple(made),
+        reached=tuple(reached),
+        tagged=tuple(tagged),
+        model_version_id=facts.model_version_id,
+        model_tags=tuple(model_tags),
+        error_step=failed.node if failed is not None else "",
+        error_type=failure.type_name if failure is not None else "",
+        error_message=failure.message[:_LONGEST_MESSAGE] if failure is not None else "",
+    )
+
+
+def failed_end_of(facts: RunFacts, outcome: RunOutcome, error: BaseException) -> EndRun:
+    """Say what the end of a run moves that came to grief outside of its steps: no tag."""
+    for settled in outcome.settled.values():
+        settled.tags = {}
+    said = {"error_type": type(error).__name__, "error_message": str(error)[:_LONGEST_MESSAGE]}
+    return end_of(facts, outcome, ()).model_copy(update={"status": Status.FAILED, **said})
+
+
+def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any]]) -> None:
+    """Record the end of a run whose process died: interrupted, with what it had made until then.
+
+    Args:
+        catalog: Where to.
+        run_id: The run.
+        left: The facts of the run that its process recorded.
+    """
+    start = next((fact["b"] for fact in left if fact["k"] == "run_started"), None)
+    if start is None:
+        return
+    facts = RunFacts(run_id, start["name"], start["pipeline"], {}, model_version_id=start["model_version_id"])
+    outcome = RunOutcome(Status.INTERRUPTED)
+    for fact in left:
+        if fact["k"] == "step":
+            settled = reused(fact["b"]["node"], fact["id"], fact["b"])
+            settled.status = Status(fact["b"]["status"])
+            outcome.settled[fact["id"]] = settled
+    # Two that find the same run say the same: it has one request id. What a session numbered has its numbers.
+    numbered = {row["id"] for row in catalog.rows(_NUMBERED, {"run": run_id})}
+    try:
+        end = end_of(facts, outcome, as_tags(start.get("tags")))
+        made = tuple(artifact for artifact in end.made if artifact.id not in numbered)
+        catalog.transact(end.model_copy(update={"made": made}))
+    except UserError as refused:
+        end = failed_end_of(facts, outcome, refused)
+        made = tuple(artifact for artifact in end.made if artifact.id not in numbered)
+        with suppress(UserError):
+            catalog.transact(end.model_copy(update={"made": made, "status": Status.INTERRUPTED}))

@@ -1,0 +1,1 @@
+"""Tests of the notebook's room: pure grammar, a real shell, a real kernel."""
