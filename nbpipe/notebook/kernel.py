@@ -32,8 +32,11 @@ from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before
 from nbpipe.notebook.usage import USAGE, asks_for_help
 from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.services.artifacts import Artifact
 from nbpipe.services.client import Client
+from nbpipe.services.models import ModelRecord
 from nbpipe.services.runs import Run
+from nbpipe.services.snapshots import Snapshot
 from nbpipe.services.starting import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
 from nbpipe.source.magics import strip_magics
@@ -226,8 +229,12 @@ class Kernel:
         return answer.record if isinstance(answer.record, Run) and not answer.as_json else answer
 
     def _shown(self, answer: Answer) -> Any:
-        if answer.widget is None or answer.as_json:
+        if answer.as_json:
             return answer
+        if answer.widget is None:
+            # Where nobody looks, a record's own card leaves out what differs from one run to the next.
+            has_stable_card = isinstance(answer.record, Snapshot | Artifact | ModelRecord)
+            return answer.record if has_stable_card and not self.is_watched else answer
         from nbpipe.widgets.opening import widget_for
 
         return widget_for(answer, static=not self.is_watched)

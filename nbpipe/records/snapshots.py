@@ -20,6 +20,7 @@ from nbpipe.graph.graph import Graph
 from nbpipe.records.base import Record
 from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.models import ModelConfig
+from nbpipe.records.parameters import as_json
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import LocalModule, ModuleUse, Source
@@ -202,6 +203,49 @@ class SnapshotContent(Record):
                 for node, fields in self.step_parameters.items()
             },
         )
+
+
+    def changed_by(self, given: PipelineRunConfiguration) -> PipelineRunConfiguration:
+        """Leave out of a configuration what the snapshot says itself.
+
+        A `config_template` names every value of every step. Those that nobody edited must not stand in the way of a
+        parameter of the pipeline that somebody did edit.
+        """
+        own = self.config_template()
+        values = {name: own.steps[name].parameters for name in own.steps}
+        said = self._said_of_nodes(given)
+        changed: dict[str, dict[str, None]] = {}
+        for node in self.graph.nodes:
+            names = [name for name, value in said[node.id].items() if not _is_own(values[node.id], name, value)]
+            changed.setdefault(node.step, {}).update(dict.fromkeys(names))
+        steps = {name: step for name, step in given.steps.items() if not self._targets(name)}
+        for node in self.graph.nodes:
+            # Of several calls of a step, an edited one is told apart from the others by naming all.
+            now = {**values[node.id], **said[node.id]}
+            kept = {name: now[name] for name in changed[node.step] if name in now}
+            if kept:
+                steps[node.id] = StepConfiguration(parameters=kept)
+        parameters = {
+            name: value for name, value in given.parameters.items() if not _is_own(own.parameters, name, value)
+        }
+        return given.model_copy(update={"parameters": parameters, "steps": steps})
+
+    def _targets(self, name: str) -> list[str]:
+        return [node.id for node in self.graph.nodes if name in (node.id, node.step)]
+
+    def _said_of_nodes(self, given: PipelineRunConfiguration) -> dict[str, dict[str, Any]]:
+        said: dict[str, dict[str, Any]] = {node.id: {} for node in self.graph.nodes}
+        called = {node.step for node in self.graph.nodes}
+        # As with any override: what is said of one call is stronger than what is said of all calls of its step.
+        for name in sorted(given.steps, key=lambda name: name not in called):
+            for node in self._targets(name):
+                said[node].update(given.steps[name].parameters)
+        return said
+
+
+def _is_own(own: Mapping[str, Any], name: str, value: Any) -> bool:
+    written = as_json(value)
+    return name in own and type(written) is type(own[name]) and bool(written == own[name])
 
 
 def digest_of(data: bytes) -> str:

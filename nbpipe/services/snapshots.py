@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import may_be_id_prefix, new_id
-from nbpipe.define.overrides import with_step_values
+from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import (
     AmbiguousNameError,
@@ -317,12 +317,11 @@ class SnapshotService:
         here = differences(content.environment, content.modules)
         if here.missing:
             raise EnvironmentMismatchError(f"Snapshot {snapshot.name or snapshot.id[:8]}", here.missing)
-        given = as_configuration(configuration)
-        merged = merge_configurations(content.configuration, given)
+        changed = content.changed_by(as_configuration(configuration))
         return RunRequest(
             thaw(content),
-            merged,
-            differences=_differences(content.config_template(), given),
+            merge_configurations(content.configuration, changed),
+            differences=_differences(content.config_template(), changed),
             snapshot_id=snapshot.id,
             parent_run_id=parent[0],
             parent_step=parent[1],
@@ -344,7 +343,7 @@ class SnapshotService:
         model = request.configuration.model or request.definition.model
         bound = BoundModel(self._workspace, model) if model is not None else None
         traced = request.definition.trace(request.configuration.parameters, bound)
-        with_step_values(traced, request.configuration.step_values)
+        check_complete(with_step_values(traced, request.configuration.step_values))
         return RunApart(self._workspace, snapshot.id, given, parent)
 
     def trigger(

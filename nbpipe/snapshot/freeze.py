@@ -17,7 +17,7 @@ from nbpipe.define.overrides import with_step_values
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import OutputOf
-from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import REQUIRED, Parameters, as_json, type_text
 from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
@@ -68,7 +68,7 @@ def freeze(
         ),
         parameters=_fields(definition.parameters, traced.parameters),
         step_parameters={node: _node_fields(traced, node) for node in traced.graph.by_id},
-        configuration=configuration,
+        configuration=_as_written(configuration),
         tags=definition.tags,
         model=definition.model,
         cache=definition.cache,
@@ -91,6 +91,16 @@ def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> d
                 "bind it to a name where the pipeline is defined."
             )
     return steps
+
+
+def _as_written(configuration: PipelineRunConfiguration) -> PipelineRunConfiguration:
+    """Write a configuration's values as JSON data, as a thawed pipeline reads them."""
+    steps = {
+        name: StepConfiguration(parameters={key: as_json(value) for key, value in step.parameters.items()})
+        for name, step in configuration.steps.items()
+    }
+    parameters = {name: as_json(value) for name, value in configuration.parameters.items()}
+    return configuration.model_copy(update={"parameters": parameters, "steps": steps})
 
 
 def _facts(step: Any) -> dict[str, Any]:

@@ -44,8 +44,9 @@ def module_text(content: SnapshotContent) -> str:
 
 
 def _future(content: SnapshotContent) -> list[str]:
-    texts = [*content.library, *content.steps, *([content.body] if content.body is not None else [])]
-    return ["from __future__ import annotations"] if any(text.lazy_annotations for text in texts) else []
+    is_lazy = any(piece.lazy_annotations for piece in content.library)
+    texts = [*content.steps, *([content.body] if content.body is not None else [])]
+    return ["from __future__ import annotations"] if is_lazy or any(text.lazy_annotations for text in texts) else []
 
 
 def _local_modules(content: SnapshotContent) -> list[str]:

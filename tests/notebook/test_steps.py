@@ -19,7 +19,9 @@ def statuses() -> list[tuple[str, str]]:
 
 
 def test_inputs_and_outputs_are_read_off_the_body(notebook: Notebook) -> None:
-    notebook.ok("%%params\nn: int = 3", "%%step load\nrows = list(range(n))", "%%step total\nk = sum(rows)\nvalue = k * n")
+    notebook.ok(
+        "%%params\nn: int = 3", "%%step load\nrows = list(range(n))", "%%step total\nk = sum(rows)\nvalue = k * n"
+    )
 
     pipeline = notebook.shell.user_ns["__nbpipe_cell__"].session.pipeline()
     placed = pipeline.trace({}, partial=True).steps
@@ -68,7 +70,9 @@ def test_a_parameter_that_a_step_rebinds_keeps_its_value_for_that_step(notebook:
 
 
 def test_a_comment_reuses_and_an_edit_of_the_body_runs(notebook: Notebook) -> None:
-    notebook.ok("%%step load\nx = len('abc')", "%%step load\n# a word\nx = len( 'abc' )", "%%step load\nx = len('abcd')")
+    notebook.ok(
+        "%%step load\nx = len('abc')", "%%step load\n# a word\nx = len( 'abc' )", "%%step load\nx = len('abcd')"
+    )
 
     assert statuses() == [("load", "completed"), ("load", "reused"), ("load", "completed")]
     assert notebook["x"] == 4
@@ -247,7 +251,11 @@ def test_an_interrupted_step_is_recorded_as_interrupted(notebook: Notebook) -> N
 
 @pytest.mark.parametrize(
     ("make", "type_name"),
-    [("thing = (n for n in range(3))", "generator"), ("thing = open('file', 'w')", "_io.TextIOWrapper"), ("import threading\nthing = threading.Lock()", "_thread.lock")],
+    [
+        ("thing = (n for n in range(3))", "generator"),
+        ("thing = open('file', 'w')", "_io.TextIOWrapper"),
+        ("import threading\nthing = threading.Lock()", "_thread.lock"),
+    ],
     ids=["generator", "file", "lock"],
 )
 def test_what_cannot_be_stored_stays_in_the_kernel_and_is_refused_where_a_step_reads_it(
@@ -368,7 +376,10 @@ def test_a_name_that_a_step_need_not_bind_is_not_taken_from_an_earlier_run(noteb
 
 
 def test_an_imported_name_and_a_function_of_a_step_are_text_for_later_steps(notebook: Notebook) -> None:
-    notebook.ok("%%step a\nimport math\ndef area(r):\n    return math.floor(r)\nx = area(2.5)", "%%step b\ny = area(x) + math.ceil(0.5)")
+    notebook.ok(
+        "%%step a\nimport math\ndef area(r):\n    return math.floor(r)\nx = area(2.5)",
+        "%%step b\ny = area(x) + math.ceil(0.5)",
+    )
 
     run = notebook.ok("%nbpipe run --no-cache").value
 

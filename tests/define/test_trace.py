@@ -1,0 +1,389 @@
+"""Tracing: a body that calls steps leaves a graph, and says what it cannot do with values it does not have yet."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+
+from nbpipe import pipeline, step
+from nbpipe.define.overrides import check_complete, with_step_values
+from nbpipe.errors import BadValueError, DefinitionError, NotFoundError, ParameterError
+from nbpipe.graph.graph import Constant, OutputOf, ParameterOf
+from nbpipe.records.definitions import Traced
+
+
+@step
+def load(n: int = 5) -> list:
+    return list(range(n))
+
+
+@step
+def clean(data: list, limit: float = 0.5) -> Annotated[list, "cleaned"]:
+    return data
+
+
+@step
+def split(data: list) -> tuple[Annotated[list, "train"], Annotated[list, "test"]]:
+    return data, data
+
+
+@step
+def report(data: Any = None, title: str = "") -> None: ...
+
+
+@step
+def needs(value: int) -> int:
+    return value
+
+
+def traced_of(body: Any, **values: Any) -> Traced:
+    return pipeline(body).definition.trace(values)
+
+
+def a_chain(n: int = 3, limit: float = 0.1):
+    train, test = split(clean(load(n), limit))
+    report(train)
+    return test
+
+
+def test_a_body_leaves_nodes_and_edges_in_the_order_of_its_calls() -> None:
+    traced = traced_of(a_chain, n=4)
+
+    graph = traced.graph
+    assert [node.id for node in graph.nodes] == ["load", "clean", "split", "report"]
+    assert graph.edges == (("load", "clean"), ("clean", "split"), ("split", "report"))
+    assert graph.by_id["load"].inputs == {"n": ParameterOf(name="n")}
+    assert graph.by_id["clean"].inputs == {"data": OutputOf(node="load", output="output"), "limit": ParameterOf(name="limit")}
+    assert graph.results == {"test": OutputOf(node="split", output="test")}
+    assert traced.values["load"] == {"n": 4}
+    assert traced.parameters == {"n": 4, "limit": 0.1}
+
+
+def test_the_same_body_leaves_the_same_graph_every_time() -> None:
+    assert traced_of(a_chain).graph.digest == traced_of(a_chain).graph.digest
+    assert traced_of(a_chain, n=4).graph.by_id == traced_of(a_chain, n=3).graph.by_id
+
+
+def called_often():
+    for n in range(12):
+        report(clean(load(n)))
+
+
+def test_a_step_that_is_called_often_makes_numbered_nodes() -> None:
+    graph = traced_of(called_often).graph
+
+    assert [node.id for node in graph.nodes if node.step == "load"] == ["load", *(f"load_{n}" for n in range(2, 13))]
+    assert graph.by_id["clean_7"].inputs["data"] == OutputOf(node="load_7", output="output")
+    assert graph.by_id["load_2"].inputs["n"] == Constant(value=1)
+
+
+@step(name="load_2")
+def sly() -> int:
+    return 1
+
+
+def called_beside_a_sly_name():
+    sly()
+    return load(), load()
+
+
+def test_a_step_named_like_a_numbered_node_is_not_overrun() -> None:
+    assert [node.id for node in traced_of(called_beside_a_sly_name).graph.nodes] == ["load_2", "load", "load_3"]
+
+
+@step(name="load")
+def other_load() -> int:
+    return 7
+
+
+def two_of_one_name():
+    load()
+    other_load()
+
+
+def test_two_different_steps_of_one_name_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="two different steps named 'load'"):
+        traced_of(two_of_one_name)
+
+
+again = step(load.function)
+
+
+def the_same_step_twice_defined():
+    load()
+    again()
+
+
+def test_one_step_defined_twice_is_one_step() -> None:
+    assert [node.id for node in traced_of(the_same_step_twice_defined).graph.nodes] == ["load", "load_2"]
+
+
+def asks_for_truth():
+    if load():
+        report()
+
+
+def goes_through():
+    for item in load():
+        report(item)
+
+
+def unpacks():
+    one, two = load()
+    report(one)
+
+
+def looks_into():
+    report(load()[0])
+
+
+def asks_for_an_attribute():
+    report(load().shape)
+
+
+def compares():
+    if load() > 3:
+        report()
+
+
+def adds():
+    report(load() + 1)
+
+
+def formats():
+    report(title=load())
+
+
+def passes_a_list():
+    report([load(), load()])
+
+
+def passes_a_dict():
+    report({"a": load()})
+
+
+def holds_deep():
+    report([[load()]])
+
+
+@pytest.mark.parametrize(
+    "body", [asks_for_truth, goes_through, unpacks, looks_into, asks_for_an_attribute, compares, adds, passes_a_list, passes_a_dict, holds_deep]
+)  # fmt: skip
+def test_what_needs_a_value_that_is_not_there_yet_is_refused_with_a_cure(body: Any) -> None:
+    with pytest.raises(DefinitionError) as refused:
+        traced_of(body)
+
+    assert len(str(refused.value).splitlines()) <= 2
+    assert body.__name__ in str(refused.value) or "body" in str(refused.value)
+
+
+def test_an_output_may_go_wherever_an_input_is_whatever_its_type() -> None:
+    assert traced_of(formats).graph.edges == (("load", "report"),)
+
+
+def too_many():
+    load(1, 2)
+
+
+def unknown_argument():
+    load(m=1)
+
+
+def bound_twice():
+    load(1, n=2)
+
+
+def wrong_type():
+    load("many")
+
+
+def wrong_constant():
+    clean(load(), limit=[1])
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "said"),
+    [
+        (too_many, DefinitionError, "load"),
+        (unknown_argument, DefinitionError, "'m'"),
+        (bound_twice, DefinitionError, "'n'"),
+        (wrong_type, ParameterError, "step load"),
+        (wrong_constant, ParameterError, "limit"),
+    ],
+)
+def test_a_call_that_does_not_fit_is_refused_before_anything_runs(body: Any, error: type, said: str) -> None:
+    with pytest.raises(error) as refused:
+        traced_of(body)
+
+    assert said in str(refused.value)
+    assert body.__name__ in str(refused.value)
+
+
+class Connection:
+    """Something alive."""
+
+
+LIVE = Connection()
+
+
+def passes_something_alive():
+    report(LIVE)
+
+
+def test_a_live_value_may_be_passed_on_and_stands_in_the_graph_as_its_text() -> None:
+    traced = traced_of(passes_something_alive)
+
+    assert traced.values["report"]["data"] is LIVE
+    assert "Connection" in traced.graph.by_id["report"].inputs["data"].value
+
+
+def waits():
+    first = load()
+    report(after=first)
+    report(after=["load", first])
+
+
+def waits_for_nobody():
+    report(after="ghost")
+
+
+def test_a_step_can_wait_for_another_from_which_nothing_flows() -> None:
+    assert traced_of(waits).graph.edges == (("load", "report"), ("load", "report_2"))
+    with pytest.raises(DefinitionError, match="'ghost'"):
+        traced_of(waits_for_nobody)
+
+
+def empty(): ...
+
+
+def test_an_empty_pipeline_is_legal() -> None:
+    assert traced_of(empty).graph.nodes == ()
+
+
+inner = pipeline(a_chain)
+
+
+def calls_a_pipeline():
+    inner()
+
+
+def test_a_pipeline_called_in_the_body_of_another_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="inside the body of another pipeline"):
+        traced_of(calls_a_pipeline)
+
+
+def raises():
+    load()
+    raise RuntimeError("body")
+
+
+def test_a_body_that_raises_leaves_no_trace_behind() -> None:
+    with pytest.raises(RuntimeError):
+        traced_of(raises)
+
+    assert load(2) == [0, 1]
+
+
+def returns_a_tuple():
+    train, test = split(load())
+    return train, test, load()
+
+
+def returns_several_unnamed():
+    return load(), load(2), 5
+
+
+def test_what_a_body_returns_goes_by_its_output_or_its_node() -> None:
+    assert list(traced_of(returns_a_tuple).graph.results) == ["train", "test", "load_2"]
+    assert list(traced_of(returns_several_unnamed).graph.results) == ["load", "load_2"]
+
+
+# Values of a step's parameters: override, pipeline parameter, argument bound in the body, default.
+
+
+def strongest(limit: float = 0.1):
+    data = load(7)
+    clean(data, limit)
+    clean(data)
+
+
+def limits(traced: Traced) -> dict[str, Any]:
+    return {node: values.get("limit") for node, values in traced.values.items() if node.startswith("clean")}
+
+
+def test_an_override_is_stronger_than_a_parameter_which_is_stronger_than_its_default() -> None:
+    assert limits(traced_of(strongest)) == {"clean": 0.1, "clean_2": None}
+    assert limits(traced_of(strongest, limit=0.2)) == {"clean": 0.2, "clean_2": None}
+    overridden = with_step_values(traced_of(strongest, limit=0.2), {"clean": {"limit": 0.3}, "load": {"n": 9}})
+    assert limits(overridden) == {"clean": 0.3, "clean_2": 0.3}
+    assert overridden.values["load"] == {"n": 9}
+    assert overridden.graph.by_id["load"].inputs["n"] == Constant(value=9)
+
+
+@pytest.mark.parametrize("order", [["clean", "clean_2"], ["clean_2", "clean"]])
+def test_what_is_said_of_one_call_is_stronger_than_what_is_said_of_its_step(order: list[str]) -> None:
+    said = {"clean": {"limit": 1.0}, "clean_2": {"limit": 2.0}}
+
+    overridden = with_step_values(traced_of(strongest), {name: said[name] for name in order})
+
+    assert limits(overridden) == {"clean": 1.0, "clean_2": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "said"),
+    [
+        ({"claen": {}}, NotFoundError, "Did you mean 'clean'"),
+        ({"clean": {"limits": 1}}, ParameterError, "did you mean 'limit'"),
+        ({"clean": {"data": []}}, ParameterError, "comes from step 'load'"),
+        ({"clean": {"limit": "much"}}, ParameterError, "limit"),
+    ],
+)
+def test_an_override_that_does_not_fit_is_refused_with_the_nearest(overrides: Any, error: type, said: str) -> None:
+    with pytest.raises(error, match=said):
+        with_step_values(traced_of(strongest), overrides)
+
+
+def required(limit: float, n: int = 3):
+    clean(load(n), limit)
+
+
+def forgets():
+    needs()
+
+
+def test_a_required_value_may_stand_open_at_definition_and_is_asked_for_by_name() -> None:
+    definition = pipeline(required).definition
+
+    assert [node.id for node in definition.trace({}, partial=True).graph.nodes] == ["load", "clean"]
+    with pytest.raises(ParameterError, match="limit  needs a value"):
+        definition.trace({})
+    open_one = traced_of(forgets)
+    with pytest.raises(ParameterError, match="step needs") as refused:
+        check_complete(open_one)
+    assert refused.value.problems == {"value": "needs a value"}
+    check_complete(with_step_values(open_one, {"needs": {"value": 3}}))
+
+
+def decides(limit: float):
+    if limit > 3:
+        load()
+
+
+def test_a_body_that_decides_by_a_required_value_says_so_when_it_is_looked_at_without_one() -> None:
+    with pytest.raises(DefinitionError, match="limit"):
+        pipeline(decides).definition.trace({}, partial=True)
+
+
+@pytest.mark.parametrize("options", [{"name": ""}, {"name": 5}, {"name": "a\0"}, {"tags": "v1"}, {"model": "iris"}])
+def test_a_pipeline_with_an_option_that_does_not_fit_is_refused(options: dict) -> None:
+    with pytest.raises(BadValueError):
+        pipeline(**options)(a_chain)
+
+
+def takes_more(*values): ...
+
+
+def test_a_pipeline_takes_named_values_only() -> None:
+    with pytest.raises(DefinitionError, match=r"\*values"):
+        pipeline(takes_more)
