@@ -8,7 +8,7 @@ another step is an edge.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -41,6 +41,8 @@ class Reference:
                 return f"{node}.{output}"
             case ExistingArtifact(name=name):
                 return name
+            case ParameterOf(name=name):
+                return f"the parameter {name!r}"
         return "a reference"
 
     def __repr__(self) -> str:
@@ -61,10 +63,28 @@ class Reference:
         self._refuse(f"asks for .{name} of")
 
     def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Reference):
+            self._refuse("compares")
         return self is other
 
     def __hash__(self) -> int:
         return id(self)
+
+
+def _refusing(what: str) -> Callable[..., NoReturn]:
+    return lambda reference, *_: reference._refuse(what)
+
+
+_REFUSED = {"len": "asks for the length of", "call": "calls", "contains": "looks into"}
+for _operator, _doing in _REFUSED.items():
+    setattr(Reference, f"__{_operator}__", _refusing(_doing))
+for _operator in ("lt", "le", "gt", "ge"):
+    setattr(Reference, f"__{_operator}__", _refusing("compares"))
+for _operator in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
+    for _side in ("", "r"):
+        setattr(Reference, f"__{_side}{_operator}__", _refusing("computes with"))
+for _operator in ("neg", "pos", "abs", "invert", "int", "float", "index"):
+    setattr(Reference, f"__{_operator}__", _refusing("computes with"))
 
 
 @dataclass(slots=True)
@@ -106,23 +126,33 @@ class Trace:
         """
         node_id = self._new_id(step)
         kwargs = dict(kwargs)
-        waited = kwargs.pop("after", ()) if "after" not in step.signature.inputs else ()
+        waited = kwargs.pop("after", None) if "after" not in step.signature.inputs else None
         bound = self._bind(step, args, kwargs)
-        after = ()
-        if waited or step.options.after:
+        after: tuple[str, ...] = ()
+        if waited is not None or step.options.after:
             after = tuple(dict.fromkeys((*self._nodes_of(waited), *self._named_after(step))))
         bound = {**step.signature.filled, **bound} if step.signature.filled else bound
         given = {name: value for name, value in bound.items() if not isinstance(value, Reference)}
         self.values[node_id] = self._checked(step, node_id, given) if given else {}
         inputs: dict[str, Origin] = {}
         for name, value in bound.items():
-            inputs[name] = value.origin if isinstance(value, Reference) else self._origin(node_id, name)
+            is_fed = isinstance(value, Reference)
+            inputs[name] = self._fed_by(value, step, name) if is_fed else self._origin(node_id, name)
         self.nodes.append(Node(id=node_id, step=step.name, inputs=inputs, after=after))
         self.steps[node_id] = step
         outputs = [Reference(OutputOf(node=node_id, output=output.name)) for output in step.signature.outputs]
         if not outputs:
             return Reference(OutputOf(node=node_id, output=""))
         return tuple(outputs) if step.signature.is_tuple else outputs[0]
+
+    def _fed_by(self, value: Reference, step: AnyStep, name: str) -> Origin:
+        origin = value.origin
+        if isinstance(origin, OutputOf) and not origin.output:
+            raise DefinitionError(
+                f"{self.pipeline} passes {step.name} the output of {origin.node} as {name!r}, but {origin.node} gives "
+                f"nothing; to run after it, write {step.name}(…, after=…)."
+            )
+        return origin
 
     def _new_id(self, step: AnyStep) -> str:
         calls = self._calls.setdefault(step.name, _Calls(step))
@@ -149,9 +179,9 @@ class Trace:
             raise DefinitionError(f"{self.pipeline} calls {step.name} wrongly: {error}.") from None
 
     def _nodes_of(self, after: Any) -> tuple[str, ...]:
-        waited = after if isinstance(after, list | tuple) else [after]
+        waited = after if isinstance(after, list | tuple | None) else [after]
         found = []
-        for item in waited:
+        for item in waited or ():
             if isinstance(item, Reference) and isinstance(item.origin, OutputOf):
                 found.append(item.origin.node)
             elif isinstance(item, str) and item in self.steps:
@@ -207,7 +237,10 @@ def _same(one: Any, other: Any) -> bool:
 
 def _holds_reference(value: Any) -> bool:
     items = value.values() if isinstance(value, dict) else value
-    return any(isinstance(item, Reference) for item in items)
+    return any(
+        isinstance(item, Reference) or (isinstance(item, list | tuple | dict) and _holds_reference(item))
+        for item in items
+    )
 
 
 def _results(returned: Any) -> dict[str, Origin]:

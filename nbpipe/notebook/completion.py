@@ -12,7 +12,7 @@ from nbpipe.notebook.kernel import Kernel
 
 _OPTIONS = {
     "%%step": ("--tag", "--no-cache", "--retries", "--retry-delay", "--timeout", "--after", "--define", "--help"),
-    "%%params": ("--name", "--help"),
+    "%%params": ("--name", "--tag", "--model", "--help"),
     "%%pipeline": ("--tag", "--model", "--no-cache", "--help"),
 }
 

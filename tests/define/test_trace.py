@@ -167,9 +167,38 @@ def holds_deep():
     report([[load()]])
 
 
-@pytest.mark.parametrize(
-    "body", [asks_for_truth, goes_through, unpacks, looks_into, asks_for_an_attribute, compares, adds, passes_a_list, passes_a_dict, holds_deep]
-)  # fmt: skip
+def adds_from_the_right():
+    report(1 + load())
+
+
+def compares_for_equality():
+    if load() == 3:
+        report()
+
+
+def counts():
+    report(title="a" * len(load()))
+
+
+def converts():
+    report(title=str(float(load())))
+
+
+def calls():
+    load()()
+
+
+def passes_nothing_on():
+    report(report())
+
+
+NEEDS_A_VALUE = [
+    asks_for_truth, goes_through, unpacks, looks_into, asks_for_an_attribute, compares, compares_for_equality, adds,
+    adds_from_the_right, counts, converts, calls, passes_a_list, passes_a_dict, holds_deep, passes_nothing_on,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NEEDS_A_VALUE)
 def test_what_needs_a_value_that_is_not_there_yet_is_refused_with_a_cure(body: Any) -> None:
     with pytest.raises(DefinitionError) as refused:
         traced_of(body)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nbpipe.errors import BadValueError
 from nbpipe.notebook.grammar import parse_catalog, parse_params, parse_pipeline, parse_step, parse_tag
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.tags import Tag
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name not in ("is", "in", "if"))
@@ -86,7 +87,8 @@ def test_a_pipelines_line_is_read_with_its_signature() -> None:
     assert line.name == "training"
     assert line.signature == 'rate: float = -0.1, names: str = "a, (b) --c"'
     assert line.tags == (Tag(name="v1"), Tag(name="latest", exclusive=True), Tag(name="exp-42", cascade=True))
-    assert (line.model, line.cache) == ("iris@run-{run.id[:8]}", False)
+    assert line.model == ModelConfig(name="iris", version="run-{run.id[:8]}")
+    assert line.cache is False
 
 
 @pytest.mark.parametrize("arguments", ["", "1st()", "a b()", "training(", "--tag x"])

@@ -55,7 +55,7 @@ def test_an_input_that_is_not_given_is_the_pipelines_parameter(notebook: Noteboo
     [
         ("%%pipeline training\nrows = lod(3)", "%%pipeline training: NameError: name 'lod' is not defined (line 2)."),
         ("%%pipeline training\nx = 1\nx / 0", "ZeroDivisionError: division by zero (line 3)."),
-        ("%%pipeline training(n: int =)\nload(n)", "%%pipeline training does not compile: invalid syntax (line 1)."),
+        ("%%pipeline training(n: int =)\nload(n)", "%%pipeline training does not compile: "),
         ("%%pipeline training(n: int = 'many')\nload(n)", "n"),
         ("%%pipeline training\nload('many')", "training, step load"),
         ("%%pipeline training\nload()\nload(1, 2)", "load"),
