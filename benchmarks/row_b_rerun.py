@@ -114,9 +114,9 @@ def main() -> None:
         os.environ["NBPIPE_HOME"] = str(folder / ".nbpipe")
         fill(folder)
         sys.path.insert(0, str(folder))
-        import rerun_flow  # noqa: PLC0415 — it was written a moment ago
+        import rerun_flow
 
-        from nbpipe.services.client import Client  # noqa: PLC0415 — after the workspace was named
+        from nbpipe.services.client import Client
 
         fresh_us(folder)
         rerun_flow.chain()

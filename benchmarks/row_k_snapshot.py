@@ -52,8 +52,9 @@ def main() -> None:
             imports.append(timed_s("-c", IMPORTS)[0])
     value, baseline = median(runs), median(imports)
     row = {"row": "K", "what": "snapshot run by the command line, fresh process", "value": round(value, 3), "unit": "s"}
-    row |= {"baseline": round(baseline, 3), "baseline_what": "interpreter and imports", "ratio": round(value / baseline, 2)}
-    print(json.dumps(row | {"gate": f"≤ {GATE_S:g} s", "goal": f"≤ {GOAL_S:g} s", "met": value <= GATE_S}))
+    row |= {"baseline": round(baseline, 3), "baseline_what": "interpreter and imports"}
+    row |= {"ratio": round(value / baseline, 2), "met": value <= GATE_S}
+    print(json.dumps(row | {"gate": f"≤ {GATE_S:g} s", "goal": f"≤ {GOAL_S:g} s"}))
 
 
 if __name__ == "__main__":

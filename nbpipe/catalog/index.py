@@ -191,6 +191,8 @@ class ExecutionIndex:
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None or self._pid != os.getpid():
             prepare(self._catalog.paths)
+            # Made before SQLite does, which would let everybody read it.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             # A connection must not cross a fork: the child leaves it and opens its own.
             self._connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
             self._pid = os.getpid()

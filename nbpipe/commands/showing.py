@@ -141,6 +141,8 @@ def artifact_label(artifact: Artifact) -> str:
 def run_facts(run: Run, *, tags: Sequence[str] = ()) -> shown.RunFacts:
     """Give the facts of a run."""
     version, steps = run.model_version, run.steps
+    # What was set for single steps only; the others stand among the parameters already.
+    for_steps = {name: value for name, value in run.differences.items() if name not in run.parameters}
     return shown.RunFacts(
         id=run.id,
         name=run.name,
@@ -148,7 +150,7 @@ def run_facts(run: Run, *, tags: Sequence[str] = ()) -> shown.RunFacts:
         status=run.status.value,
         started=run.started,
         ended=run.ended,
-        parameters=dict(run.parameters),
+        parameters={**run.parameters, **for_steps},
         steps=[*(step_facts(step) for step in steps.values()), *_not_reached(run, steps)],
         edges=graph_edges(run.graph),
         tags=list(tags),

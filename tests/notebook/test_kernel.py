@@ -1,0 +1,155 @@
+"""Real kernels: fresh processes, Run All, interrupts, sudden death, two at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nbpipe import Client
+from nbpipe.base.workspace import WorkspacePaths
+from tests.notebook.kernels import LiveKernel, execute
+
+CELLS = [
+    "%load_ext nbpipe\n%matplotlib inline",
+    "import sys\nimport pandas as pd\nimport matplotlib.pyplot as plt",
+    "%%params\nn: int = 5",
+    "%%step load\nprint('loading')\nprint('careful', file=sys.stderr)\ndf = pd.DataFrame({'x': range(n), 'y': range(n)})\ndf.head(2)",
+    "%%step draw\nprint('drawing')\nfig, ax = plt.subplots(figsize=(2, 1))\nax.plot(df.x, df.y)\nax.get_title()",
+    "%%step both\ndisplay(df.tail(1))\ntotal = int(df.x.sum())\nplt.plot([1, total])\nplt.show()\nprint('after')",
+    "%%step quiet\ntotal + 1;",
+    "class Point:\n    def __init__(self, x):\n        self.x = x\n    def __eq__(self, other):\n        return self.x == other.x",
+    "%%step point\np = Point(total)\np.x",
+    "%nbpipe run",
+    "(total, p.x, fig.axes[0] is ax, len(df))",
+]
+
+
+@pytest.fixture
+def start_kernel(
+    tmp_path: Path, workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], LiveKernel]]:
+    """Give the function that starts a kernel with nbpipe loaded; all share one workspace."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    started: list[LiveKernel] = []
+
+    def start() -> LiveKernel:
+        started.append(LiveKernel(str(tmp_path)))
+        started[-1].ok("%load_ext nbpipe")
+        return started[-1]
+
+    yield start
+    for kernel in started:
+        kernel.close()
+
+
+def test_a_fresh_kernel_that_reuses_everything_shows_the_same(
+    tmp_path: Path, workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+
+    cold = execute(CELLS, str(tmp_path))
+    warm = execute(CELLS, str(tmp_path))
+
+    kinds = [[output.output_type for output in outputs] for outputs in cold]
+    assert kinds[4] == ["stream", "execute_result", "display_data"]
+    assert "image/png" in cold[4][2].data
+    assert kinds[6] == []
+    assert cold[10][0].data["text/plain"] == "(10, 10, True, 5)"
+    assert [one for one in warm if one not in cold] == []
+    assert warm[:9] == cold[:9]
+    rows = Client().query(
+        "select s.status from steps s join runs r on r.id = s.run_id where r.kind = 'interactive' order by s.started"
+    )
+    assert list(rows.status) == ["completed"] * 5 + ["reused"] * 5
+
+
+def test_every_error_of_a_step_stops_run_all_and_what_waits_is_aborted(start_kernel: Callable[[], LiveKernel]) -> None:
+    kernel = start_kernel()
+
+    failing = {
+        "%%step a\nx = (1": "SyntaxError",
+        "%%step a\nx = nowhere": "UncapturedNameError: a reads 'nowhere' (line 2)",
+        "%%step a\nx = len('a') / 0": "ZeroDivisionError: division by zero",
+        "%%step a --tgas v1\nx = len('a')": "BadValueError: %%step: unrecognized arguments: --tgas v1.",
+        "%nbpipe rnu": "Did you mean 'run'?",
+        "%%pipeline p\nnowhere()": "NameError: name 'nowhere' is not defined (line 2).",
+        "%%params\nn: int = 'many'": "ParameterError",
+    }
+    for cell, said in failing.items():
+        first, second = kernel.ask(cell), kernel.ask("print('later')")
+        answer, later = kernel.answer(first), kernel.answer(second)
+        assert (answer.status, later.status) == ("error", "aborted"), cell
+        assert said in answer.said
+        assert "/nbpipe/" not in answer.said
+
+
+@pytest.mark.parametrize("form", ["cell", "magic", "call", "await"])
+def test_an_interrupt_stops_what_runs_and_it_is_recorded(start_kernel: Callable[[], LiveKernel], form: str) -> None:
+    kernel = start_kernel()
+    body = "print('go', flush=True)\nwhile True:\n    time.sleep(0.01)"
+    lines = body.replace("\n", "\n    ")
+    kernel.ok("import time")
+    if form != "cell":
+        kernel.ok(f"%%step\ndef forever() -> int:\n    {lines}", "%%pipeline training\nforever()")
+    text = {
+        "cell": f"%%step forever\n{body}",
+        "magic": "%nbpipe run training",
+        "call": "training()",
+        "await": "await training.run_async()",
+    }
+    asked = kernel.ask(text[form])
+    kernel.answer(asked, until="go")
+
+    kernel.interrupt()
+    answer = kernel.answer(asked)
+    after = kernel.ok("print('still here')")
+
+    assert answer.status == "error"
+    assert "KeyboardInterrupt" in answer.said
+    if form == "magic":
+        assert answer.said == "KeyboardInterrupt: the run was stopped; what was done before is kept."
+    assert after.text == "still here\n"
+    run = Client().runs.list()[0]
+    assert run.steps["forever"].status == "interrupted"
+    assert run.status == ("running" if form == "cell" else "interrupted")
+
+
+def test_a_run_whose_kernel_was_killed_is_seen_as_interrupted(start_kernel: Callable[[], LiveKernel]) -> None:
+    kernel = start_kernel()
+    kernel.ok("import time", "%%step quick\nx = len('a')")
+    kernel.answer(kernel.ask("%%step slow\nprint('go', flush=True)\ntime.sleep(60)"), until="go")
+    before = Client().runs.list()[0].status
+
+    kernel.kill()
+
+    assert before == "running"
+    run = Client().runs.list()[0]
+    assert run.status == "interrupted"
+    assert run.steps["quick"].outputs["x"].load() == 1
+
+
+def test_two_kernels_at_once_share_what_they_have_done(start_kernel: Callable[[], LiveKernel]) -> None:
+    first, second = start_kernel(), start_kernel()
+    steps = [f"%%step s{n}\nx{n} = len('a') + {n}\nprint('ran', {n})" for n in range(3)]
+
+    first.ok(*steps)
+    asked = [second.ask(step) for step in steps]
+    first.ok(*(step.replace("len('a')", "len('ab')") for step in steps))
+    answers = [second.answer(one) for one in asked]
+
+    assert [answer.text for answer in answers] == ["ran 0\n", "ran 1\n", "ran 2\n"]
+    runs = Client().runs.list()
+    assert [run.status for run in runs] == ["running", "running"]
+    rows = Client().query("select run_id, status, count(*) as many from steps group by all order by many")
+    assert sorted(zip(rows.status, rows.many, strict=True)) == [("completed", 6), ("reused", 3)]
+
+
+def test_a_kernel_that_ends_well_has_completed_its_run(start_kernel: Callable[[], LiveKernel]) -> None:
+    kernel = start_kernel()
+    kernel.ok("%%step a\nx = len('a')")
+
+    kernel.close()
+
+    assert Client().runs.list()[0].status == "completed"
