@@ -32,24 +32,26 @@ class Failure:
         type_name: Its type.
         message: What it said.
         traceback_text: The user's frames, formatted.
+        is_users_own: Whether it came out of the user's code, and not of what we do around it.
     """
 
     exception: BaseException
     type_name: str
     message: str
     traceback_text: str
+    is_users_own: bool = False
 
     def as_record(self) -> dict[str, str]:
         """Give it as plain data."""
         return {"type": self.type_name, "message": self.message, "traceback": self.traceback_text}
 
 
-def failure_of(exception: BaseException) -> Failure:
-    """Describe an exception by the user's own frames."""
-    frames = _users_frames(exception.__traceback__)
+def failure_of(exception: BaseException, *, is_users_own: bool = False) -> Failure:
+    """Describe an exception; one that came out of the user's code by the user's own frames."""
+    frames = _users_frames(exception.__traceback__) if is_users_own else None
     exception.__traceback__ = frames
     text = "".join(traceback.format_exception(type(exception), exception, frames))
-    return Failure(exception, type(exception).__name__, str(exception), text)
+    return Failure(exception, type(exception).__name__, str(exception), text, is_users_own)
 
 
 def _users_frames(frames: TracebackType | None) -> TracebackType | None:
@@ -136,11 +138,14 @@ def run_task(task: Task, room: CodeRoom) -> Outcome:
     try:
         call = room.call_of(task.source, (*names, *task.wanted))
         with running(task.context):
-            if task.source.kind == "cell":
-                return _cell_outcome(call(task.arguments), names, task.wanted)
-            returned = call(**task.arguments)
-        return Outcome(outputs_by_name(returned, task.signature, task.context.step))
+            returned = call(task.arguments) if task.source.kind == "cell" else call(**task.arguments)
     except BaseException as error:  # noqa: BLE001 — whatever the user's code raises is data for the driver
+        return Outcome(failure=failure_of(error, is_users_own=True))
+    if task.source.kind == "cell":
+        return _cell_outcome(returned, names, task.wanted)
+    try:
+        return Outcome(outputs_by_name(returned, task.signature, task.context.step))
+    except DefinitionError as error:
         return Outcome(failure=failure_of(error))
 
 

@@ -49,7 +49,7 @@ Card = Callable[[Any], Bundle]
 
 def run_bundle_below(run: Run) -> Bundle:
     """Show a run whose graph stands right above: all of its card but the graph."""
-    facts = run_facts(run)
+    facts = run_facts(run, tags=run.tags)
     rows = [
         (step.node, signed(step.status), duration_text(step.duration_s or 0.0), step.why, ", ".join(step.outputs))
         for step in facts.steps

@@ -20,6 +20,7 @@ from nbpipe.base.ids import new_id
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError, nearest
 from nbpipe.records.base import Record, plain_name, shorten
 from nbpipe.records.changes import key_of
+from nbpipe.records.refs import Kind, Target
 from nbpipe.records.state import Draft, OperationState, Row
 from nbpipe.records.tags import Tag, as_tags
 
@@ -296,3 +297,8 @@ def stage_summary(state: OperationState, model: str) -> Mapping[str, Row]:
     """Say who holds staging and production."""
     held = {stage.value: state.stages.get(key_of(model, stage.value)) for stage in SINGLE_HOLDER}
     return {stage: _present(state.versions[holder]) for stage, holder in held.items() if holder is not None}
+
+
+def version_target(row: Row) -> Target:
+    """Point at a version: its tags are exclusive within its model."""
+    return Target(Kind.MODEL_VERSION, row["id"], row["model"], f"{row['model']}@{row['name']}")

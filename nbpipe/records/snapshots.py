@@ -204,7 +204,6 @@ class SnapshotContent(Record):
             },
         )
 
-
     def changed_by(self, given: PipelineRunConfiguration) -> PipelineRunConfiguration:
         """Leave out of a configuration what the snapshot says itself.
 

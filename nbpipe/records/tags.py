@@ -186,6 +186,12 @@ def _take_from_holder(draft: Draft, tag_id: str, target: Target) -> str:
     return holder
 
 
+def is_exclusive(draft: Draft, tag: Tag) -> bool:
+    """Tell whether a tag is exclusive: by what the workspace knows of it, else by what was declared."""
+    row = draft.state.tags.get(draft.state.tag_ids.get(tag.name) or "")
+    return bool(row["exclusive"]) if row is not None else tag.exclusive
+
+
 def remove_tag(draft: Draft, name: str, target: Target) -> None:
     """Take the tag from `target`; a tag that does not exist is no error."""
     tag_id = draft.state.tag_ids.get(name)

@@ -158,7 +158,7 @@ class InteractiveRun:
 
     def fail(self, execution: Execution, error: BaseException) -> None:
         """Record that a cell raised."""
-        execution.settled.failure = failure_of(error)
+        execution.settled.failure = failure_of(error, is_users_own=True)
         is_stop = isinstance(error, KeyboardInterrupt)
         execution.settled.status = Status.INTERRUPTED if is_stop else Status.FAILED
         self._written(execution)

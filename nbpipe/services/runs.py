@@ -428,9 +428,11 @@ class RunService:
 
     def steps_of(self, run_id: str) -> dict[str, StepRun]:
         """Give what became of each step of a run, by its name in the graph."""
+        rows = self._workspace.catalog.rows(OUTPUTS_OF_RUN, {"run": run_id})
+        # Asked for after them: a run that goes on may have made more meanwhile, but none of these is missing.
         given = {artifact.id: artifact for artifact in ArtifactService(self._workspace).list(run=run_id)}
         outputs: dict[str, dict[str, Artifact]] = {}
-        for row in self._workspace.catalog.rows(OUTPUTS_OF_RUN, {"run": run_id}):
+        for row in rows:
             outputs.setdefault(row["step_id"], {})[row["name"]] = given[row["artifact_id"]]
         noted: dict[str, dict[str, Any]] = {}
         for row in self._workspace.catalog.rows(NOTES_OF_STEPS, {"run": run_id}):

@@ -243,8 +243,7 @@ class RunInProgress:
         failed = outcome.failed
         if failed is not None and failed.failure is not None:
             failure = failed.failure
-            is_users_own = failure.exception.__traceback__ is not None
-            if isinstance(failure.exception, NbpipeError) and not is_users_own:
+            if isinstance(failure.exception, NbpipeError) and not failure.is_users_own:
                 raise failure.exception
             raise StepFailedError(
                 failed.node, self.facts.id, failure.type_name, failure.message, failure.traceback_text

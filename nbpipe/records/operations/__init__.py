@@ -1,0 +1,36 @@
+"""What can be asked of the operation log: one module a noun."""
+
+from __future__ import annotations
+
+from nbpipe.records.operations.base import Operation, PointedAt
+from nbpipe.records.operations.models import (
+    DeleteModelVersion,
+    DescribeModel,
+    OpenModelVersion,
+    RenameModelVersion,
+    SetStage,
+)
+from nbpipe.records.operations.runs import ArtifactTags, EndRun, NamedArtifact, NumberArtifacts
+from nbpipe.records.operations.snapshots import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
+from nbpipe.records.operations.tags import AddTags, DeleteTag, RemoveTags, RenameTag
+
+__all__ = [
+    "AddTags",
+    "ArtifactTags",
+    "ChangeSnapshot",
+    "CreateSnapshot",
+    "DeleteModelVersion",
+    "DeleteSnapshot",
+    "DeleteTag",
+    "DescribeModel",
+    "EndRun",
+    "NamedArtifact",
+    "NumberArtifacts",
+    "OpenModelVersion",
+    "Operation",
+    "PointedAt",
+    "RemoveTags",
+    "RenameModelVersion",
+    "RenameTag",
+    "SetStage",
+]
