@@ -7,6 +7,7 @@ a second; its last form is a picture that survives saving, reopening and a noteb
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -127,16 +128,36 @@ class LiveRun:
     def __init__(self, started: StartedRun) -> None:
         self._started = started
         self._statuses: dict[str, str] = {node.id: Status.PENDING.value for node in started.traced.graph.nodes}
+        self._lock = threading.Lock()
+        self._late: threading.Timer | None = None
         self._handle = display(self._bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._drawn_s = time.monotonic()
 
     def __call__(self, node: str, settled: Any) -> None:
         """Take in that a node has started or is settled."""
-        self._statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
-        is_over = all(Status(status).is_over for status in self._statuses.values())
-        if is_over or time.monotonic() - self._drawn_s >= _REDRAW_S:
-            self._handle.update(self._bundle(), raw=True)
-            self._drawn_s = time.monotonic()
+        with self._lock:
+            self._statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
+            is_over = all(Status(status).is_over for status in self._statuses.values())
+            wait_s = self._drawn_s + _REDRAW_S - time.monotonic()
+            if is_over or wait_s <= 0:
+                self._draw()
+            elif self._late is None:
+                # What came too soon to be drawn is drawn a little later, or a long step would look pending.
+                self._late = threading.Timer(wait_s, self._draw_late)
+                self._late.daemon = True
+                self._late.start()
+
+    def _draw(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        self._handle.update(self._bundle(), raw=True)
+        self._drawn_s = time.monotonic()
+
+    def _draw_late(self) -> None:
+        with self._lock:
+            if self._late is not None:
+                self._draw()
 
     def _bundle(self) -> dict[str, str]:
         graph = self._started.traced.graph

@@ -16,6 +16,7 @@ from IPython.display import display
 
 from nbpipe.base.workspace import find_workspace
 from nbpipe.commands.answers import Answer, Started
+from nbpipe.commands.calling import Runnable
 from nbpipe.commands.dispatch import begin
 from nbpipe.errors import DefinitionError
 from nbpipe.handles import Pipeline
@@ -60,6 +61,7 @@ class Kernel:
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused)
         self.transformer = CellTransformer(self._decide)
         self.formatters = RecordFormatters(shell, lambda: self.is_watched, self._pictures.__contains__)
+        self._own = OwnPipeline(lambda: self.session, self.own)
         self._unwatch = watch_runs(self._watch)
 
     @property
@@ -83,11 +85,15 @@ class Kernel:
 
     # What the notebook offers to commands ----------------------------------------------------
 
-    def pipelines(self) -> dict[str, Pipeline]:
-        """Give the pipelines that the notebook defines, by name."""
+    def pipelines(self) -> dict[str, Runnable]:
+        """Give the pipelines that the notebook defines, by name; its own goes by the notebook's."""
+        own: dict[str, Runnable] = {self.session.name: self._own} if self.session.steps else {}
+        return own | self._defined()
+
+    def _defined(self) -> dict[str, Runnable]:
         return {value.name: value for value in list(self.shell.user_ns.values()) if isinstance(value, Pipeline)}
 
-    def own(self) -> Pipeline | None:
+    def own(self) -> Runnable | None:
         """Give the notebook's own pipeline: its computing cells, else the one that was defined last.
 
         Raises:
@@ -96,7 +102,7 @@ class Kernel:
         if self.session.steps:
             given = PipelineRunConfiguration(parameters=self.session.overridden())
             return Pipeline(self.session.pipeline(), given)
-        defined = list(self.pipelines().values())
+        defined = list(self._defined().values())
         return defined[-1] if defined else None
 
     # Told by the shell -----------------------------------------------------------------------
@@ -171,12 +177,10 @@ class Kernel:
             return self._later(lambda: print(USAGE["params"]))
 
         def define() -> None:
-            from nbpipe.widgets.opening import pipeline_form
+            from nbpipe.notebook.form import own_form
 
             self.session.define_parameters("\n" + body, line)
-            own = OwnPipeline(lambda: self.session, self.own)
-            form = pipeline_form(own, static=not self.is_watched)
-            display(form)  # type: ignore[no-untyped-call]
+            display(own_form(self._own, static=not self.is_watched))  # type: ignore[no-untyped-call]
 
         return self._later(define)
 

@@ -10,8 +10,8 @@ import linecache
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from nbpipe.commands.calling import Runnable
 from nbpipe.errors import BadValueError
-from nbpipe.handles import Pipeline
 from nbpipe.notebook.session import Session
 from nbpipe.services.starting import RunRequest
 from nbpipe.source.corpus import Corpus
@@ -48,7 +48,7 @@ class OwnPipeline:
         own: Gives the notebook's own pipeline, if it has one yet.
     """
 
-    def __init__(self, session: Callable[[], Session], own: Callable[[], Pipeline | None]) -> None:
+    def __init__(self, session: Callable[[], Session], own: Callable[[], Runnable | None]) -> None:
         self._session = session
         self._own = own
 

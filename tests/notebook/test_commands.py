@@ -30,6 +30,13 @@ def test_a_notebook_of_computing_cells_is_a_pipeline(notebook: Notebook) -> None
     assert run.steps["total"].outputs["value"].load() == notebook["value"] == 6
 
 
+def test_the_notebooks_own_pipeline_goes_by_its_name(notebook: Notebook) -> None:
+    notebook.ok(*CELLS)
+
+    assert notebook.ok("%nbpipe run notebook").value.pipeline == "notebook"
+    assert Client().get_snapshot(notebook.ok("%nbpipe snapshot create notebook --name a").value.record.id).name == "a"
+
+
 def test_a_run_with_another_value_leaves_the_notebooks_variables_alone(notebook: Notebook) -> None:
     notebook.ok(*CELLS)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nbpipe import Client
-from nbpipe.errors import DefinitionError, ParameterError
+from nbpipe.errors import BadValueError, DefinitionError, ParameterError
+from nbpipe.notebook.form import own_form
+from nbpipe.notebook.surroundings import OwnPipeline
 from tests.notebook.shells import Notebook
 
 PARAMS = (
@@ -112,15 +114,25 @@ def test_a_name_is_that_of_the_notebooks_pipeline(notebook: Notebook) -> None:
 
 
 def test_the_form_runs_what_the_notebook_holds_when_it_is_pressed(notebook: Notebook) -> None:
-    from nbpipe.notebook.surroundings import OwnPipeline
-    from nbpipe.widgets.opening import pipeline_form
-
     kernel = notebook["__nbpipe_cell__"]
     notebook.ok(PARAMS)
-    form = pipeline_form(OwnPipeline(lambda: kernel.session, kernel.own), static=True)
+    form = own_form(OwnPipeline(lambda: kernel.session, kernel.own), static=True)
     notebook.ok("%%step use\nm = n + len('a')")
 
-    run = Client().runs.start(OwnPipeline(lambda: kernel.session, kernel.own).request({"n": 10})).wait()
+    form.value = {"n": 10}
+    form.click()
+    answer = form.wait(30)
 
-    assert form is not None
-    assert run.steps["use"].outputs["m"].load() == 11
+    assert answer.record.steps["use"].outputs["m"].load() == 11
+    assert "completed" in answer.text
+
+
+def test_a_form_of_a_notebook_without_steps_has_nothing_to_run(notebook: Notebook) -> None:
+    kernel = notebook["__nbpipe_cell__"]
+    notebook.ok(PARAMS)
+    form = own_form(OwnPipeline(lambda: kernel.session, kernel.own), static=True)
+
+    form.click()
+
+    with pytest.raises(BadValueError, match="This notebook has nothing to run yet; run a %%step cell first"):
+        form.wait(30)
