@@ -31,11 +31,16 @@ def doubling(n: int = 1):
 IMPORTS = "import pydantic, sqlite3, typer, xxhash, yaml"
 
 
-def timed_s(*words: str) -> tuple[float, str]:
-    """Give the time of a fresh interpreter from start to end, and what it printed."""
-    began = time.perf_counter()
-    done = subprocess.run([sys.executable, *words], check=True, stdout=subprocess.PIPE, text=True)
-    return time.perf_counter() - began, done.stdout
+def timed_s(*words: str) -> tuple[float, float, str]:
+    """Give the time of a fresh interpreter from start to end, that of the processor, and what it printed."""
+    began, worked = time.perf_counter(), _children_s()
+    done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
+    return time.perf_counter() - began, _children_s() - worked, done.stdout
+
+
+def _children_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def main() -> None:
@@ -44,14 +49,17 @@ def main() -> None:
         (folder / "doubling_flow.py").write_text(FLOW, encoding="utf-8")
         os.environ["NBPIPE_HOME"] = str(folder / ".nbpipe")
         timed_s("-m", "nbpipe", "snapshot", "create", f"{folder / 'doubling_flow.py'}:doubling", "--name", "nightly")
-        runs, imports = [], []
+        runs, worked, imports = [], [], []
         for n in range(ROUNDS):
-            took_s, said = timed_s("-m", "nbpipe", "snapshot", "run", "nightly", "--set", f"n={n + 2}", "--json")
+            words = ("snapshot", "run", "nightly", "--set", f"n={n + 2}", "--json")
+            took_s, worked_s, said = timed_s("-m", "nbpipe", *words)
             assert json.loads(said)["status"] == "completed", "the run succeeded"
             runs.append(took_s)
+            worked.append(worked_s)
             imports.append(timed_s("-c", IMPORTS)[0])
     value, baseline = median(runs), median(imports)
-    row = {"row": "K", "what": "snapshot run by the command line, fresh process", "value": round(value, 3), "unit": "s"}
+    what = f"snapshot run by the command line, fresh process ({median(worked):.2f} s of processor time)"
+    row = {"row": "K", "what": what, "value": round(value, 3), "unit": "s"}
     row |= {"baseline": round(baseline, 3), "baseline_what": "interpreter and imports"}
     row |= {"ratio": round(value / baseline, 2), "met": value <= GATE_S}
     print(json.dumps(row | {"gate": f"≤ {GATE_S:g} s", "goal": f"≤ {GOAL_S:g} s"}))

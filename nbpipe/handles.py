@@ -6,14 +6,12 @@ and promote it. It decides nothing itself.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from nbpipe.commands.showing import pipeline_bundle
 from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
 from nbpipe.define.trace import current_trace
 from nbpipe.errors import BadValueError, DefinitionError
@@ -179,6 +177,8 @@ class Pipeline:
         )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from nbpipe.commands.showing import pipeline_bundle
+
         bundle = pipeline_bundle(self.definition, self._configuration)
         return {"text/html": bundle.html, "text/plain": bundle.text}
 
@@ -192,6 +192,8 @@ async def awaited(handle: RunHandle) -> Any:
     Raises:
         KeyboardInterrupt: The await was cancelled: a kernel's interrupt arrives so.
     """
+    import asyncio
+
     try:
         while not handle.is_over():
             await asyncio.sleep(0.01)

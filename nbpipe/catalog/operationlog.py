@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nbpipe.records.state import OperationState
 
 LOG_NAME = "operations.log"
-_SAVE_EVERY = 2000
+_SAVE_EVERY_BYTES = 2**20
 
 
 class OperationLog:
@@ -51,6 +51,7 @@ class OperationLog:
         self._mutex = threading.Lock()
         self._file: LogFile | None = None
         self._memory = Memory()
+        self._saved = 0
         self._is_half_taken_in = False
         self._is_writable = False
         forget_in_children(self)
@@ -88,7 +89,7 @@ class OperationLog:
                     answer = self._decide(file, memory, operation)
             if durable:
                 self._sync(file)
-            if memory.n > former and memory.n % _SAVE_EVERY == 0:
+            if memory.n > former and memory.position - self._saved >= _SAVE_EVERY_BYTES:
                 self._save(memory)
         return dict(answer)
 
@@ -148,6 +149,7 @@ class OperationLog:
         size = file.size()
         if self._is_half_taken_in or self._memory.position == 0 or size < self._memory.position:
             self._memory = memories.load(self._paths.operations, file.descriptor, size)
+            self._saved = self._memory.position
         memory = self._memory
         self._is_half_taken_in = True
         for stretch in stretches(self.path, memory.position, size):
@@ -184,6 +186,7 @@ class OperationLog:
             raise NotRecordedError(self.path, f"its sync failed ({error.strerror}), the outcome is unknown") from error
 
     def _save(self, memory: Memory) -> None:
+        self._saved = memory.position
         # The log says the same, only slower: a full disk here is nobody's trouble.
         try:
             memories.save(memory, self._paths.operations)

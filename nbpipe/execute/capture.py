@@ -35,9 +35,12 @@ class Transcript:
             self._head.write(text)
             return
         self._head.write(text[: max(room, 0)])
-        self._tail.append(text[max(room, 0) :])
-        self._tail_chars += len(self._tail[-1])
-        while self._tail_chars - len(self._tail[0]) > _KEPT_CHARS // 2:
+        rest = text[max(room, 0) :]
+        kept = rest[-(_KEPT_CHARS // 2) :]
+        self._dropped_chars += len(rest) - len(kept)
+        self._tail.append(kept)
+        self._tail_chars += len(kept)
+        while self._tail_chars - len(self._tail[0]) >= _KEPT_CHARS // 2:
             self._tail_chars -= len(self._tail[0])
             self._dropped_chars += len(self._tail.pop(0))
 
@@ -54,6 +57,14 @@ class _Tee(io.TextIOBase):
         self._original = original
         self._owner = owner
         self.transcript: Transcript | None = None
+        self.is_over = False
+
+    def beneath(self) -> TextIO:
+        """Give what it was put over; another run's tee only as long as that run goes on."""
+        found: Any = self._original
+        while isinstance(found, _Tee) and found.is_over:
+            found = found._original
+        return found  # type: ignore[no-any-return]
 
     def write(self, text: str) -> int:
         if self.transcript is not None and threading.get_ident() == self._owner:
@@ -114,9 +125,11 @@ def capturing() -> Iterator[Capture]:
         yield Capture(tees)
     finally:
         for handler, which in handlers:
-            handler.setStream(former[which])
+            handler.setStream(tees[which].beneath())
+        for tee in tees:
+            tee.is_over = True
         # Whoever replaced the streams in the meantime put theirs over ours; theirs stay.
         if sys.stdout is tees[0]:
-            sys.stdout = former[0]
+            sys.stdout = tees[0].beneath()
         if sys.stderr is tees[1]:
-            sys.stderr = former[1]
+            sys.stderr = tees[1].beneath()

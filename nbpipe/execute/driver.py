@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from threading import Timer
+from threading import Lock, Timer
 from typing import Any, Protocol
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
-from nbpipe.errors import ArtifactDamagedError, NbpipeError, NotStorableError, StepTimeoutError
+from nbpipe.errors import ArtifactDamagedError, NbpipeError, NotRecordedError, NotStorableError, StepTimeoutError
 from nbpipe.execute.capture import Capture, capturing
 from nbpipe.execute.context import RunFacts, StepContext, artifact_target
 from nbpipe.execute.plan import Keys, full_key, is_expired, reason
@@ -45,9 +45,6 @@ _GOOD = frozenset({Status.COMPLETED, Status.REUSED})
 
 class Recorder(Protocol):
     """Who keeps facts."""
-
-    def append(self, kind: str, *, id: str, run: str = "", body: Mapping[str, Any]) -> None:
-        """Keep one fact."""
 
     def append_lines(self, facts: Sequence[Fact]) -> None:
         """Keep several facts, in one write."""
@@ -151,6 +148,9 @@ class Driver:
         self._unwritten: list[_Unwritten] = []
         self._prepared: dict[str, Prepared] = {}
         self._reused_keys: dict[str, str] = {}
+        # Ours but for the time in which a step runs: then the background thread may write down what it has stored.
+        self._books = Lock()
+        self._trouble: NotRecordedError | None = None
         self._room = CodeRoom([])
 
     def prepare(self) -> None:
@@ -181,14 +181,17 @@ class Driver:
 
     def run(self) -> RunOutcome:
         """Settle every node; whatever the user's code does, this returns."""
-        try:
-            with capturing() as capture:
-                for node in self._traced.graph.ordered:
-                    self._settle(node, capture)
-            self._write_all()
-        finally:
-            self._flush()
+        with self._books:
+            try:
+                with capturing() as capture:
+                    for node in self._traced.graph.ordered:
+                        self._settle(node, capture)
+                self._write_all()
+            finally:
+                self._flush()
         self._store.wait()
+        if self._trouble is not None:
+            raise self._trouble
         was_stopped = any(settled.status is Status.INTERRUPTED for settled in self._outcome.settled.values())
         if was_stopped and self._outcome.status is not Status.FAILED:
             self._outcome.status = Status.INTERRUPTED
@@ -342,6 +345,8 @@ class Driver:
             unwritten = _Unwritten(call, settled, pending, started, now_text(), attempt + 1)
             if pending or call.awaited:
                 self._unwritten.append(unwritten)
+                for future in pending.values():
+                    future.add_done_callback(self._write_meanwhile)
                 self._rebind(call.node, {*settled.artifacts, *pending})
             else:
                 self._write(unwritten, keys)
@@ -384,11 +389,34 @@ class Driver:
         )
         transcript = capture.begin()
         began = time.perf_counter()
-        outcome = self._guarded(task, call.prepared.step.options.timeout_s)
+        outcome = self._with_open_books(task, call.prepared.step.options.timeout_s)
         settled.duration_s = time.perf_counter() - began
         capture.end()
         settled.logs = transcript.text()
         return outcome
+
+    def _with_open_books(self, task: Task, timeout_s: float | None) -> Outcome:
+        """Run a step; what is stored meanwhile is written down at once, however long the step takes."""
+        if not self._unwritten:
+            return self._guarded(task, timeout_s)
+        self._books.release()
+        try:
+            self._write_meanwhile()
+            return self._guarded(task, timeout_s)
+        finally:
+            self._books.acquire()
+
+    def _write_meanwhile(self, *_: object) -> None:
+        """Write down what has been stored, unless somebody is at it already: who lets go looks again."""
+        if not self._books.acquire(blocking=False):
+            return
+        try:
+            self._write_ready()
+            self._flush()
+        except NotRecordedError as error:
+            self._trouble = error
+        finally:
+            self._books.release()
 
     def _guarded(self, task: Task, timeout_s: float | None) -> Outcome:
         """Run a step so that somebody, or the clock, can stop it; what we do ourselves is never interrupted."""

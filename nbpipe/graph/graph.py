@@ -21,7 +21,7 @@ from nbpipe.graph.order import cycle_in, in_order
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class OutputOf(_Written):
@@ -72,7 +72,7 @@ class Node(_Written):
     inputs: dict[str, Origin] = {}
     after: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def upstream(self) -> tuple[str, ...]:
         """The nodes that this one waits for, each once, in the order of its inputs."""
         sources = [origin.node for origin in self.inputs.values() if isinstance(origin, OutputOf)]

@@ -114,16 +114,19 @@ class StepCells:
         return self._computing(CellExecution(self._session(), prepared), cell)
 
     def _computing(self, execution: CellExecution, cell: StepCell) -> list[ast.stmt]:
-        run = self._session().run
-        shown = run.shown(execution.execution)
-        logs = str((execution.execution.record or {}).get("logs", ""))
+        record = execution.execution.record or {}
+        shown = self._session().run.shown(execution.execution)
         if execution.restore():
-            if not shown and logs:
-                # It was not a cell that executed it, but a pipeline's run, which keeps what was printed.
-                shown = [{"output_type": "stream", "name": "stdout", "text": logs}]
-            self._replay = Replay(self._shell, shown)
             self._tell_reused(execution.name)
-            return [call("replay")]
+            if "displays" in record:
+                self._replay = Replay(self._shell, shown)
+                return [call("replay")]
+            # A pipeline's run executed it, which keeps what was printed; a value that is only looked up is shown anew.
+            printed = (
+                [{"output_type": "stream", "name": "stdout", "text": record["logs"]}] if record.get("logs") else []
+            )
+            self._replay = Replay(self._shell, printed)
+            return [call("replay"), *_looked_up(cell.tree.body[-1:])]
         execution.bind_inputs()
         self._running = execution
         return [call("begin"), *_with_commit(cell.tree.body)]
@@ -205,6 +208,14 @@ def _with_commit(body: list[ast.stmt]) -> list[ast.stmt]:
     if isinstance(last, ast.Expr):
         return [*body[:-1], ast.copy_location(call("commit", last.value), last)]
     return [*body, ast.copy_location(call("commit"), last)]
+
+
+def _looked_up(last: list[ast.stmt]) -> list[ast.stmt]:
+    """Give a last statement that merely looks something up; nothing if it does anything else."""
+    harmless = ast.Name | ast.Attribute | ast.Subscript | ast.Tuple | ast.List | ast.Constant | ast.expr_context
+    return [
+        one for one in last if isinstance(one, ast.Expr) and all(isinstance(n, harmless) for n in ast.walk(one.value))
+    ]
 
 
 def _show_own_first_line(line: str) -> None:

@@ -10,6 +10,7 @@ import argparse
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cache
 from typing import NoReturn
 
 from nbpipe.errors import BadValueError, nearest
@@ -100,13 +101,9 @@ class _Parser(argparse.ArgumentParser):
         return self.parse_args(words)
 
 
-def parse_step(arguments: str) -> StepLine:
-    """Read what stands behind `%%step`.
-
-    Raises:
-        BadValueError: It is not of the grammar; the nearest option is told.
-    """
-    head, rest = _head_and_options(arguments)
+@cache
+def _step_parser() -> _Parser:
+    # To make one takes longer than all else that a small cell costs.
     parser = _Parser("step")
     parser.add_argument("--tag", action="append", default=[])
     parser.add_argument("--no-cache", action="store_true")
@@ -115,7 +112,17 @@ def parse_step(arguments: str) -> StepLine:
     parser.add_argument("--timeout", type=float)
     parser.add_argument("--after", action="append", default=[])
     parser.add_argument("--define", action="store_true")
-    said = parser.read(rest)
+    return parser
+
+
+def parse_step(arguments: str) -> StepLine:
+    """Read what stands behind `%%step`.
+
+    Raises:
+        BadValueError: It is not of the grammar; the nearest option is told.
+    """
+    head, rest = _head_and_options(arguments)
+    said = _step_parser().read(rest)
     if said.help:
         return StepLine(wants_help=True)
     name, takes, gives = _parse_signature(head)

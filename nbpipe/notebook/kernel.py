@@ -15,29 +15,23 @@ from typing import Any
 from IPython.display import display
 
 from nbpipe.base.workspace import find_workspace
-from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Runnable
-from nbpipe.commands.dispatch import begin
 from nbpipe.errors import DefinitionError
 from nbpipe.handles import Pipeline
 from nbpipe.notebook import grammar
+from nbpipe.notebook.answering import answered
 from nbpipe.notebook.body import definitions_in
 from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import define_pipeline, offer_cells
 from nbpipe.notebook.display import LiveRun, RecordFormatters, show_bundle, show_reused
 from nbpipe.notebook.first_line import as_marked, magic_on
 from nbpipe.notebook.frontend import is_watched, notebook_name
-from nbpipe.notebook.interrupts import Interrupted
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before
 from nbpipe.notebook.usage import USAGE, asks_for_help
 from nbpipe.records.config import PipelineRunConfiguration
-from nbpipe.services.artifacts import Artifact
 from nbpipe.services.client import Client
-from nbpipe.services.models import ModelRecord
-from nbpipe.services.runs import Run
-from nbpipe.services.snapshots import Snapshot
 from nbpipe.services.starting import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
 from nbpipe.source.magics import strip_magics
@@ -56,6 +50,7 @@ class Kernel:
         self._cell_id: str | None = None
         self._text = ""
         self._count = 0
+        self._is_in_cell = False
         self._pictures: set[str] = set()
         self._pending: Callable[[], Any] = _nothing
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused)
@@ -112,9 +107,11 @@ class Kernel:
         self._cell_id = getattr(info, "cell_id", None)
         self._text = as_marked(info.raw_cell)
         self._pictures.clear()
+        self._is_in_cell = True
 
     def after_cell(self, result: Any) -> None:
         """A cell is over."""
+        self._is_in_cell = False
         error = result.error_in_exec or result.error_before_exec
         self._step_cells.finished(error)
         self._count = (result.execution_count if result.info.store_history else None) or self._count + 1
@@ -220,28 +217,8 @@ class Kernel:
             self._take_in(self._text, is_whole=error is None)
 
     def answer(self, line: str) -> Any:
-        """Answer a line as it stands behind `%nbpipe`: with a widget, a run, or what the terminal prints.
-
-        Raises:
-            NbpipeError: What the command says.
-            KeyboardInterrupt: The kernel was interrupted; a run that it began was stopped.
-        """
-        came = begin(line, self)
-        if isinstance(came, Answer):
-            return self._shown(came)
-        answer = _waited(came)
-        return answer.record if isinstance(answer.record, Run) and not answer.as_json else answer
-
-    def _shown(self, answer: Answer) -> Any:
-        if answer.as_json:
-            return answer
-        if answer.widget is None:
-            # Where nobody looks, a record's own card leaves out what differs from one run to the next.
-            has_stable_card = isinstance(answer.record, Snapshot | Artifact | ModelRecord)
-            return answer.record if has_stable_card and not self.is_watched else answer
-        from nbpipe.widgets.opening import widget_for
-
-        return widget_for(answer, static=not self.is_watched)
+        """Answer a line as it stands behind `%nbpipe`; see `answered`."""
+        return answered(line, self, is_watched=self.is_watched)
 
     # Called by cells -------------------------------------------------------------------------
 
@@ -274,7 +251,8 @@ class Kernel:
             show_reused(name)
 
     def _watch(self, started: StartedRun) -> Any:
-        if not self.is_watched:
+        # A form's run belongs to no cell: what it displayed would land nowhere.
+        if not self.is_watched or not self._is_in_cell:
             return None
         self._pictures.add(started.facts.id)
         return LiveRun(started)
@@ -303,10 +281,3 @@ def _compiled(module: ast.Module, place: str, magic: str) -> CodeType:
         if "await" not in str(error):
             raise
         raise DefinitionError(f"%%{magic}: await works in a cell of a notebook, not through run_cell_magic.") from None
-
-
-def _waited(started: Started) -> Answer:
-    try:
-        return started.wait()
-    except KeyboardInterrupt:
-        raise Interrupted from None

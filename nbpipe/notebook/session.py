@@ -205,7 +205,7 @@ class Session:
             UncapturedNameError: It reads a live value.
         """
         known = self.steps.get(cell.name)
-        if known is not None and known.identity == cell.identity:
+        if known is not None and known.changed and known.identity == cell.identity:
             cell = replace(cell, changed=known.changed)
         ordered = with_step(self.steps, cell, former)
         # What it was seen to change is an output, but no part of what the execution is known by.

@@ -15,7 +15,7 @@ from nbpipe.errors import BadValueError, nearest
 class Record(BaseModel):
     """A frozen record. Making one from bad values raises `BadValueError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, field_validator
 
 from nbpipe.errors import BadValueError
@@ -106,6 +105,8 @@ def parse_yaml(text: str) -> Any:
     Raises:
         BadValueError: Not YAML, an alias or a tag (neither is needed here), or nested too deeply.
     """
+    import yaml
+
     try:
         depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):

@@ -34,9 +34,6 @@ def main() -> int:
             answers.write(json.dumps(said) + "\n")
             answers.flush()
 
-    # Who asks us to end wants the run stopped and its end recorded.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
     workspace = open_workspace(find_workspace())
     snapshots = SnapshotService(workspace)
     try:
@@ -46,6 +43,8 @@ def main() -> int:
     except NbpipeError as error:
         answer({"refused": str(error)})
         return error.exit_code
+    # Who asks us to end wants the run stopped and its end recorded.
+    signal.signal(signal.SIGTERM, lambda *_: handle.stop())
     answer({"run": handle.id})
     exit_code, end = ending_of(handle)
     answer(end)

@@ -10,19 +10,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.services.artifacts import Artifact, ArtifactService
-from nbpipe.services.listing import Listing
-from nbpipe.services.metadata import MetadataService
-from nbpipe.services.models import ModelRecord, ModelService
-from nbpipe.services.pipelines import PipelineService
-from nbpipe.services.runs import Run, RunService
-from nbpipe.services.snapshots import Snapshot, SnapshotService
-from nbpipe.services.tags import TagService
-from nbpipe.services.versions import ModelVersion
 from nbpipe.services.workspace import Workspace, workspace_at
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nbpipe.services.artifacts import Artifact, ArtifactService
+    from nbpipe.services.listing import Listing
+    from nbpipe.services.metadata import MetadataService
+    from nbpipe.services.models import ModelRecord, ModelService
+    from nbpipe.services.pipelines import PipelineService
+    from nbpipe.services.runs import Run, RunService
+    from nbpipe.services.snapshots import Snapshot, SnapshotService
+    from nbpipe.services.tags import TagService
+    from nbpipe.services.versions import ModelVersion
 
 
 class Client:
@@ -45,36 +46,50 @@ class Client:
     @property
     def runs(self) -> RunService:
         """What may be asked of runs."""
+        from nbpipe.services.runs import RunService
+
         return RunService(self.workspace)
 
     @property
     def pipelines(self) -> PipelineService:
         """What may be asked of pipelines."""
+        from nbpipe.services.pipelines import PipelineService
+
         return PipelineService(self.workspace)
 
     @property
     def artifacts(self) -> ArtifactService:
         """What may be asked of artifacts."""
+        from nbpipe.services.artifacts import ArtifactService
+
         return ArtifactService(self.workspace)
 
     @property
     def models(self) -> ModelService:
         """What may be asked of models."""
+        from nbpipe.services.models import ModelService
+
         return ModelService(self.workspace)
 
     @property
     def tags(self) -> TagService:
         """What may be asked of tags."""
+        from nbpipe.services.tags import TagService
+
         return TagService(self.workspace)
 
     @property
     def metadata(self) -> MetadataService:
         """What may be asked of metadata."""
+        from nbpipe.services.metadata import MetadataService
+
         return MetadataService(self.workspace)
 
     @property
     def snapshots(self) -> SnapshotService:
         """What may be asked of snapshots."""
+        from nbpipe.services.snapshots import SnapshotService
+
         return SnapshotService(self.workspace)
 
     def query(self, sql: str) -> pd.DataFrame:

@@ -53,11 +53,15 @@ OUTPUTS_OF_RUN = """
     WHERE lineage.run_id = $run AND lineage.direction = 'out'
 """
 NOTES_OF_STEPS = """
-    SELECT step_id, key, value FROM metadata WHERE step_id IN (SELECT id FROM steps WHERE run_id = $run) ORDER BY logged_at
+    SELECT step_id, key, value FROM metadata WHERE step_id IN (SELECT id FROM steps WHERE run_id = $run)
+    ORDER BY logged_at
 """
 TAGS_OF_RUN = "SELECT tag FROM tags WHERE entity_kind = 'run' AND entity_id = $run ORDER BY tag"
 METRIC_HOLDS = """id IN (
-    SELECT entity_id FROM metrics WHERE entity_kind = 'run' AND key = $metric AND {comparison})"""
+    SELECT entity_id FROM (
+        SELECT entity_id, arg_max(value, logged_at) AS value FROM metrics
+        WHERE entity_kind = 'run' AND key = $metric GROUP BY entity_id)
+    WHERE {comparison})"""
 
 _COMPARISONS = {
     ">=": "value >= $bound",

@@ -15,6 +15,7 @@ from pathlib import Path
 from nbpipe.base.workspace import FOLDER_NAME, WorkspacePaths, find_workspace
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.index import ExecutionIndex
+from nbpipe.errors import WorkspaceError
 from nbpipe.services.ending import end_abandoned
 from nbpipe.store.store import Store
 
@@ -25,6 +26,9 @@ class Workspace:
     Args:
         paths: Where it lies.
 
+    Raises:
+        WorkspaceError: Something that is no folder lies there.
+
     Attributes:
         paths: Where it lies.
         catalog: What happened in it.
@@ -33,6 +37,8 @@ class Workspace:
     """
 
     def __init__(self, paths: WorkspacePaths) -> None:
+        if paths.root.exists() and not paths.root.is_dir():
+            raise WorkspaceError(f"The workspace {paths.root} is no folder. Move that away, or set NBPIPE_HOME.")
         self.paths = paths
         self.catalog = Catalog(paths)
         self.catalog.on_dead_run = partial(end_abandoned, self.catalog)

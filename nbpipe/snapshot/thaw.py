@@ -70,10 +70,11 @@ def _cells(content: SnapshotContent, library: ModuleType) -> CellPipeline:
 
 
 def _function(content: SnapshotContent, body: StepText, library: ModuleType) -> FunctionPipeline:
-    for text in content.steps:
-        source = content.source_of(text)
-        function = load_function(source, library)
+    sources = [content.source_of(text) for text in content.steps]
+    functions = [load_function(source, library) for source in sources]
+    # Named only now: two steps may be made of functions of one name.
+    for text, source, function in zip(content.steps, sources, functions, strict=True):
         setattr(library, text.variable, Step(function, name=text.name, options=text.options, frozen=source))
     source = content.source_of(body)
-    function = load_function(source, library)
-    return FunctionPipeline.of(function, name=content.pipeline, text=body.text, frozen=source, **_common(content))
+    pipeline = load_function(source, library)
+    return FunctionPipeline.of(pipeline, name=content.pipeline, text=body.text, frozen=source, **_common(content))

@@ -54,7 +54,7 @@ class Source(BaseModel):
             matter, comments, docstrings, formatting and our own decorators do not count.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_number: Literal[1] = 1
     kind: Kind

@@ -10,7 +10,6 @@ This module knows nothing of runs, inputs or artifacts, and catches nothing that
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
 import io
 import sys
@@ -18,6 +17,7 @@ import tokenize
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -70,14 +70,7 @@ def load_function(source: Source, library: ModuleType) -> Callable[..., Any]:
     Raises:
         BaseException: Whatever a decorator, a default or an annotation raises.
     """
-    match ast.parse(source.text).body:
-        case [(ast.FunctionDef() | ast.AsyncFunctionDef()) as node]:
-            text, bare = without_decorators(source.text, node, source.decorators)
-        case _:
-            raise DefinitionError(f"The text of {source.step} is not the definition of a function.")
-    tree = ast.Module([bare], [])
-    code = compile_listed(text, source.step, tree=tree, lazy_annotations=source.lazy_annotations)
-    _execute(code, library.__dict__)
+    _execute(_compile_function(source.text, source.step, source.decorators, source.lazy_annotations), library.__dict__)
     function: Callable[..., Any] = library.__dict__[source.entry]
     return function
 
@@ -116,6 +109,16 @@ def load_cell(
     return run
 
 
+@lru_cache(maxsize=1024)
+def _compile_function(text: str, step: str, decorators: tuple[str, ...], lazy_annotations: bool) -> CodeType:
+    match ast.parse(text).body:
+        case [(ast.FunctionDef() | ast.AsyncFunctionDef()) as node]:
+            shown, bare = without_decorators(text, node, decorators)
+        case _:
+            raise DefinitionError(f"The text of {step} is not the definition of a function.")
+    return compile_listed(shown, step, tree=ast.Module([bare], []), lazy_annotations=lazy_annotations)
+
+
 def _compile_piece(piece: Piece) -> CodeType:
     return compile_listed(piece.text, piece.origin, line=piece.line, lazy_annotations=piece.lazy_annotations)
 
@@ -128,6 +131,8 @@ def _execute(code: CodeType, namespace: dict[str, Any]) -> None:
 
 
 def _run_to_the_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

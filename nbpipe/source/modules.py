@@ -62,7 +62,7 @@ class ModuleUse(BaseModel):
         version: Of the distribution.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     distribution: str
@@ -79,7 +79,7 @@ class LocalModule(BaseModel):
         digest: Of its name and its normalised text.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     text: str

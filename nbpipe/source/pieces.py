@@ -41,7 +41,7 @@ class Piece(BaseModel):
         digest: Of its normalised text: comments, docstrings and formatting do not count.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     text: str
     binds: tuple[str, ...]

@@ -16,6 +16,14 @@ pytestmark = pytest.mark.browser
 
 LOAD = "%load_ext nbpipe"
 PARAMS = '%%params\nn: int = Field(5, ge=1, le=50, description="how many rows")\nkind: Literal["sum", "mean"] = "sum"'
+TRAIN = """%%step
+def train(n: int) -> float:
+    time.sleep(0.4)
+    return n / 10
+
+def check(score: float) -> float:
+    time.sleep(0.4)
+    return score"""
 CELLS = [
     LOAD,
     "import pandas as pd\nimport time",
@@ -23,7 +31,7 @@ CELLS = [
     "%%step load\nprint('loading')\ndf = pd.DataFrame({'x': range(n)})\ndf.tail(1)",
     "%%step clean\ngood = df[df.x > 0]\nlen(good)",
     "%%step total\nvalue = float(getattr(good.x, kind)())\nvalue",
-    "%%step\ndef train(n: int) -> float:\n    time.sleep(0.4)\n    return n / 10\n\ndef check(score: float) -> float:\n    time.sleep(0.4)\n    return score",
+    TRAIN,
     "%%pipeline training(n: int = 8) --model iris --tag nightly\nscore = train(n)\ncheck(score)",
     "training()",
     "%nbpipe run",
@@ -57,7 +65,7 @@ def test_a_notebook_is_run_and_its_pictures_outlive_the_kernel_and_the_trust(
 
 
 def test_a_live_run_is_drawn_while_it_goes_on_and_its_last_form_is_true(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook([LOAD, *CELLS[6:8], "training()"])
+    notebook = open_notebook([f"{LOAD}\nimport time", *CELLS[6:8], "training()"])
     notebook.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
 
     notebook.cell(3).locator("img[alt*='running']").wait_for()

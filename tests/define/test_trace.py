@@ -54,7 +54,10 @@ def test_a_body_leaves_nodes_and_edges_in_the_order_of_its_calls() -> None:
     assert [node.id for node in graph.nodes] == ["load", "clean", "split", "report"]
     assert graph.edges == (("load", "clean"), ("clean", "split"), ("split", "report"))
     assert graph.by_id["load"].inputs == {"n": ParameterOf(name="n")}
-    assert graph.by_id["clean"].inputs == {"data": OutputOf(node="load", output="output"), "limit": ParameterOf(name="limit")}
+    assert graph.by_id["clean"].inputs == {
+        "data": OutputOf(node="load", output="output"),
+        "limit": ParameterOf(name="limit"),
+    }
     assert graph.results == {"test": OutputOf(node="split", output="test")}
     assert traced.values["load"] == {"n": 4}
     assert traced.parameters == {"n": 4, "limit": 0.1}
@@ -130,7 +133,7 @@ def goes_through():
 
 
 def unpacks():
-    one, two = load()
+    one, _ = load()
     report(one)
 
 

@@ -85,3 +85,16 @@ def test_who_replaces_a_stream_meanwhile_keeps_it(capsys: Any) -> None:
         assert sys.stdout is other
     finally:
         sys.stdout = former
+
+
+def test_captures_that_overlap_leave_nothing_behind_whichever_ends_first(capsys: Any) -> None:
+    former = sys.stdout, sys.stderr
+    for ends_first in (0, 1):
+        captures = [capturing(), capturing()]
+        for capture in captures:
+            capture.__enter__()
+
+        for n in (ends_first, 1 - ends_first):
+            captures[n].__exit__(None, None, None)
+
+        assert (sys.stdout, sys.stderr) == former

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -78,7 +79,12 @@ def test_independent_branches_finish_downstream_is_skipped_and_all_of_it_is_kept
     assert run.status is Status.FAILED
     assert run.ended is not None
     assert run.error == "ZeroDivisionError: integer division or modulo by zero"
-    assert statuses(run) == {"load": "completed", "broken": "failed", "after_broken": "skipped", "independent": "completed"}
+    assert statuses(run) == {
+        "load": "completed",
+        "broken": "failed",
+        "after_broken": "skipped",
+        "independent": "completed",
+    }
     assert run.steps["after_broken"].why == "broken did not succeed"
     assert run.steps["independent"].output.load() == 4
     assert run.steps["independent"].output.version == 1
@@ -187,7 +193,12 @@ def wait_until(is_so: Any, at_most_s: float = 20.0) -> None:
 def test_a_stopped_run_is_interrupted_keeps_what_was_done_and_moves_no_tag(project: Project) -> None:
     flow = project.load(SLOW.replace("TIMEOUT", ""))
     handle = flow.training.start()
-    wait_until(lambda: any(step.status is Status.RUNNING and node == "slow" for node, step in project.client.runs.get(handle.id).steps.items()))
+    wait_until(
+        lambda: any(
+            step.status is Status.RUNNING and node == "slow"
+            for node, step in project.client.runs.get(handle.id).steps.items()
+        )
+    )
     assert handle.status is Status.RUNNING
     assert project.client.runs.get(handle.id).status is Status.RUNNING
 
@@ -255,10 +266,8 @@ def test_stopping_at_any_moment_leaves_every_step_told_once(project: Project) ->
         handle = flow.training.start()
         time.sleep(n * 0.0007)
         handle.stop()
-        try:
+        with suppress(RunInterruptedError):
             handle.wait()
-        except RunInterruptedError:
-            pass
         run = project.client.runs.get(handle.id)
         told = project.client.query(f"select node from steps where run_id = '{handle.id}'").node.tolist()
         assert run.status.is_over
@@ -403,7 +412,8 @@ def test_a_step_never_sees_what_another_did_to_the_same_value(project: Project, 
 
 
 def test_what_is_stored_is_what_was_returned_even_if_the_producer_goes_on_changing_it(project: Project) -> None:
-    flow = project.load("""
+    flow = project.load(
+        """
     FRAMES = np.zeros(400_000)
 
     @step
@@ -420,9 +430,10 @@ def test_what_is_stored_is_what_was_returned_even_if_the_producer_goes_on_changi
     @pipeline(cache=False)
     def training():
         return spoil(make())
-    """.replace("return KEPT[0]", "import builtins\n        builtins.kept = np.zeros(400_000)\n        return builtins.kept").replace(
-        "x[:] = 7", "import builtins\n        builtins.kept[:] = 7\n        del builtins.kept"
-    ))
+    """.replace(
+            "return KEPT[0]", "import builtins\n        builtins.kept = np.zeros(400_000)\n        return builtins.kept"
+        ).replace("x[:] = 7", "import builtins\n        builtins.kept[:] = 7\n        del builtins.kept")
+    )
 
     run = flow.training()
 
@@ -578,7 +589,8 @@ def training(n: int = 400_000):
 
 def records(project: Project, run: Any) -> list[dict[str, Any]]:
     sql = f"""
-        select s.node, s.status, s.cache_key, s.source, l.direction, l.name, a.name as artifact, a.digest, a.number, a.type_name
+        select s.node, s.status, s.cache_key, s.source, l.direction, l.name,
+            a.name as artifact, a.digest, a.number, a.type_name
         from steps s left join lineage l on l.step_id = s.id left join artifacts a on a.id = l.artifact_id
         where s.run_id = '{run.id}' order by s.node, l.direction, l.name
     """
@@ -710,7 +722,20 @@ def test_a_run_looks_the_same_to_who_ran_it_and_to_who_finds_it(project: Project
 
     found = run.refresh()
 
-    same = ("id", "name", "pipeline", "kind", "status", "parameters", "differences", "snapshot", "model_version_id", "error", "metadata", "metrics")
+    same = (
+        "id",
+        "name",
+        "pipeline",
+        "kind",
+        "status",
+        "parameters",
+        "differences",
+        "snapshot",
+        "model_version_id",
+        "error",
+        "metadata",
+        "metrics",
+    )
     for name in same:
         assert getattr(found, name) == getattr(run, name), name
     for node, step in run.steps.items():
@@ -745,7 +770,9 @@ def test_what_a_step_says_wrongly_fails_the_step_where_it_says_it(project: Proje
     def training():
         return bad()
     """)
-    project.load(SAYING.replace('tags=["declared"]', 'tags=[Tag(name="declared", exclusive=False)]'), "other").training()
+    project.load(
+        SAYING.replace('tags=["declared"]', 'tags=[Tag(name="declared", exclusive=False)]'), "other"
+    ).training()
 
     with pytest.raises(StepFailedError) as failed:
         flow.training()

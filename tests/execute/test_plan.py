@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -112,8 +111,14 @@ def test_an_unchanged_pipeline_runs_nothing_again(project: Project, is_fresh: bo
     [
         ("return x * FACTOR", "# Three times.\n    return x * FACTOR  # as agreed"),
         ("def scale(x):", 'def scale(x):\n    """Scale it."""\n'),
-        ("return sum(scale(x) for x in data) * rate", "return (\n        sum(scale(x)\n        for x in data)\n    * rate)"),
-        ("def total(data: list, rate: float = 0.1) -> float:", "def total(\n    data: list, rate: float = 0.1\n) -> float:\n    'Doc.'"),
+        (
+            "return sum(scale(x) for x in data) * rate",
+            "return (\n        sum(scale(x)\n        for x in data)\n    * rate)",
+        ),
+        (
+            "def total(data: list, rate: float = 0.1) -> float:",
+            "def total(\n    data: list, rate: float = 0.1\n) -> float:\n    'Doc.'",
+        ),
         ("def unused(x):\n    return x", "def unused(x):\n    return x + 1"),
         ("@step\ndef total", "@step(tags=['v2'], retries=3)\ndef total"),
         ("@pipeline", "@pipeline(tags=['nightly'])"),
@@ -195,7 +200,22 @@ def test_one_and_true_and_a_text_are_different_values(project: Project) -> None:
     def training(value: Any):
         return show(value)
     """)
-    values: list[Any] = [1, True, 1.0, "1", None, "None", [1], (1,), [True], {"a": 1}, {"a": 1.0}, b"1", float("nan"), float("inf")]
+    values: list[Any] = [
+        1,
+        True,
+        1.0,
+        "1",
+        None,
+        "None",
+        [1],
+        (1,),
+        [True],
+        {"a": 1},
+        {"a": 1.0},
+        b"1",
+        float("nan"),
+        float("inf"),
+    ]
 
     shown = [flow.training(value=value).output for value in values]
     again = [flow.training(value=value) for value in values]

@@ -79,7 +79,13 @@ class Project:
     def python(self, code: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run Python in this folder to its end."""
         return subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code)], cwd=self.folder, capture_output=True, text=True, timeout=120, **options
+            [sys.executable, "-c", textwrap.dedent(code)],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            **options,
         )
 
     def process(self, code: str) -> subprocess.Popen[str]:

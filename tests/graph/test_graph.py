@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,9 @@ LONG = 10_000
 def dags(draw: st.DrawFn) -> dict[str, list[str]]:
     """Draw a mapping without circles, its names in any order."""
     names = [f"n{n}" for n in range(draw(st.integers(0, 12)))]
-    upstream = {name: draw(st.lists(st.sampled_from(names[:n]), unique=True)) if n else [] for n, name in enumerate(names)}
+    upstream = {
+        name: draw(st.lists(st.sampled_from(names[:n]), unique=True)) if n else [] for n, name in enumerate(names)
+    }
     return {name: upstream[name] for name in draw(st.permutations(names))}
 
 
@@ -77,7 +81,7 @@ def test_a_circle_is_found_exactly_if_there_is_one_and_can_be_walked(upstream: d
     circle = cycle_in(upstream)
 
     assert bool(circle) == any(name in reachable(upstream, name) for name in upstream)
-    for name, follower in zip(circle, circle[1:], strict=False):
+    for name, follower in pairwise(circle):
         assert name in upstream[follower]
     if circle:
         assert circle[0] == circle[-1]
@@ -102,7 +106,13 @@ def test_two_nodes_of_one_name_are_refused() -> None:
         Graph(nodes=(Node(id="a", step="a"), Node(id="b", step="b"), Node(id="a", step="c")))
 
 
-@pytest.mark.parametrize("node", [Node(id="a", step="a", after=("ghost",)), Node(id="a", step="a", inputs={"x": OutputOf(node="ghost", output="o")})])
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node(id="a", step="a", after=("ghost",)),
+        Node(id="a", step="a", inputs={"x": OutputOf(node="ghost", output="o")}),
+    ],
+)
 def test_an_edge_from_nowhere_is_refused(node: Node) -> None:
     with pytest.raises(DefinitionError, match="'a' waits for 'ghost'"):
         Graph(nodes=(node,))
@@ -112,7 +122,12 @@ def test_a_graph_knows_its_edges_once_and_its_nodes_by_name() -> None:
     graph = Graph(
         nodes=(
             Node(id="a", step="s"),
-            Node(id="b", step="s", after=("a",), inputs={"x": OutputOf(node="a", output="1"), "y": OutputOf(node="a", output="2")}),
+            Node(
+                id="b",
+                step="s",
+                after=("a",),
+                inputs={"x": OutputOf(node="a", output="1"), "y": OutputOf(node="a", output="2")},
+            ),
         )
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import given
@@ -42,8 +43,12 @@ VERSIONS = st.sampled_from([None, "1", "2", "one", "two", "production", "latest"
 NAMES = st.sampled_from(["", "nightly", "weekly"])
 IDS = st.sampled_from(["id-1", "id-2", "id-3"])
 FLAGS = st.fixed_dictionaries({}, optional={"exclusive": st.booleans(), "cascade": st.booleans()})
-TAGS = st.lists(st.builds(lambda name, flags: Tag(name=name, **flags), TAG_NAMES, FLAGS), max_size=2, unique_by=lambda t: t.name).map(as_tags)
-TARGETS = st.builds(PointedAt, kind=st.sampled_from([Kind.RUN, Kind.ARTIFACT_VERSION, Kind.PIPELINE]), id=IDS, scope=NAMES).map(lambda one: (one,))
+TAGS = st.lists(
+    st.builds(lambda name, flags: Tag(name=name, **flags), TAG_NAMES, FLAGS), max_size=2, unique_by=lambda t: t.name
+).map(as_tags)
+TARGETS = st.builds(
+    PointedAt, kind=st.sampled_from([Kind.RUN, Kind.ARTIFACT_VERSION, Kind.PIPELINE]), id=IDS, scope=NAMES
+).map(lambda one: (one,))
 ARTIFACTS = st.lists(st.builds(NamedArtifact, id=IDS, name=st.sampled_from(["a", "b"])), max_size=2).map(tuple)
 TAGGED = st.lists(st.builds(ArtifactTags, id=IDS, name=st.sampled_from(["a", "b"]), tags=TAGS), max_size=2).map(tuple)
 OPERATIONS = st.one_of(
@@ -52,11 +57,21 @@ OPERATIONS = st.one_of(
     st.builds(RenameTag, name=TAG_NAMES, to=TAG_NAMES),
     st.builds(DeleteTag, name=TAG_NAMES),
     st.builds(OpenModelVersion, model=st.builds(ModelConfig, name=MODELS, tags=TAGS), version=VERSIONS, run_id=IDS),
-    st.builds(SetStage, model=MODELS, version=VERSIONS, stage=st.sampled_from(list(ModelStages)[:4]), force=st.booleans()),
+    st.builds(
+        SetStage, model=MODELS, version=VERSIONS, stage=st.sampled_from(list(ModelStages)[:4]), force=st.booleans()
+    ),
     st.builds(RenameModelVersion, model=MODELS, version=VERSIONS.map(str), to=st.sampled_from(["one", "two", "three"])),
     st.builds(DeleteModelVersion, model=MODELS, version=VERSIONS.map(str), force=st.booleans()),
     st.builds(DescribeModel, name=MODELS, description=NAMES),
-    st.builds(CreateSnapshot, id=IDS, pipeline=st.sampled_from(["p", "q"]), name=NAMES, digest=st.just("d"), replace=st.booleans(), tags=TAGS),
+    st.builds(
+        CreateSnapshot,
+        id=IDS,
+        pipeline=st.sampled_from(["p", "q"]),
+        name=NAMES,
+        digest=st.just("d"),
+        replace=st.booleans(),
+        tags=TAGS,
+    ),
     st.builds(ChangeSnapshot, id=IDS, name=st.none() | NAMES),
     st.builds(DeleteSnapshot, id=IDS),
     st.builds(NumberArtifacts, run_id=IDS, made=ARTIFACTS, tagged=TAGGED, tags=TAGS),
@@ -112,10 +127,8 @@ def test_a_decision_leaves_the_state_alone_until_it_is_applied(operations: list[
     before = text_of(ledger.state)
 
     for _ in range(2):
-        try:
+        with suppress(UserError):
             operations[-1].decide(ledger.state, 99, "2026-11-20T08:15:30+00:00", "ada")
-        except UserError:
-            pass
 
         assert text_of(ledger.state) == before
 
@@ -153,7 +166,9 @@ def test_the_state_says_what_the_rows_say(operations: list[Any]) -> None:
         places = [(tagging["entity_kind"], tagging["scope"]) for tagging in held]
         assert len(places) == len(set(places))
         for tagging in held:
-            assert state.holders["\0".join((row["id"], tagging["entity_kind"], tagging["scope"]))] == tagging["entity_id"]
+            assert (
+                state.holders["\0".join((row["id"], tagging["entity_kind"], tagging["scope"]))] == tagging["entity_id"]
+            )
     for version in rows.get("model_version", {}).values():
         assert state.versions[version["id"]] == version
         if version["stage"] in ("staging", "production"):

@@ -34,7 +34,7 @@ def test_the_notebooks_own_pipeline_goes_by_its_name(notebook: Notebook) -> None
     notebook.ok(*CELLS)
 
     assert notebook.ok("%nbpipe run notebook").value.pipeline == "notebook"
-    assert Client().get_snapshot(notebook.ok("%nbpipe snapshot create notebook --name a").value.record.id).name == "a"
+    assert Client().get_snapshot(notebook.ok("%nbpipe snapshot create notebook --name a").value.id).name == "a"
 
 
 def test_a_run_with_another_value_leaves_the_notebooks_variables_alone(notebook: Notebook) -> None:
@@ -54,7 +54,7 @@ def test_a_cell_reuses_what_a_run_has_executed_and_shows_what_it_can(notebook: N
     rows = Client().query("select s.status from steps s join runs r on r.id = s.run_id where r.kind = 'interactive'")
     assert list(rows.status)[-1] == "reused"
     assert notebook["rows"] == [0, 1, 2, 3]
-    assert ("stdout", "loading\n") in cell.outputs
+    assert cell.outputs == [("stdout", "loading\n"), ("result", "[0, 1, 2, 3]")]
 
 
 def test_the_pipeline_is_shown(notebook: Notebook) -> None:

@@ -98,9 +98,7 @@ def test_a_pipeline_without_a_name_is_refused(arguments: str) -> None:
 
 
 def test_a_tag_with_an_unknown_flag_is_answered_with_the_nearest() -> None:
-    with pytest.raises(
-        BadValueError, match="has the flag 'exclusiv'; there are exclusive and cascade. Did you mean 'exclusive'"
-    ):
+    with pytest.raises(BadValueError, match=r"has the flag 'exclusiv'; .* Did you mean 'exclusive'"):
         parse_tag("latest:exclusiv")
 
 

@@ -56,8 +56,8 @@ def test_an_updated_display_is_shown_in_its_last_form(notebook: Notebook) -> Non
 
 
 def test_what_was_cleared_is_not_shown_again(notebook: Notebook) -> None:
-    body = "%%step a\nfrom IPython.display import clear_output\nx = len('a')\nprint('gone')\nclear_output(wait=True)\nprint('here')"
-    notebook.ok(body)
+    body = "%%step a\nx = len('a')\nprint('gone')\nclear_output(wait=True)\nprint('here')"
+    notebook.ok("from IPython.display import clear_output", body)
 
     assert notebook.ok(body).outputs == [("stdout", "here\n")]
 

@@ -119,8 +119,8 @@ def test_the_form_runs_what_the_notebook_holds_when_it_is_pressed(notebook: Note
     form = own_form(OwnPipeline(lambda: kernel.session, kernel.own), static=True)
     notebook.ok("%%step use\nm = n + len('a')")
 
-    form.value = {"n": 10}
-    form.click()
+    form.set("n", 10)
+    form.run_button.click()
     answer = form.wait(30)
 
     assert answer.record.steps["use"].outputs["m"].load() == 11
@@ -132,7 +132,7 @@ def test_a_form_of_a_notebook_without_steps_has_nothing_to_run(notebook: Noteboo
     notebook.ok(PARAMS)
     form = own_form(OwnPipeline(lambda: kernel.session, kernel.own), static=True)
 
-    form.click()
+    form.run_button.click()
 
     with pytest.raises(BadValueError, match="This notebook has nothing to run yet; run a %%step cell first"):
         form.wait(30)

@@ -12,7 +12,10 @@ STEPS = (
     "%%step\ndef load(n: int) -> list[int]:\n    return list(range(n))",
     "%%step\ndef total(rows: list[int], rate: float) -> float:\n    return sum(rows) * rate",
 )
-TRAINING = "%%pipeline training(n: int = 3, rate: float = 0.5) --tag v1 --tag latest:exclusive --model iris\nrows = load(n)\ntotal(rows, rate)"
+TRAINING = (
+    "%%pipeline training(n: int = 3, rate: float = 0.5) --tag v1 --tag latest:exclusive --model iris\n"
+    "rows = load(n)\ntotal(rows, rate)"
+)
 
 
 def test_a_pipeline_of_function_steps_runs_and_shows_its_graph(notebook: Notebook) -> None:

@@ -13,7 +13,8 @@ COUNT = "CALLS.append(1)"
 def statuses() -> list[tuple[str, str]]:
     """Give each execution of a step in a cell, oldest first."""
     rows = Client().query(
-        "select s.node, s.status from steps s join runs r on r.id = s.run_id where r.kind = 'interactive' order by s.started, s.node"
+        "select s.node, s.status from steps s join runs r on r.id = s.run_id "
+        "where r.kind = 'interactive' order by s.started, s.node"
     )
     return [(row.node, row.status) for row in rows.itertuples()]
 
@@ -141,7 +142,7 @@ def test_an_input_changed_in_place_is_a_new_version_for_whoever_comes_later(
 def test_a_fitted_estimator_is_a_new_version_of_the_estimator(notebook: Notebook) -> None:
     notebook.ok(
         "import numpy as np\nfrom sklearn.linear_model import LogisticRegression",
-        "%%step make\nX = np.arange(8.0).reshape(-1, 1)\ny = np.array([0, 0, 0, 0, 1, 1, 1, 1])\nmodel = LogisticRegression()",
+        "%%step make\nX = np.arange(8.0).reshape(-1, 1)\ny = (X > 3).ravel()\nmodel = LogisticRegression()",
         "%%step fit\nmodel.fit(X, y);",
         "%%step score\nscore = float(model.score(X, y))",
     )

@@ -54,7 +54,9 @@ class Ledger:
         moved["tags"] = as_tags(moved.get("tags"))
         return self.ask(EndRun(run_id=run_id, pipeline="training", status=status, **moved))
 
-    def version(self, name: str | None = None, *, model: str = "iris", run_id: str = "", tags: Any = ()) -> dict[str, Any]:
+    def version(
+        self, name: str | None = None, *, model: str = "iris", run_id: str = "", tags: Any = ()
+    ) -> dict[str, Any]:
         """Make or find the version that a run works on."""
         config = ModelConfig(name=model, tags=tags)
         return self.ask(OpenModelVersion(model=config, version=name, run_id=run_id or new_id()))

@@ -119,7 +119,7 @@ def test_settings_of_a_command_line_name_parameters_and_steps() -> None:
 
 @pytest.mark.parametrize("setting", ["rate", "=1", " =1", ""])
 def test_a_setting_that_sets_nothing_is_refused(setting: str) -> None:
-    with pytest.raises(BadValueError, match="rate=0.2"):
+    with pytest.raises(BadValueError, match=r"rate=0\.2"):
         parse_settings([setting])
 
 

@@ -46,7 +46,13 @@ HASHABLE = st.one_of(
 )
 VALUES = st.recursive(
     HASHABLE,
-    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(KEYS, inner) | st.frozensets(HASHABLE) | st.sets(HASHABLE),
+    lambda inner: (
+        st.lists(inner)
+        | st.lists(inner).map(tuple)
+        | st.dictionaries(KEYS, inner)
+        | st.frozensets(HASHABLE)
+        | st.sets(HASHABLE)
+    ),
     max_leaves=12,
 )
 TREES = st.dictionaries(KEYS, VALUES, max_size=5)
@@ -75,7 +81,7 @@ def test_every_value_comes_back_equal_and_of_its_own_type(values: dict[str, Any]
     assert types_in(back) == types_in(values)
 
 
-class Colour(str, Enum):
+class Colour(str, Enum):  # noqa: UP042 — as people write it; it prints itself as Colour.RED
     RED = "red"
 
 
@@ -97,7 +103,7 @@ class Level(IntEnum):
         (np.bool_(True), True),
         (np.str_("a"), "a"),
         (np.bytes_(b"a"), b"a"),
-        (np.datetime64("2026-11-20T08:15:30.5", "ns"), datetime(2026, 11, 20, 8, 15, 30, 500000)),  # noqa: DTZ001
+        (np.datetime64("2026-11-20T08:15:30.5", "ns"), datetime(2026, 11, 20, 8, 15, 30, 500000)),
         (np.datetime64("NaT"), None),
         (np.timedelta64(1500, "ms"), timedelta(seconds=1.5)),
         (pd.Timestamp("2026-11-20T08:15", tz="UTC"), datetime(2026, 11, 20, 8, 15, tzinfo=UTC)),
@@ -142,8 +148,16 @@ class Account:
 
 @pytest.mark.parametrize(
     ("value", "type_name"),
-    [(Account("Ada"), "Account"), (1j, "complex"), (object(), "object"), (pd.DataFrame(), "DataFrame"),
-     (np.zeros(2), "ndarray"), (np.complex64(1), "complex64"), (print, "builtin_function_or_method"), (pd.NA, "NAType")],
+    [
+        (Account("Ada"), "Account"),
+        (1j, "complex"),
+        (object(), "object"),
+        (pd.DataFrame(), "DataFrame"),
+        (np.zeros(2), "ndarray"),
+        (np.complex64(1), "complex64"),
+        (print, "builtin_function_or_method"),
+        (pd.NA, "NAType"),
+    ],
 )
 def test_a_value_of_another_type_refuses_the_whole_call_with_its_key_and_type(value: object, type_name: str) -> None:
     with pytest.raises(BadValueError) as refused:
@@ -186,7 +200,9 @@ def test_dicts_merge_deeply_and_anything_else_is_replaced() -> None:
 
 
 def test_numbers_are_metrics_by_their_dotted_path() -> None:
-    values = encode({"eval": {"acc": 0.9, "n": 3, "ok": True, "inf": math.inf}, "size": StorageSize(5), "list": [1], "t": "1"})
+    values = encode(
+        {"eval": {"acc": 0.9, "n": 3, "ok": True, "inf": math.inf}, "size": StorageSize(5), "list": [1], "t": "1"}
+    )
 
     assert dict(metrics_in(values)) == {"eval.acc": 0.9, "eval.n": 3.0, "eval.inf": math.inf, "size": 5.0}
 

@@ -82,8 +82,14 @@ def test_what_is_no_stage_cannot_be_set(word: object) -> None:
     assert "ModelStages" not in str(refused.value)
 
 
-@given(moves=st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["none", "staging", "production", "archived"]), st.booleans())))
-def test_staging_and_production_have_one_holder_at_most_and_only_force_takes_it(moves: list[tuple[int, str, bool]]) -> None:
+@given(
+    moves=st.lists(
+        st.tuples(st.integers(1, 4), st.sampled_from(["none", "staging", "production", "archived"]), st.booleans())
+    )
+)
+def test_staging_and_production_have_one_holder_at_most_and_only_force_takes_it(
+    moves: list[tuple[int, str, bool]],
+) -> None:
     ledger = Ledger()
     for _ in range(4):
         ledger.version()
@@ -207,9 +213,18 @@ def test_a_renamed_version_goes_by_its_new_name_only() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [{"name": ""}, {"name": "a\nb"}, {"name": 5}, {"name": "m", "version": 0}, {"name": "m", "version": -1},
-     {"name": "m", "version": True}, {"name": "m", "version": 2.0}, {"name": "m", "version": " "}, {"name": "m", "tags": "v"},
-     {"name": "m", "versoin": 1}],
+    [
+        {"name": ""},
+        {"name": "a\nb"},
+        {"name": 5},
+        {"name": "m", "version": 0},
+        {"name": "m", "version": -1},
+        {"name": "m", "version": True},
+        {"name": "m", "version": 2.0},
+        {"name": "m", "version": " "},
+        {"name": "m", "tags": "v"},
+        {"name": "m", "versoin": 1},
+    ],
 )
 def test_a_model_that_makes_no_sense_is_refused(said: dict) -> None:
     with pytest.raises(BadValueError) as refused:

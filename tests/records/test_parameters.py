@@ -60,7 +60,11 @@ def test_a_value_is_of_its_declared_type_once_it_is_checked(given_value: object,
     assert (value, type(value)) == (taken, int)
 
 
-@given(value=st.one_of(st.integers(), st.booleans(), st.floats(allow_nan=False), st.text(), st.none(), st.lists(st.integers())))
+@given(
+    value=st.one_of(
+        st.integers(), st.booleans(), st.floats(allow_nan=False), st.text(), st.none(), st.lists(st.integers())
+    )
+)
 def test_what_has_no_type_takes_anything_as_it_is(value: object) -> None:
     taken = of(anything=(REQUIRED, None)).check({"anything": value})["anything"]
 
@@ -129,8 +133,6 @@ def test_a_checked_value_written_as_json_reads_back_as_itself(value: tuple[Any, 
     assert fields.check(fields.as_json(checked)) == checked
 
 
-
-
 def test_a_value_without_a_json_form_stands_as_its_text() -> None:
     assert as_json({"n": float("nan"), "c": Colour.RED, "kind": int}) == {"n": "nan", "c": "red", "kind": repr(int)}
 
@@ -149,7 +151,13 @@ def test_the_fields_of_a_function_are_its_arguments_and_an_unknown_annotation_ta
 
 @pytest.mark.parametrize(
     ("annotation", "text"),
-    [(int, "int"), (None, "None"), (list[int], "list[int]"), (int | None, "int | None"), (Literal["a"], "Literal['a']")],
+    [
+        (int, "int"),
+        (None, "None"),
+        (list[int], "list[int]"),
+        (int | None, "int | None"),
+        (Literal["a"], "Literal['a']"),
+    ],
 )
 def test_a_type_is_said_as_a_user_would_write_it(annotation: Any, text: str) -> None:
     assert type_text(annotation) == text

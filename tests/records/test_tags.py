@@ -33,7 +33,9 @@ def test_a_name_is_kept_trimmed_or_refused_if_nothing_is_left(name: str) -> None
         assert Tag(name=name).name == name.strip()
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 256, "a\nb", "a\0b", "\x7f", str(uuid4()), uuid4().hex, 5, None, b"a"])
+@pytest.mark.parametrize(
+    "name", ["", "   ", "x" * 256, "a\nb", "a\0b", "\x7f", str(uuid4()), uuid4().hex, 5, None, b"a"]
+)
 def test_a_bad_name_is_refused_in_a_line_or_two(name: object) -> None:
     with pytest.raises(BadValueError) as refused:
         Tag(name=name)
@@ -135,7 +137,9 @@ def test_a_run_that_does_not_succeed_moves_no_exclusive_tag_and_keeps_the_others
     output = ArtifactTags(id="a1", name="raw", tags=(best,))
     ledger.end("good", tags=[latest], made=named(("a1", "raw")), tagged=(output,))
 
-    ledger.end("bad", status, tags=[latest, "v1"], tagged=(ArtifactTags(id="a2", name="raw", tags=as_tags(["best", "x"])),))
+    ledger.end(
+        "bad", status, tags=[latest, "v1"], tagged=(ArtifactTags(id="a2", name="raw", tags=as_tags(["best", "x"])),)
+    )
 
     assert ledger.bearers("latest") == {"good"}
     assert ledger.bearers("v1") == {"bad"}
@@ -170,7 +174,13 @@ def test_an_interactive_step_takes_no_exclusive_tag_and_gives_the_others() -> No
     output = ArtifactTags(id="a1", name="raw", tags=(Tag(name="best", exclusive=True), Tag(name="seen")))
 
     ledger.ask(
-        NumberArtifacts(run_id="cell", pipeline="training", made=named(("a1", "raw")), tagged=(output,), tags=as_tags(["latest", "mine"]))
+        NumberArtifacts(
+            run_id="cell",
+            pipeline="training",
+            made=named(("a1", "raw")),
+            tagged=(output,),
+            tags=as_tags(["latest", "mine"]),
+        )
     )
 
     assert ledger.bearers("latest") == {"good"}

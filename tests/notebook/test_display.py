@@ -1,0 +1,93 @@
+"""What a cell shows where a front end looks, and where none does."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbpipe.notebook.frontend import is_watched, notebook_name
+from tests.notebook.shells import Notebook
+
+STEPS = (
+    "import time",
+    "%%step\ndef slow() -> int:\n    time.sleep(0.6)\n    return 1",
+    "%%pipeline training\nslow()",
+)
+
+
+def test_a_cell_is_watched_if_it_has_a_name_or_the_setting_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_watched("one")
+    assert not is_watched(None)
+    monkeypatch.setenv("NBPIPE_DISPLAY", "static")
+    assert not is_watched("one")
+    monkeypatch.setenv("NBPIPE_DISPLAY", "live")
+    assert is_watched(None)
+
+
+@pytest.mark.parametrize(
+    ("session", "path", "name"),
+    [
+        ("/home/me/Iris study (2).ipynb", "", "Iris_study_2"),
+        ("", "/home/me/iris.ipynb", "iris"),
+        ("6f9c0b4e-console", "", "notebook"),
+        ("", "", "notebook"),
+        ("/home/me/---.ipynb", "", "notebook"),
+    ],
+)
+def test_a_notebook_is_named_after_its_file(
+    session: str, path: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JPY_SESSION_NAME", session)
+
+    assert notebook_name({"__vsc_ipynb_file__": path} if path else {}) == name
+
+
+def test_a_watched_run_is_drawn_as_it_goes_on_and_its_card_does_not_repeat_the_graph(notebook: Notebook) -> None:
+    notebook.ok(*STEPS)
+
+    cell = notebook.run("training()", cell_id="one")
+
+    kinds = [kind for kind, _ in cell.outputs]
+    drawn = [text for kind, text in cell.outputs if kind in ("display", "update")]
+    assert kinds[0] == "display"
+    assert kinds[-1] == "result"
+    assert "pending" in drawn[0]
+    assert "running" in drawn[1]
+    assert "completed" in drawn[-1]
+    assert "data:image" in cell.html[0]
+    assert "data:image" not in cell.html[-1]
+
+
+def test_a_run_shown_in_a_later_cell_has_its_graph(notebook: Notebook) -> None:
+    notebook.ok(*STEPS)
+    notebook.run("run = training()", cell_id="one")
+
+    cell = notebook.run("run", cell_id="two")
+
+    assert "data:image" in cell.html[0]
+    assert "took" in cell.text
+
+
+def test_a_run_that_nobody_watches_is_shown_once_and_without_what_moves(notebook: Notebook) -> None:
+    notebook.ok(*STEPS)
+
+    cell = notebook.run("training()")
+
+    assert [kind for kind, _ in cell.outputs] == ["result"]
+    assert "data:image" in cell.html[0]
+
+
+def test_a_watched_cell_that_is_reused_says_so(notebook: Notebook) -> None:
+    notebook.run("%%step a\nx = len('a')\nprint(x)", cell_id="one")
+
+    cell = notebook.run("%%step a\nx = len('a')\nprint(x)", cell_id="one")
+
+    assert cell.outputs == [("display", "↺ a reused: nothing it depends on changed"), ("stdout", "1\n")]
+
+
+def test_a_pipelines_card_and_a_steps_card_are_shown_the_same_way_twice(notebook: Notebook) -> None:
+    notebook.ok(*STEPS)
+
+    cards = [notebook.ok("training").text, notebook.ok("training").text]
+
+    assert cards[0] == cards[1]
+    assert "training" in cards[0]

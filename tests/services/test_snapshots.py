@@ -1,0 +1,405 @@
+"""Snapshots through the service: created, named, run in a fresh process, triggered from steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nbpipe import Client, PipelineRunConfiguration
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.errors import (
+    AmbiguousNameError,
+    BadValueError,
+    CatalogDamagedError,
+    ConflictError,
+    EnvironmentMismatchError,
+    NotFoundError,
+    ParameterError,
+    RunInterruptedError,
+    StepFailedError,
+)
+from nbpipe.records.runs import Status
+from nbpipe.records.snapshots import digest_of
+from nbpipe.services.snapshots import SnapshotService
+from tests.flows.project import Project, project_in, ran
+
+FLOW = """
+@step
+def load(n: int = 5) -> Annotated[list, "raw"]:
+    return list(range(n))
+
+@step
+def total(data: list, rate: float = 0.1) -> Annotated[float, "total"]:
+    return sum(data) * rate
+
+@pipeline(tags=["t", Tag(name="latest", exclusive=True)], model=Model(name="iris"))
+def training(n: int = 5, rate: float = 0.1):
+    return total(load(n), rate)
+"""
+
+
+@pytest.fixture
+def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with project_in(workspace, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def flow(project: Project) -> Any:
+    return project.load(FLOW)
+
+
+@pytest.fixture
+def snapshots(project: Project) -> SnapshotService:
+    return project.client.snapshots
+
+
+# Naming ------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_is_found_by_name_pipeline_and_name_id_prefix_and_record(
+    flow: Any, snapshots: SnapshotService
+) -> None:
+    made = flow.training.create_snapshot("nightly", description="every night", tags=["prod"])
+
+    for ref in ("nightly", "training/nightly", "snapshot:nightly", made.id, made.id[:8], made):
+        assert snapshots.get(ref) == made
+    assert (made.pipeline, made.description, made.tags) == ("training", "every night", ["prod"])
+    with pytest.raises(NotFoundError, match="Did you mean 'nightly'"):
+        snapshots.get("nigthly")
+
+
+def test_a_name_is_taken_once_in_a_pipeline_unless_it_is_replaced(flow: Any, snapshots: SnapshotService) -> None:
+    first = flow.training.create_snapshot("nightly")
+
+    with pytest.raises(ConflictError, match="replace"):
+        flow.training.create_snapshot("nightly", parameters={"rate": 0.5})
+    second = flow.training.create_snapshot("nightly", parameters={"rate": 0.5}, replace=True)
+
+    assert snapshots.get("nightly").id == second.id
+    assert snapshots.get(first.id).name == ""
+    assert [one.id for one in snapshots.list()] == [second.id, first.id]
+    assert [one.id for one in snapshots.list(named=True)] == [second.id]
+
+
+def test_a_name_of_two_pipelines_must_be_told_apart(project: Project, flow: Any, snapshots: SnapshotService) -> None:
+    flow.training.create_snapshot("nightly")
+    project.load(FLOW.replace("def training", "def other"), "second").other.create_snapshot("nightly")
+
+    with pytest.raises(AmbiguousNameError, match="training/nightly"):
+        snapshots.get("nightly")
+    assert snapshots.get("nightly", "other").pipeline == "other"
+    assert snapshots.get("other/nightly").pipeline == "other"
+
+
+def test_a_snapshot_is_renamed_and_described_and_deleted_and_its_runs_stay(
+    flow: Any, snapshots: SnapshotService
+) -> None:
+    made = flow.training.create_snapshot("nightly")
+    other = flow.training.create_snapshot("weekly", parameters={"n": 3})
+    run = made.run()
+
+    renamed = snapshots.rename("nightly", "daily")
+    with pytest.raises(ConflictError, match="weekly"):
+        snapshots.rename("daily", "weekly")
+    assert snapshots.describe("daily", "each day").description == "each day"
+    snapshots.delete("daily")
+
+    assert renamed.id == made.id
+    assert [one.id for one in snapshots.list()] == [other.id]
+    with pytest.raises(NotFoundError):
+        snapshots.get(made.id)
+    assert Client().runs.get(run.id).snapshot == made.id
+    assert flow.training.create_snapshot("daily").name == "daily"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x" * 256, 5])
+def test_a_bad_name_is_refused(flow: Any, snapshots: SnapshotService, name: Any) -> None:
+    with pytest.raises(BadValueError):
+        flow.training.create_snapshot(name)
+    assert list(snapshots.list()) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"), [({"rat": 1}, "did you mean 'rate'"), ({"rate": "much"}, "rate")]
+)  # fmt: skip
+def test_values_that_do_not_fit_make_no_snapshot(
+    flow: Any, snapshots: SnapshotService, parameters: Any, said: str
+) -> None:
+    with pytest.raises(ParameterError, match=said):
+        flow.training.create_snapshot("nightly", parameters=parameters)
+    assert list(snapshots.list()) == []
+
+
+# Running -----------------------------------------------------------------------------------------
+
+
+def test_a_run_of_a_snapshot_reuses_what_the_notebook_did_in_a_process_of_its_own(project: Project, flow: Any) -> None:
+    flow.training()
+    made = flow.training.create_snapshot("nightly")
+    (project.folder / "flow.py").unlink()
+
+    run = made.run()
+
+    assert ran(run) == []
+    assert run.output == 1.0
+    assert (run.snapshot, run.differences, run.status) == (made.id, {}, Status.COMPLETED)
+    assert run.parameters == {"n": 5, "rate": 0.1}
+    assert sorted(run.tags) == ["latest", "t"]
+    assert run.model_version.number == 2
+    pids = project.client.query("select distinct pid from runs").pid
+    assert len(pids) == 2
+
+
+def test_other_values_and_an_edited_template_run_and_are_kept_as_differences(flow: Any) -> None:
+    made = flow.training.create_snapshot("nightly", parameters={"rate": 0.5})
+    template = made.config_template
+    template.steps["total"].parameters["rate"] = 2.0
+    edited = made.config_template
+    edited.parameters["n"] = 3
+
+    by_value = made.run(rate=0.25)
+    by_step = made.run(template)
+    by_parameter = made.run(edited)
+    by_dict = made.run({"steps": {"load": {"parameters": {"n": 2}}}, "tags": ["more"]})
+
+    assert (by_value.output, by_value.differences) == (2.5, {"rate": 0.25})
+    assert (by_step.output, by_step.differences) == (20.0, {"total.rate": 2.0})
+    assert (by_parameter.output, by_parameter.differences) == (1.5, {"n": 3})
+    assert (by_dict.output, by_dict.differences) == (0.5, {"load.n": 2})
+    assert "more" in by_dict.tags
+
+
+@pytest.mark.parametrize(
+    ("configuration", "error", "said"),
+    [
+        ({"parameters": {"rat": 1}}, ParameterError, "did you mean 'rate'"),
+        ({"parameters": {"rate": "much"}}, ParameterError, "rate"),
+        ({"steps": {"totl": {"parameters": {"rate": 1}}}}, NotFoundError, "Did you mean 'total'"),
+        ({"steps": {"total": {"parameters": {"data": []}}}}, ParameterError, "comes from step 'load'"),
+        ({"stepz": {}}, BadValueError, "did you mean 'steps'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_a_process_is_started(
+    project: Project, flow: Any, configuration: Any, error: type, said: str
+) -> None:
+    made = flow.training.create_snapshot("nightly")
+
+    with pytest.raises(error, match=said):
+        made.run(configuration)
+
+    assert list(project.client.runs.list()) == []
+
+
+def test_a_required_value_is_asked_for_by_name_when_a_snapshot_is_run_without_it(project: Project) -> None:
+    flow = project.load(FLOW.replace("n: int = 5, rate", "n: int, rate"))
+    made = flow.training.create_snapshot("nightly")
+
+    with pytest.raises(ParameterError, match="n  needs a value"):
+        made.run()
+
+    assert made.run(n=3).output == pytest.approx(0.3)
+
+
+def test_a_failure_in_another_process_is_passed_on_with_its_traceback(project: Project) -> None:
+    flow = project.load(FLOW.replace("return sum(data) * rate", "return 1 / (rate - rate)"))
+    made = flow.training.create_snapshot("nightly")
+
+    with pytest.raises(StepFailedError) as failed:
+        made.run()
+
+    assert (failed.value.step, failed.value.type_name) == ("total", "ZeroDivisionError")
+    assert "return 1 / (rate - rate)" in failed.value.traceback_text
+    assert project.client.runs.get(failed.value.run_id).status is Status.FAILED
+
+
+def test_a_run_apart_can_be_stopped_and_ends_itself(project: Project) -> None:
+    slow = FLOW.replace(
+        "return sum(data) * rate", "import time\n    for _ in range(6000):\n        time.sleep(0.01)\n    return 0.0"
+    )
+    made = project.load(slow).training.create_snapshot("nightly")
+    started = project.client.snapshots.run_apart(made)
+    assert started.status is Status.RUNNING
+
+    started.stop()
+
+    with pytest.raises(RunInterruptedError):
+        started.wait()
+    rows = project.client.workspace.catalog.rows("select status, ended from runs")
+    assert [(row["status"], row["ended"] is None) for row in rows] == [("interrupted", False)]
+    assert started.status is Status.INTERRUPTED
+
+
+# What was frozen ---------------------------------------------------------------------------------
+
+
+def blob_of(project: Project, made: Any) -> Any:
+    for path in project.client.workspace.paths.blobs.rglob("*"):
+        if path.is_file() and digest_of(path.read_bytes()) == made.digest:
+            return path
+    raise AssertionError("the content is not there")
+
+
+@pytest.mark.parametrize("how", ["edited", "gone", "emptied"])
+def test_a_content_that_is_not_what_it_was_is_refused(project: Project, flow: Any, how: str) -> None:
+    made = flow.training.create_snapshot("nightly")
+    blob = blob_of(project, made)
+    blob.chmod(0o600)
+    if how == "edited":
+        blob.write_bytes(blob.read_bytes().replace(b"sum(data) * rate", b"sum(data) + rate"))
+    elif how == "emptied":
+        blob.write_bytes(b"")
+    else:
+        blob.unlink()
+    project.reopen()
+
+    for ask in (lambda one: one.content, lambda one: one.run(), lambda one: one.code):
+        with pytest.raises(CatalogDamagedError, match="Create the snapshot again") as refused:
+            ask(project.client.snapshots.get("nightly"))
+        assert len(str(refused.value).splitlines()) <= 2
+    assert list(project.client.runs.list()) == []
+
+
+def test_a_missing_package_is_told_before_anything_runs(
+    project: Project, flow: Any, snapshots: SnapshotService
+) -> None:
+    made = flow.training.create_snapshot("nightly")
+    blob = blob_of(project, made)
+    content = json.loads(blob.read_bytes())
+    content["modules"] = [{"name": "nowhere", "distribution": "nowhere-at-all", "version": "1.0"}]
+    from nbpipe.base.digest import canonical_json
+    from nbpipe.base.ids import new_id
+    from nbpipe.records.operations import CreateSnapshot
+
+    data = canonical_json(content)
+    stored = project.client.workspace.store.blobs.write((data,))
+    project.client.workspace.catalog.transact(
+        CreateSnapshot(id=new_id(), pipeline="training", name="elsewhere", digest=f"{digest_of(data)}:{stored}")
+    )
+
+    with pytest.raises(EnvironmentMismatchError, match=r"nowhere-at-all 1\.0 is not installed"):
+        snapshots.get("elsewhere").run()
+
+    assert list(project.client.runs.list()) == []
+
+
+def test_the_code_of_a_snapshot_is_readable_python(flow: Any) -> None:
+    code = flow.training.create_snapshot("nightly", parameters={"n": 3}).code
+
+    compile(code, "nightly", "exec")
+    assert "def training(n: int = 5, rate: float = 0.1):" in code
+    assert code.rstrip().endswith("print(training(n=3, rate=0.1))")
+
+
+# Triggering --------------------------------------------------------------------------------------
+
+TRIGGERING = """
+@step
+def load_data() -> Annotated[pd.DataFrame, "data"]:
+    return pd.DataFrame({"x": [1, 2, 3]})
+
+@step
+def trigger_pipeline(df: UnmaterializedArtifact) -> Annotated[float, "answer"]:
+    run_config = PipelineRunConfiguration(steps={"trainer": {"parameters": {"data_artifact_id": df.id}}})
+    run = Client().trigger_pipeline("training_pipeline", run_configuration=run_config, synchronous=True)
+    return run.output
+
+@pipeline
+def loads_data_and_triggers_training():
+    return trigger_pipeline(load_data())
+"""
+TRAINER = """
+@step
+def trainer(data_artifact_id: str) -> float:
+    df = load_artifact(data_artifact_id)
+    return float(df.x.sum())
+
+@pipeline
+def training_pipeline():
+    return trainer()
+"""
+
+
+def test_a_step_triggers_the_newest_snapshot_of_a_pipeline_with_a_pointer_to_its_input(project: Project) -> None:
+    trainer = project.load(TRAINER, "trainer")
+    trainer.training_pipeline.create_snapshot("older")
+    newest = trainer.training_pipeline.create_snapshot("newer", parameters={}, description="x")
+    trainer.training_pipeline.with_options(tags=["unnamed"]).create_snapshot()
+
+    parent = project.load(TRIGGERING).loads_data_and_triggers_training()
+
+    assert parent.output == 6.0
+    (child,) = project.client.runs.list(parent=parent.id)
+    assert (child.parent_run_id, child.parent_step) == (parent.id, "trigger_pipeline")
+    assert child.snapshot == newest.id
+    assert child.differences == {"trainer.data_artifact_id": parent.steps["load_data"].output.id}
+
+
+def test_the_failure_of_a_triggered_run_is_passed_on_to_the_step_that_waits(project: Project) -> None:
+    project.load(TRAINER.replace("float(df.x.sum())", "df.nothing"), "trainer").training_pipeline.create_snapshot(
+        "only"
+    )
+
+    with pytest.raises(StepFailedError) as failed:
+        project.load(TRIGGERING).loads_data_and_triggers_training()
+
+    assert failed.value.step == "trigger_pipeline"
+    assert isinstance(failed.value.__cause__, StepFailedError)
+    assert (failed.value.__cause__.step, failed.value.__cause__.type_name) == ("trainer", "AttributeError")
+    assert {run.status for run in project.client.runs.list()} == {Status.FAILED}
+
+
+def test_pipelines_that_trigger_each_other_in_a_ring_stop_at_the_limit(project: Project, monkeypatch: Any) -> None:
+    flow = project.load("""
+    @step
+    def again() -> None:
+        Client().trigger_pipeline(snapshot_name_or_id="ring", synchronous=True)
+
+    @pipeline(enable_cache=False)
+    def ring():
+        again()
+    """)
+    flow.ring.create_snapshot("ring")
+    # As if six had come before: two more processes are enough to see where it stops.
+    monkeypatch.setenv("NBPIPE_TRIGGER_DEPTH", "6")
+
+    with pytest.raises(StepFailedError) as failed:
+        flow.ring()
+
+    innermost: BaseException = failed.value
+    while innermost.__cause__ is not None:
+        innermost = innermost.__cause__
+    assert "8 levels deep" in str(innermost)
+    assert len(project.client.runs.list()) == 3
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{}, {"pipeline_name_or_id": "training", "snapshot_name_or_id": "nightly"}, {"pipeline_name_or_id": "training", "snapshot_id": "x"}],
+)  # fmt: skip
+def test_a_trigger_names_either_a_pipeline_or_a_snapshot(flow: Any, snapshots: SnapshotService, choice: Any) -> None:
+    with pytest.raises(BadValueError, match="either"):
+        snapshots.trigger(**choice)
+
+
+def test_a_trigger_of_a_pipeline_without_a_named_snapshot_is_refused(flow: Any, snapshots: SnapshotService) -> None:
+    flow.training.create_snapshot()
+
+    with pytest.raises(NotFoundError):
+        snapshots.trigger("training")
+    with pytest.raises(NotFoundError):
+        snapshots.trigger(snapshot_name_or_id="nightly")
+
+
+def test_a_trigger_that_does_not_wait_gives_the_run_on_its_way(flow: Any, snapshots: SnapshotService) -> None:
+    flow.training.create_snapshot("nightly")
+
+    started = snapshots.trigger("training", run_configuration=PipelineRunConfiguration(parameters={"rate": 0.5}))
+    run = started.wait()
+
+    assert run.id == started.id
+    assert run.output == 5.0
+    assert started.wait().id == run.id
