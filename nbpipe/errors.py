@@ -27,6 +27,9 @@
         ├── CatalogDamagedError        a log, a state or a generation is not what it was
         └── CatalogNewerError          it was written by a newer nbpipe
 
+    KeyboardInterrupt
+    └── Interrupted                    a run that was waited for was stopped, as asked
+
 Each says what happened and what to do next, in one or two lines. The facts it speaks of
 are attributes too, so that a program need never parse the sentence. `exit_code` is what
 the command line answers with.
@@ -232,6 +235,19 @@ class RunInterruptedError(NbpipeError):
         self.run_id = run_id
         self.step = step
         super().__init__(f"The run was stopped{f' in step {step!r}' if step else ''}; what was done before is kept.")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody interrupted a wait for a run, and the run was stopped.
+
+    A `KeyboardInterrupt` for whoever catches one; shown, it is a line and not our frames.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the run was stopped; what was done before is kept.")
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"KeyboardInterrupt: {self}"]
 
 
 class StepTimeoutError(NbpipeError, TimeoutError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
 from nbpipe.define.trace import current_trace
-from nbpipe.errors import BadValueError, DefinitionError
+from nbpipe.errors import BadValueError, DefinitionError, Interrupted
 from nbpipe.records.base import shorten
 from nbpipe.records.config import (
     PipelineRunConfiguration,
@@ -190,7 +190,7 @@ async def awaited(handle: RunHandle) -> Any:
     """Wait for a run without holding the event loop; a cancelled await stops the run.
 
     Raises:
-        KeyboardInterrupt: The await was cancelled: a kernel's interrupt arrives so.
+        Interrupted: The await was cancelled: a kernel's interrupt arrives so.
     """
     import asyncio
 
@@ -199,7 +199,7 @@ async def awaited(handle: RunHandle) -> Any:
             await asyncio.sleep(0.01)
     except asyncio.CancelledError:
         handle.stop()
-        raise KeyboardInterrupt from None
+        raise Interrupted from None
     return handle.wait()
 
 

@@ -79,8 +79,7 @@ class WorkspacePaths:
                 ignore.write_text("*\n", encoding="utf-8")
         except OSError as error:
             raise WorkspaceError(
-                f"The workspace {self.root} cannot be written ({error.strerror}). "
-                "Set NBPIPE_HOME to a folder that can."
+                f"The workspace {self.root} cannot be written ({error.strerror}). Set NBPIPE_HOME to a folder that can."
             ) from error
         return self
 

@@ -36,7 +36,9 @@ _SCHEMA = """
 """
 _PUT = """
     INSERT INTO execution VALUES (:key, :half, :id, :body)
-    ON CONFLICT (key) DO UPDATE SET half = excluded.half, id = excluded.id, body = excluded.body
+    ON CONFLICT (key) DO UPDATE SET half = excluded.half, id = excluded.id, body = CASE
+        WHEN json_extract(body, '$.displays') IS NULL THEN excluded.body
+        ELSE json_set(excluded.body, '$.displays', json_extract(body, '$.displays')) END
 """
 _PUT_LATEST = """
     INSERT INTO latest VALUES (:pipeline, :node, :key, :ended)
@@ -135,7 +137,10 @@ class ExecutionIndex:
     def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
         """Take in an execution of this process."""
         with self._lock:
-            self._own[body["key"]] = {**body, "id": step_run_id}
+            # What its cell showed is still what it shows, also after an execution that no cell watched.
+            former = self._own.get(body["key"]) or self._seen.records.get(body["key"]) or {}
+            shown = {"displays": former["displays"]} if "displays" in former else {}
+            self._own[body["key"]] = {**shown, **body, "id": step_run_id}
             self._own_halves.add(body["half"])
             self._own_latest[pipeline, body["node"]] = body["key"]
             if len(self._own) > _REMEMBERED:

@@ -176,6 +176,11 @@ class CellCall:
     def __init__(self, step: CellStep) -> None:
         self._step = step
 
+    @property
+    def step(self) -> CellStep:
+        """The cell."""
+        return self._step
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Leave a node in the pipeline whose body is running.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbpipe.define.cells import CellStep
+from nbpipe.define.cells import CellCall, CellStep
 from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
 from nbpipe.define.texts import surroundings_of, text_of
@@ -18,7 +18,7 @@ from nbpipe.define.trace import Reference, Trace, tracing
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
 from nbpipe.records.base import plain_name
-from nbpipe.records.definitions import Traced
+from nbpipe.records.definitions import AnyStep, Traced
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, parameters_of, signature_fields
 from nbpipe.records.tags import Tag
@@ -105,9 +105,15 @@ class FunctionPipeline(PipelineDefinition):
             returned = self.body(**checked, **open_ones)
         return Traced(self.name, trace.graph(returned), trace.steps, trace.values, checked)
 
-    def steps_in_reach(self) -> dict[str, Step]:
+    def steps_in_reach(self) -> dict[str, AnyStep]:
         """Give the steps that the body could call, by the name that it calls them by."""
-        return {name: value for name, value in self.body.__globals__.items() if isinstance(value, Step)}
+        found: dict[str, AnyStep] = {}
+        for name, value in self.body.__globals__.items():
+            if isinstance(value, Step):
+                found[name] = value
+            elif isinstance(value, CellCall):
+                found[name] = value.step
+        return found
 
     def source(self) -> Source:
         """Read what the body leans on besides the steps that it calls."""

@@ -27,6 +27,7 @@ class Prepared:
         source: What it is made of.
         leans: The digest of each piece, by the names it binds.
         names: The names of its outputs.
+        declared: Those of them that are no inputs changed in place.
         artifact_names: The name under which each output is kept.
         touches: For a cell: the names that its body may change in place.
         half: The half key of a call without plain values.
@@ -36,6 +37,7 @@ class Prepared:
     source: Source
     leans: dict[str, str]
     names: tuple[str, ...]
+    declared: tuple[str, ...]
     artifact_names: dict[str, str]
     touches: frozenset[str]
     half: str
@@ -52,8 +54,10 @@ class Prepared:
         outputs = step.signature.outputs
         names = tuple(output.name for output in outputs)
         artifact_names = {output.name: output.artifact for output in outputs}
-        half = half_key(source.digest, "", names)
-        return cls(step, source, leans, names, artifact_names, step.touches, half)
+        # Whether an input is changed in place is found out by running: it cannot be part of a key.
+        declared = tuple(name for name in names if name not in step.changed)
+        half = half_key(source.digest, "", declared)
+        return cls(step, source, leans, names, declared, artifact_names, step.touches, half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def half_of(prepared: Prepared, values: Mapping[str, Any], store: Store) -> str:
     if not values:
         return prepared.half
     content = store.content(dict(values)).digest or repr(sorted(values.items()))
-    return half_key(prepared.source.digest, content, prepared.names)
+    return half_key(prepared.source.digest, content, prepared.declared)
 
 
 def keys_of(prepared: Prepared, inputs: Inputs, store: Store) -> Keys:

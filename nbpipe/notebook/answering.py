@@ -7,7 +7,7 @@ from typing import Any
 from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Surroundings
 from nbpipe.commands.dispatch import begin
-from nbpipe.notebook.interrupts import Interrupted
+from nbpipe.errors import Interrupted
 from nbpipe.services.artifacts import Artifact
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.runs import Run

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 
+from nbpipe.source.indenting import indented
 from nbpipe.source.pieces import first_line
 
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -25,11 +26,7 @@ def function_text(name: str, signature: str, body: str) -> str:
     Raises:
         SyntaxError: The body is not Python.
     """
-    returned = _with_return(body)
-    inside = _lines_inside_texts(returned)
-    lines = [
-        line if n in inside or not line.strip() else f"    {line}" for n, line in enumerate(returned.splitlines(), 1)
-    ]
+    lines = indented(_with_return(body)).splitlines()
     if not any(line.strip() and not line.strip().startswith("#") for line in lines):
         lines.append("    pass")
     return "\n".join([f"def {name}({signature}):", *lines]) + "\n"
@@ -59,12 +56,3 @@ def _with_return(body: str) -> str:
 def _parsed(body: str) -> ast.Module:
     """Parse a body in which `return` may stand at the top; lines and columns are the body's own."""
     return ast.parse(body, "<%%pipeline>")
-
-
-def _lines_inside_texts(text: str) -> set[int]:
-    """Give the lines that begin inside a text of several lines: they must not be moved."""
-    inside: set[int] = set()
-    for node in ast.walk(_parsed(text)):
-        if isinstance(node, ast.JoinedStr | ast.Constant):
-            inside.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
-    return inside

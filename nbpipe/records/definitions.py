@@ -86,6 +86,10 @@ class AnyStep(Protocol):
         """How it is run."""
 
     @property
+    def changed(self) -> frozenset[str]:
+        """For a cell: the inputs that its last execution changed in place."""
+
+    @property
     def touches(self) -> frozenset[str]:
         """For a cell: the names that its body may change in place, each seen by whoever comes later."""
 

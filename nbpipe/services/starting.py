@@ -18,7 +18,7 @@ from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.define.pipeline import PipelineDefinition
-from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver, Listener
 from nbpipe.execute.settled import RunOutcome, Settled
@@ -37,6 +37,8 @@ from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.ending import end_of, failed_end_of
 from nbpipe.services.workspace import Workspace
+
+_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,13 +340,15 @@ class RunHandle:
             TimeoutError: It still goes on; it is not stopped.
             StepFailedError: A step failed.
             RunInterruptedError: The run was stopped.
+            Interrupted: The wait was interrupted, and the run with it.
         """
         try:
             over = self._done.wait(timeout_s)
         except KeyboardInterrupt:
             self.stop()
-            self._done.wait(10)
-            raise
+            # What a C call holds is abandoned; the run's end is recorded when it lets go.
+            self._done.wait(_PATIENCE_S)
+            raise Interrupted from None
         if not over:
             raise TimeoutError(f"The run still goes on after {timeout_s:g} s; it was not stopped.")
         if self._error is not None:

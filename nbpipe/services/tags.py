@@ -31,7 +31,8 @@ HELD = """
 """
 HOLDER_COUNTS = "SELECT tag, count(*) AS held FROM tags GROUP BY tag"
 HOLDERS = """
-    SELECT entity_kind, entity_id, scope, tagged_at FROM tags WHERE tag = $tag ORDER BY tagged_at DESC, entity_kind, entity_id
+    SELECT entity_kind, entity_id, scope, tagged_at FROM tags WHERE tag = $tag
+    ORDER BY tagged_at DESC, entity_kind, entity_id
 """
 
 

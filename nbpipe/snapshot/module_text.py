@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from nbpipe.records.snapshots import FieldText, SnapshotContent, StepText
 from nbpipe.source.decorators import without_decorators
+from nbpipe.source.indenting import indented
+from nbpipe.source.names import names_of
 from nbpipe.source.pieces import Piece
 
 # What a step says of itself; where no run is recording there is nobody to say it to.
@@ -78,7 +80,9 @@ def _cells(content: SnapshotContent) -> list[str]:
 def _functions(content: SnapshotContent, body: StepText) -> list[str]:
     given = ", ".join(f"{field.name}={_python(field)}" for field in content.parameters if not field.required)
     steps = [_plain(text) for text in content.steps]
-    renamed = [f"{text.variable} = {text.entry}" for text in content.steps if text.variable != text.entry]
+    renamed = [
+        f"{text.variable} = {text.entry}" for text in content.steps if text.variable != text.entry and text.entry
+    ]
     main = f'if __name__ == "__main__":\n    print({body.entry}({given}))'
     return [*_pieces(content.library), *steps, *renamed, _plain(body), main]
 
@@ -95,6 +99,18 @@ def _silenced(text: str) -> str:
 
 
 def _plain(text: StepText) -> str:
+    return _cell_as_function(text) if text.kind == "cell" else _function(text)
+
+
+def _cell_as_function(text: StepText) -> str:
+    names = names_of(ast.parse(text.text))
+    gives = text.gives if text.gives is not None else tuple(name for name in names.binds if name not in names.deletes)
+    given = dict.fromkeys((*gives, *text.changed))
+    body = indented(text.text.strip("\n"))
+    return f"def {text.variable}({', '.join(text.inputs)}):\n{body}\n    return {', '.join(given) or None}"
+
+
+def _function(text: StepText) -> str:
     node = ast.parse(text.text).body[0]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef), "a step's text is one function"
     return without_decorators(text.text, node, text.decorators)[0].strip()

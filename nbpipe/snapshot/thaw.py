@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from nbpipe.define.cells import CellStep
+from nbpipe.define.cells import CellCall, CellStep
 from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
 from nbpipe.define.step import Step
@@ -46,35 +46,44 @@ def _common(content: SnapshotContent) -> dict[str, Any]:
     return {"tags": content.tags, "model": content.model, "cache": content.cache}
 
 
+def _cell(content: SnapshotContent, text: StepText) -> CellStep:
+    source = content.source_of(text)
+    return CellStep(
+        name=text.name,
+        text=text.text,
+        options=text.options,
+        takes=text.takes,
+        gives=text.gives,
+        changed=frozenset(text.changed),
+        provided=source.inputs,
+        frozen=source,
+    )
+
+
 def _cells(content: SnapshotContent, library: ModuleType) -> CellPipeline:
-    cells = [
-        CellStep(
-            name=text.name,
-            text=text.text,
-            options=text.options,
-            takes=text.takes,
-            gives=text.gives,
-            changed=frozenset(text.changed),
-            frozen=content.source_of(text),
-        )
-        for text in content.steps
-    ]
     parameters = parameters_from_text(content.pipeline, content.parameters_text, vars(library))
     return CellPipeline(
         name=content.pipeline,
         parameters=parameters,
-        cells=cells,
+        cells=[_cell(content, text) for text in content.steps],
         parameters_text=content.parameters_text,
         **_common(content),
     )
 
 
 def _function(content: SnapshotContent, body: StepText, library: ModuleType) -> FunctionPipeline:
-    sources = [content.source_of(text) for text in content.steps]
-    functions = [load_function(source, library) for source in sources]
+    called = {text.variable: _callable(content, text, library) for text in content.steps}
     # Named only now: two steps may be made of functions of one name.
-    for text, source, function in zip(content.steps, sources, functions, strict=True):
-        setattr(library, text.variable, Step(function, name=text.name, options=text.options, frozen=source))
+    vars(library).update(called)
     source = content.source_of(body)
-    pipeline = load_function(source, library)
-    return FunctionPipeline.of(pipeline, name=content.pipeline, text=body.text, frozen=source, **_common(content))
+    function = load_function(source, library)
+    return FunctionPipeline.of(function, name=content.pipeline, text=body.text, frozen=source, **_common(content))
+
+
+def _callable(content: SnapshotContent, text: StepText, library: ModuleType) -> Step | CellCall:
+    """Give what the body calls: a function step, or a cell under its name."""
+    if text.kind == "cell":
+        return CellCall(_cell(content, text))
+    source = content.source_of(text)
+    function = load_function(source, library)
+    return Step(function, name=text.name, options=text.options, frozen=source)

@@ -13,8 +13,10 @@ from typing import Any
 
 from nbpipe.commands.answers import Answer
 from nbpipe.commands.calling import Runnable
+from nbpipe.commands.showing import run_bundle
 from nbpipe.records.parameters import as_json
 from nbpipe.services.client import Client
+from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
@@ -23,8 +25,8 @@ from nbpipe.widgets.promotion import PromoteModel
 def pipeline_form(pipeline: Runnable, *, static: bool) -> ParameterForm:
     """Open the form of a pipeline that the notebook defines."""
 
-    def run(values: Mapping[str, Any]) -> Any:
-        return Client().runs.start(pipeline.request(values)).wait()
+    def run(values: Mapping[str, Any]) -> Answer:
+        return _card_of(Client().runs.start(pipeline.request(values)).wait())
 
     return ParameterForm(
         pipeline.definition.parameters,
@@ -47,7 +49,7 @@ def snapshot_form(snapshot: Snapshot, *, static: bool) -> ParameterForm:
     return ParameterForm(
         parameters,
         values=values,
-        run=lambda given: snapshot.run(**given),
+        run=lambda given: _card_of(snapshot.run(**given)),
         call_text=call_text,
         command_text=lambda changed: f"nbpipe snapshot run {shlex.quote(name)}{_settings(changed)}",
         title=f"{snapshot.pipeline}: {name}",
@@ -64,6 +66,10 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
             model, version = _model_of(record)
             return PromoteModel(Client().models, model, version, static=static)
     return answer
+
+
+def _card_of(run: Run) -> Answer:
+    return Answer(run_bundle(run), run)
 
 
 def _model_of(record: Any) -> tuple[str, str | None]:

@@ -130,7 +130,8 @@ def test_only_a_top_level_function_with_text_can_be_a_step() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"name": ""}, {"name": 5}, {"name": "a\nb"}, {"retries": -1}, {"retries": "many"}, {"timeout_s": 0}, {"timeout_s": -1.0},
+    [{"name": ""}, {"name": 5}, {"name": "a\nb"}, {"retries": -1}, {"retries": "many"}, {"timeout_s": 0},
+     {"timeout_s": -1.0},
      {"tags": "v1"}, {"expiry_s": 0}, {"retry_delay_s": -1}, {"resources": {"cpu": "two"}}],
 )  # fmt: skip
 def test_an_option_that_does_not_fit_is_refused_when_the_step_is_defined(options: dict) -> None:

@@ -49,7 +49,8 @@ def test_a_template_is_filled(template: str, filled: str) -> None:
 @pytest.mark.parametrize(
     "template",
     [
-        "{", "}", "a{b", "{pipeline", "pipeline}", "{}", "{ }", "{run.id[:8}", "{run.id[99]}", "{run.id[]}", "{run.id[1:2:3]}",
+        "{", "}", "a{b", "{pipeline", "pipeline}", "{}", "{ }", "{run.id[:8}", "{run.id[99]}", "{run.id[]}",
+        "{run.id[1:2:3]}",
         "{pipeline!r}", "{pipeline:>10}", "{pipeline.__class__}", "{run.id.upper()}", "{__import__('os')}", "{1+1}",
         "{pipeline[0][0]}", "{unknown}", "{run}", "{pipeline + pipeline}", "{lambda: 1}", "{pipeline;}", "{'a'}",
     ],

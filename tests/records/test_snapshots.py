@@ -29,16 +29,29 @@ CONTENTS = st.builds(
     kind=st.just("cells"),
     graph=st.just(Graph()),
     steps=st.lists(
-        st.builds(StepText, name=st.text(), variable=st.just("v"), kind=st.just("cell"), entry=st.just(""), text=st.text(), digest=st.text(),
-                  options=st.builds(StepOptions, tags=TAGS, retries=st.integers(0, 5))),
+        st.builds(
+            StepText,
+            name=st.text(),
+            variable=st.just("v"),
+            kind=st.just("cell"),
+            entry=st.just(""),
+            text=st.text(),
+            digest=st.text(),
+            options=st.builds(StepOptions, tags=TAGS, retries=st.integers(0, 5)),
+        ),
         max_size=2,
     ).map(tuple),
-    parameters=st.lists(st.builds(FieldText, name=st.text(), type=st.text(), value=st.none() | st.integers() | st.text()), max_size=2).map(tuple),
-    configuration=st.builds(PipelineRunConfiguration, parameters=st.dictionaries(st.text(), st.integers(), max_size=2), tags=TAGS),
+    parameters=st.lists(
+        st.builds(FieldText, name=st.text(), type=st.text(), value=st.none() | st.integers() | st.text()), max_size=2
+    ).map(tuple),
+    configuration=st.builds(
+        PipelineRunConfiguration, parameters=st.dictionaries(st.text(), st.integers(), max_size=2), tags=TAGS
+    ),
     tags=TAGS,
-    model=st.none() | st.builds(ModelConfig, name=st.just("iris"), version=st.sampled_from([None, 3, "1.0"]), tags=TAGS),
+    model=st.none()
+    | st.builds(ModelConfig, name=st.just("iris"), version=st.sampled_from([None, 3, "1.0"]), tags=TAGS),
     environment=st.just(Environment(python="3.11.7", implementation="cpython", platform="linux-x86_64")),
-)  # fmt: skip
+)
 
 
 @given(content=CONTENTS)

@@ -95,7 +95,9 @@ def test_cells_are_steps_of_one_run_that_goes_on_until_the_session_ends(session:
 
 
 def test_an_unchanged_cell_is_reused_with_all_that_it_said(session: InteractiveRun, workspace_open: Workspace) -> None:
-    text = "x = [1]\nlog_metadata({'n': 1})\nlog_metadata({'rows': 1}, infer_artifact=True)\nadd_tags(['mine'])\nadd_tags(['on-x'], infer_artifact=True)"
+    of_the_run = "log_metadata({'n': 1})\nadd_tags(['mine'])"
+    of_the_output = "log_metadata({'rows': 1}, infer_artifact=True)\nadd_tags(['on-x'], infer_artifact=True)"
+    text = f"x = [1]\n{of_the_run}\n{of_the_output}"
     first = executed(session, text)
     session.end()
     other = InteractiveRun(workspace_open, "notebook")
@@ -146,10 +148,10 @@ def test_a_failing_cell_is_recorded_with_its_error_and_the_session_goes_on(sessi
 
 
 def test_an_interactive_run_takes_no_exclusive_tag(session: InteractiveRun) -> None:
-    executed(
-        session,
-        "x = 1\nadd_tags(['plain', Tag(name='latest', exclusive=True)])\nadd_tags([Tag(name='best', exclusive=True), 'ok'], infer_artifact=True)",
-    )
+    of_the_run = "add_tags(['plain', Tag(name='latest', exclusive=True)])"
+    of_the_output = "add_tags([Tag(name='best', exclusive=True), 'ok'], infer_artifact=True)"
+
+    executed(session, f"x = 1\n{of_the_run}\n{of_the_output}")
     session.end()
 
     assert the_run().tags == ["plain"]

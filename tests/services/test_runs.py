@@ -90,8 +90,16 @@ def test_runs_are_found_by_what_a_metric_is(runs: RunService, opened_workspace: 
 
 
 @pytest.mark.parametrize(
-    "bad", [{"status": "done"}, {"where": "accuracy"}, {"where": "accuracy > high"}, {"where": ""}, {"limit": 0}, {"tags": "a"}]
-)  # fmt: skip
+    "bad",
+    [
+        {"status": "done"},
+        {"where": "accuracy"},
+        {"where": "accuracy > high"},
+        {"where": ""},
+        {"limit": 0},
+        {"tags": "a"},
+    ],
+)
 def test_a_filter_of_the_wrong_form_is_refused(runs: RunService, bad: Any) -> None:
     with pytest.raises(BadValueError) as refused:
         runs.list(**bad)

@@ -378,8 +378,12 @@ def test_pipelines_that_trigger_each_other_in_a_ring_stop_at_the_limit(project: 
 
 @pytest.mark.parametrize(
     "choice",
-    [{}, {"pipeline_name_or_id": "training", "snapshot_name_or_id": "nightly"}, {"pipeline_name_or_id": "training", "snapshot_id": "x"}],
-)  # fmt: skip
+    [
+        {},
+        {"pipeline_name_or_id": "training", "snapshot_name_or_id": "nightly"},
+        {"pipeline_name_or_id": "training", "snapshot_id": "x"},
+    ],
+)
 def test_a_trigger_names_either_a_pipeline_or_a_snapshot(flow: Any, snapshots: SnapshotService, choice: Any) -> None:
     with pytest.raises(BadValueError, match="either"):
         snapshots.trigger(**choice)
