@@ -53,6 +53,8 @@ def create(
     as_json: AsJson = False,
 ) -> Answer:
     """Freeze a pipeline under a name, so that it can be run again with nothing else at hand."""
+    if not name.strip():
+        raise BadValueError("--name '' names no snapshot; give a word, as in --name nightly.")
     given = configuration_of(settings, config)
     request = find_pipeline(source).request({})
     wanted = as_tags(tags or ())

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbpipe.define.cells import CellCall, CellStep
+from nbpipe.define.params import GIVEN
 from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
-from nbpipe.define.texts import surroundings_of, text_of
+from nbpipe.define.texts import notebook_surroundings, surroundings_of, text_of
 from nbpipe.define.trace import Reference, Trace, tracing
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
@@ -143,6 +144,27 @@ class CellPipeline(PipelineDefinition):
 
     cells: Sequence[CellStep] = field(kw_only=True)
     parameters_text: str = field(default="", kw_only=True)
+
+    def parameters_source(self) -> Source | None:
+        """Read what the body of `%%params` leans on; `None` for the pipeline of a snapshot, which has it already.
+
+        Raises:
+            UncapturedNameError: It reads a name that is no text.
+        """
+        if not self.parameters_text.strip() or any(cell.frozen is not None for cell in self.cells):
+            return None
+        around = notebook_surroundings({})
+        given = [name for name in GIVEN if not around.corpus.binding(name).binders]
+        return close_over(
+            self.parameters_text,
+            kind="cell",
+            entry="",
+            step="%%params",
+            units=around.corpus,
+            provided=given,
+            value_of=around.value_of,
+            search_path=around.search_path,
+        )
 
     def trace(
         self,

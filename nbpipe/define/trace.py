@@ -14,11 +14,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from nbpipe.errors import BadValueError, DefinitionError, ParameterError
+from nbpipe.errors import DefinitionError, ParameterError
 from nbpipe.graph.graph import Constant, ExistingArtifact, Graph, Node, Origin, OutputOf, ParameterOf
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import AnyStep
-from nbpipe.records.parameters import Parameters, as_json
+from nbpipe.records.parameters import Parameters, as_json, contradict, is_plain, type_text
 
 
 class Reference:
@@ -152,7 +152,16 @@ class Trace:
                 f"{self.pipeline} passes {step.name} the output of {origin.node} as {name!r}, but {origin.node} gives "
                 f"nothing; to run after it, write {step.name}(…, after=…)."
             )
+        if isinstance(origin, OutputOf):
+            self._check_types(origin, step, name)
         return origin
+
+    def _check_types(self, origin: OutputOf, step: AnyStep, name: str) -> None:
+        output = self.steps[origin.node].signature.output(origin.output)
+        wanted, _ = step.signature.inputs[name]
+        if output is not None and contradict(output.annotation, wanted):
+            takes, gives = type_text(wanted), type_text(output.annotation)
+            raise DefinitionError(f"{step.name} takes a {takes} as {name!r}, but {origin.node} gives a {gives}.")
 
     def _new_id(self, step: AnyStep) -> str:
         calls = self._calls.setdefault(step.name, _Calls(step))
@@ -216,12 +225,12 @@ class Trace:
         for parameter, candidate in self.parameters.items():
             if candidate is value and not isinstance(value, bool | None.__class__):
                 return ParameterOf(name=parameter)
-        try:
-            return Constant(value=as_json(value))
-        except (ValueError, BadValueError) as error:
+        if not is_plain(value):
             raise DefinitionError(
-                f"{self.pipeline} passes {node_id} a value as {name!r} that is no plain data: {error}"
-            ) from None
+                f"{self.pipeline} passes {node_id} a {type(value).__name__} as {name!r}, which is alive in this "
+                "process only; make a step that gives it, and pass that step's output."
+            )
+        return Constant(value=as_json(value))
 
     def graph(self, returned: Any) -> Graph:
         """Close the trace; `returned` is what the body gave back."""

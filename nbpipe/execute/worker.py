@@ -6,6 +6,8 @@ frames. The worker knows nothing of graphs, caches or records.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,6 +141,8 @@ def run_task(task: Task, room: CodeRoom) -> Outcome:
         call = room.call_of(task.source, (*names, *task.wanted))
         with running(task.context):
             returned = call(task.arguments) if task.source.kind == "cell" else call(**task.arguments)
+            if inspect.iscoroutine(returned):
+                returned = asyncio.run(returned)
     except BaseException as error:  # noqa: BLE001 — whatever the user's code raises is data for the driver
         return Outcome(failure=failure_of(error, is_users_own=True))
     if task.source.kind == "cell":

@@ -28,13 +28,13 @@ def answered(line: str, notebook: Surroundings, *, is_watched: bool) -> Any:
     """
     came = begin(line, notebook)
     if isinstance(came, Answer):
-        return _shown(came, is_watched=is_watched)
+        return _shown(came, is_watched=is_watched, wants_code="--code" in line.split())
     answer = _waited(came)
     return answer.record if isinstance(answer.record, Run) and not answer.as_json else answer
 
 
-def _shown(answer: Answer, *, is_watched: bool) -> Any:
-    if answer.as_json:
+def _shown(answer: Answer, *, is_watched: bool, wants_code: bool) -> Any:
+    if answer.as_json or wants_code:
         return answer
     if answer.widget is None:
         # Where nobody looks, a record's own card leaves out what differs from one run to the next.

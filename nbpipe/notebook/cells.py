@@ -99,7 +99,8 @@ class StepCells:
         stripped, dropped = strip_magics(cell.text)
         line = cell.line
         has_signature = line.takes is not None or line.gives is not None
-        if not has_signature and self._session().merely_defines(ast.parse(stripped)):
+        has_shell_lines = any(not line.is_harmless for line in dropped)
+        if not (has_signature or has_shell_lines) and self._session().merely_defines(ast.parse(stripped)):
             self.forget(cell.key)
             functions = (node for node in cell.tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
             self._defined = tuple(function.name for function in functions), line

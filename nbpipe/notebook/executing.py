@@ -85,6 +85,9 @@ class CellExecution:
         owner = self._session.ledger.owner(name)
         if owner is None or name not in self._session.namespace or not owner.artifact.digest:
             return
+        if owner.step == self.name:
+            # Its own former output is never what it reads: its producer's version is bound anyway.
+            return
         digest = self._session.run.content(self._session.namespace[name])
         if digest and digest != owner.artifact.digest:
             raise StaleInputError(self.name, name, owner.step, self._who_changed(name, owner.executed))

@@ -13,7 +13,8 @@ from nbpipe.notebook.cells import HOOK
 from nbpipe.notebook.completion import completer_for
 from nbpipe.notebook.kernel import Kernel
 from nbpipe.notebook.magics import NbpipeMagics
-from nbpipe.notebook.surroundings import LiveNotebook
+from nbpipe.notebook.surroundings import LiveNotebook, LivePieces
+from nbpipe.source.load import PIECES
 
 _kernels: dict[int, tuple[Kernel, Any]] = {}
 
@@ -29,8 +30,9 @@ def load_ipython_extension(shell: Any) -> None:
     shell.events.register("post_run_cell", kernel.after_cell)
     shell.register_magics(NbpipeMagics(shell, kernel))
     kernel.formatters.register()
-    shell.user_ns[HOOK] = kernel
-    shell.user_ns_hidden[HOOK] = kernel
+    for name, thing in ((HOOK, kernel), (PIECES, LivePieces(lambda: kernel.session))):
+        shell.user_ns[name] = thing
+        shell.user_ns_hidden[name] = thing
     follow_notebook(LiveNotebook(lambda: kernel.session))
     kernel.take_in_history()
     matcher = completer_for(kernel)
@@ -53,8 +55,9 @@ def unload_ipython_extension(shell: Any) -> None:
     shell.magics_manager.magics["line"].pop("nbpipe", None)
     shell.magics_manager.registry.pop(NbpipeMagics.__name__, None)
     kernel.formatters.unregister()
-    shell.user_ns.pop(HOOK, None)
-    shell.user_ns_hidden.pop(HOOK, None)
+    for name in (HOOK, PIECES):
+        shell.user_ns.pop(name, None)
+        shell.user_ns_hidden.pop(name, None)
     shell.Completer.custom_matchers.remove(matcher)
     follow_notebook(None)
     kernel.close()

@@ -102,7 +102,11 @@ class Session:
             return True
         corpus = self.corpus()
         constants = set()
-        for name in names_of(tree).reads:
+        names = names_of(tree)
+        if names.reads.keys() & names.binds.keys():
+            # `x = x + 1` makes something new of what is there: it computes.
+            return False
+        for name in names.reads:
             binders = corpus.binding(name).binders
             if binders and all(corpus.statements[place].is_defining for place in binders):
                 constants.add(name)

@@ -40,6 +40,23 @@ class LiveNotebook:
         return self._session().value_of(name)
 
 
+class LivePieces:
+    """Which text each name of the live notebook was bound by, for whoever identifies a class by its text.
+
+    Args:
+        session: Gives the present session.
+    """
+
+    def __init__(self, session: Callable[[], Session]) -> None:
+        self._session = session
+
+    def get(self, name: str, default: str = "") -> str:
+        """Give the digest of the text that last bound a name."""
+        corpus = self._session().corpus()
+        binders = corpus.binding(name).binders
+        return corpus.statements[binders[-1]].piece.digest if binders else default
+
+
 class OwnPipeline:
     """The notebook's own pipeline as its form sees it: what is run is what the notebook holds by then.
 

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import FunctionType, ModuleType
 from typing import Any, get_type_hints
 
 from pydantic import (
@@ -107,7 +108,22 @@ def as_json(value: Any) -> Any:
     """Write one parameter's value as JSON data; what has no such form stands as its text."""
     if type(value) in (str, int, bool, type(None)):
         return value
-    return _finite(to_jsonable_python(value, fallback=repr, serialize_unknown=True))
+    try:
+        return _finite(to_jsonable_python(value, fallback=repr, serialize_unknown=True))
+    except ValueError:
+        # Bytes that are no text, or data that holds itself.
+        return repr(value)
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value can be written as data, so that another process can have it too."""
+    if isinstance(value, bytes | type | FunctionType | ModuleType):
+        return True
+    try:
+        to_jsonable_python(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _finite(value: Any) -> Any:
@@ -183,3 +199,24 @@ def type_text(annotation: Any) -> str:
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
         return annotation.__name__
     return str(annotation).replace("typing.", "").replace("NoneType", "None")
+
+
+_NUMBERS = (bool, int, float, complex)
+
+
+def contradict(given: Any, wanted: Any) -> bool:
+    """Tell whether no value can be of both types: two plain classes, neither of which is the other's kin.
+
+    Where anything is left open (a union, a generic, a protocol, a pointer, a number for a number) they do not.
+    """
+    if not all(_is_closed(annotation) for annotation in (given, wanted)):
+        return False
+    if given in _NUMBERS and wanted in _NUMBERS:
+        return False
+    return not (issubclass(given, wanted) or issubclass(wanted, given))
+
+
+def _is_closed(annotation: Any) -> bool:
+    # A pointer takes anything; a class with hooks of its own may, too.
+    is_class = isinstance(annotation, type) and type(annotation) is type and annotation not in (object, REQUIRED)
+    return is_class and not hasattr(annotation, "__args__") and annotation.__name__ != "UnmaterializedArtifact"

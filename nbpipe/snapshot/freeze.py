@@ -50,7 +50,8 @@ def freeze(
     body = definition.source() if isinstance(definition, FunctionPipeline) else None
     steps = _steps_of(definition, traced, body) if body is not None else dict(traced.steps)
     sources = {variable: step.source() for variable, step in steps.items()}
-    everything = [*sources.values(), *([body] if body is not None else [])]
+    lean = definition.parameters_source() if isinstance(definition, CellPipeline) else None
+    everything = [source for source in (lean, *sources.values(), body) if source is not None]
     pieces = {piece.digest: piece for source in everything for piece in (*source.pieces, *source.late_pieces)}
     places = {digest: place for place, digest in enumerate(pieces)}
     return SnapshotContent(

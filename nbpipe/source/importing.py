@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from nbpipe.source.listing import compile_listed
-from nbpipe.source.modules import LocalModule, modules_used
+from nbpipe.source.modules import LocalModule, is_loaded_as, modules_used
 
 
 def builtins_for(local_modules: Iterable[LocalModule]) -> dict[str, Any] | None:
@@ -32,7 +32,8 @@ def builtins_for(local_modules: Iterable[LocalModule]) -> dict[str, Any] | None:
     """
     wanted = {module.name: module for module in local_modules}
     found = {module.name: module.digest for module in modules_used(wanted).local}
-    if all(found.get(name) == module.digest for name, module in wanted.items()):
+    as_captured = all(found.get(name) == module.digest for name, module in wanted.items())
+    if as_captured and all(is_loaded_as(module) for module in wanted.values()):
         return None
     importer = _Importer(wanted)
     for name in wanted:

@@ -29,6 +29,9 @@ from nbpipe.source.listing import compile_listed
 from nbpipe.source.modules import LocalModule
 from nbpipe.source.pieces import Piece
 
+PIECES = "__nbpipe_pieces__"
+"""The name under which a library says which text each of its names was bound by."""
+
 LAST = "__last__"
 """The key under which a cell gives the value of its last expression."""
 
@@ -50,6 +53,7 @@ def load_library(pieces: Sequence[Piece], local_modules: Iterable[LocalModule], 
     own_builtins = builtins_for(local_modules)
     if own_builtins is not None:
         library.__dict__["__builtins__"] = own_builtins
+    library.__dict__[PIECES] = {bound: piece.digest for piece in pieces for bound in piece.binds}
     former = sys.modules.get(name)
     sys.modules[name] = library
     try:
@@ -90,6 +94,8 @@ def load_cell(
         outputs: The names to answer.
     """
     late = [_compile_piece(piece) for piece in source.late_pieces]
+    for piece in source.late_pieces:
+        library.__dict__[PIECES] |= dict.fromkeys(piece.binds, piece.digest)
     body = compile_listed(
         source.text,
         source.step,

@@ -20,6 +20,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import decode_source, find_spec, resolve_name
 from pathlib import Path
+from types import ModuleType
 
 from pydantic import BaseModel, ConfigDict
 
@@ -192,7 +193,37 @@ def _read(name: str, spec: ModuleSpec) -> LocalModule:
             f"The module {name!r} is compiled and not installed, so it cannot be carried as text. "
             "Install it as a package, then import it."
         )
-    return _local_module(name, Path(spec.origin).read_bytes(), is_package)
+    found = _local_module(name, Path(spec.origin).read_bytes(), is_package)
+    is_loaded_as(found)
+    return found
+
+
+# The digest of the text that each loaded local module was made from; "" where its file was edited since.
+_loaded: dict[str, str] = {}
+
+
+def is_loaded_as(found: LocalModule) -> bool:
+    """Tell whether a module is not loaded yet, or was made from this very text.
+
+    Python does not keep what it executed. The first time we see a loaded module, its file says what that
+    was, unless the file is younger than the bytecode that Python keeps beside it.
+    """
+    module = sys.modules.get(found.name)
+    if module is None:
+        return True
+    if found.name not in _loaded:
+        _loaded[found.name] = "" if _was_edited(module) else found.digest
+    return _loaded[found.name] == found.digest
+
+
+def _was_edited(module: ModuleType) -> bool:
+    file, cached = getattr(module, "__file__", None), getattr(module, "__cached__", None)
+    try:
+        # PEP 552: after the magic number and the flags, the source's time of change in seconds.
+        header = Path(str(cached)).read_bytes()[:16]
+        return int.from_bytes(header[8:12], "little") != int(Path(str(file)).stat().st_mtime) & 0xFFFFFFFF
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=1024)

@@ -326,6 +326,11 @@ def _quoted_in(annotation: ast.expr) -> list[ast.expr]:
         node = waiting.pop()
         if isinstance(node, ast.Subscript) and _last_name(node.value) == "Literal":
             continue
+        if isinstance(node, ast.Subscript) and _last_name(node.value) == "Annotated":
+            # Only the first is a type; a text among the others is a text.
+            inner = node.slice.elts[:1] if isinstance(node.slice, ast.Tuple) else [node.slice]
+            waiting.extend([node.value, *inner])
+            continue
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             try:
                 quoted = ast.parse(node.value.strip(), mode="eval").body

@@ -20,7 +20,7 @@ from xxhash import xxh3_128_hexdigest
 from nbpipe.store import content_arrays, content_arrow, content_frames
 from nbpipe.store.content_objects import object_form
 from nbpipe.store.content_plain import PLAIN_FORMS
-from nbpipe.store.content_walk import LEAVES, ClassIdentity, Form, Mutables, Walk, identity_by_name
+from nbpipe.store.content_walk import LEAVES, ClassIdentity, Form, Mutables, Walk, identity_by_source
 
 _LIBRARY_FORMS = {
     "numpy": content_arrays.form_of,
@@ -44,7 +44,7 @@ class Content:
     mutables: Mutables
 
 
-def content_digest(value: Any, class_identity: ClassIdentity = identity_by_name) -> Content:
+def content_digest(value: Any, class_identity: ClassIdentity = identity_by_source) -> Content:
     """Take the content digest of `value`.
 
     Args:

@@ -10,6 +10,7 @@ This module knows scalars only; how larger things are written is handed in (`sto
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -53,6 +54,20 @@ class Mutables:
 def identity_by_name(kind: type) -> str:
     """Identify a class by where it is defined and what it is called."""
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def identity_by_source(kind: type) -> str:
+    """Identify a class of a notebook by the texts that define it and its bases, others by name.
+
+    A module made of pieces of text says under `__nbpipe_pieces__` which piece bound each of its names.
+    """
+    texts = [_text_of(base) for base in kind.__mro__ if is_of_a_notebook(base)]
+    return f"{kind.__qualname__} {' '.join(texts)}" if all(texts) else identity_by_name(kind)
+
+
+def _text_of(kind: type) -> str:
+    pieces = getattr(sys.modules.get(kind.__module__), "__nbpipe_pieces__", None)
+    return str(pieces.get(kind.__qualname__.partition(".")[0], "")) if pieces is not None else ""
 
 
 def is_of_a_notebook(kind: type) -> bool:

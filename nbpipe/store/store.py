@@ -23,7 +23,7 @@ from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.store.background import BlobWriter
 from nbpipe.store.blobs import BlobStore
 from nbpipe.store.content import Content, content_digest
-from nbpipe.store.content_walk import ClassIdentity, identity_by_name
+from nbpipe.store.content_walk import ClassIdentity, identity_by_source
 from nbpipe.store.encoding import JSON_LABEL, bytes_of_inline, reason
 from nbpipe.store.handover import handed_over
 from nbpipe.store.keeping import Keeper, Kept
@@ -45,7 +45,7 @@ class Store:
         class_identity: Says what a class defined in a notebook is, for content digests.
     """
 
-    def __init__(self, paths: WorkspacePaths, class_identity: ClassIdentity = identity_by_name) -> None:
+    def __init__(self, paths: WorkspacePaths, class_identity: ClassIdentity = identity_by_source) -> None:
         self.blobs = BlobStore(paths.blobs)
         self.writer = BlobWriter(self.blobs)
         self._unpacked = paths.root / "unpacked"

@@ -43,7 +43,8 @@ FLOORS: dict[str, set[str]] = {
     "server": GROUND | {"services", "records", "views"},
     "export": GROUND | {"services", "records"},
     "widgets": GROUND | {"services", "records", "views", "commands"},
-    "notebook": GROUND | {"commands", "widgets", "views", "source", "define", "services", "records", "execute", "handles"},
+    "notebook": GROUND
+    | {"commands", "widgets", "views", "source", "define", "services", "records", "execute", "handles"},
     # The four at the door import what they hand on; none of them is imported by a room.
     "inside": GROUND | ROOMS,
     "handles": GROUND | ROOMS - {"notebook"} | {"inside"},

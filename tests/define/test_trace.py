@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import pytest
 
 from nbpipe import pipeline, step
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.errors import BadValueError, DefinitionError, NotFoundError, ParameterError
-from nbpipe.graph.graph import Constant, OutputOf, ParameterOf
+from nbpipe.graph.graph import Constant, Graph, OutputOf, ParameterOf
 from nbpipe.records.definitions import Traced
 
 
@@ -210,8 +213,17 @@ def test_what_needs_a_value_that_is_not_there_yet_is_refused_with_a_cure(body: A
     assert body.__name__ in str(refused.value) or "body" in str(refused.value)
 
 
-def test_an_output_may_go_wherever_an_input_is_whatever_its_type() -> None:
-    assert traced_of(formats).graph.edges == (("load", "report"),)
+def test_an_output_of_another_type_than_the_input_takes_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="report takes a str as 'title', but load gives a list"):
+        traced_of(formats)
+
+
+def open_ended():
+    report(data=load())
+
+
+def test_an_output_may_go_where_anything_is_taken() -> None:
+    assert traced_of(open_ended).graph.edges == (("load", "report"),)
 
 
 def too_many():
@@ -257,17 +269,41 @@ class Connection:
 
 
 LIVE = Connection()
+FRAME = pd.DataFrame({"a": [1]})
 
 
 def passes_something_alive():
     report(LIVE)
 
 
-def test_a_live_value_may_be_passed_on_and_stands_in_the_graph_as_its_text() -> None:
-    traced = traced_of(passes_something_alive)
+def passes_a_frame():
+    report(FRAME)
 
-    assert traced.values["report"]["data"] is LIVE
-    assert "Connection" in traced.graph.by_id["report"].inputs["data"].value
+
+def passes_it_in_a_list():
+    report([1, LIVE])
+
+
+@pytest.mark.parametrize("body", [passes_something_alive, passes_a_frame, passes_it_in_a_list])
+def test_a_live_value_is_refused_with_its_argument_and_the_cure(body: Any) -> None:
+    with pytest.raises(DefinitionError, match=r"report a \w+ as 'data', .* make a step that gives it"):
+        traced_of(body)
+
+
+def passes_plain_things():
+    report({"a": (1, 2.5, None), "day": date(2026, 1, 2), "where": Path("a"), "names": {"x"}})
+    report(b"\xff")
+    report(Connection)
+    report(float("nan"))
+
+
+def test_data_and_what_is_text_may_be_passed(tmp_path: Path) -> None:
+    traced = traced_of(passes_plain_things)
+
+    assert traced.values["report"]["data"]["day"] == date(2026, 1, 2)
+    assert traced.values["report_2"]["data"] == b"\xff"
+    assert traced.values["report_3"]["data"] is Connection
+    assert Graph.model_validate_json(traced.graph.model_dump_json()).digest == traced.graph.digest
 
 
 def waits():

@@ -76,7 +76,7 @@ class Project:
                 del sys.modules[name]
         importlib.invalidate_caches()
 
-    def python(self, code: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def python(self, code: str, *, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run Python in this folder to its end."""
         return subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code)],
@@ -84,7 +84,7 @@ class Project:
             capture_output=True,
             text=True,
             timeout=120,
-            check=False,
+            check=check,
             **options,
         )
 

@@ -21,7 +21,7 @@ Write = Callable[[str], ModuleType]
 
 
 @pytest.fixture
-def write(tmp_path: Path, workspace: object, request: pytest.FixtureRequest) -> Write:  # noqa: ARG001 — a workspace of its own
+def write(tmp_path: Path, workspace: object, request: pytest.FixtureRequest) -> Write:
     """Give a function that writes a block to a file and imports it."""
     made: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import Enum
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -12,7 +13,15 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from nbpipe.errors import DefinitionError, ParameterError
-from nbpipe.records.parameters import REQUIRED, Parameters, as_json, parameters_of, signature_fields, type_text
+from nbpipe.records.parameters import (
+    REQUIRED,
+    Parameters,
+    as_json,
+    contradict,
+    parameters_of,
+    signature_fields,
+    type_text,
+)
 
 
 def of(**fields: tuple[Any, Any]) -> Parameters:
@@ -161,3 +170,24 @@ def test_the_fields_of_a_function_are_its_arguments_and_an_unknown_annotation_ta
 )
 def test_a_type_is_said_as_a_user_would_write_it(annotation: Any, text: str) -> None:
     assert type_text(annotation) == text
+
+
+@pytest.mark.parametrize(
+    ("gives", "wanted", "expected"),
+    [
+        (int, str, True),
+        (list, dict, True),
+        (str, str, False),
+        (bool, int, False),
+        (int, float, False),
+        (int, Any, False),
+        (int, object, False),
+        (list[int], str, False),
+        (str, int | None, False),
+        (Path, PurePath, False),
+        (PurePath, Path, False),
+        (REQUIRED, int, False),
+    ],
+)
+def test_two_types_contradict_only_where_no_value_can_be_of_both(gives: Any, wanted: Any, expected: bool) -> None:
+    assert contradict(gives, wanted) is expected

@@ -158,9 +158,7 @@ def test_removing_from_what_does_not_exist_is_refused(tags: TagService) -> None:
         tags.remove(["old"], pipeline="my_pipeline")
 
 
-def test_an_exclusive_tag_that_was_removed_can_be_given_again(
-    tags: TagService, opened_workspace: Workspace
-) -> None:
+def test_an_exclusive_tag_that_was_removed_can_be_given_again(tags: TagService, opened_workspace: Workspace) -> None:
     first, second = record_run(opened_workspace), record_run(opened_workspace)
     tags.add([Tag(name="latest", exclusive=True)], run=first.id)
 

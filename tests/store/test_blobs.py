@@ -216,3 +216,23 @@ def test_a_forked_child_writes_with_a_thread_of_its_own(store):
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
     assert {path.read_bytes() for path in files_in(store)} == {b"parent", b"child"}
+
+
+def test_another_process_sees_that_a_blob_was_written_to_without_any_record_of_it(store):
+    digest = store.write((b"what was stored",))
+    [place] = files_in(store)
+    before = BlobStore(store.root).is_sound(digest, 15)
+
+    place.write_bytes(b"what was St0red")
+
+    assert before
+    assert not BlobStore(store.root).is_sound(digest, 15)
+
+
+def test_a_copied_blob_is_sound_though_the_copy_is_younger(store):
+    digest = store.write((b"what was stored",))
+    [place] = files_in(store)
+
+    os.utime(place)
+
+    assert BlobStore(store.root).is_sound(digest, 15)

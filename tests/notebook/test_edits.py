@@ -1,0 +1,87 @@
+"""Edits of what a step leans on: whatever a notebook can hold, exactly what depends on it runs again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.notebook.shells import Notebook
+
+CLASSES = {
+    "plain": "class Scorer:\n    def score(self):\n        return {n}",
+    "dataclass": "@dataclass\nclass Scorer:\n    by: int = 0\n    def score(self):\n        return {n}",
+}
+
+
+def value_of_last_run(notebook: Notebook, step: str) -> object:
+    run = notebook.ok("%nbpipe run").value
+    return run.steps[step].output.load()
+
+
+@pytest.mark.parametrize("text", CLASSES.values(), ids=CLASSES)
+def test_every_edit_of_a_class_reaches_those_who_use_its_instances(notebook: Notebook, text: str) -> None:
+    notebook.ok("from dataclasses import dataclass")
+    notebook.ok(text.format(n=1))
+    notebook.ok("%%step make\nscorer = Scorer()")
+    notebook.ok("%%step use\nresult = scorer.score()")
+
+    seen = [value_of_last_run(notebook, "use")]
+    for n in (2, 3):
+        notebook.ok(text.format(n=n))
+        seen.append(value_of_last_run(notebook, "use"))
+
+    assert seen == [1, 2, 3]
+
+
+def test_an_edited_local_module_is_what_runs_and_not_the_one_that_was_imported_before(
+    notebook: Notebook, tmp_path: Path
+) -> None:
+    module = tmp_path / "localmod.py"
+    module.write_text("def grown(x):\n    return x + 1\n")
+    notebook.ok("import sys; sys.path.insert(0, '.')\nimport localmod")
+    notebook.ok("%%step grow\ngrown = localmod.grown(len('ab'))")
+    before = value_of_last_run(notebook, "grow")
+
+    module.write_text("def grown(x):\n    return x + 5\n")
+    os.utime(module, (2_000_000_000, 2_000_000_000))
+
+    assert (before, value_of_last_run(notebook, "grow")) == (3, 7)
+
+
+def test_a_name_made_anew_from_a_constant_of_a_plain_cell_is_the_same_however_often(notebook: Notebook) -> None:
+    notebook.ok("x = 1")
+
+    for _ in range(3):
+        notebook.ok("%%step inc\nx = x + 1")
+
+    assert notebook.ok("x").value == 2
+
+
+def test_a_plain_change_of_a_steps_own_former_output_does_not_stand_in_its_way(notebook: Notebook) -> None:
+    notebook.ok("%%step make\nitems = list(range(3))")
+    notebook.ok("%%step grow\nitems.append(9)")
+    notebook.ok("items.append(100)")
+
+    notebook.ok("%%step grow\nitems.append(9)")
+
+    assert notebook.ok("items").value == [0, 1, 2, 9]
+
+
+def test_a_shell_line_in_a_step_is_refused_also_where_the_cell_looks_like_a_definition(notebook: Notebook) -> None:
+    refused = notebook.run("%%step listing\nout_ = !ls")
+
+    assert "listing" in refused.said
+    assert "!ls" in refused.said
+
+
+def test_parameters_may_lean_on_what_other_cells_define_also_in_a_snapshot(notebook: Notebook) -> None:
+    notebook.ok("import datetime\nTOP = 0.25")
+    notebook.ok("%%params\nlr: float = TOP\nday: datetime.date = datetime.date(2020, 1, 2)")
+    notebook.ok("%%step year\nfound = day.year + lr")
+    notebook.ok("%nbpipe snapshot create --name frozen")
+
+    run = notebook.ok("%nbpipe snapshot run frozen --set day=2021-03-04").value
+
+    assert run.steps["year"].output.load() == 2021.25
