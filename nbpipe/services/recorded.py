@@ -1,0 +1,311 @@
+"""Runs and their steps as records, read from the catalog's views.
+
+A run that this process ran is told from what it saw (`services.runs`); any other, and whatever of
+a run may change afterwards, from the catalog. Either way it is the same record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from nbpipe.errors import BadValueError, CatalogError, WorkspaceError
+from nbpipe.graph.graph import Graph, OutputOf
+from nbpipe.records.metadata import MetadataEntry, merge, metrics_in
+from nbpipe.records.refs import EntityRef, Kind
+from nbpipe.records.runs import Status
+from nbpipe.services.artifacts import Artifact, ArtifactService
+from nbpipe.services.instants import as_instant
+from nbpipe.services.metadata import metadata_of
+from nbpipe.services.versions import ModelVersion, version_in
+from nbpipe.services.workspace import Workspace
+
+COLUMNS = """
+    id, name, pipeline, kind, status, started, ended, duration_s, parameters, differences, snapshot_id, schedule_id,
+    parent_run_id, parent_step, model_version_id, graph, error_step, error_type, error_message
+"""
+RUN_BY_ID = f"SELECT {COLUMNS} FROM runs WHERE id = $id"  # noqa: S608 — made of constants
+STEPS_OF_RUN = """
+    SELECT id, node, step, status, why, duration_s, parameters, error_type, error_message, error_traceback, logs,
+           source, reused_from
+    FROM steps WHERE run_id = $run ORDER BY seq
+"""
+OUTPUTS_OF_RUN = """
+    SELECT lineage.step_id, lineage.name, lineage.artifact_id FROM lineage
+    WHERE lineage.run_id = $run AND lineage.direction = 'out'
+"""
+NOTES_OF_STEPS = """
+    SELECT step_id, key, value FROM metadata WHERE step_id IN (SELECT id FROM steps WHERE run_id = $run)
+    ORDER BY logged_at
+"""
+TAGS_OF_RUN = "SELECT tag FROM tags WHERE entity_kind = 'run' AND entity_id = $run ORDER BY tag"
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """What became of one step of a run.
+
+    Attributes:
+        id: The id of this execution.
+        node: Its name in the graph.
+        status: How it ended.
+        why: Why it ran or was reused.
+        duration_s: How long it took, in seconds.
+        parameters: The plain values it was called with, as JSON data.
+        outputs: The artifact versions it gave, by output.
+        error: What it raised, or `""`.
+        traceback: The user's frames, or `""`.
+        logs: What it printed.
+        metrics: Numbers that it logged, by dotted name.
+    """
+
+    id: str
+    node: str
+    status: Status
+    why: str = ""
+    duration_s: float | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Artifact] = field(default_factory=dict)
+    error: str = ""
+    traceback: str = ""
+    logs: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name in the graph."""
+        return self.node
+
+    @property
+    def output(self) -> Artifact:
+        """Its only output.
+
+        Raises:
+            BadValueError: It has none, or several.
+        """
+        if len(self.outputs) != 1:
+            names = ", ".join(self.outputs) or "none"
+            raise BadValueError(f"Step {self.node!r} has {len(self.outputs)} outputs ({names}); name one: .outputs[…].")
+        return next(iter(self.outputs.values()))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as far as it has got.
+
+    Attributes:
+        id: Its id; any unique prefix names it.
+        name: Its name.
+        pipeline: Its pipeline.
+        kind: `pipeline`, or `interactive` for the cells of one kernel session.
+        status: How it stands.
+        started: When it began.
+        ended: When it was over.
+        parameters: The values it ran with, as JSON data.
+        differences: Where it differs from its snapshot.
+        snapshot: The id of the snapshot it ran, or `""`.
+        schedule: The id of the schedule that fired it, or `""`.
+        parent_run_id: The run whose step asked for it, or `""`.
+        parent_step: That step, or `""`.
+        model_version_id: The model version it worked on, or `""`.
+        graph_digest: The blob that holds its graph.
+        error: What went wrong, or `""`.
+    """
+
+    workspace: Workspace = field(repr=False, compare=False)
+    id: str
+    name: str
+    pipeline: str
+    kind: str
+    status: Status
+    started: datetime | None
+    ended: datetime | None
+    parameters: Mapping[str, Any]
+    differences: Mapping[str, Any] = field(default_factory=dict)
+    snapshot: str = ""
+    schedule: str = ""
+    parent_run_id: str = ""
+    parent_step: str = ""
+    model_version_id: str = ""
+    graph_digest: str = ""
+    error: str = ""
+    seen: Mapping[str, StepRun] | None = field(default=None, repr=False, compare=False)
+    seen_metadata: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    seen_graph: Graph | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def ref(self) -> EntityRef:
+        """What points at it."""
+        return EntityRef(Kind.RUN, self.id)
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long it took, in seconds; `None` while it goes on."""
+        return (self.ended - self.started).total_seconds() if self.started and self.ended else None
+
+    @property
+    def steps(self) -> Mapping[str, StepRun]:
+        """What became of each step, by its name in the graph."""
+        return self.seen if self.seen is not None else steps_of(self.workspace, self.id)
+
+    @property
+    def graph(self) -> Graph:
+        """Its graph; empty for an interactive run.
+
+        Raises:
+            ArtifactDamagedError: The stored graph is gone.
+        """
+        if self.seen_graph is not None:
+            return self.seen_graph
+        if not self.graph_digest:
+            return Graph()
+        return Graph.model_validate_json(bytes(self.workspace.store.blobs.open(self.graph_digest)))
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags, as they are now."""
+        return [row["tag"] for row in self.workspace.catalog.rows(TAGS_OF_RUN, {"run": self.id})]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Its metadata as plain nested data, as it is now."""
+        return metadata_of(self.workspace, Kind.RUN, self.id).values
+
+    @property
+    def run_metadata(self) -> Mapping[str, MetadataEntry]:
+        """Its metadata as entries, by top-level key."""
+        return metadata_of(self.workspace, Kind.RUN, self.id).entries
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The numbers in its metadata, by dotted name."""
+        if self.seen_metadata is not None:
+            return dict(metrics_in(self.seen_metadata))
+        return metadata_of(self.workspace, Kind.RUN, self.id).metrics
+
+    @property
+    def model_version(self) -> ModelVersion | None:
+        """The model version that it worked on, if any."""
+        if not self.model_version_id:
+            return None
+        row = self.workspace.catalog.state().versions.get(self.model_version_id)
+        return version_in(row, self.workspace) if row is not None else None
+
+    @property
+    def outputs(self) -> Mapping[str, Artifact]:
+        """What the pipeline itself returned, by name."""
+        found = {}
+        for name, origin in self.graph.results.items():
+            if isinstance(origin, OutputOf):
+                step = self.steps.get(origin.node)
+                if step is not None and origin.output in step.outputs:
+                    found[name] = step.outputs[origin.output]
+        return found
+
+    @property
+    def output(self) -> Any:
+        """The value that the pipeline returned; `None` if it returned nothing, a tuple if several."""
+        values = tuple(artifact.load() for artifact in self.outputs.values())
+        return values[0] if len(values) == 1 else values or None
+
+    def refresh(self) -> Run:
+        """Give the run as it stands now."""
+        return run_in(run_rows(self.workspace, RUN_BY_ID, {"id": self.id})[0], self.workspace)
+
+    def as_row(self) -> dict[str, Any]:
+        """Give its plain facts."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "pipeline": self.pipeline,
+            "status": self.status.value,
+            "started": self.started,
+            "duration_s": self.duration_s,
+            "parameters": dict(self.parameters),
+            "model_version_id": self.model_version_id,
+            "error": self.error,
+        }
+
+
+def run_rows(workspace: Workspace, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Ask for runs; whoever finds one whose process died records its end."""
+    catalog = workspace.catalog
+    rows = catalog.rows(sql, parameters)
+    is_abandoned = any(row["status"] == Status.INTERRUPTED and row["ended"] is None for row in rows)
+    if not is_abandoned or catalog.on_dead_run is None:
+        return rows
+    try:
+        catalog.settle_dead(catalog.on_dead_run)
+    except (CatalogError, WorkspaceError):
+        # It shows as interrupted all the same; another process, or another time, will record it.
+        return rows
+    return catalog.rows(sql, parameters)
+
+
+def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
+    """Give what became of each step of a run, by its name in the graph."""
+    rows = workspace.catalog.rows(OUTPUTS_OF_RUN, {"run": run_id})
+    # Asked for after them: a run that goes on may have made more meanwhile, but none of these is missing.
+    given = {artifact.id: artifact for artifact in ArtifactService(workspace).list(run=run_id)}
+    outputs: dict[str, dict[str, Artifact]] = {}
+    for row in rows:
+        outputs.setdefault(row["step_id"], {})[row["name"]] = given[row["artifact_id"]]
+    noted: dict[str, dict[str, Any]] = {}
+    for row in workspace.catalog.rows(NOTES_OF_STEPS, {"run": run_id}):
+        noted[row["step_id"]] = merge(noted.get(row["step_id"], {}), {row["key"]: row["value"]})
+    found = {}
+    for row in workspace.catalog.rows(STEPS_OF_RUN, {"run": run_id}):
+        metrics = dict(metrics_in(noted.get(row["id"], {})))
+        error = f"{row['error_type']}: {row['error_message']}" if row["error_type"] else ""
+        found[row["node"]] = StepRun(
+            row["id"],
+            row["node"],
+            Status(row["status"]),
+            row["why"] or "",
+            row["duration_s"],
+            _json(row["parameters"]),
+            outputs.get(row["id"], {}),
+            error,
+            row["error_traceback"] or "",
+            _text(row["logs"]),
+            metrics,
+        )
+    return found
+
+
+def run_in(row: Mapping[str, Any], workspace: Workspace) -> Run:
+    """Make the record of a row of `COLUMNS`."""
+    return Run(
+        workspace=workspace,
+        id=row["id"],
+        name=row["name"] or row["id"],
+        pipeline=row["pipeline"] or "",
+        kind=row["kind"] or "pipeline",
+        status=Status(row["status"]),
+        started=as_instant(row["started"]) if row["started"] is not None else None,
+        ended=as_instant(row["ended"]) if row["ended"] is not None else None,
+        parameters=_json(row["parameters"]),
+        differences=_json(row["differences"]),
+        snapshot=row["snapshot_id"] or "",
+        schedule=row["schedule_id"] or "",
+        parent_run_id=row["parent_run_id"] or "",
+        parent_step=row["parent_step"] or "",
+        model_version_id=row["model_version_id"] or "",
+        graph_digest=row["graph"] or "",
+        error=f"{row['error_type']}: {row['error_message']}" if row["error_type"] else "",
+    )
+
+
+def _json(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        value = json.loads(value)
+    return dict(value or {})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value.startswith('"'):
+        return str(json.loads(value))
+    return value if isinstance(value, str) else ""
