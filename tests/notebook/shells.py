@@ -6,6 +6,7 @@ over a wire.
 
 from __future__ import annotations
 
+import atexit
 import io
 import re
 import sys
@@ -146,7 +147,10 @@ def end_shell(shell: KeepingShell) -> None:
     """Let the process be as it was."""
     if "nbpipe" in shell.extension_manager.loaded:
         shell.extension_manager.unload_extension("nbpipe")
+    # A shell that was let go must not be kept alive, and cleaned in turn, until the process ends.
+    atexit.unregister(shell.atexit_operations)
     shell.history_manager.end_session()
+    shell.history_manager.close()
     shell.restore_sys_module_state()
     KeepingShell.clear_instance()
     sys.displayhook = sys.__displayhook__
