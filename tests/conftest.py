@@ -9,8 +9,10 @@ import pytest
 from hypothesis import settings
 
 from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.services.workspace import _opened
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # A rule must hold however slow the machine is, and a red build must be red again when it is looked at.
@@ -25,6 +27,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("NBPIPE_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _workspaces_end_with_their_test() -> Iterator[None]:
+    """Close what this process opened: thousands of open catalogs would meet the limit on open files."""
+    yield
+    for opened in list(_opened.values()):
+        opened.close()
 
 
 @pytest.fixture
