@@ -6,6 +6,7 @@ node, and the plain values bound to its arguments.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,7 @@ from nbpipe.source.closure import Source, close_over
 
 
 @dataclass(frozen=True)
-class PipelineDefinition:
+class PipelineDefinition(ABC):
     """What every pipeline has.
 
     Attributes:
@@ -46,6 +47,7 @@ class PipelineDefinition:
     cache: bool = True
     description: str = ""
 
+    @abstractmethod
     def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
         """Say what runs for these values of the parameters.
 
@@ -58,7 +60,6 @@ class PipelineDefinition:
             ParameterError: Values that do not fit.
             DefinitionError: The body is written wrongly.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ one line. An operation that is refused raises and leaves nothing.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 from pydantic import Field
@@ -23,6 +24,7 @@ class Operation(Record):
     kind: ClassVar[str] = ""
     request_id: str = Field(default_factory=new_id)
 
+    @abstractmethod
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:
         """Decide what changes.
 
@@ -32,7 +34,6 @@ class Operation(Record):
             at: The instant, ISO 8601 in UTC.
             by: The user who asks.
         """
-        raise NotImplementedError
 
 
 class PointedAt(Record):
