@@ -59,6 +59,8 @@ class Fold:
         rows = len(batch.lines)
         if batch.kinds["step"]:
             rows = max(rows, self._take_in_steps(may_reuse=batch.reuses))
+        if batch.kinds["source"]:
+            self._run(statements.SOURCES)
         if batch.kinds["displays"]:
             self._bring_up("step", "id", statements.STEPS_WITH_DISPLAYS)
             self._run(statements.DISPLAYS)

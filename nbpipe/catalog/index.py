@@ -32,6 +32,7 @@ _SCHEMA = """
     CREATE INDEX IF NOT EXISTS execution_id ON execution (id);
     CREATE TABLE IF NOT EXISTS latest (pipeline TEXT, node TEXT, key TEXT, ended TEXT, PRIMARY KEY (pipeline, node))
         WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS source (digest TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS position (log TEXT PRIMARY KEY, offset INTEGER) WITHOUT ROWID;
 """
 _PUT = """
@@ -53,6 +54,8 @@ _HALF = "SELECT 1 FROM execution WHERE half = ? LIMIT 1"
 _LATEST = """
     SELECT latest.node, execution.id, execution.body FROM latest JOIN execution USING (key) WHERE latest.pipeline = ?
 """
+_PUT_SOURCE = "INSERT INTO source VALUES (?, ?) ON CONFLICT DO NOTHING"
+_SOURCE = "SELECT body FROM source WHERE digest = ?"
 _VERSION = "PRAGMA data_version"
 
 Answer = TypeVar("Answer")
@@ -92,6 +95,7 @@ class ExecutionIndex:
         self._own: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._own_halves: set[str] = set()
         self._own_latest: dict[tuple[str, str], str] = {}
+        self._sources: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._complete = True
         self._seen = _Seen()
 
@@ -147,6 +151,27 @@ class ExecutionIndex:
                 # From here on the oldest of our own are found where everybody's are.
                 self._complete = False
                 self._own.popitem(last=False)
+
+    def knows_source(self, digest: str) -> bool:
+        """Tell whether it is written down what the digest of a source stands for."""
+        return digest in self._sources or bool(self.source(digest))
+
+    def source(self, digest: str) -> Mapping[str, Any]:
+        """Give what the digest of a source stands for; empty if nobody knows."""
+        known = self._sources.get(digest)
+        if known is None:
+            row = self._with_file(lambda file: file.execute(_SOURCE, (digest,)).fetchone())
+            known = json.loads(row[0]) if row is not None else {}
+            if known:
+                self.remember_source(digest, known)
+        return known
+
+    def remember_source(self, digest: str, body: Mapping[str, Any]) -> None:
+        """Take in what this process wrote down of a source."""
+        with self._lock:
+            self._sources[digest] = body
+            if len(self._sources) > _REMEMBERED:
+                self._sources.popitem(last=False)
 
     def add_displays(self, key: str, displays: Any) -> None:
         """Add to an execution of this process what its cell showed."""
@@ -214,6 +239,8 @@ class ExecutionIndex:
                 body = fact["b"]
                 if fact["k"] == "step" and body["status"] == "completed" and body["key"]:
                     _put(file, fact["id"], body)
+                elif fact["k"] == "source":
+                    file.execute(_PUT_SOURCE, (fact["id"], json.dumps(body)))
                 elif fact["k"] == "displays":
                     file.execute(_PUT_DISPLAYS, {"id": fact["id"], "displays": json.dumps(body["displays"])})
             if reached:

@@ -74,6 +74,9 @@ STEP: Columns = {
     "logs": "JSON",
     "displays": "JSON",
     "not_carried": "JSON",
+    "inputs": "JSON",
+    "files": "JSON",
+    "against": "VARCHAR",
 }
 
 ARTIFACT: Columns = {
@@ -105,6 +108,8 @@ LINEAGE: Columns = {
     "artifact_id": "VARCHAR",
 }
 
+SOURCE: Columns = {"digest": "VARCHAR", "parts": "JSON"}
+
 METADATA: Columns = {
     "entity_kind": "VARCHAR",
     "entity_id": "VARCHAR",
@@ -131,7 +136,7 @@ STATE: dict[str, Columns] = {
 }
 
 CHANGING: dict[str, Columns] = {"run": RUN, "open_step": OPEN_STEP, "step": STEP, "artifact": ARTIFACT, **STATE}
-GROWING: dict[str, Columns] = {"lineage": LINEAGE, "metadata": METADATA, "metric": METRIC}
+GROWING: dict[str, Columns] = {"lineage": LINEAGE, "source": SOURCE, "metadata": METADATA, "metric": METRIC}
 
 # Beside the rows: which logs, with runs or steps that go on, have no writer any more; how far
 # each log was taken in; and what this file is.

@@ -52,7 +52,7 @@ CREATE OR REPLACE TEMP TABLE new_step AS
 SELECT nth, id, run AS run_id, "at", unnest(json_transform(b, '{
     "node": "VARCHAR", "step": "VARCHAR", "status": "VARCHAR", "why": "VARCHAR", "key": "VARCHAR", "source": "VARCHAR",
     "started": "TIMESTAMPTZ", "ended": "TIMESTAMPTZ", "attempt": "BIGINT", "parameters": "JSON",
-    "inputs": [{"name": "VARCHAR", "artifact": "VARCHAR"}],
+    "inputs": [{"name": "VARCHAR", "artifact": "VARCHAR", "digest": "VARCHAR"}], "files": "JSON", "against": "VARCHAR",
     "outputs": [{"id": "VARCHAR", "name": "VARCHAR", "output": "VARCHAR", "digest": "VARCHAR", "type_name": "VARCHAR",
         "materializer": "VARCHAR", "size_bytes": "BIGINT", "inline": "JSON", "blob": "VARCHAR", "member": "VARCHAR",
         "pickled": "BOOLEAN", "preview": "JSON", "made_by": "VARCHAR"}],
@@ -65,9 +65,16 @@ FROM new_line WHERE k = 'step' AND n IS NULL
 STEPS = """
 INSERT INTO rows.step BY NAME
 SELECT $top + nth AS seq, id, run_id, node, step, status, why, key, source, started, ended, attempt, parameters,
-       not_carried, logs, displays, error.type AS error_type, error.message AS error_message,
+       not_carried, to_json(inputs) AS inputs, files, nullif(against, '') AS against, logs, displays,
+       error.type AS error_type, error.message AS error_message,
        error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from
 FROM new_step
+"""
+
+SOURCES = """
+INSERT INTO rows.source BY NAME
+SELECT id AS digest, any_value(b->'parts') AS parts FROM new_line WHERE k = 'source' AND n IS NULL
+AND id NOT IN (SELECT digest FROM rows.source) GROUP BY id
 """
 
 CLOSE_STEPS = "DELETE FROM rows.open_step WHERE id IN (SELECT id FROM new_step)"

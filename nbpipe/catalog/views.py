@@ -61,6 +61,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "logs": "what it printed, or the blob that holds it",
         "displays": "what it displayed, or the blob that holds it",
         "not_carried": "names that could not be kept",
+        "inputs": "the artifact versions it was given, each with name and digest",
+        "files": "the files it read, each with path, size and digest",
+        "against": "the earlier step run with which it was compared to say why it runs",
+    },
+    "sources": {
+        "digest": "digest of a step's source",
+        "parts": "what it is made of: for each name a pair of what identifies it and its text",
     },
     "artifacts": {
         "seq": "order of arrival",
@@ -170,12 +177,14 @@ _STEPS = """
 CREATE OR REPLACE VIEW steps AS
 SELECT seq, id, run_id, node, step, status, why, key AS cache_key, source, started, ended,
        (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s, attempt, parameters,
-       error_type, error_message, error_traceback, reused_from, logs, displays, not_carried
+       error_type, error_message, error_traceback, reused_from, logs, displays, not_carried,
+       inputs, files, against
 FROM {rows[step]}
 UNION ALL
 SELECT 4000000000000000000 + seq, id, run_id, node, step,
        CASE WHEN run_is_over OR log IN (SELECT log FROM {rows[dead_log]}) THEN 'interrupted' ELSE 'running' END,
-       NULL, NULL, NULL, started, NULL, NULL, attempt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+       NULL, NULL, NULL, started, NULL, NULL, attempt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL
 FROM {rows[open_step]}
 """
 
@@ -186,6 +195,11 @@ SELECT tag.name AS tag, tag.exclusive, tag.cascade, held.entity_kind, held.entit
 FROM {rows[tagging]} AS held JOIN {rows[tag]} AS tag ON tag.id = held.tag_id
 """
 
+
+_SOURCES = """
+CREATE OR REPLACE VIEW sources AS
+SELECT digest, any_value(parts) AS parts FROM {rows[source]} GROUP BY digest
+"""
 
 # `at` and `by` are words of SQL; nobody should have to quote a column.
 _STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by"}
@@ -218,7 +232,7 @@ _INTERRUPTED_RUNS = """
 SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
 """
 
-_CREATE = [_RUNS, _STEPS, _TAGS, *(_plain(view, table) for view, table in _PLAIN.items())]
+_CREATE = [_RUNS, _STEPS, _TAGS, _SOURCES, *(_plain(view, table) for view, table in _PLAIN.items())]
 
 
 def create_views(rows: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
 from nbpipe.commands.answers import Answer, listing
 from nbpipe.commands.arguments import (
@@ -21,7 +21,7 @@ from nbpipe.commands.arguments import (
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.plain import run_plain
-from nbpipe.commands.showing import run_bundle, run_facts
+from nbpipe.commands.showing import explanation_bundle, run_bundle, run_facts
 from nbpipe.services.runs import Run
 from nbpipe.views.comparison import comparison_card
 from nbpipe.views.theme import signed
@@ -90,6 +90,28 @@ def compare(left: RunName, right: RunName, as_json: AsJson = False) -> Answer:
     first, second = runs.get(left), runs.get(right)
     bundle = comparison_card(run_facts(first), run_facts(second))
     return Answer(bundle, (first, second), _differences(first, second), "RunComparison", as_json)
+
+
+@verb(
+    commands,
+    "explain",
+    "nbpipe runs explain",
+    "nbpipe runs explain 1f3a9c --step train",
+)
+def explain(
+    run: Annotated[
+        str | None, Argument(metavar=RUN, help="The run; the newest if none is given.", show_default=False)
+    ] = None,
+    *,
+    step: Annotated[str | None, Option("--step", metavar="STEP", help="Only this step.")] = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Say why each step of a run ran or was reused: what changed, and against which earlier run."""
+    runs = current_client().runs
+    found = runs.get(run) if run is not None else runs.newest()
+    explained = runs.explain(found, step)
+    plain = {"run": found.as_row(), "steps": [one.as_row() for one in explained]}
+    return Answer(explanation_bundle(found, explained), explained, plain, as_json=as_json)
 
 
 def _differences(left: Run, right: Run) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.explaining import Change, Explanation
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
@@ -23,6 +24,7 @@ from nbpipe.services.snapshots import Snapshot
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown
 from nbpipe.views.cards import artifact_card, model_card, model_version_card, pipeline_card, run_card, snapshot_card
+from nbpipe.views.explaining import WhyFacts, explanation_card
 from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
 from nbpipe.views.markup import render
 from nbpipe.views.steps_graph import DagEdge, DagNode
@@ -131,6 +133,40 @@ def step_facts(step: StepRun) -> shown.StepFacts:
         error=step.error,
         logs=step.logs,
     )
+
+
+def explanation_bundle(run: Run, explained: Sequence[Explanation]) -> Bundle:
+    """Show why the steps of a run ran or were reused."""
+    causes = {one.node: "; ".join(_reasons(one)) for one in explained}
+    facts = [
+        WhyFacts(
+            one.node,
+            one.status.value,
+            [_caused(change, causes) for change in one.changes] or [one.why],
+            _against(one),
+            [
+                (change.name or "its own text", change.diff)
+                for change in one.changes
+                if change.kind == "source" and change.diff
+            ],
+        )
+        for one in explained
+    ]
+    return explanation_card(run.name, run.status.value, facts)
+
+
+def _reasons(one: Explanation) -> list[str]:
+    return [change.said for change in one.changes] or [one.why]
+
+
+def _caused(change: Change, causes: Mapping[str, str]) -> str:
+    """Say what changed and, of an input, why the step ran that made it."""
+    cause = causes.get(change.made_by, "")
+    return f"{change.said}: {change.made_by} ran ({cause})" if cause else change.said
+
+
+def _against(one: Explanation) -> str:
+    return f"{one.against.id[:8]} {one.against.name}" if one.against is not None else ""
 
 
 def artifact_label(artifact: Artifact) -> str:

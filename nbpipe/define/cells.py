@@ -72,12 +72,6 @@ class CellStep:
         """What the body reads, binds and may change."""
         return names_of(self.tree)
 
-    @property
-    def touches(self) -> frozenset[str]:
-        """The names that the body may change in place, itself or through a function that it calls."""
-        through_others = set(self.provided) - self.names.reads.keys()
-        return self.names.touches | through_others
-
     @cached_property
     def defines(self) -> frozenset[str]:
         """Names that are bound to imports, functions and classes only: text, not outputs."""

@@ -67,7 +67,6 @@ class Step:
 
     kind = "function"
     # A function works on its own copy of what it is given.
-    touches: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
 
     def __init__(

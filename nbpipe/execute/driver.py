@@ -19,14 +19,17 @@ from dataclasses import dataclass, field
 from threading import Lock, Timer
 from typing import Any, Protocol
 
-from nbpipe.base.clock import now, now_text
+from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.errors import ArtifactDamagedError, NbpipeError, NotRecordedError, NotStorableError, StepTimeoutError
 from nbpipe.execute.capture import Capture, capturing
 from nbpipe.execute.context import RunFacts, StepContext, artifact_target
-from nbpipe.execute.plan import Keys, full_key, is_expired, reason
+from nbpipe.execute.files import FileWatch
+from nbpipe.execute.plan import Keys, full_key, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
-from nbpipe.execute.settled import RunOutcome, Settled, artifacts_in, body_of, reused
+from nbpipe.execute.randomness import RandomChain
+from nbpipe.execute.settled import RunOutcome, Settled, body_of, objection, reused
+from nbpipe.execute.sources import described
 from nbpipe.execute.stop import StopSignal
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
 from nbpipe.graph.graph import ExistingArtifact, Node, OutputOf
@@ -62,6 +65,15 @@ class Executions(Protocol):
     def last(self, pipeline: str, node: str) -> Mapping[str, Any] | None:
         """Give the newest execution of a node of this name that ran."""
 
+    def knows_source(self, digest: str) -> bool:
+        """Tell whether it is written down what the digest of a source stands for."""
+
+    def source(self, digest: str) -> Mapping[str, Any]:
+        """Give what the digest of a source stands for, as `execute.sources` wrote it; empty if nobody knows."""
+
+    def remember_source(self, digest: str, body: Mapping[str, Any]) -> None:
+        """Take in what this process wrote down of a source."""
+
     def forget(self, key: str) -> None:
         """Drop an execution whose stored values are gone."""
 
@@ -79,6 +91,7 @@ class _Call:
         half: Its half key.
         inputs: Its inputs, as far as they are stored.
         awaited: Inputs whose storing still goes on, by argument.
+        before: For a cell: what tells whether it changed an input in place.
     """
 
     node: Node
@@ -86,6 +99,7 @@ class _Call:
     half: str
     inputs: Inputs
     awaited: dict[str, Place] = field(default_factory=dict)
+    before: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> Keys:
@@ -147,6 +161,8 @@ class Driver:
         self._executed: list[Fact] = []
         self._unwritten: list[_Unwritten] = []
         self._prepared: dict[str, Prepared] = {}
+        self._latest: dict[str, Place] = {}
+        self._random = RandomChain()
         self._reused_keys: dict[str, str] = {}
         # Ours but for the time in which a step runs: then the background thread may write down what it has stored.
         self._books = Lock()
@@ -216,14 +232,15 @@ class Driver:
             self._skip(node, Status.FAILED, "its inputs cannot be had", error)
             return
         if call.awaited:
-            self._run(call, None, "no earlier execution could serve", capture)
+            self._run(call, None, ("no earlier execution could serve", ""), capture)
             return
         keys = call.keys
         record = self._known(call.prepared, keys)
-        if record is not None and self._is_usable(call.prepared, record):
+        unusable = self._objection(call.prepared, record) if record is not None else ""
+        if record is not None and not unusable:
             self._reuse(call, keys, record)
         else:
-            self._run(call, keys, self._reason(call, record), capture)
+            self._run(call, keys, (unusable, record["id"]) if record is not None else self._reason(call), capture)
 
     def _blocked_by(self, node: Node) -> str:
         settled = self._outcome.settled
@@ -248,8 +265,26 @@ class Driver:
         for name, origin in call.node.inputs.items():
             if isinstance(origin, ExistingArtifact):
                 artifacts[name] = self._existing[origin.id]
+        if call.prepared.is_cell:
+            artifacts |= self._companions(artifacts, places)
         digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
         call.inputs = Inputs(artifacts, call.inputs.values, digests)
+
+    def _companions(
+        self, artifacts: Mapping[str, ArtifactVersion], places: Mapping[str, Place]
+    ) -> dict[str, ArtifactVersion]:
+        """Find what shares something with an input and is still what its name means: to change one changes it, too."""
+        found = {}
+        for name, artifact in artifacts.items():
+            if artifact.member is None or name not in places:
+                continue
+            node, _ = places[name]
+            for other, fellow in self._outcome.settled[node].artifacts.items():
+                if other in artifacts or not fellow.is_bundled_with(artifact):
+                    continue
+                if self._latest.get(other) == (node, other):
+                    found[other] = fellow
+        return found
 
     def _must_wait(self, call: _Call, unstored: Mapping[str, Place]) -> bool:
         """Tell whether a step needs to know what is being stored: it may be reused, or is handed a pointer to it."""
@@ -279,16 +314,25 @@ class Driver:
         raise NotStorableError(output, "name without a value", f"{node} ended without binding it")
 
     def _token(self, artifact: ArtifactVersion) -> str:
-        return artifact.digest or self._tokens.get(artifact.id) or artifact.id
+        return artifact.token or self._tokens.get(artifact.id) or artifact.id
 
-    def _reason(self, call: _Call, unusable: Mapping[str, Any] | None) -> str:
+    def _reason(self, call: _Call) -> tuple[str, str]:
+        """Say why a node runs, and against which earlier execution."""
         if not self._may_reuse(call.prepared):
-            return "caching is off"
-        if unusable is not None:
-            expiry_s = call.prepared.step.options.expiry_s
-            return "its stored result is gone" if expiry_s is None else "its result has expired or is gone"
+            return "caching is off", ""
+        self._describe(call.prepared)
         before = self._executions.last(self._facts.pipeline, call.node.id)
-        return reason(facts_of(call.prepared, call.inputs), facts_in(before) if before is not None else None)
+        facts = facts_in(before) if before is not None else None
+        why = reason(facts_of(call.prepared, call.inputs), facts, self._executions.source)
+        return why, before["id"] if before is not None else ""
+
+    def _describe(self, prepared: Prepared) -> None:
+        """Write down once what the step is made of."""
+        digest = prepared.source.digest
+        if not self._executions.knows_source(digest):
+            body = described(prepared.source)
+            self._executions.remember_source(digest, body)
+            self._waiting.append(("source", digest, self._facts.id, body))
 
     # Reusing ---------------------------------------------------------------------------------
 
@@ -304,15 +348,16 @@ class Driver:
                 self._flush()
         return self._executions.find(keys.key, keys.half)
 
-    def _is_usable(self, prepared: Prepared, record: Mapping[str, Any]) -> bool:
-        expiry_s = prepared.step.options.expiry_s
-        if expiry_s is not None and is_expired(record["ended"], expiry_s, now()):
-            return False
-        return all(self._store.exists(artifact) for artifact in artifacts_in(record).values())
+    def _objection(self, prepared: Prepared, record: Mapping[str, Any]) -> str:
+        """Say what stands against reusing an execution; nothing, if `""`."""
+        expired = objection(record, prepared.step.options.expiry_s, self._store)
+        return expired or (self._random.objection(record) if prepared.is_cell else "")
 
     def _reuse(self, call: _Call, keys: Keys, record: Mapping[str, Any]) -> None:
         at = now_text()
         settled = reused(call.node.id, new_id(), record)
+        if call.prepared.is_cell:
+            self._random.reuse(record)
         self._reused_keys[call.node.id] = keys.key
         self._bind(call, keys, settled)
         body = body_of(
@@ -331,10 +376,12 @@ class Driver:
 
     # Running ---------------------------------------------------------------------------------
 
-    def _run(self, call: _Call, keys: Keys | None, why: str, capture: Capture) -> None:
+    def _run(self, call: _Call, keys: Keys | None, reason: tuple[str, str], capture: Capture) -> None:
+        why, against = reason
+        self._describe(call.prepared)
         options = call.prepared.step.options
         for attempt in range(options.retries + 1):
-            settled = Settled(call.node.id, Status.RUNNING, why, new_id())
+            settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against)
             self._tell(call.node.id, None)
             started, inputs = now_text(), call.inputs
             self._announce(call, settled, attempt + 1)
@@ -385,15 +432,27 @@ class Driver:
             call.prepared.step.signature,
             {**call.inputs.values, **arguments},
             context,
-            tuple(name for name in arguments if name in call.prepared.touches),
+            tuple(arguments) if call.prepared.is_cell else (),
         )
+        call.before = self._fingerprints(task)
+        watch = FileWatch(self._store.workspace)
         transcript = capture.begin()
+        if call.prepared.is_cell:
+            self._random.begin()
+        watch.begin()
         began = time.perf_counter()
         outcome = self._with_open_books(task, call.prepared.step.options.timeout_s)
         settled.duration_s = time.perf_counter() - began
+        settled.files = watch.end(task.source, task.arguments)
+        if call.prepared.is_cell:
+            settled.drawn = self._random.end()
         capture.end()
         settled.logs = transcript.text()
         return outcome
+
+    def _fingerprints(self, task: Task) -> dict[str, str]:
+        """Take what will tell whether the body changed an input in place."""
+        return {name: self._store.fingerprint(task.arguments[name]) for name in task.wanted}
 
     def _with_open_books(self, task: Task, timeout_s: float | None) -> Outcome:
         """Run a step; what is stored meanwhile is written down at once, however long the step takes."""
@@ -470,11 +529,12 @@ class Driver:
             if name in call.prepared.step.signature.pointers:
                 found[name] = _pointer_to(artifact)
                 continue
-            origin = call.node.inputs[name]
+            origin = call.node.inputs.get(name)
             live = self._live.get(self._place_of(origin)) if isinstance(origin, OutputOf) else None
             # Nothing but the stored form is safe where this is None; a None itself is stored, too.
             handed = self._store.handed_over(live)
-            if handed is None:
+            if handed is None or artifact.member is not None:
+                # What shares something with another input still shares it only where both are read together.
                 stored[name] = artifact
             else:
                 found[name] = handed
@@ -502,12 +562,18 @@ class Driver:
     def _keep(self, call: _Call, settled: Settled, outcome: Outcome) -> dict[str, Future[ArtifactVersion]]:
         prepared = call.prepared
         values = dict(outcome.outputs)
+        beside: dict[str, Any] = {}
         for name, value in outcome.inputs_after.items():
-            digest = self._store.content(value).digest
-            if digest is not None and digest != call.inputs.digests.get(name):
-                values[name] = value
-        names = prepared.artifact_names
-        kept = self._store.keep(values, made_by=settled.step_run_id, artifact_names=names, background=True)
+            is_changed = self._store.fingerprint(value) != call.before.get(name)
+            (values if is_changed else beside)[name] = value
+        kept = self._store.keep(
+            values,
+            made_by=settled.step_run_id,
+            artifact_names=prepared.artifact_names,
+            beside=beside,
+            paths_as_files=not prepared.is_cell,
+            background=True,
+        )
         settled.artifacts = dict(kept.versions)
         settled.not_carried = {lost.name: lost for lost in kept.not_carried}
         for output in prepared.step.signature.outputs:
@@ -515,7 +581,7 @@ class Driver:
             if tags and output.name not in settled.not_carried:
                 settled.tags.setdefault(artifact_target(output.name), []).extend(tags)
         for name in (*kept.versions, *kept.pending):
-            self._live[settled.node, name] = values[name]
+            self._live[settled.node, name] = values[name] if name in values else beside[name]
         return dict(kept.pending)
 
     # What was settled ------------------------------------------------------------------------
@@ -575,19 +641,23 @@ class Driver:
 
     def _bind(self, call: _Call, keys: Keys, settled: Settled) -> None:
         for name, artifact in settled.artifacts.items():
-            if not artifact.digest:
+            if not artifact.token:
                 self._tokens[artifact.id] = f"{keys.key}/{name}"
         self._rebind(call.node, settled.artifacts)
 
     def _rebind(self, node: Node, outputs: Iterable[str]) -> None:
         """Where a cell changed its input in place, let whoever comes later read the new version."""
-        is_cell = self._prepared[node.id].step.kind == "cell"
+        is_cell = self._prepared[node.id].is_cell
         for name in outputs:
+            here = node.id, name
             origin = node.inputs.get(name)
-            if is_cell and isinstance(origin, OutputOf):
-                place = self._place_of(origin)
-                if place != (node.id, name):
-                    self._rebound[place] = (node.id, name)
+            place = self._place_of(origin) if isinstance(origin, OutputOf) else None
+            if is_cell and place is None and origin is None and name not in self._prepared[node.id].declared:
+                # A companion: it came with an input, and its name meant this.
+                place = self._latest.get(name)
+            if is_cell and place is not None and place != here:
+                self._rebound[place] = here
+            self._latest[name] = here
 
     def _skip(self, node: Node, status: Status, why: str, error: NbpipeError | None = None) -> None:
         settled = Settled(node.id, status, why, new_id(), failure=failure_of(error) if error is not None else None)

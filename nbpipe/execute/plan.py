@@ -8,12 +8,13 @@ inputs: where no execution has it, no input can make a hit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from nbpipe.base.digest import quick
+from nbpipe.execute.sources import changed_parts, said_of
 from nbpipe.records.base import shorten
 
 
@@ -53,46 +54,51 @@ class Facts:
 
     Attributes:
         source: The digest of its source.
-        leans: The digest of each piece it leans on, by the names that the piece binds.
         parameters: Its parameters as JSON data.
         inputs: The content digest of each input.
     """
 
     source: str
-    leans: Mapping[str, str]
     parameters: Mapping[str, Any]
     inputs: Mapping[str, str]
 
 
-def reason(now: Facts, before: Facts | None) -> str:
-    """Say why a step runs, against the last execution of the same node."""
+SourceLookup = Callable[[str], Mapping[str, Any]]
+
+
+def reason(now: Facts, before: Facts | None, source_of: SourceLookup) -> str:
+    """Say why a step runs, against the last execution of the same node.
+
+    Args:
+        now: What it is about to run with.
+        before: What it ran with then; `None` if it never did.
+        source_of: Gives what a source's digest stands for (`execute.sources`).
+    """
     if before is None:
         return "never ran before"
-    changes = [*_source_changes(now, before), *_parameter_changes(now, before)]
+    changes = []
+    if now.source != before.source:
+        parts = changed_parts(source_of(now.source), source_of(before.source))
+        changes += [said_of(*part) for part in parts][:_MOST_PARTS] or ["its source changed"]
+    changes += [said for _, said in parameter_changes(now.parameters, before.parameters)]
     changes += [f"input {name} changed" for name, digest in now.inputs.items() if before.inputs.get(name) != digest]
     return "; ".join(changes) if changes else "no result is kept"
 
 
-def _source_changes(now: Facts, before: Facts) -> list[str]:
-    if now.source == before.source:
-        return []
-    changed = [f"source of {name} changed" for name, digest in now.leans.items() if before.leans.get(name) != digest]
-    gone = [f"{name} is no longer used" for name in before.leans if name not in now.leans]
-    return [*changed, *gone][:4] or ["its source changed"]
-
-
-def _parameter_changes(now: Facts, before: Facts) -> list[str]:
+def parameter_changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Tell which parameters differ; each with words such as `"rate 0.1 → 0.2"`."""
     changes = []
-    for name, value in now.parameters.items():
-        former = before.parameters.get(name, _ABSENT)
+    for name, value in now.items():
+        former = before.get(name, _ABSENT)
         if former is _ABSENT:
-            changes.append(f"{name} is new")
+            changes.append((name, f"{name} is new"))
         elif type(former) is not type(value) or former != value:
-            changes.append(f"{name} {shorten(former, 30)} → {shorten(value, 30)}")
+            changes.append((name, f"{name} {shorten(former, 30)} → {shorten(value, 30)}"))
     return changes
 
 
 _ABSENT = object()
+_MOST_PARTS = 4
 
 
 def is_expired(recorded_at: str, expiry_s: float | None, now: datetime) -> bool:

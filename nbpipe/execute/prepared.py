@@ -25,21 +25,19 @@ class Prepared:
     Attributes:
         step: The step.
         source: What it is made of.
-        leans: The digest of each piece, by the names it binds.
         names: The names of its outputs.
         declared: Those of them that are no inputs changed in place.
         artifact_names: The name under which each output is kept.
-        touches: For a cell: the names that its body may change in place.
+        is_cell: Whether it is a cell, which works on the very objects that it is given.
         half: The half key of a call without plain values.
     """
 
     step: AnyStep
     source: Source
-    leans: dict[str, str]
     names: tuple[str, ...]
     declared: tuple[str, ...]
     artifact_names: dict[str, str]
-    touches: frozenset[str]
+    is_cell: bool
     half: str
 
     @classmethod
@@ -50,14 +48,13 @@ class Prepared:
             UncapturedNameError: It reads a name that is no text.
         """
         source = step.source()
-        leans = {name: piece.digest for piece in source.pieces for name in piece.binds}
         outputs = step.signature.outputs
         names = tuple(output.name for output in outputs)
         artifact_names = {output.name: output.artifact for output in outputs}
         # Whether an input is changed in place is found out by running: it cannot be part of a key.
         declared = tuple(name for name in names if name not in step.changed)
         half = half_key(source.digest, "", declared)
-        return cls(step, source, leans, names, declared, artifact_names, step.touches, half)
+        return cls(step, source, names, declared, artifact_names, step.kind == "cell", half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +93,10 @@ def keys_of(prepared: Prepared, inputs: Inputs, store: Store) -> Keys:
 
 def facts_of(prepared: Prepared, inputs: Inputs) -> Facts:
     """Say what a step is about to run with."""
-    return Facts(prepared.source.digest, prepared.leans, inputs.parameters, inputs.digests)
+    return Facts(prepared.source.digest, inputs.parameters, inputs.digests)
 
 
 def facts_in(record: Mapping[str, Any]) -> Facts:
     """Read what a recorded execution ran with."""
     inputs = {given["name"]: given["digest"] for given in record["inputs"]}
-    return Facts(record["source"], record["leans"], record["parameters"], inputs)
+    return Facts(record["source"], record["parameters"], inputs)

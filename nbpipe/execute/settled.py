@@ -5,17 +5,21 @@ The body of a `step` fact is made here and read here, so that its form stands in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbpipe.base.clock import now
 from nbpipe.execute.context import MODEL, RUN, RunFacts
-from nbpipe.execute.plan import Keys
+from nbpipe.execute.files import FilesUsed, changed_file
+from nbpipe.execute.plan import Keys, is_expired
 from nbpipe.execute.prepared import Inputs, Prepared
+from nbpipe.execute.randomness import Drawn
 from nbpipe.execute.worker import Failure
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
+from nbpipe.store.store import Store
 
 
 @dataclass(slots=True)
@@ -26,6 +30,7 @@ class Settled:
         node: The node.
         status: Whether it ran, was reused, failed, was skipped or stopped.
         why: Why.
+        against: The id of the earlier execution with which that was found out, or `""`.
         step_run_id: The id of this execution.
         artifacts: The artifact versions it gave, by output.
         not_carried: The outputs that could not be stored, by name.
@@ -34,6 +39,8 @@ class Settled:
         metadata: What it noted, by target, encoded.
         tags: The tags it gave, by target.
         logs: What it printed.
+        files: The files that it read and wrote.
+        drawn: For a cell: what it did to the process's sources of random numbers.
     """
 
     node: str
@@ -47,6 +54,9 @@ class Settled:
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: dict[str, list[Tag]] = field(default_factory=dict)
     logs: str = ""
+    files: FilesUsed = field(default_factory=FilesUsed)
+    drawn: Sequence[Drawn] = ()
+    against: str = ""
 
 
 Listener = Callable[[str, Settled | None], None]
@@ -74,6 +84,17 @@ def reused(node: str, step_run_id: str, record: Mapping[str, Any]) -> Settled:
     settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
     settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
     return settled
+
+
+def objection(record: Mapping[str, Any], expiry_s: float | None, store: Store) -> str:
+    """Say what stands against reusing a recorded execution, wherever it would be reused; nothing, if `""`."""
+    if expiry_s is not None and is_expired(record["ended"], expiry_s, now()):
+        return "its result has expired"
+    changed = changed_file(record, store.workspace)
+    if changed:
+        return changed
+    is_whole = all(store.exists(artifact) for artifact in artifacts_in(record).values())
+    return "" if is_whole else "its stored result is gone"
 
 
 def artifacts_in(record: Mapping[str, Any]) -> dict[str, ArtifactVersion]:
@@ -108,16 +129,16 @@ def body_of(
         attempt: Which attempt it was, from 1.
         record: The execution that was reused, if one was.
     """
-    return {
+    body = {
         "pipeline": run.pipeline,
         "node": settled.node,
         "step": step,
         "status": settled.status.value,
         "why": settled.why,
+        "against": settled.against,
         "key": keys.key,
         "half": keys.half,
         "source": prepared.source.digest,
-        "leans": prepared.leans,
         "started": started,
         "ended": ended,
         "duration_s": settled.duration_s,
@@ -137,6 +158,23 @@ def body_of(
         "reused_from": (record["reused_from"] or record["id"]) if record is not None else "",
         "logs": settled.logs,
     }
+    return body | (_seen_again(record) if record is not None else _seen(settled))
+
+
+def _seen(settled: Settled) -> dict[str, Any]:
+    """Write down what an execution had to do with the world outside its inputs; nothing, as a rule."""
+    said: dict[str, Any] = {}
+    if settled.files.read:
+        said["files"] = [file.as_record() for file in settled.files.read]
+    if settled.files.written:
+        said["written"] = settled.files.written
+    if settled.drawn:
+        said["random"] = [one.as_record() for one in settled.drawn]
+    return said
+
+
+def _seen_again(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record[name] for name in ("files", "written", "random") if name in record}
 
 
 def _notes(settled: Settled, run: RunFacts) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 from nbpipe.define.cells import CellStep
 from nbpipe.errors import ArtifactError, DefinitionError, NotStorableError, StaleInputError
 from nbpipe.execute.prepared import Inputs, Prepared
+from nbpipe.execute.randomness import drawn_in
 from nbpipe.execute.settled import artifacts_in
 from nbpipe.notebook.session import Session
 from nbpipe.records.artifacts import ArtifactVersion
@@ -43,7 +44,8 @@ class CellExecution:
         assert isinstance(prepared.step, CellStep), "only cells are executed here"
         self._session = session
         self._step: CellStep = prepared.step
-        self.execution: Execution = session.run.plan(prepared, self._inputs(), self._step.name)
+        random = session.chance.tokens_for(session.earlier(self._step.name))
+        self.execution: Execution = session.run.plan(prepared, self._inputs(), self._step.name, random)
         self._set_aside: dict[str, Any] = {}
         self._before: dict[str, str] = {}
         self._began_s = 0.0
@@ -65,8 +67,22 @@ class CellExecution:
                 values[name] = given[name]
                 continue
             artifacts[name], digests[name] = self._version_of(name, producer)
+            for fellow in self._fellows_of(artifacts[name], producer):
+                if fellow not in step.provided:
+                    artifacts[fellow], digests[fellow] = self._version_of(fellow, producer)
+        for name in artifacts:
             self._refuse_if_stale(name)
         return Inputs(artifacts, values, digests)
+
+    def _fellows_of(self, artifact: ArtifactVersion, producer: str) -> list[str]:
+        """Name what shares something with an input and still is what it was: to change one changes it, too."""
+        done = self._session.ledger.done(producer)
+        together = done.artifacts.items() if done is not None else ()
+        return [
+            name
+            for name, other in together
+            if other.is_bundled_with(artifact) and self._session.producer_of(name, self.name) == producer
+        ]
 
     def _version_of(self, name: str, producer: str) -> tuple[ArtifactVersion, str]:
         done = self._session.ledger.done(producer)
@@ -112,6 +128,7 @@ class CellExecution:
             execution.record, execution.why, execution.settled.why = None, why, why
             return False
         settled = self._session.run.reuse(execution)
+        self._session.chance.reuse(self.name, drawn_in(record))
         self._settle(settled.artifacts)
         return True
 
@@ -162,18 +179,26 @@ class CellExecution:
             ArtifactError: A version is gone; its step has to run again.
         """
         namespace, ledger, inputs = self._session.namespace, self._session.ledger, self.execution.inputs
-        others = {}
+        absent = []
         for name, artifact in inputs.artifacts.items():
             owner = ledger.owner(name)
             if owner is None or owner.artifact.id != artifact.id or name not in namespace:
-                others[name] = artifact
+                absent.append(artifact)
+        others = {
+            name: artifact
+            for name, artifact in inputs.artifacts.items()
+            # What was stored together is read together, or it would not share any more what it shared.
+            if any(artifact is one or artifact.is_bundled_with(one) for one in absent)
+        }
         if others:
             namespace.update(self._session.run.load(others))
         namespace.update(inputs.values)
         self._bind_constants()
         self._set_outputs_aside()
-        digests = {name: artifact.digest for name, artifact in inputs.artifacts.items()}
-        self._before = digests | {name: self._session.run.content(value) for name, value in inputs.values.items()}
+        self._before = {name: artifact.digest for name, artifact in inputs.artifacts.items() if artifact.digest}
+        for name in (*inputs.artifacts, *inputs.values):
+            if name not in self._before:
+                self._before[name] = self._session.run.fingerprint(namespace[name])
 
     def _bind_constants(self) -> None:
         """Bind anew what the step reads as a constant of a plain cell and a step has rebound since."""
@@ -192,6 +217,7 @@ class CellExecution:
 
     def begin(self) -> None:
         """Say that the cell's body is about to run."""
+        self._session.chance.begin()
         self._session.run.begin(self.execution)
         self._began_s = time.perf_counter()
 
@@ -202,23 +228,26 @@ class CellExecution:
             NotRecordedError: It could not be written.
         """
         duration_s = time.perf_counter() - self._began_s
-        namespace = self._session.namespace
+        session, namespace = self._session, self._session.namespace
+        self.execution.settled.drawn = session.chance.end(self.name)
+        given = {name: namespace[name] for name in self._before if name in namespace}
+        session.run.watched(self.execution, given)
         values = {name: namespace[name] for name in self._step.outputs if name in namespace}
-        values |= {name: namespace[name] for name in self._before if name not in values and self._is_changed(name)}
-        settled = self._session.run.commit(self.execution, values, duration_s)
+        beside: dict[str, Any] = {}
+        for name in (one for one in given if one not in values):
+            (values if self._is_changed(name) else beside)[name] = given[name]
+        settled = session.run.commit(self.execution, values, beside, duration_s)
         self._settle(settled.artifacts)
 
     def _is_changed(self, name: str) -> bool:
-        if name not in self._session.namespace:
-            return False
-        before, now = self._before[name], self._session.run.content(self._session.namespace[name])
-        if before and now:
-            return before != now
-        # Where no digest tells, a statement that does nothing but change it does.
-        return name in self._step.names.changes
+        before, now = self._before[name], self._session.run.fingerprint(self._session.namespace[name])
+        # Where nothing tells, a statement that does nothing but change it does.
+        return before != now if before and now else name in self._step.names.changes
 
     def fail(self, error: BaseException) -> None:
         """Record that the body raised; what the names hold that it had in its hands is not known any more."""
+        self._session.chance.abandon()
+        self._session.run.watched(self.execution, {})
         self._session.ledger.doubt([*self._before, *self._step.outputs])
         self._session.run.fail(self.execution, error)
 

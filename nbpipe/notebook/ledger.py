@@ -76,7 +76,7 @@ class Ledger:
             key: The execution's.
             executed: How many plain cells have been executed.
         """
-        tokens = {name: artifact.digest or f"{key}/{name}" for name, artifact in artifacts.items()}
+        tokens = {name: artifact.token or f"{key}/{name}" for name, artifact in artifacts.items()}
         self._done[step] = Done(dict(artifacts), dict(not_carried), tokens)
         self.doubt(not_carried)
         self._owners.update({name: Owner(step, artifact, executed) for name, artifact in artifacts.items()})

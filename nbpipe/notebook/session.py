@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from nbpipe.define.cells import CellStep
@@ -16,6 +17,7 @@ from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline
 from nbpipe.errors import DefinitionError
 from nbpipe.execute.prepared import Prepared
+from nbpipe.notebook.chance import SessionChance
 from nbpipe.notebook.grammar import ParamsLine
 from nbpipe.notebook.ledger import Ledger
 from nbpipe.records.models import ModelConfig
@@ -63,6 +65,7 @@ class Session:
         self.executed = 0
         self._units: dict[str, tuple[int, Unit]] = {}
         self._corpus: Corpus | None = None
+        self._chance: SessionChance | None = None
         self._run: InteractiveRun | None = None
 
     # The notebook as others see it -----------------------------------------------------------
@@ -131,6 +134,14 @@ class Session:
         if self._run is None:
             self._run = InteractiveRun(self.workspace, self.name, self.model.name if self.model else "")
         return self._run
+
+    @property
+    def chance(self) -> SessionChance:
+        """Where the cells' random numbers come from."""
+        if self._chance is None:
+            is_seeded = any("seed" in unit.text for unit in self.units())
+            self._chance = SessionChance(is_seeded=is_seeded)
+        return self._chance
 
     def declare(self, line: ParamsLine) -> None:
         """Take what `%%params` says of the notebook's own pipeline; what was recorded keeps the former name."""
@@ -217,21 +228,25 @@ class Session:
         self.steps = ordered
         if former != cell.name:
             self.ledger.forget(former)
+            self.chance.forget(former)
         return prepared
 
     def forget(self, step: str) -> None:
         """Drop a step whose cell is a step no longer."""
         self.steps = {name: cell for name, cell in self.steps.items() if name != step}
         self.ledger.forget(step)
+        self.chance.forget(step)
+
+    def earlier(self, step: str) -> list[str]:
+        """Name the steps before `step`, in their order."""
+        return list(takewhile(lambda name: name != step, self.steps))
 
     def producer_of(self, name: str, step: str) -> str | None:
         """Name the step that gives a name its value for `step`: the last one before it; else it is a parameter."""
         found = None
-        for other in self.steps.values():
-            if other.name == step:
-                break
-            if name in other.outputs:
-                found = other.name
+        for other in self.earlier(step):
+            if name in self.steps[other].outputs:
+                found = other
         return found
 
     def note_changed(self, step: str, names: frozenset[str]) -> None:

@@ -19,6 +19,8 @@ The record (schema 1) is one JSON object::
     pickled       whether loading it runs code
     preview       {"kind": "table" | "text" | "image" | "json", …}
     made_by       id of the step run
+    aliases       how its parts are shared among each other or with its bundle, 32 hexadecimal letters;
+                  absent where nothing is shared, or where that cannot be told
     tags          names of tags given while the step ran
     number        its number among the artifact's versions, once the catalog gave one; else absent
 """
@@ -51,6 +53,21 @@ class ArtifactVersion:
     made_by: str
     tags: tuple[str, ...] = ()
     number: int | None = None
+    aliases: str = ""
+
+    @property
+    def token(self) -> str:
+        """What identifies its content for a step that may change it; `""` if only the key of its execution does.
+
+        Equal values that share their parts differently are not the same to whoever changes one.
+        """
+        if self.aliases:
+            return f"{self.digest}{self.aliases}"
+        return self.digest if self.member is None else ""
+
+    def is_bundled_with(self, other: ArtifactVersion) -> bool:
+        """Tell whether both were stored together, because they share something."""
+        return self.member is not None and (self.made_by, self.blob) == (other.made_by, other.blob)
 
     def as_record(self) -> dict[str, Any]:
         """Give the record as plain JSON."""
@@ -72,6 +89,8 @@ class ArtifactVersion:
         }
         if self.number is not None:
             record["number"] = self.number
+        if self.aliases:
+            record["aliases"] = self.aliases
         return record
 
     @classmethod
@@ -98,6 +117,7 @@ class ArtifactVersion:
                 record["made_by"],
                 tuple(record["tags"]),
                 record.get("number"),
+                record.get("aliases", ""),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise BadValueError(f"This is no artifact record: {error!r}. Pass what `as_record` gave.") from error

@@ -90,10 +90,6 @@ class AnyStep(Protocol):
         """For a cell: the inputs that its last execution changed in place."""
 
     @property
-    def touches(self) -> frozenset[str]:
-        """For a cell: the names that its body may change in place, each seen by whoever comes later."""
-
-    @property
     def identity(self) -> str:
         """Tells it from another step of the same name."""
 

@@ -19,9 +19,12 @@ from typing import Any
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
 from nbpipe.execute.context import RUN, RunFacts, StepContext, artifact_target, enter_step, leave_step
-from nbpipe.execute.plan import Keys, is_expired, reason
+from nbpipe.execute.files import FileWatch
+from nbpipe.execute.plan import Keys, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, keys_of
-from nbpipe.execute.settled import Settled, artifacts_in, body_of, reused
+from nbpipe.execute.randomness import objection as random_objection
+from nbpipe.execute.settled import Settled, body_of, objection, reused
+from nbpipe.execute.sources import described
 from nbpipe.execute.worker import failure_of
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact, NumberArtifacts
@@ -44,6 +47,7 @@ class Execution:
         why: Why it runs, if it does.
         settled: What becomes of it.
         started: When it began, ISO 8601.
+        watch: What sees the files that its body opens, while it runs.
     """
 
     prepared: Prepared
@@ -54,6 +58,7 @@ class Execution:
     settled: Settled
     started: str
     token: Any = field(default=None, repr=False)
+    watch: FileWatch | None = field(default=None, repr=False)
 
 
 class InteractiveRun:
@@ -72,28 +77,41 @@ class InteractiveRun:
         self._has_begun = False
         self._is_over = False
 
-    def plan(self, prepared: Prepared, inputs: Inputs, node: str) -> Execution:
-        """Say whether a cell can be reused, and why it runs if not; nothing is written."""
+    def plan(self, prepared: Prepared, inputs: Inputs, node: str, random: Mapping[str, str]) -> Execution:
+        """Say whether a cell can be reused, and why it runs if not; nothing is written.
+
+        Args:
+            prepared: The cell.
+            inputs: What it reads.
+            node: Its name.
+            random: What the states are known by that its sources of random numbers start from.
+        """
         self._workspace.executions.catch_up()
         keys = keys_of(prepared, inputs, self._workspace.store)
         options = prepared.step.options
         record = self._workspace.executions.find(keys.key) if options.cache else None
-        if record is not None and not self._is_usable(record, options.expiry_s):
-            record = None
-        why = "" if record is not None else self._reason(prepared, inputs, node)
-        settled = Settled(node, Status.RUNNING, why, new_id())
+        why = against = ""
+        if record is not None:
+            why = objection(record, options.expiry_s, self._workspace.store) or random_objection(record, random)
+            against = record["id"]
+            record = None if why else record
+        if record is None and not why:
+            why, against = self._reason(prepared, inputs, node)
+        settled = Settled(node, Status.RUNNING, why, new_id(), against=against)
         return Execution(prepared, inputs, keys, record, why, settled, now_text())
 
-    def _is_usable(self, record: Mapping[str, Any], expiry_s: float | None) -> bool:
-        if is_expired(record["ended"], expiry_s, now()):
-            return False
-        return all(self._workspace.store.exists(artifact) for artifact in artifacts_in(record).values())
-
-    def _reason(self, prepared: Prepared, inputs: Inputs, node: str) -> str:
+    def _reason(self, prepared: Prepared, inputs: Inputs, node: str) -> tuple[str, str]:
         if not prepared.step.options.cache:
-            return "caching is off"
-        before = self._workspace.executions.last(self.facts.pipeline, node)
-        return reason(facts_of(prepared, inputs), facts_in(before) if before is not None else None)
+            return "caching is off", ""
+        executions = self._workspace.executions
+        before = executions.last(self.facts.pipeline, node)
+        facts = facts_in(before) if before is not None else None
+        here = described(prepared.source)
+
+        def source_of(digest: str) -> Mapping[str, Any]:
+            return here if digest == prepared.source.digest else executions.source(digest)
+
+        return reason(facts_of(prepared, inputs), facts, source_of), before["id"] if before is not None else ""
 
     def load(self, artifacts: Mapping[str, ArtifactVersion]) -> dict[str, Any]:
         """Give the values of artifact versions, by the names they are handed in under.
@@ -107,6 +125,10 @@ class InteractiveRun:
         """Give the content digest of a live value; `""` if it has no canonical form."""
         return self._workspace.store.content(value).digest or ""
 
+    def fingerprint(self, value: Any) -> str:
+        """Give what tells whether a live object is changed later; see `Store.fingerprint`."""
+        return self._workspace.store.fingerprint(value)
+
     # Recording -------------------------------------------------------------------------------
 
     def begin(self, execution: Execution) -> None:
@@ -116,8 +138,11 @@ class InteractiveRun:
         )
         execution.settled.metadata, execution.settled.tags = context.notes, context.tags
         self._begin_run()
+        self._describe(execution.prepared)
         execution.started = now_text()
         execution.token = enter_step(context)
+        execution.watch = FileWatch(self._workspace.paths.root)
+        execution.watch.begin()
 
     def leave(self, execution: Execution) -> None:
         """Let what comes next know that the step is over."""
@@ -125,15 +150,41 @@ class InteractiveRun:
             leave_step(execution.token)
             execution.token = None
 
-    def commit(self, execution: Execution, values: Mapping[str, Any], duration_s: float) -> Settled:
+    def _describe(self, prepared: Prepared) -> None:
+        """Write down once what the cell is made of."""
+        executions, digest = self._workspace.executions, prepared.source.digest
+        if not executions.knows_source(digest):
+            body = described(prepared.source)
+            self._workspace.catalog.append("source", id=digest, run=self.facts.id, body=body)
+            executions.remember_source(digest, body)
+
+    def watched(self, execution: Execution, arguments: Mapping[str, Any]) -> None:
+        """The body is over: take note of the files that it used, and watch no longer."""
+        watch, execution.watch = execution.watch, None
+        if watch is not None:
+            execution.settled.files = watch.end(execution.prepared.source, arguments)
+
+    def commit(
+        self, execution: Execution, values: Mapping[str, Any], beside: Mapping[str, Any], duration_s: float
+    ) -> Settled:
         """Keep what a cell gave and record it.
+
+        Args:
+            execution: The execution.
+            values: What the cell bound or changed, by name.
+            beside: The inputs that it left as they were; those that share something with an output are kept with it.
+            duration_s: How long its body took, in seconds.
 
         Raises:
             NotRecordedError: It could not be written.
         """
         settled = execution.settled
         kept = self._workspace.store.keep(
-            values, made_by=settled.step_run_id, artifact_names=execution.prepared.artifact_names
+            values,
+            made_by=settled.step_run_id,
+            artifact_names=execution.prepared.artifact_names,
+            beside=beside,
+            paths_as_files=False,
         )
         settled.artifacts = dict(kept.versions)
         settled.not_carried = {lost.name: lost for lost in kept.not_carried}

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from nbpipe.errors import BadValueError, CatalogError, WorkspaceError
+from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.metadata import MetadataEntry, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
@@ -30,7 +31,7 @@ COLUMNS = """
 RUN_BY_ID = f"SELECT {COLUMNS} FROM runs WHERE id = $id"  # noqa: S608 — made of constants
 STEPS_OF_RUN = """
     SELECT id, node, step, status, why, duration_s, parameters, error_type, error_message, error_traceback, logs,
-           source, reused_from
+           source, reused_from, files
     FROM steps WHERE run_id = $run ORDER BY seq
 """
 OUTPUTS_OF_RUN = """
@@ -60,6 +61,7 @@ class StepRun:
         traceback: The user's frames, or `""`.
         logs: What it printed.
         metrics: Numbers that it logged, by dotted name.
+        files: The files that it read.
     """
 
     id: str
@@ -73,6 +75,7 @@ class StepRun:
     traceback: str = ""
     logs: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[FileRead, ...] = ()
 
     @property
     def name(self) -> str:
@@ -272,6 +275,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             row["error_traceback"] or "",
             _text(row["logs"]),
             metrics,
+            tuple(FileRead(**file) for file in _list(row["files"])),
         )
     return found
 
@@ -303,6 +307,10 @@ def _json(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         value = json.loads(value)
     return dict(value or {})
+
+
+def _list(value: Any) -> list[Any]:
+    return list(json.loads(value) if isinstance(value, str) else value or ())
 
 
 def _text(value: Any) -> str:

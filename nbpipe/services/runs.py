@@ -15,6 +15,7 @@ from nbpipe.records.parameters import as_json
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.explaining import Explanation, explain
 from nbpipe.services.filters import bears
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.recorded import COLUMNS, RUN_BY_ID, Run, StepRun, run_in, run_rows
@@ -119,6 +120,7 @@ class RunService:
             failure.traceback_text if failure is not None else "",
             settled.logs,
             dict(metrics_in(noted)),
+            tuple(settled.files.read),
         )
 
     def _artifact_seen(self, progress: RunInProgress, settled: Settled, version: ArtifactVersion) -> Artifact:
@@ -203,6 +205,29 @@ class RunService:
         }
         sql = RUNS.format(where=" AND ".join(conditions))
         return Listing(run_in(row, self._workspace) for row in run_rows(self._workspace, sql, parameters))
+
+    def newest(self) -> Run:
+        """Give the run that was started last.
+
+        Raises:
+            NotFoundError: Nothing has run in this workspace.
+        """
+        found = self.list(limit=1)
+        if not found:
+            raise NotFoundError("run", "the newest")
+        return found[0]
+
+    def explain(self, ref: object, step: str | None = None) -> Listing[Explanation]:
+        """Say why each step of a run ran or was reused.
+
+        Args:
+            ref: As in `get`.
+            step: Only this step, by its name in the graph.
+
+        Raises:
+            NotFoundError: There is no such run, or it has no such step.
+        """
+        return Listing(explain(self._workspace, self.get(ref), step))
 
 
 def _status(status: str | Status | None) -> str | None:

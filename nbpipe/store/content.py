@@ -37,7 +37,7 @@ class Content:
 
     Attributes:
         digest: 32 hexadecimal letters, or `None` if the value has no canonical form.
-        mutables: Its mutable parts; complete only if there is a digest.
+        mutables: Its mutable parts, and how they are shared; complete only if there is a digest.
     """
 
     digest: str | None

@@ -51,7 +51,7 @@ def array_form(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
     Raises:
         NoCanonicalForm: Its elements have none.
     """
-    walk.note_memory(*memory_of(value))
+    walk.note_memory(*memory_of(value), repr(value.strides).encode())
     shape = b",".join(b"%d" % length for length in value.shape)
     return node(b"A", word(b"s", shape), _elements(walk, value))
 

@@ -9,9 +9,11 @@ nothing that holds one.
 from __future__ import annotations
 
 import copyreg
+import re
 import types
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import tzinfo
 from enum import Enum
 from functools import cached_property
 from pathlib import PurePath
@@ -32,6 +34,8 @@ _FORMLESS = (
     memoryview,
 )
 # A figure is full of cycles: the walk would only find out late.
+# Objects that everybody shares and nobody can change; numpy's dtypes are the third such kind.
+_SHARED_BY_ALL = (tzinfo, re.Pattern)
 _FORMLESS_ROOTS = frozenset({"matplotlib", "torch", "tensorflow"})
 
 
@@ -79,7 +83,8 @@ def _reduced(walk: Walk, value: Any) -> bytes:
     if len(reduced) > 5 and reduced[5] is not None:
         raise NoCanonicalForm
     walk.hold(reduced)
-    walk.note_mutable(value)
+    if not isinstance(value, _SHARED_BY_ALL) and kind.__module__ != "numpy.dtypes":
+        walk.note_mutable(value)
     maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
     tokens = [walk.identity(kind), _name_of(walk, maker), walk.token(arguments), _state(walk, kind, state)]
     if items is not None:

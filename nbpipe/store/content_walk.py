@@ -19,7 +19,7 @@ from math import isnan
 from typing import Any
 from uuid import UUID
 
-from xxhash import xxh3_128_digest
+from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
 ClassIdentity = Callable[[type], str]
 Form = Callable[["Walk", Any], bytes]
@@ -43,11 +43,15 @@ class Mutables:
     Attributes:
         ids: Identities of mutable objects.
         ranges: Memory of arrays, from the first byte to behind the last.
+        aliases: Tells how parts are shared within the value: one list at two places, an array and a
+            view of it. Empty if nothing is, which is the rule. Two values that are equal and share
+            differently behave differently once they are changed.
         alive: What was made on the way; held so that no identity is given out twice.
     """
 
     ids: frozenset[int] = frozenset()
     ranges: tuple[tuple[int, int], ...] = ()
+    aliases: str = ""
     alive: tuple[Any, ...] = field(default=(), repr=False)
 
 
@@ -115,15 +119,18 @@ class Walk:
         class_identity: Says what a class defined in a notebook is.
     """
 
-    __slots__ = ("_active", "_alive", "_class_identity", "_form_of", "_ids", "_known", "_ranges")
+    __slots__ = ("_active", "_again", "_alive", "_class_identity", "_form_of", "_ids", "_known", "_noted", "_spans")
 
     def __init__(self, form_of: Callable[[type], Form], class_identity: ClassIdentity) -> None:
         self._form_of = form_of
         self._class_identity = class_identity
-        self._known: dict[int, tuple[bytes, Any]] = {}
+        self._known: dict[int, tuple[bytes, Any, int]] = {}
         self._active: set[int] = set()
-        self._ids: set[int] = set()
-        self._ranges: list[tuple[int, int]] = []
+        # When each mutable part was met first, and when any was met once more: the count of notes is the time.
+        self._ids: dict[int, int] = {}
+        self._again: list[tuple[int, int]] = []
+        self._noted = 0
+        self._spans: list[tuple[int, int, int, bytes]] = []
         self._alive: list[Any] = []
 
     def token(self, value: Any) -> bytes:
@@ -139,10 +146,15 @@ class Walk:
         key = id(value)
         known = self._known.get(key)
         if known is not None:
-            return known[0]
+            token, _, since = known
+            if since >= 0:
+                self._noted += 1
+                self._again.append((self._noted, since))
+            return token
         if key in self._active or len(self._active) >= MAX_DEPTH:
             raise NoCanonicalForm
         self._active.add(key)
+        since = self._noted
         token = self._form_of(kind)(self, value)
         self._active.discard(key)
         if len(token) <= _LONGEST_WORD:
@@ -150,7 +162,7 @@ class Walk:
         token = b"#" + xxh3_128_digest(token)
         # Only what is long can multiply by being shared. The value is held with its token, so that
         # nothing else can come by its identity.
-        self._known[key] = (token, value)
+        self._known[key] = (token, value, since if self._noted > since else -1)
         return token
 
     def identity(self, kind: type) -> bytes:
@@ -159,12 +171,16 @@ class Walk:
 
     def note_mutable(self, value: Any) -> None:
         """Note that `value` can be changed in place."""
-        self._ids.add(id(value))
+        self._noted += 1
+        first = self._ids.setdefault(id(value), self._noted)
+        if first != self._noted:
+            self._again.append((self._noted, first))
 
-    def note_memory(self, first: int, behind: int) -> None:
-        """Note memory that can be changed in place."""
+    def note_memory(self, first: int, behind: int, layout: bytes) -> None:
+        """Note memory that can be changed in place, and how an array lies in it."""
+        self._noted += 1
         if behind > first:
-            self._ranges.append((first, behind))
+            self._spans.append((first, behind, self._noted, layout))
 
     def hold(self, made: Any) -> None:
         """Keep something made on the way alive as long as what was noted in it."""
@@ -172,4 +188,24 @@ class Walk:
 
     def mutables(self) -> Mutables:
         """Give what was noted so far."""
-        return Mutables(frozenset(self._ids), tuple(self._ranges), tuple(self._alive))
+        ranges = tuple((first, behind) for first, behind, _, _ in self._spans)
+        return Mutables(frozenset(self._ids), ranges, self._aliases(), tuple(self._alive))
+
+    def _aliases(self) -> str:
+        shared = _overlapping(self._spans)
+        if not self._again and not shared:
+            return ""
+        return xxh3_128_hexdigest(b"aliases" + repr((self._again, shared)).encode())
+
+
+def _overlapping(spans: list[tuple[int, int, int, bytes]]) -> list[list[tuple[int, int, bytes]]]:
+    """Group the arrays that reach into each other's memory; each by when it was met, its place and its layout."""
+    groups: list[list[tuple[int, int, bytes]]] = []
+    start = reach = 0
+    for first, behind, noted, layout in sorted(spans):
+        if first >= reach:
+            groups.append([])
+            start = first
+        groups[-1].append((noted, first - start, layout))
+        reach = max(reach, behind)
+    return sorted(sorted(group) for group in groups if len(group) > 1)

@@ -12,6 +12,7 @@ from typing import Any
 from nbpipe.errors import NbpipeError, NotStorableError
 from nbpipe.records.artifacts import type_name_of
 from nbpipe.store.buffers import Pieces, joined
+from nbpipe.store.files import Files
 from nbpipe.store.materializers import REGISTRY, Materializer, label_of
 from nbpipe.store.plain import Json
 
@@ -20,8 +21,13 @@ JSON_LABEL = label_of(Json())
 _BIGGEST = 2**63
 
 
-def encoded(name: str, value: Any) -> tuple[Materializer, Pieces]:
+def encoded(name: str, value: Any, *, paths_as_files: bool = True) -> tuple[Materializer, Pieces]:
     """Have the first materializer that takes it write `value`.
+
+    Args:
+        name: What to call it in errors.
+        value: The value.
+        paths_as_files: Write what lies at a path, and not the path.
 
     Raises:
         NotStorableError: None can.
@@ -29,6 +35,8 @@ def encoded(name: str, value: Any) -> tuple[Materializer, Pieces]:
     kind = type(value)
     why = "no materializer takes it"
     for materializer in REGISTRY.for_type(kind):
+        if materializer.name == Files.name and not paths_as_files:
+            continue
         try:
             pieces = materializer.encode(value)
         except NbpipeError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
 from nbpipe.base.digest import quick
@@ -19,6 +18,7 @@ from nbpipe.store.buffers import joined, size_of
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, Mutables
 from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, encoded, inline, reason, scalar_json
+from nbpipe.store.files import Files
 from nbpipe.store.handover import mutables_of_large, stand_in
 from nbpipe.store.materializers import label_of
 from nbpipe.store.objects import Bundle
@@ -75,6 +75,7 @@ class Keeper:
         class_identity: Says what a class defined in a notebook is.
         made_by: The id of the step run.
         artifact_names: The artifact's name, where it is not the output's.
+        paths_as_files: Whether what lies at a path is stored, and not the path.
     """
 
     blobs: BlobStore
@@ -82,9 +83,10 @@ class Keeper:
     class_identity: ClassIdentity
     made_by: str
     artifact_names: Mapping[str, str]
+    paths_as_files: bool
 
-    def keep(self, outputs: Mapping[str, Any], *, background: bool) -> Kept:
-        """Store `outputs`; see `Store.keep`."""
+    def keep(self, outputs: Mapping[str, Any], beside: Mapping[str, Any], *, background: bool) -> Kept:
+        """Store `outputs`, and what stands beside them if it shares something with one; see `Store.keep`."""
         versions: dict[str, ArtifactVersion] = {}
         others: dict[str, Any] = {}
         for name, value in outputs.items():
@@ -93,17 +95,29 @@ class Keeper:
                 others[name] = value
             else:
                 versions[name] = self._scalar(name, value, len(text))
-        return self._keep_others(versions, others, background=background) if others else Kept(versions)
+        if not others:
+            return Kept(versions)
+        return self._keep_others(versions, others, beside, background=background)
 
-    def _keep_others(self, versions: dict[str, ArtifactVersion], others: dict[str, Any], *, background: bool) -> Kept:
+    def _keep_others(
+        self,
+        versions: dict[str, ArtifactVersion],
+        outputs: dict[str, Any],
+        beside: Mapping[str, Any],
+        *,
+        background: bool,
+    ) -> Kept:
         not_carried: list[NotCarried] = []
         pending: dict[str, Future[ArtifactVersion]] = {}
+        others = {**beside, **outputs} if beside else outputs
         mutables = {name: mutables_of_large(value) if background else None for name, value in others.items()}
         contents = {name: self._content(others[name]) for name, large in mutables.items() if large is None}
         known = {
             name: large or _mutables(others[name], contents[name], len(others)) for name, large in mutables.items()
         }
         for group in sharing_groups(known):
+            if outputs.keys().isdisjoint(group):
+                continue
             name = group[0]
             try:
                 if len(group) > 1:
@@ -135,11 +149,11 @@ class Keeper:
         )
 
     def _alone(self, name: str, value: Any, content: Content) -> ArtifactVersion:
-        materializer, pieces = encoded(name, value)
+        materializer, pieces = encoded(name, value, paths_as_files=self.paths_as_files)
         size_bytes = size_of(pieces)
         is_small = size_bytes <= MAX_INLINE_BYTES
         digest = content.digest or ""
-        if isinstance(value, PurePath):
+        if materializer.name == Files.name:
             # A path is text; what is stored and handed on is what lies there.
             digest = quick("files", joined(pieces))
         return ArtifactVersion(
@@ -156,6 +170,7 @@ class Keeper:
             pickled=materializer.pickled,
             preview=preview(value),
             made_by=self.made_by,
+            aliases=content.mutables.aliases if content.digest is not None else "",
         )
 
     def _later(self, name: str, value: Any) -> Future[ArtifactVersion]:
@@ -172,12 +187,15 @@ class Keeper:
                 raise
             return self._keep_rest(storable, not_carried)
         size_bytes, blob = size_of(pieces), self.blobs.write(pieces)
+        contents = {name: self._content(value) for name, value in members.items()}
+        # How they share is one fact about all of them; it can be told if each has a canonical form.
+        whole = self._content(list(members.values()))
         return {
             name: ArtifactVersion(
                 id=new_id(),
                 name=self.artifact_names.get(name, name),
                 output=name,
-                digest=self._content(value).digest or "",
+                digest=contents[name].digest or "",
                 type_name=type_name_of(type(value)),
                 materializer=_BUNDLE,
                 size_bytes=size_bytes,
@@ -187,12 +205,13 @@ class Keeper:
                 pickled=True,
                 preview=preview(value),
                 made_by=self.made_by,
+                aliases=quick("member", whole.mutables.aliases, str(place)) if whole.digest is not None else "",
             )
             for place, (name, value) in enumerate(members.items())
         }
 
     def _keep_rest(self, storable: dict[str, Any], not_carried: list[NotCarried]) -> dict[str, ArtifactVersion]:
-        kept = self._keep_others({}, storable, background=False)
+        kept = self._keep_others({}, storable, {}, background=False)
         not_carried.extend(kept.not_carried)
         return kept.versions
 

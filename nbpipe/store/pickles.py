@@ -31,6 +31,7 @@ from uuid import UUID
 
 import cloudpickle
 
+from nbpipe.base.digest import quick
 from nbpipe.store.buffers import Piece
 from nbpipe.store.content_walk import Mutables, is_of_a_notebook
 
@@ -84,7 +85,16 @@ def dump(value: Any) -> Pickled:
         _, pieces = _dumped(value, shared)
     ids = frozenset(id(part) for part in met if _may_change(part))
     from_arrays = tuple(_memory_of(array) for array in arrays)
-    return Pickled(pieces, Mutables(ids, from_arrays, (met,)))
+    return Pickled(pieces, Mutables(ids, from_arrays, alive=(met,)))
+
+
+def pickled_digest(value: Any) -> str:
+    """Digest the pickle of an object, to tell whether it is changed later; `""` if it cannot be pickled."""
+    try:
+        pieces = dump(value).pieces
+    except Exception:  # noqa: BLE001 - the value's own code
+        return ""
+    return quick("pickle", *(bytes(piece) for piece in pieces))
 
 
 def load(data: memoryview, classes: ClassLookup | None = None) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from math import isfinite
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -37,7 +38,7 @@ class Json:
     pickled: ClassVar[bool] = False
     types: ClassVar[tuple[type | str, ...]] = (
         *(type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset),
-        *(date, datetime, time, timedelta, Decimal, UUID, range, slice),
+        *(date, datetime, time, timedelta, Decimal, UUID, range, slice, PurePath),
     )
 
     def encode(self, value: Any) -> list[Piece] | None:
@@ -225,6 +226,7 @@ def _bounds(value: slice) -> list[Any]:
     return [to_plain(bound) for bound in (value.start, value.stop, value.step)]
 
 
+_PATHS: dict[str, type[PurePath]] = {kind.__name__: kind for kind in (type(Path()), PurePosixPath, PureWindowsPath)}
 _CONTAINERS: dict[type, Callable[[Any, set[int]], Any]] = {
     list: _list,
     tuple: _tuple,
@@ -242,6 +244,7 @@ _SCALARS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     timedelta: ("$timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
     Decimal: ("$decimal", str),
     UUID: ("$uuid", str),
+    **{kind: ("$path", lambda value: [type(value).__name__, str(value)]) for kind in _PATHS.values()},
     range: ("$range", lambda value: [value.start, value.stop, value.step]),
     slice: ("$slice", _bounds),
 }
@@ -258,6 +261,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "$timedelta": lambda held: timedelta(*held),
     "$decimal": Decimal,
     "$uuid": UUID,
+    "$path": lambda held: _PATHS[held[0]](held[1]),
     "$range": lambda held: range(*held),
     "$slice": lambda held: slice(*map(from_plain, held)),
     "$tuple": lambda held: tuple(map(from_plain, held)),

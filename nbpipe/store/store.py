@@ -29,16 +29,21 @@ from nbpipe.store.handover import handed_over
 from nbpipe.store.keeping import Keeper, Kept
 from nbpipe.store.loading import Loading
 from nbpipe.store.materializers import REGISTRY
+from nbpipe.store.pickles import pickled_digest
 from nbpipe.store.previews import preview
 
 ClassLookup = Callable[[str], type | None]
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Store:
     """The values that a workspace keeps.
+
+    Attributes:
+        workspace: The workspace's folder.
 
     Args:
         paths: The workspace.
@@ -48,6 +53,7 @@ class Store:
     def __init__(self, paths: WorkspacePaths, class_identity: ClassIdentity = identity_by_source) -> None:
         self.blobs = BlobStore(paths.blobs)
         self.writer = BlobWriter(self.blobs)
+        self.workspace = paths.root
         self._unpacked = paths.root / "unpacked"
         self._class_identity = class_identity
 
@@ -57,6 +63,8 @@ class Store:
         *,
         made_by: str,
         artifact_names: Mapping[str, str] = _NO_NAMES,
+        beside: Mapping[str, Any] = _NOTHING,
+        paths_as_files: bool = True,
         background: bool = False,
     ) -> Kept:
         """Store what one execution of a step made.
@@ -65,6 +73,9 @@ class Store:
             outputs: The values, by the names that the step's body gave them.
             made_by: The id of the step run.
             artifact_names: The artifact's name, where it is not the output's.
+            beside: Values that were there before. One that shares with an output something that can be
+                changed is stored with it, as if it were an output, so that they still share it when they come back.
+            paths_as_files: Store what lies at a path, and not the path.
             background: Let frames, arrays, texts and bytes of more than 1 MiB be digested and
                 written by the background thread; `Kept.pending` has their futures. What is
                 stored is what they are now: the caller may go on and change them.
@@ -75,8 +86,8 @@ class Store:
         Raises:
             NotRecordedError: The disk is full or failing.
         """
-        keeper = Keeper(self.blobs, self.writer, self._class_identity, made_by, artifact_names)
-        return keeper.keep(outputs, background=background)
+        keeper = Keeper(self.blobs, self.writer, self._class_identity, made_by, artifact_names, paths_as_files)
+        return keeper.keep(outputs, beside, background=background)
 
     def load(self, artifact: ArtifactVersion, *, trust: bool = False, class_lookup: ClassLookup | None = None) -> Any:
         """Give back the value of one artifact version; see `load_all`."""
@@ -126,6 +137,14 @@ class Store:
     def content(self, value: Any) -> Content:
         """Take the content digest of a value, as `keep` does."""
         return content_digest(value, self._class_identity)
+
+    def fingerprint(self, value: Any) -> str:
+        """Give what tells whether this very object is changed later in this process; `""` if nothing does.
+
+        It is the content digest where there is one, and else a digest of the object's pickle, which says
+        nothing about any other object.
+        """
+        return self.content(value).digest or pickled_digest(value)
 
     def handed_over(self, value: Any) -> Any:
         """Give what a consumer in this process may have for `value`; `None` means the stored form."""

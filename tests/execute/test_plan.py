@@ -63,24 +63,45 @@ def test_the_order_of_inputs_is_no_part_of_a_key(inputs: dict[str, str]) -> None
     assert full_key("half", inputs) == full_key("half", dict(reversed(inputs.items())))
 
 
+def made_of(**parts: str) -> dict[str, Any]:
+    """Give what stands behind a source's digest; `own` is the step's own text."""
+    return {"parts": {name if name != "own" else "": [text, text] for name, text in parts.items()}}
+
+
+SOURCES = {
+    "s": made_of(own="x"),
+    "s scale 1": made_of(own="x", scale="1"),
+    "s scale 2": made_of(own="x", scale="2"),
+    "t": made_of(own="y"),
+    "s pandas 2": {"parts": {"package pandas": ["2.2", "2.2"]}},
+    "s pandas 3": {"parts": {"package pandas": ["3.0", "3.0"]}},
+    "s prep 1": {"parts": {"module prep": ["1", "N = 1"]}},
+    "s prep 2": {"parts": {"module prep": ["2", "N = 2"]}},
+}
+
+
 @pytest.mark.parametrize(
     ("now", "before", "said"),
     [
-        (Facts("s", {}, {}, {}), None, "never ran before"),
-        (Facts("s", {}, {}, {}), Facts("s", {}, {}, {}), "no result is kept"),
-        (Facts("s2", {"scale": "2"}, {}, {}), Facts("s1", {"scale": "1"}, {}, {}), "source of scale changed"),
-        (Facts("s2", {}, {}, {}), Facts("s1", {"scale": "1"}, {}, {}), "scale is no longer used"),
-        (Facts("s2", {"a": "1"}, {}, {}), Facts("s1", {"a": "1"}, {}, {}), "its source changed"),
-        (Facts("s", {}, {"rate": 0.2}, {}), Facts("s", {}, {"rate": 0.1}, {}), "rate 0.1 → 0.2"),
-        (Facts("s", {}, {"n": True}, {}), Facts("s", {}, {"n": 1}, {}), "n 1 → True"),
-        (Facts("s", {}, {"n": 1}, {}), Facts("s", {}, {}, {}), "n is new"),
-        (Facts("s", {}, {}, {"df": "2"}), Facts("s", {}, {}, {"df": "1"}), "input df changed"),
-        (Facts("s", {}, {"n": 2}, {"df": "2"}), Facts("s", {}, {"n": 1}, {"df": "1"}), "n 1 → 2; input df changed"),
-        (Facts("s", {}, {"t": "x" * 999}, {}), Facts("s", {}, {"t": ""}, {}), f"t '' → '{'x' * 28}…"),
+        (Facts("s", {}, {}), None, "never ran before"),
+        (Facts("s", {}, {}), Facts("s", {}, {}), "no result is kept"),
+        (Facts("s scale 2", {}, {}), Facts("s scale 1", {}, {}), "source of scale changed"),
+        (Facts("s scale 1", {}, {}), Facts("s", {}, {}), "source of scale changed"),
+        (Facts("s", {}, {}), Facts("s scale 1", {}, {}), "scale is no longer used"),
+        (Facts("t", {}, {}), Facts("s", {}, {}), "its source changed"),
+        (Facts("unknown", {}, {}), Facts("unknown too", {}, {}), "its source changed"),
+        (Facts("s pandas 3", {}, {}), Facts("s pandas 2", {}, {}), "pandas 2.2 → 3.0"),
+        (Facts("s prep 2", {}, {}), Facts("s prep 1", {}, {}), "module prep changed"),
+        (Facts("s", {"rate": 0.2}, {}), Facts("s", {"rate": 0.1}, {}), "rate 0.1 → 0.2"),
+        (Facts("s", {"n": True}, {}), Facts("s", {"n": 1}, {}), "n 1 → True"),
+        (Facts("s", {"n": 1}, {}), Facts("s", {}, {}), "n is new"),
+        (Facts("s", {}, {"df": "2"}), Facts("s", {}, {"df": "1"}), "input df changed"),
+        (Facts("s", {"n": 2}, {"df": "2"}), Facts("s", {"n": 1}, {"df": "1"}), "n 1 → 2; input df changed"),
+        (Facts("s", {"t": "x" * 999}, {}), Facts("s", {"t": ""}, {}), f"t '' → '{'x' * 28}…"),
     ],
 )
 def test_a_step_says_why_it_runs(now: Facts, before: Facts | None, said: str) -> None:
-    assert reason(now, before) == said
+    assert reason(now, before, lambda digest: SOURCES.get(digest, {})) == said
 
 
 @given(age_s=st.floats(0, 10**6), expiry_s=st.floats(0.1, 10**6))

@@ -37,7 +37,7 @@ def planned(
     session: InteractiveRun, text: str, name: str = "cell", inputs: Inputs | None = None, **options: Any
 ) -> Execution:
     prepared = Prepared.of(CellStep(name=name, text=text, options=StepOptions(**options)))
-    return session.plan(prepared, inputs or Inputs(), name)
+    return session.plan(prepared, inputs or Inputs(), name, {})
 
 
 IMPORTS = "from nbpipe import Tag, add_tags, log_metadata\n"
@@ -60,7 +60,7 @@ def executed(session: InteractiveRun, text: str, name: str = "cell", **options: 
         raise
     session.leave(execution)
     values = {name: namespace[name] for name in execution.prepared.names}
-    session.commit(execution, values, 0.5)
+    session.commit(execution, values, {}, 0.5)
     return execution
 
 
@@ -120,7 +120,7 @@ def test_an_unchanged_cell_is_reused_with_all_that_it_said(session: InteractiveR
     [
         ("x = 2", {}, "its source changed"),
         ("x = 1", {"cache": False}, "caching is off"),
-        ("x = 1", {"expiry_s": 1e-9}, "no result is kept"),
+        ("x = 1", {"expiry_s": 1e-9}, "its result has expired"),
     ],
 )
 def test_a_cell_says_why_it_runs_again(session: InteractiveRun, text: str, options: Any, why: str) -> None:

@@ -48,7 +48,7 @@ def plain_text(label: str, *types: type | str, version: int = 1) -> type:
         (1, ["json", "pickle"]),
         ("a", ["text", "json", "pickle"]),
         (b"a", ["bytes", "json", "pickle"]),
-        (Path("a"), ["files", "pickle"]),
+        (Path("a"), ["files", "json", "pickle"]),
         (np.zeros(1), ["npy", "pickle"]),
         (np.float64(1), ["numpy-scalar", "json", "pickle"]),
         (pd.DataFrame(), ["arrow", "pickle"]),

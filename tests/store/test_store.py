@@ -231,7 +231,7 @@ def test_a_full_disk_is_told_at_once_or_by_the_future(store, monkeypatch):
 
 
 def test_a_background_value_that_cannot_be_stored_is_not_carried(store, monkeypatch):
-    def refused(name, value):
+    def refused(name, value, **_):
         raise NotStorableError(name, "numpy.ndarray", "no")
 
     monkeypatch.setattr("nbpipe.store.keeping.encoded", refused)
