@@ -38,6 +38,7 @@ class Place:
 PLACES = {
     "run": Place("nbpipe.commands.run", "Run a pipeline or a snapshot."),
     "runs": Place("nbpipe.commands.runs", "List, show and compare runs."),
+    "adopt": Place("nbpipe.commands.adopt", "Copy an ordinary notebook as a pipeline, and compare the two."),
     "pipeline": Place("nbpipe.commands.pipelines", "List and show pipelines."),
     "snapshot": Place("nbpipe.commands.snapshots", "Freeze pipelines and run them again."),
     "model": Place("nbpipe.commands.models", "List, show and promote model versions."),
@@ -47,7 +48,8 @@ PLACES = {
     "doctor": Place("nbpipe.commands.doctor", "Look the installation and the workspace over."),
     "version": Place("nbpipe.commands.version", "Say which nbpipe this is."),
 }
-_EPILOG = """nbpipe run flow.py --set rate=0.2
+_EPILOG = """nbpipe adopt analysis.ipynb
+nbpipe run flow.py --set rate=0.2
 nbpipe snapshot create flow.py --name nightly
 nbpipe snapshot run nightly
 nbpipe runs list"""

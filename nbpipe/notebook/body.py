@@ -1,4 +1,4 @@
-"""The body of a cell as text: a pipeline's body made a function, and what a step's body only defines.
+"""The body of a `%%pipeline` cell as text: a function.
 
 Every line keeps its number, so that whatever is said of one names the line that the user sees.
 """
@@ -8,9 +8,6 @@ from __future__ import annotations
 import ast
 
 from nbpipe.source.indenting import indented
-from nbpipe.source.pieces import first_line
-
-_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def function_text(name: str, signature: str, body: str) -> str:
@@ -30,15 +27,6 @@ def function_text(name: str, signature: str, body: str) -> str:
     if not any(line.strip() and not line.strip().startswith("#") for line in lines):
         lines.append("    pass")
     return "\n".join([f"def {name}({signature}):", *lines]) + "\n"
-
-
-def definitions_in(text: str) -> str:
-    """Give a step's body with everything blanked but its imports, functions and classes."""
-    kept: set[int] = set()
-    for node in ast.parse(text).body:
-        if isinstance(node, _DEFINITIONS):
-            kept.update(range(first_line(node), (node.end_lineno or node.lineno) + 1))
-    return "\n".join(line if n in kept else "" for n, line in enumerate(text.splitlines(), 1))
 
 
 def _with_return(body: str) -> str:

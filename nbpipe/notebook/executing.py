@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Mapping
+from types import FunctionType, ModuleType
 from typing import Any
 
 from nbpipe.define.cells import CellStep
@@ -20,7 +21,8 @@ from nbpipe.execute.settled import artifacts_in
 from nbpipe.notebook.session import Session
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.services.interactive import Execution
-from nbpipe.source.names import names_of
+from nbpipe.source.names import binds_by_other_means, names_of
+from nbpipe.source.settings import set_up_by
 
 
 class CellExecution:
@@ -49,6 +51,7 @@ class CellExecution:
         self._set_aside: dict[str, Any] = {}
         self._before: dict[str, str] = {}
         self._began_s = 0.0
+        self._known: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -136,13 +139,15 @@ class CellExecution:
         """Bind what is recorded; the answer is what stands against it, or `""`."""
         if self._misses_a_live_name(record):
             return "a value that it leaves in the kernel is read elsewhere"
+        # Before the values, which may be instances of the classes; what reads the values itself, after them.
+        later = self._defined_of(self._definitions())
         try:
             values = self._session.run.load(artifacts_in(record))
         except ArtifactError:
             return "a stored output is gone"
-        if not self._restore_definitions():
-            return "what it defines cannot be defined without running it"
         self._session.namespace.update(values)
+        if self._defined_of(later):
+            return "what it defines cannot be defined without running it"
         for name in self._step.names.deletes:
             self._session.namespace.pop(name, None)
         return ""
@@ -155,20 +160,25 @@ class CellExecution:
         steps = (step.names.reads for step in self._session.steps.values() if step.name != self.name)
         return any(missing & reads.keys() for reads in (*cells, *steps))
 
-    def _restore_definitions(self) -> bool:
-        """Execute what the cell only defines: imports, functions and classes are text, not outputs."""
+    def _definitions(self) -> list[ast.stmt]:
+        """Give what the cell only defines or sets up: imports, functions and classes are text, not outputs."""
         definitions: list[ast.stmt] = []
+        imported = self._session.corpus().imported | self._step.defines
         for statement in self._step.tree.body:
             binds = names_of([statement]).binds.keys()
-            if binds and binds <= self._step.defines:
+            if (binds and binds <= self._step.defines) or set_up_by(statement) in imported:
                 definitions.append(statement)
-        if not definitions:
-            return True
-        try:
-            exec(compile(ast.Module(definitions, []), f"<{self.name}>", "exec"), self._namespace)  # noqa: S102
-        except Exception:  # noqa: BLE001 — whatever stands in the way, running the cell will show it natively
-            return False
-        return True
+        return definitions
+
+    def _defined_of(self, definitions: list[ast.stmt]) -> list[ast.stmt]:
+        """Execute definitions one by one; give those that cannot be executed as things are."""
+        failed = []
+        for statement in definitions:
+            try:
+                exec(compile(ast.Module([statement], []), f"<{self.name}>", "exec"), self._namespace)  # noqa: S102
+            except Exception:  # noqa: BLE001 — whatever stands in the way, running the cell will show it natively
+                failed.append(statement)
+        return failed
 
     # Running ---------------------------------------------------------------------------------
 
@@ -217,6 +227,8 @@ class CellExecution:
 
     def begin(self) -> None:
         """Say that the cell's body is about to run."""
+        if binds_by_other_means(self._step.names):
+            self._known = frozenset(self._session.namespace)
         self._session.chance.begin()
         self._session.run.begin(self.execution)
         self._began_s = time.perf_counter()
@@ -232,12 +244,19 @@ class CellExecution:
         self.execution.settled.drawn = session.chance.end(self.name)
         given = {name: namespace[name] for name in self._before if name in namespace}
         session.run.watched(self.execution, given)
-        values = {name: namespace[name] for name in self._step.outputs if name in namespace}
+        values = {name: namespace[name] for name in (*self._step.outputs, *self._unforeseen()) if name in namespace}
         beside: dict[str, Any] = {}
         for name in (one for one in given if one not in values):
             (values if self._is_changed(name) else beside)[name] = given[name]
         settled = session.run.commit(self.execution, values, beside, duration_s)
         self._settle(settled.artifacts)
+
+    def _unforeseen(self) -> list[str]:
+        """Name what the cell has bound by means that its text does not show: `exec("x = 1")`."""
+        if not self._known:
+            return []
+        new = [name for name in self._session.namespace if name not in self._known and not name.startswith("_")]
+        return [name for name in new if not isinstance(self._session.namespace[name], ModuleType | FunctionType | type)]
 
     def _is_changed(self, name: str) -> bool:
         before, now = self._before[name], self._session.run.fingerprint(self._session.namespace[name])

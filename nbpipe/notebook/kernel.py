@@ -20,7 +20,6 @@ from nbpipe.errors import DefinitionError
 from nbpipe.handles import Pipeline
 from nbpipe.notebook import grammar
 from nbpipe.notebook.answering import answered
-from nbpipe.notebook.body import definitions_in
 from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import define_pipeline, offer_cells
 from nbpipe.notebook.display import LiveRun, RecordFormatters, show_bundle, show_reused
@@ -35,6 +34,7 @@ from nbpipe.services.client import Client
 from nbpipe.services.starting import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
 from nbpipe.source.magics import strip_magics
+from nbpipe.source.pieces import definitions_in
 
 
 class Kernel:
@@ -128,7 +128,8 @@ class Kernel:
             return
         if magic == "step":
             body, _ = strip_magics("\n" + text.partition("\n")[2])
-            text = body if self.session.merely_defines(ast.parse(body)) else definitions_in(body)
+            corpus = self.session.corpus()
+            text = body if corpus.merely_defines(ast.parse(body)) else definitions_in(body, corpus.imported)
             offer_cells(self.session, only_known=True)
         elif self._cell_id:
             self._step_cells.forget(self._cell_id)

@@ -6,7 +6,6 @@ How a step is planned, reused or run is `notebook.executing`; who made which val
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
@@ -25,9 +24,7 @@ from nbpipe.records.parameters import Parameters, parameters_of
 from nbpipe.records.tags import Tag
 from nbpipe.services.interactive import InteractiveRun
 from nbpipe.services.workspace import Workspace
-from nbpipe.source.constants import is_defining
 from nbpipe.source.corpus import Corpus
-from nbpipe.source.names import names_of
 from nbpipe.source.pieces import Unit, read_unit
 
 
@@ -98,22 +95,6 @@ class Session:
         self.executed += 1
         self._units[key] = self.executed, read_unit(name, text)
         self._corpus = None
-
-    def merely_defines(self, tree: ast.Module) -> bool:
-        """Tell whether a cell's statements only define something, given what earlier cells have bound."""
-        if is_defining(tree):
-            return True
-        corpus = self.corpus()
-        constants = set()
-        names = names_of(tree)
-        if names.reads.keys() & names.binds.keys():
-            # `x = x + 1` makes something new of what is there: it computes.
-            return False
-        for name in names.reads:
-            binders = corpus.binding(name).binders
-            if binders and all(corpus.statements[place].is_defining for place in binders):
-                constants.add(name)
-        return bool(constants) and is_defining(tree, constants=constants)
 
     def pipeline(self) -> CellPipeline:
         """Give the notebook's own pipeline: its computing cells in their order."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -105,12 +105,15 @@ def close_over(
         subject, step=step, corpus=corpus, provided=frozenset(provided), value_of=value_of, search_path=search_path
     )
     walk.follow_all()
-    order = walk.in_order()
-    late = walk.late()
-    statements = [corpus.statements[position] for position in order]
-    used = _modules(subject.tree, statements, step, search_path)
-    pieces = tuple(corpus.statements[position].piece for position in order if position not in late)
-    late_pieces = tuple(corpus.statements[position].piece for position in order if position in late)
+    found = _found(walk, subject, step, corpus, search_path)
+    digest_of = found
+    if corpus.settings:
+        # What sets up a library holds for every step of the process, but decides only for those that use it.
+        used = {use.name for use in found.used.installed}
+        walk.add_settings(position for position, package in corpus.settings.items() if package in used)
+        digest_of = _found(walk, subject, step, corpus, search_path)
+        walk.add_settings(corpus.settings)
+        found = _found(walk, subject, step, corpus, search_path)
     return Source(
         kind=kind,
         step=step,
@@ -119,12 +122,28 @@ def close_over(
         decorators=subject.decorators,
         lazy_annotations=subject.lazy_annotations,
         inputs=tuple(sorted(walk.inputs)),
-        pieces=pieces,
-        late_pieces=late_pieces,
-        modules=used.installed,
-        local_modules=used.local,
-        digest=_digest(kind, subject, [*pieces, *late_pieces], used),
+        pieces=found.pieces,
+        late_pieces=found.late_pieces,
+        modules=found.used.installed,
+        local_modules=found.used.local,
+        digest=_digest(kind, subject, [*digest_of.pieces, *digest_of.late_pieces], digest_of.used),
     )
+
+
+class _Found(NamedTuple):
+    """What a walk has found so far."""
+
+    pieces: tuple[Piece, ...]
+    late_pieces: tuple[Piece, ...]
+    used: ModulesUsed
+
+
+def _found(walk: Walk, subject: Subject, step: str, corpus: Corpus, search_path: Sequence[str]) -> _Found:
+    order, late = walk.in_order(), walk.late()
+    used = _modules(subject.tree, [corpus.statements[position] for position in order], step, search_path)
+    pieces = tuple(corpus.statements[position].piece for position in order if position not in late)
+    late_pieces = tuple(corpus.statements[position].piece for position in order if position in late)
+    return _Found(pieces, late_pieces, used)
 
 
 def _cell(text: str, step: str, corpus: Corpus) -> Subject:

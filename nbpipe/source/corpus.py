@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from nbpipe.source.decorators import STEP, own_decorators, without_decorators
-from nbpipe.source.pieces import Statement, Unit
+from nbpipe.source.names import names_of
+from nbpipe.source.pieces import Statement, Unit, is_defining
+from nbpipe.source.settings import set_up_by
 
 END = sys.maxsize
 """A position after every statement."""
@@ -52,6 +55,7 @@ class Corpus:
         own_steps = {name for name, meaning in self.own_decorators.items() if meaning == STEP}
         self.statements = tuple(_without_step(statement, own_steps) for statement in raw)
         self.star_imports: list[int] = []
+        self._settings: list[tuple[int, str]] = []
         self._events: dict[str, list[int]] = {}
         self._changers: dict[str, list[int]] = {}
         self._bindings: dict[tuple[str, int], Binding] = {}
@@ -69,6 +73,42 @@ class Corpus:
         if key not in self._bindings:
             self._bindings[key] = self._find_binding(name, before)
         return self._bindings[key]
+
+    @cached_property
+    def imported(self) -> frozenset[str]:
+        """The names that mean something imported by now."""
+        return frozenset(name for name in self._events if self._imports(name, END) is not None)
+
+    def _imports(self, name: str, before: int) -> ast.Import | ast.ImportFrom | None:
+        binders = self.binding(name, before=before).binders
+        node = self.statements[binders[-1]].node if binders else None
+        return node if isinstance(node, ast.Import | ast.ImportFrom) else None
+
+    @cached_property
+    def settings(self) -> Mapping[int, str]:
+        """The statements that set up an imported library, by position, each with the library's name."""
+        found = {}
+        for position, root in self._settings:
+            node = self._imports(root, position)
+            if node is not None:
+                module = node.names[0].name if isinstance(node, ast.Import) else node.module or ""
+                found[position] = module.partition(".")[0]
+        return found
+
+    def merely_defines(self, tree: ast.Module) -> bool:
+        """Tell whether a cell's statements only define something, given what the units here have bound."""
+        if is_defining(tree):
+            return True
+        names = names_of(tree)
+        if names.reads.keys() & names.binds.keys():
+            # `x = x + 1` makes something new of what is there: it computes.
+            return False
+        constants = set()
+        for name in names.reads:
+            binders = self.binding(name).binders
+            if binders and all(self.statements[place].is_defining for place in binders):
+                constants.add(name)
+        return bool(constants) and is_defining(tree, constants=constants)
 
     def _find_binding(self, name: str, before: int) -> Binding:
         events = [position for position in self._events.get(name, ()) if position < before]
@@ -94,6 +134,9 @@ class Corpus:
             self._changers.setdefault(name, []).append(position)
         if names.star_imports:
             self.star_imports.append(position)
+        root = set_up_by(statement.node)
+        if root:
+            self._settings.append((position, root))
 
     def _that_count(self, changers: Iterable[int], binder: int) -> Iterator[int]:
         """Pick the changes that are carried.

@@ -27,7 +27,7 @@ from nbpipe.source.decorators import without_decorators
 from nbpipe.source.importing import builtins_for
 from nbpipe.source.listing import compile_listed
 from nbpipe.source.modules import LocalModule
-from nbpipe.source.pieces import Piece
+from nbpipe.source.pieces import Piece, read_unit
 
 PIECES = "__nbpipe_pieces__"
 """The name under which a library says which text each of its names was bound by."""
@@ -96,6 +96,11 @@ def load_cell(
     late = [_compile_piece(piece) for piece in source.late_pieces]
     for piece in source.late_pieces:
         library.__dict__[PIECES] |= dict.fromkeys(piece.binds, piece.digest)
+    # A class that the body itself defines is known by its text like any other.
+    own = read_unit(source.step, source.text).statements(lazy_annotations=source.lazy_annotations)
+    for statement in own:
+        if isinstance(statement.node, ast.ClassDef):
+            library.__dict__[PIECES][statement.node.name] = statement.piece.digest
     body = compile_listed(
         source.text,
         source.step,

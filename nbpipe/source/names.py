@@ -23,6 +23,7 @@ from nbpipe.source.scopes import bound_by_alias, names_bound_by
 _For: TypeAlias = ast.For | ast.AsyncFor
 _Pattern: TypeAlias = ast.MatchAs | ast.MatchStar | ast.MatchMapping
 
+_OTHER_MEANS = frozenset({"globals", "locals", "vars", "exec", "eval"})
 _LEAVES = (ast.Raise, ast.Return, ast.Continue, ast.Break)
 
 
@@ -77,6 +78,11 @@ def names_of(tree: ast.Module | Sequence[ast.stmt], *, lazy_annotations: bool | 
         flow.account.once_bound |= flow.account.bound
     flow.finish()
     return _as_names(flow.account)
+
+
+def binds_by_other_means(names: Names) -> bool:
+    """Tell whether a piece may bind names that its text does not show: `globals()["x"] = 1`, `exec("x = 1")`."""
+    return not _OTHER_MEANS.isdisjoint(names.reads)
 
 
 def has_lazy_annotations(statements: Iterable[ast.stmt]) -> bool:

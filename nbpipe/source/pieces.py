@@ -11,7 +11,7 @@ statement merely defines something is `source.constants`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import resolve_name
@@ -25,8 +25,11 @@ from nbpipe.source.magics import strip_magics
 from nbpipe.source.names import Names, has_lazy_annotations, names_of
 from nbpipe.source.normal import lines_of, normalise
 from nbpipe.source.scopes import FUNCTIONS, bound_by_alias, modules_imported
+from nbpipe.source.settings import set_up_by
 
-__all__ = ["Piece", "Statement", "Unit", "first_line", "is_defining", "normalise", "read_unit"]
+__all__ = ["Piece", "Statement", "Unit", "definitions_in", "first_line", "is_defining", "normalise", "read_unit"]
+
+_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class Piece(BaseModel):
@@ -170,6 +173,23 @@ def _statements(unit: Unit, lazy_annotations: bool) -> Iterator[Statement]:
         elif not (unit.is_file and _is_main_guard(node)):
             line = first_line(node)
             yield Statement(_segment(lines, node, line), node, unit, line, lazy_annotations)
+
+
+def definitions_in(text: str, imported: Collection[str] = ()) -> str:
+    """Give a step's body with everything blanked but its imports, functions, classes and settings of libraries.
+
+    Args:
+        text: The body.
+        imported: Names that earlier cells have imported: what sets up one of these is a setting.
+    """
+    known = set(imported)
+    kept: set[int] = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            known.update(bound_by_alias(alias, node) for alias in node.names)
+        if isinstance(node, _DEFINITIONS) or set_up_by(node) in known:
+            kept.update(range(first_line(node), (node.end_lineno or node.lineno) + 1))
+    return "\n".join(line if n in kept else "" for n, line in enumerate(text.splitlines(), 1))
 
 
 def first_line(node: ast.stmt) -> int:

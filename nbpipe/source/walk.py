@@ -8,7 +8,7 @@ values only to tell whether they can be made again.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
@@ -22,7 +22,7 @@ from nbpipe.source.capture import (
     objection_to_nothing,
 )
 from nbpipe.source.corpus import END, Binding, Corpus
-from nbpipe.source.names import Names, names_of
+from nbpipe.source.names import Names, binds_by_other_means, names_of
 from nbpipe.source.pieces import Statement
 from nbpipe.source.stars import exports
 from nbpipe.source.values import may_hold_code
@@ -115,6 +115,15 @@ class Walk:
                 self.inputs.add(name)
             elif name != self._subject.entry:
                 self._want(_Wanted(name, line, END, END, None, name in names.soft))
+        while self._waiting:
+            self._follow(self._waiting.pop())
+
+    def add_settings(self, positions: Iterable[int]) -> None:
+        """Carry statements that set up libraries, with the imports that they need."""
+        for position in positions:
+            self._carried.add(position)
+            for name in self._corpus.statements[position].names.reads:
+                self._want(_Wanted(name, 1, position, position, self._corpus.statements[position], is_soft=True))
         while self._waiting:
             self._follow(self._waiting.pop())
 
@@ -214,6 +223,9 @@ class Walk:
         if is_always_there(name) or wanted.is_soft or name in self._subject.names.binds:
             return
         if any(self._exports(module, name) for module in self._subject.names.star_imports):
+            return
+        if wanted.through is None and not self._subject.entry and binds_by_other_means(self._subject.names):
+            # Whether it is there, only running the cell tells.
             return
         live = live_value(name, self._value_of)
         existing = [*self._provided, *self._corpus.names]

@@ -55,7 +55,7 @@ def content_digest(value: Any, class_identity: ClassIdentity = identity_by_sourc
     leaf = LEAVES.get(type(value))
     if leaf is not None:
         return Content(xxh3_128_hexdigest(b"content\0" + leaf(value)), _NOTHING)
-    walk = Walk(_form_of, class_identity)
+    walk = Walk(form_of, class_identity)
     try:
         digest = xxh3_128_hexdigest(b"content\0" + walk.token(value))
     except Exception:  # noqa: BLE001 - the user's own classes tell their state here, and may raise anything
@@ -63,7 +63,8 @@ def content_digest(value: Any, class_identity: ClassIdentity = identity_by_sourc
     return Content(digest, walk.mutables())
 
 
-def _form_of(kind: type) -> Form:
+def form_of(kind: type) -> Form:
+    """Say how values of a type are written."""
     plain = PLAIN_FORMS.get(kind)
     if plain is not None:
         return plain

@@ -1,13 +1,16 @@
 """Pickles: the last resort, and the only module that loads one.
 
 Large buffers lie beside the pickle, each at a multiple of 64 bytes, so that arrays are read where
-the file is mapped. Three things differ from what pickle does by itself. Arrays that share memory
-still share it when they come back. A class defined in a notebook comes back as the class the
-reader has by that name, and only if he has none as a copy. A figure does not announce itself to
-pyplot, or a loaded figure would be shown once more.
+the file is mapped. Some things differ from what pickle does by itself. Arrays that share memory
+still share it when they come back, keep what their subclass noted on them, and stay read-only if
+they were. A class defined in a notebook comes back as the class the reader has by that name, and
+only if he has none as a copy. A view of a dictionary still follows it. A figure does not announce
+itself to pyplot, or a loaded figure would be shown once more. What lives by what it is tied to is
+refused (`store.live`).
 
 Loading a pickle runs code. Whether one may be loaded is not decided here: `store.store` is the
-one place that asks, and the only caller of `load`.
+one place that asks. `store.keeping` loads what this process has just written, to see whether it
+comes back as it was; nobody else calls `load`.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import pickle
 import re
 import struct
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, time, timedelta, tzinfo
@@ -26,17 +29,18 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import cloudpickle
 
 from nbpipe.base.digest import quick
+from nbpipe.base.ids import new_id
+from nbpipe.store.arrays_in_memory import Root, Roots, reach_into_memory, record_of, roots_of, span_of, view_of
 from nbpipe.store.buffers import Piece
 from nbpipe.store.content_walk import Mutables, is_of_a_notebook
-
-if TYPE_CHECKING:
-    import numpy as np
+from nbpipe.store.live import MAPPING_VIEWS, mapping_behind, name_of_view, refusal, view_of_mapping
 
 ClassLookup = Callable[[str], type | None]
 
@@ -48,14 +52,16 @@ _UNCHANGEABLE = (
     *(date, time, timedelta, tzinfo, Decimal, UUID, PurePath, Enum, re.Pattern),
     *(FunctionType, BuiltinFunctionType, CodeType, ModuleType),
 )
-# Of these libraries' objects only these can be changed; dtypes and indexes are shared by everybody.
-_CHANGEABLE_OF = {
-    "numpy": frozenset({"ndarray", "Generator", "RandomState"}),
-    "pandas": frozenset({"DataFrame", "Series"}),
-}
+# Of pandas' objects only these can be changed; indexes are shared by everybody.
+_CHANGEABLE_OF_PANDAS = ("DataFrame", "Series")
 _HOLDERS_IN_PANDAS = ("Block", "Array", "Categorical")
+# Each level of nesting takes some 300 bytes of the machine's stack, which has at least 8 MiB.
+_MOST_FRAMES = 15_000
 
 _classes: ContextVar[ClassLookup | None] = ContextVar("_classes", default=None)
+# Cloudpickle would write the stored attributes over those of a class that still lives here.
+_marks: WeakKeyDictionary[type, str] = WeakKeyDictionary()
+_marked: WeakValueDictionary[str, type] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +83,35 @@ def dump(value: Any) -> Pickled:
     Raises:
         Exception: Whatever the value's own classes raise; it cannot be pickled.
     """
-    pickler, pieces = _dumped(value, frozenset())
-    met = [part for _, part in pickler.memo.copy().values()]
-    arrays = _arrays_among(met)
-    shared = _roots_of_shared_memory(arrays)
-    if shared:
-        _, pieces = _dumped(value, shared)
-    ids = frozenset(id(part) for part in met if _may_change(part))
-    from_arrays = tuple(_memory_of(array) for array in arrays)
-    return Pickled(pieces, Mutables(ids, from_arrays, alive=(met,)))
+    with no_deeper_than_the_stack():
+        pickler, pieces = _dumped(value, Roots(), frozenset())
+        met = [part for _, part in pickler.memo.copy().values()]
+        in_frames = _arrays_of_frames(met)
+        left_out = in_frames | pickler.made
+        reaching = [part for part in reach_into_memory(met) if id(part) not in left_out]
+        roots = roots_of(reaching)
+        if roots:
+            # What was met stays alive meanwhile, so that an address means what it meant.
+            _, pieces = _dumped(value, roots, in_frames)
+    ids = frozenset(id(part) for part in met if id(part) not in pickler.made and _may_change(part))
+    return Pickled(pieces, Mutables(ids, tuple(map(span_of, reaching)), alive=(met,)))
+
+
+@contextmanager
+def no_deeper_than_the_stack() -> Iterator[None]:
+    """Have nested values end in a `RecursionError` where else the machine's stack would: no one survives that.
+
+    A program that allows itself a million frames means its own, not those of the C code that writes values.
+    """
+    allowed = sys.getrecursionlimit()
+    if allowed <= _MOST_FRAMES:
+        yield
+        return
+    sys.setrecursionlimit(_MOST_FRAMES)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(allowed)
 
 
 def pickled_digest(value: Any) -> str:
@@ -120,44 +146,89 @@ def load(data: memoryview, classes: ClassLookup | None = None) -> Any:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Cloudpickle's pickler with the three differences.
+    """Cloudpickle's pickler with the differences that the module tells of.
 
     Args:
         file: Where the pickle goes.
-        shared: Identities of arrays whose memory is pickled once, for all their views.
+        roots: Memory that is pickled once, for all that reaches into it.
+        apart: Identities of arrays that are left out of it.
         buffer_callback: Where large buffers go.
+
+    Attributes:
+        made: Identities of what was made on the way, and is no part of the value.
     """
 
-    def __init__(self, file: io.BytesIO, shared: frozenset[int], buffer_callback: Callable[[Any], bool]) -> None:
+    def __init__(
+        self, file: io.BytesIO, roots: Roots, apart: frozenset[int], buffer_callback: Callable[[Any], bool]
+    ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
-        self._shared = shared
+        self._roots = roots
+        self._apart = apart
+        self.made: set[int] = set()
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, type):
             return self._class(obj)
-        if self._shared and _is_array(obj):
-            seen = self._view(obj)
-            if seen is not None:
-                return seen
+        kind = type(obj)
+        why = refusal(kind)
+        if why:
+            raise pickle.PicklingError(why)
+        if kind in MAPPING_VIEWS:
+            return view_of_mapping, (mapping_behind(obj), name_of_view(obj))
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(obj, (numpy.ndarray, numpy.void)):
+            return self._array(obj)
         if _is_figure(obj):
             made, arguments, state = obj.__reduce_ex__(5)[:3]
             return made, arguments, {key: part for key, part in state.items() if key != "_restore_to_pylab"}
         return super().reducer_override(obj)
 
     def _class(self, kind: type) -> Any:
-        if not is_of_a_notebook(kind) or "<" in kind.__qualname__:
+        if "<" in kind.__qualname__:
+            return _class_by_name, ("", cloudpickle.dumps(kind, protocol=5), _mark_of(kind))
+        if not is_of_a_notebook(kind):
             return super().reducer_override(kind)
-        return _class_by_name, (f"{kind.__module__}:{kind.__qualname__}", _copy_of_class(kind))
+        return _class_by_name, (f"{kind.__module__}:{kind.__qualname__}", _copy_of_class(kind), _mark_of(kind))
 
-    def _view(self, array: Any) -> Any:
-        root = _root_of(array)
-        if root is array or id(root) not in self._shared:
-            return None
-        first, start = array.__array_interface__["data"][0], root.__array_interface__["data"][0]
-        return _view_of, (root, first - start, array.shape, array.strides, array.dtype)
+    def _array(self, value: Any) -> Any:
+        import numpy as np
+
+        root = None if id(value) in self._apart else self._roots.under(value)
+        if isinstance(value, np.void):
+            return _record(value, root) if root is not None else NotImplemented
+        if type(value) is not np.ndarray:
+            if not is_pickled_as_array(type(value)):
+                return NotImplemented
+            plain = self._made(value.view(np.ndarray))
+            return _array_as, (plain, type(value)), vars(value), None, None, _noted
+        if root is not None:
+            start = value.__array_interface__["data"][0] - root.first
+            return view_of, (root.holder, start, (value.shape, value.strides), value.dtype, value.flags.writeable)
+        if not value.flags.writeable and not value.flags.forc:
+            return _read_only, (self._made(value.copy(order="K")),)
+        return NotImplemented
+
+    def _made(self, part: Any) -> Any:
+        self.made.add(id(part))
+        return part
 
 
-def _dumped(value: Any, shared: frozenset[int]) -> tuple[_Pickler, list[Piece]]:
+def is_pickled_as_array(kind: type) -> bool:
+    """Tell whether a subclass of numpy's array is pickled by its elements and what is noted on it."""
+    import numpy as np
+
+    reduced_by: Any = kind.__reduce__, kind.__reduce_ex__
+    return reduced_by in (
+        (np.ndarray.__reduce__, np.ndarray.__reduce_ex__),
+        (np.ma.MaskedArray.__reduce__, np.ndarray.__reduce_ex__),
+    )
+
+
+def _record(value: Any, root: Root) -> Any:
+    return record_of, (root.holder, span_of(value)[0] - root.first, value.dtype)
+
+
+def _dumped(value: Any, roots: Roots, apart: frozenset[int]) -> tuple[_Pickler, list[Piece]]:
     buffers: list[memoryview] = []
 
     def keep(buffer: Any) -> bool:
@@ -168,7 +239,7 @@ def _dumped(value: Any, shared: frozenset[int]) -> tuple[_Pickler, list[Piece]]:
         return False
 
     file = io.BytesIO()
-    pickler = _Pickler(file, shared, keep)
+    pickler = _Pickler(file, roots, apart, keep)
     pickler.dump(value)
     return pickler, _laid_out([file.getbuffer(), *buffers])
 
@@ -206,33 +277,62 @@ def _copy_of_class(kind: type) -> bytes:
     return copy
 
 
-def _class_by_name(name: str, copy: bytes) -> type:
-    """Stand in a pickle for a class that is defined in a notebook."""
+def _mark_of(kind: type) -> str:
+    """Mark a class, so that a pickle which is loaded while the class lives finds it."""
+    mark = _marks.setdefault(kind, new_id())
+    _marked[mark] = kind
+    return mark
+
+
+def _class_by_name(name: str, copy: bytes, mark: str = "") -> type:
+    """Stand in a pickle for a class that no module has: of a notebook, or defined in a function.
+
+    Args:
+        name: Such as `"__main__:Point"`; `""` if it goes by none.
+        copy: The class, as a pickle.
+        mark: What the process that wrote it knows it by.
+    """
     lookup = _classes.get()
-    known = lookup(name) if lookup is not None else None
-    return known if known is not None else pickle.loads(copy)  # noqa: S301 - part of a pickle being loaded
+    known = lookup(name) if lookup is not None and name else None
+    if known is None:
+        known = _marked.get(mark)
+    if known is None:
+        known = pickle.loads(copy)  # noqa: S301 - part of a pickle being loaded
+        if mark:
+            _marks[known], _marked[mark] = mark, known
+    return known
 
 
-def _view_of(
-    root: np.ndarray[Any, Any], offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]
-) -> np.ndarray[Any, Any]:
-    """Stand in a pickle for an array that looks into the memory of another."""
-    import numpy as np
+def _array_as(plain: Any, kind: type) -> Any:
+    """Stand in a pickle for an array of a subclass."""
+    return plain.view(kind)
 
-    flat = root.ravel(order="K").view(np.uint8)
-    return np.ndarray(shape, dtype=dtype, buffer=flat, offset=offset, strides=strides)
+
+def _noted(array: Any, noted: dict[str, Any]) -> None:
+    vars(array).update(noted)
+
+
+def _read_only(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
 
 
 def _may_change(part: Any) -> bool:
-    if isinstance(part, _UNCHANGEABLE):
+    if isinstance(part, _UNCHANGEABLE) or type(part) in MAPPING_VIEWS:
         return False
-    named = _CHANGEABLE_OF.get(type(part).__module__.partition(".")[0])
-    return named is None or type(part).__name__ in named
+    library = type(part).__module__.partition(".")[0]
+    if library == "pandas":
+        return type(part).__name__ in _CHANGEABLE_OF_PANDAS
+    return library != "numpy" or not _is_shared_by_all(part)
 
 
-def _is_array(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and type(value) is numpy.ndarray
+def _is_shared_by_all(part: Any) -> bool:
+    """Tell whether something of numpy's cannot be changed: whoever has one has the same."""
+    import numpy as np
+
+    if isinstance(part, np.generic):
+        return not isinstance(part, np.void)
+    return isinstance(part, (np.dtype, np.ufunc)) or part is np.ma.masked
 
 
 def _is_figure(value: Any) -> bool:
@@ -240,42 +340,15 @@ def _is_figure(value: Any) -> bool:
     return figures is not None and isinstance(value, figures.Figure)
 
 
-def _arrays_among(met: list[Any]) -> list[Any]:
-    """Pick the arrays that are values of their own.
+def _arrays_of_frames(met: list[Any]) -> frozenset[int]:
+    """Give the identities of arrays that are no values of their own, but lie inside a frame.
 
-    Those inside a frame are not: frames that share memory part as soon as one of them is changed,
-    which is copy-on-write, and so they come back apart.
+    Frames that share memory part as soon as one of them is changed, which is copy-on-write, and so
+    they come back apart.
     """
-    arrays = [part for part in met if _is_array(part) and not part.dtype.hasobject]
-    if not arrays:
-        return []
-    inside = {
+    return frozenset(
         id(getattr(part, name, None))
         for part in met
         if type(part).__module__.startswith("pandas") and type(part).__name__.endswith(_HOLDERS_IN_PANDAS)
         for name in ("values", "_ndarray", "_data", "_mask")
-    }
-    return [array for array in arrays if id(array) not in inside]
-
-
-def _memory_of(array: Any) -> tuple[int, int]:
-    from nbpipe.store.content_arrays import memory_of
-
-    return memory_of(array)
-
-
-def _root_of(array: Any) -> Any:
-    kind = type(array)
-    while type(array.base) is kind:
-        array = array.base
-    return array
-
-
-def _roots_of_shared_memory(arrays: list[Any]) -> frozenset[int]:
-    """Find the arrays into whose memory several of `arrays` look."""
-    members = Counter(id(_root_of(array)) for array in arrays)
-    return frozenset(
-        id(root)
-        for root in map(_root_of, arrays)
-        if members[id(root)] > 1 and root.flags.forc and not root.dtype.hasobject
     )

@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Whoever stands on `base` may raise our errors: every room does, so every room may import both.
 GROUND = {"base", "errors"}
 BELOW_SERVICES = {"source", "graph", "records", "define", "store", "catalog", "execute", "snapshot", "schedule"}
-ROOMS = BELOW_SERVICES | {"services", "views", "commands", "server", "export", "widgets", "notebook"}
+ROOMS = BELOW_SERVICES | {"adoption", "services", "views", "commands", "server", "export", "widgets", "notebook"}
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
     "base": {"errors"},
@@ -39,7 +39,9 @@ FLOORS: dict[str, set[str]] = {
     "schedule": GROUND | {"records"},
     "services": GROUND | BELOW_SERVICES,
     "views": GROUND | {"records", "graph"},
-    "commands": GROUND | {"services", "records", "views", "define", "graph"},
+    # An ordinary notebook as a pipeline: it runs both, and asks each room that has a part in that.
+    "adoption": GROUND | {"execute", "store", "records", "source"},
+    "commands": GROUND | {"services", "records", "views", "define", "graph", "adoption"},
     "server": GROUND | {"services", "records", "views"},
     "export": GROUND | {"services", "records"},
     "widgets": GROUND | {"services", "records", "views", "commands"},

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nbpipe.notebook.body import definitions_in, function_text
+from nbpipe.notebook.body import function_text
 
 
 def call(body: str, signature: str = "", *arguments: Any) -> Any:
@@ -52,9 +52,3 @@ def test_an_error_in_the_body_has_the_line_of_the_cell() -> None:
 def test_a_body_that_is_no_python_is_a_syntax_error() -> None:
     with pytest.raises(SyntaxError):
         function_text("made", "", "x = (")
-
-
-def test_only_definitions_are_left_of_a_steps_body_and_keep_their_lines() -> None:
-    text = "\nimport math\nx = 1\n@cache\ndef f():\n    return x\nprint(x)\nclass A:\n    y = 2"
-
-    assert definitions_in(text) == "\nimport math\n\n@cache\ndef f():\n    return x\n\nclass A:\n    y = 2"

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from nbpipe.errors import DefinitionError
-from nbpipe.source.pieces import is_defining, read_unit
+from nbpipe.source.pieces import definitions_in, is_defining, read_unit
 
 
 def pieces(text: str, **options: object):
@@ -128,3 +128,9 @@ def test_a_cell_with_any_other_statement_computes(text):
 
 def test_names_that_earlier_cells_have_defined_are_constant_too():
     assert is_defining(ast.parse("path = BASE / 'x.csv'"), constants={"BASE"})
+
+
+def test_only_definitions_are_left_of_a_steps_body_and_keep_their_lines():
+    text = "\nimport math\nx = 1\n@cache\ndef f():\n    return x\nprint(x)\nclass A:\n    y = 2"
+
+    assert definitions_in(text) == "\nimport math\n\n@cache\ndef f():\n    return x\n\nclass A:\n    y = 2"

@@ -1,0 +1,130 @@
+"""Cells run in a kernel of their own, looked at after each.
+
+Nothing of the kernel outlives the block it is opened in. Both the plain notebook and the pipeline are
+run like this, from the same state of the sources of random numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from nbpipe.adoption.looking import Seen, read_look
+from nbpipe.errors import BadValueError, StepTimeoutError
+
+# A plain notebook that nobody seeded is made comparable with itself.
+_PRELUDE = "import random, numpy; random.seed(0); numpy.random.seed(0); del random, numpy"
+_LOOK = "from nbpipe.adoption.looking import write_look; write_look(globals(), {path!r}); del write_look"
+_STEPS = "from nbpipe.notebook.stepsheet import write_steps; write_steps(globals(), {path!r}); del write_steps"
+
+
+@dataclass(frozen=True, slots=True)
+class CellRun:
+    """What came of one cell.
+
+    Attributes:
+        error: What it raised, in one line; `""` if it did not.
+        has_result: Whether its last expression was shown.
+        has_output: Whether it showed anything.
+        seen: What the kernel held after it.
+    """
+
+    error: str = ""
+    has_result: bool = False
+    has_output: bool = False
+    seen: Seen = field(default_factory=lambda: Seen({}, {}, {}))
+
+
+class OpenKernel:
+    """A kernel that runs cells, until `opened_kernel` closes it.
+
+    Args:
+        client: The client of the kernel.
+        folder: Where looks are written.
+        timeout_s: How long a cell may take.
+    """
+
+    def __init__(self, client: Any, folder: Path, timeout_s: float) -> None:
+        self._client = client
+        self._folder = folder
+        self._timeout_s = timeout_s
+        self._silently(_PRELUDE)
+
+    def run(self, text: str) -> CellRun:
+        """Run a cell and look at what the variables hold then.
+
+        Raises:
+            StepTimeoutError: It took longer than it was given.
+        """
+        outputs: list[str] = []
+        reply = self._execute(text, silent=False, outputs=outputs)
+        error = ""
+        if reply["status"] != "ok":
+            said = " ".join(str(reply.get("evalue", "")).split())
+            error = f"{reply.get('ename', 'the kernel ended')}: {said}"
+        path = self._folder / "look.json"
+        self._silently(_LOOK.format(path=str(path)))
+        return CellRun(error, "execute_result" in outputs, bool(outputs), read_look(path))
+
+    def steps(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Give the steps of a notebook that has loaded nbpipe, and those that are refused by now, each with why."""
+        path = self._folder / "steps.json"
+        self._silently(_STEPS.format(path=str(path)))
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return said["steps"], said["refused"]
+
+    def _silently(self, code: str) -> None:
+        reply = self._execute(code, silent=True, outputs=[])
+        if reply["status"] != "ok":
+            raise BadValueError(f"The kernel cannot be looked at: {reply.get('ename')}: {reply.get('evalue')}.")
+
+    def _execute(self, code: str, *, silent: bool, outputs: list[str]) -> Any:
+        try:
+            message = self._client.execute_interactive(
+                code,
+                silent=silent,
+                store_history=not silent,
+                allow_stdin=False,
+                stop_on_error=False,
+                timeout=self._timeout_s,
+                output_hook=lambda said: outputs.append(said["header"]["msg_type"]),
+            )
+        except TimeoutError:
+            raise StepTimeoutError(code.strip().partition("\n")[0][:40], self._timeout_s) from None
+        return message["content"]
+
+
+@contextmanager
+def opened_kernel(folder: Path, *, workspace: Path | None = None, timeout_s: float = 600) -> Iterator[OpenKernel]:
+    """Open a fresh kernel that works in `folder`.
+
+    Args:
+        folder: The notebook's own folder, where its relative paths lead from.
+        workspace: The workspace for nbpipe in that kernel, if it is to be loaded there.
+        timeout_s: How long a cell may take.
+    """
+    from jupyter_client.manager import KernelManager
+
+    environment = {**os.environ, "MPLBACKEND": "agg", "NBPIPE_DISPLAY": "static"}
+    if workspace is not None:
+        environment["NBPIPE_HOME"] = str(workspace)
+    manager = KernelManager(kernel_name="python3")
+    # What the kernel itself says belongs to no cell.
+    manager.start_kernel(cwd=str(folder), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        with TemporaryDirectory(prefix="nbpipe-looks-") as looks:
+            yield OpenKernel(client, Path(looks), timeout_s)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
