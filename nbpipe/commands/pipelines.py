@@ -15,6 +15,7 @@ from nbpipe.commands.showing import pipeline_bundle, recorded_bundle
 from nbpipe.commands.snapshots import commands as snapshot_commands
 from nbpipe.commands.sources import find_pipeline, here_named, is_importable, looks_like_source
 from nbpipe.errors import NotFoundError
+from nbpipe.services.foreseeing import foresee
 from nbpipe.views.theme import signed
 
 commands = noun("List and show pipelines.")
@@ -59,7 +60,8 @@ def show(
 
 def _defined(pipeline: Runnable, *, as_json: bool) -> Answer:
     request = pipeline.request({})
-    bundle = pipeline_bundle(request.definition, request.configuration)
+    foreseen = foresee(current_client().workspace, request)
+    bundle = pipeline_bundle(request.definition, request.configuration, foreseen)
     return Answer(bundle, pipeline, definition_plain(request), "PipelineView", as_json)
 
 

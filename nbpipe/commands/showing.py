@@ -17,6 +17,7 @@ from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifacts import Artifact
 from nbpipe.services.explaining import Change, Explanation
+from nbpipe.services.foreseeing import Foreseen
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
@@ -82,21 +83,36 @@ def drawn(definition: ShownDefinition, configuration: PipelineRunConfiguration |
     return definition.trace(given, _NoModel(), partial=True)
 
 
-def pipeline_bundle(definition: ShownDefinition, configuration: PipelineRunConfiguration | None = None) -> Bundle:
-    """Show a pipeline: its graph and its parameters."""
+def pipeline_bundle(
+    definition: ShownDefinition,
+    configuration: PipelineRunConfiguration | None = None,
+    foreseen: Mapping[str, Foreseen] | None = None,
+) -> Bundle:
+    """Show a pipeline: its graph and its parameters.
+
+    Args:
+        definition: The pipeline.
+        configuration: How a run of it differs from what it says.
+        foreseen: What a run would do with each node; those that are stale are marked, with why.
+    """
     traced = drawn(definition, configuration)
     model = definition.model
-    return pipeline_card(
+    stale = {node: one.why for node, one in (foreseen or {}).items() if one.standing == "stale"}
+    card = pipeline_card(
         shown.PipelineFacts(
             definition.name,
             definition.description,
-            graph_nodes(traced.graph),
+            graph_nodes(traced.graph, dict.fromkeys(stale, "stale")),
             graph_edges(traced.graph),
             parameter_facts(definition.parameters, traced.parameters),
             [tag.name for tag in definition.tags],
             model.name if model is not None else "",
         )
     )
+    if not stale:
+        return card
+    reasons = shown_facts(list(stale.items()))
+    return Bundle(card.html + render(reasons.element), f"{card.text}\n\nwould run again\n{reasons.text}")
 
 
 def recorded_bundle(record: PipelineRecord, newest: Run | None) -> Bundle:

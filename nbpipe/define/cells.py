@@ -37,6 +37,7 @@ class CellStep:
         takes: The inputs, where the first line names them.
         gives: The outputs, where the first line names them.
         changed: Inputs that its last execution changed in place.
+        as_text: Names that an earlier step gives and that mean text by now: a plain cell has defined them since.
         provided: The inputs that parameters and earlier steps provide, once its place is known.
         frozen: What it is made of, where that is fixed: in a plan, or in a snapshot.
         parameters: What the notebook takes, for the types of the inputs that are parameters.
@@ -48,6 +49,7 @@ class CellStep:
     takes: tuple[str, ...] | None = None
     gives: tuple[str, ...] | None = None
     changed: frozenset[str] = frozenset()
+    as_text: frozenset[str] = frozenset()
     provided: tuple[str, ...] = ()
     frozen: Source | None = field(default=None, repr=False, compare=False)
     parameters: Parameters | None = field(default=None, repr=False, compare=False)
@@ -113,6 +115,7 @@ class CellStep:
         Raises:
             UncapturedNameError: It reads a name that is neither text nor provided.
         """
+        available = [name for name in available if name not in self.as_text]
         own = self.inputs(available)
         source = self.frozen or self._read(available if self.takes is None else own)
         # A function of another cell reads what the body is given: then that is an input, too.

@@ -24,7 +24,7 @@ from nbpipe.base.ids import new_id
 from nbpipe.errors import ArtifactDamagedError, NbpipeError, NotRecordedError, NotStorableError, StepTimeoutError
 from nbpipe.execute.capture import Capture, capturing
 from nbpipe.execute.context import RunFacts, StepContext, artifact_target
-from nbpipe.execute.files import FileWatch
+from nbpipe.execute.files import FileWatch, move_as, same_folder_afterwards
 from nbpipe.execute.plan import Keys, full_key, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
 from nbpipe.execute.randomness import RandomChain
@@ -82,7 +82,7 @@ class Executions(Protocol):
 
 
 @dataclass(slots=True)
-class _Call:
+class PlannedCall:
     """One node as it is about to be settled.
 
     Attributes:
@@ -103,6 +103,7 @@ class _Call:
 
     @property
     def keys(self) -> Keys:
+        """What the call is known by, as far as its inputs are."""
         return Keys(full_key(self.half, self.inputs.digests), self.half)
 
 
@@ -110,7 +111,7 @@ class _Call:
 class _Unwritten:
     """An execution whose fact waits for something to be stored."""
 
-    call: _Call
+    call: PlannedCall
     settled: Settled
     pending: Mapping[str, Future[ArtifactVersion]]
     started: str
@@ -197,7 +198,7 @@ class Driver:
 
     def run(self) -> RunOutcome:
         """Settle every node; whatever the user's code does, this returns."""
-        with self._books:
+        with self._books, same_folder_afterwards():
             try:
                 with capturing() as capture:
                     for node in self._traced.graph.ordered:
@@ -225,7 +226,7 @@ class Driver:
             return
         self._write_ready()
         prepared, values = self._prepared[node.id], self._traced.values.get(node.id, {})
-        call = _Call(node, prepared, half_of(prepared, values, self._store), Inputs(values=values))
+        call = PlannedCall(node, prepared, half_of(prepared, values, self._store), Inputs(values=values))
         try:
             self._gather(call)
         except NbpipeError as error:
@@ -249,7 +250,7 @@ class Driver:
                 return name
         return ""
 
-    def _gather(self, call: _Call) -> None:
+    def _gather(self, call: PlannedCall) -> None:
         """Find the artifact behind each input; do not wait for one that is being stored if no key can hit."""
         places = {
             name: self._place_of(origin)
@@ -286,7 +287,7 @@ class Driver:
                     found[other] = fellow
         return found
 
-    def _must_wait(self, call: _Call, unstored: Mapping[str, Place]) -> bool:
+    def _must_wait(self, call: PlannedCall, unstored: Mapping[str, Place]) -> bool:
         """Tell whether a step needs to know what is being stored: it may be reused, or is handed a pointer to it."""
         is_pointed_at = not call.prepared.step.signature.pointers.isdisjoint(unstored)
         return is_pointed_at or (self._may_reuse(call.prepared) and self._executions.may_know(call.half))
@@ -302,7 +303,7 @@ class Driver:
             unwritten.settled.node == place[0] and place[1] in unwritten.pending for unwritten in self._unwritten
         )
 
-    def _stored_at(self, place: Place, call: _Call) -> ArtifactVersion:
+    def _stored_at(self, place: Place, call: PlannedCall) -> ArtifactVersion:
         node, output = place
         settled = self._outcome.settled[node]
         found = settled.artifacts.get(output)
@@ -316,15 +317,18 @@ class Driver:
     def _token(self, artifact: ArtifactVersion) -> str:
         return artifact.token or self._tokens.get(artifact.id) or artifact.id
 
-    def _reason(self, call: _Call) -> tuple[str, str]:
+    def _reason(self, call: PlannedCall) -> tuple[str, str]:
         """Say why a node runs, and against which earlier execution."""
         if not self._may_reuse(call.prepared):
             return "caching is off", ""
         self._describe(call.prepared)
         before = self._executions.last(self._facts.pipeline, call.node.id)
         facts = facts_in(before) if before is not None else None
-        why = reason(facts_of(call.prepared, call.inputs), facts, self._executions.source)
+        why = reason(facts_of(call.prepared, call.inputs), facts, self._source_of)
         return why, before["id"] if before is not None else ""
+
+    def _source_of(self, digest: str) -> Mapping[str, Any]:
+        return self._executions.source(digest)
 
     def _describe(self, prepared: Prepared) -> None:
         """Write down once what the step is made of."""
@@ -353,11 +357,12 @@ class Driver:
         expired = objection(record, prepared.step.options.expiry_s, self._store)
         return expired or (self._random.objection(record) if prepared.is_cell else "")
 
-    def _reuse(self, call: _Call, keys: Keys, record: Mapping[str, Any]) -> None:
+    def _reuse(self, call: PlannedCall, keys: Keys, record: Mapping[str, Any]) -> None:
         at = now_text()
         settled = reused(call.node.id, new_id(), record)
         if call.prepared.is_cell:
             self._random.reuse(record)
+        move_as(record, self._store.workspace)
         self._reused_keys[call.node.id] = keys.key
         self._bind(call, keys, settled)
         body = body_of(
@@ -376,7 +381,7 @@ class Driver:
 
     # Running ---------------------------------------------------------------------------------
 
-    def _run(self, call: _Call, keys: Keys | None, reason: tuple[str, str], capture: Capture) -> None:
+    def _run(self, call: PlannedCall, keys: Keys | None, reason: tuple[str, str], capture: Capture) -> None:
         why, against = reason
         self._describe(call.prepared)
         options = call.prepared.step.options
@@ -405,7 +410,7 @@ class Driver:
                 break
         self._tell(call.node.id, settled)
 
-    def _announce(self, call: _Call, settled: Settled, attempt: int) -> None:
+    def _announce(self, call: PlannedCall, settled: Settled, attempt: int) -> None:
         """Write down which step runs, in one write with what was settled before: no step's body runs in between."""
         body = {"node": settled.node, "step": call.node.step, "attempt": attempt}
         self._waiting.append(("step_started", settled.step_run_id, self._facts.id, body))
@@ -416,7 +421,7 @@ class Driver:
         while not self._stop.is_set and time.monotonic() < deadline:
             time.sleep(min(0.05, delay_s))
 
-    def _attempt(self, call: _Call, settled: Settled, capture: Capture) -> Outcome:
+    def _attempt(self, call: PlannedCall, settled: Settled, capture: Capture) -> Outcome:
         context = StepContext(self._facts, call.node.id, settled.step_run_id, call.prepared.names)
         settled.metadata, settled.tags = context.notes, context.tags
         try:
@@ -499,7 +504,7 @@ class Driver:
             # It came after the step's last line and before we let go.
             return Outcome(failure=failure_of(error))
 
-    def _make_again(self, call: _Call, error: ArtifactDamagedError, capture: Capture) -> None:
+    def _make_again(self, call: PlannedCall, error: ArtifactDamagedError, capture: Capture) -> None:
         """Run the reused step again whose stored output turned out to be damaged.
 
         Raises:
@@ -522,7 +527,7 @@ class Driver:
             return
         raise error
 
-    def _arguments(self, call: _Call) -> dict[str, Any]:
+    def _arguments(self, call: PlannedCall) -> dict[str, Any]:
         found = {name: self._store.handed_over(self._live[place]) for name, place in call.awaited.items()}
         stored: dict[str, ArtifactVersion] = {}
         for name, artifact in call.inputs.artifacts.items():
@@ -542,7 +547,7 @@ class Driver:
             found |= self._store.load_all(stored, trust=True)
         return found
 
-    def _conclude(self, call: _Call, settled: Settled, outcome: Outcome) -> Mapping[str, Future[ArtifactVersion]]:
+    def _conclude(self, call: PlannedCall, settled: Settled, outcome: Outcome) -> Mapping[str, Future[ArtifactVersion]]:
         failure, pending = outcome.failure, {}
         if failure is None:
             try:
@@ -559,7 +564,7 @@ class Driver:
             settled.status = Status.INTERRUPTED
         return {}
 
-    def _keep(self, call: _Call, settled: Settled, outcome: Outcome) -> dict[str, Future[ArtifactVersion]]:
+    def _keep(self, call: PlannedCall, settled: Settled, outcome: Outcome) -> dict[str, Future[ArtifactVersion]]:
         prepared = call.prepared
         values = dict(outcome.outputs)
         beside: dict[str, Any] = {}
@@ -639,7 +644,7 @@ class Driver:
         if settled.status is Status.COMPLETED and keys.key:
             self._executed.append(fact)
 
-    def _bind(self, call: _Call, keys: Keys, settled: Settled) -> None:
+    def _bind(self, call: PlannedCall, keys: Keys, settled: Settled) -> None:
         for name, artifact in settled.artifacts.items():
             if not artifact.token:
                 self._tokens[artifact.id] = f"{keys.key}/{name}"

@@ -23,6 +23,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -77,10 +78,12 @@ class FilesUsed:
     Attributes:
         read: Those that it read.
         written: The places of those that it wrote.
+        moved_to: The working directory that it left, if that is another than it found; else `""`.
     """
 
     read: list[FileRead] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    moved_to: str = ""
 
 
 class FileWatch:
@@ -97,11 +100,13 @@ class FileWatch:
         self._seen: dict[str, tuple[int, int] | None] = {}
         self._thread = threading.get_ident()
         self._began_ns = 0
+        self._folder = ""
 
     def begin(self) -> None:
         """Watch from now on."""
         _listen()
         self._began_ns = time.time_ns()
+        self._folder = _working_directory()
         _watching.append(self)
 
     def end(self, source: Source, arguments: Mapping[str, Any]) -> FilesUsed:
@@ -116,6 +121,9 @@ class FileWatch:
         for path in (*_paths_in(source), *_paths_among(arguments.values())):
             self._notice_named(path)
         used = FilesUsed()
+        folder = _working_directory()
+        if folder != self._folder:
+            used.moved_to = _shown(folder, self._project)
         for path, stamp in self._seen.items():
             shown = _shown(path, self._project)
             if stamp is None:
@@ -163,9 +171,10 @@ def project_of(workspace: Path) -> str:
 
 def changed_file(record: Mapping[str, Any], workspace: Path) -> str:
     """Say which file stands against reusing a recorded execution: `""`, or words such as `"data.csv changed"`."""
-    if "files" not in record and "written" not in record:
-        return ""
     project = project_of(workspace)
+    moved_to = record.get("moved_to")
+    if moved_to is not None and not os.path.isdir(os.path.join(project, moved_to)):
+        return f"the folder {moved_to}, into which it went, is gone"
     for said in record.get("files", ()):
         path = os.path.join(project, said["path"])
         stamp = _stamp(path)
@@ -181,6 +190,32 @@ def changed_file(record: Mapping[str, Any], workspace: Path) -> str:
     return ""
 
 
+def move_as(record: Mapping[str, Any], workspace: Path) -> None:
+    """Change the working directory as a recorded execution did, if it did."""
+    moved_to = record.get("moved_to")
+    if moved_to is not None:
+        os.chdir(os.path.join(project_of(workspace), moved_to))
+
+
+@contextmanager
+def same_folder_afterwards() -> Iterator[None]:
+    """Let the process end up in the working directory that it has now."""
+    folder = _working_directory()
+    try:
+        yield
+    finally:
+        if folder and _working_directory() != folder:
+            os.chdir(folder)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        # It was deleted under us.
+        return ""
+
+
 def _read(path: str, shown: str, stamp: tuple[int, int]) -> FileRead:
     size_bytes, changed_ns = stamp
     if _stamp(path) != stamp:
@@ -190,6 +225,8 @@ def _read(path: str, shown: str, stamp: tuple[int, int]) -> FileRead:
 
 
 def _shown(path: str, project: str) -> str:
+    if project and path == project:
+        return "."
     return path[len(project) + 1 :] if project and path.startswith(project + os.sep) else path
 
 

@@ -168,13 +168,15 @@ def _seen(settled: Settled) -> dict[str, Any]:
         said["files"] = [file.as_record() for file in settled.files.read]
     if settled.files.written:
         said["written"] = settled.files.written
+    if settled.files.moved_to:
+        said["moved_to"] = settled.files.moved_to
     if settled.drawn:
         said["random"] = [one.as_record() for one in settled.drawn]
     return said
 
 
 def _seen_again(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: record[name] for name in ("files", "written", "random") if name in record}
+    return {name: record[name] for name in ("files", "written", "moved_to", "random") if name in record}
 
 
 def _notes(settled: Settled, run: RunFacts) -> list[dict[str, Any]]:

@@ -36,11 +36,13 @@ class Done:
         artifacts: The versions, by name.
         not_carried: The names that could not be stored.
         tokens: What identifies each version's content: its digest, or the execution's key.
+        executed: How many plain cells had been executed by then.
     """
 
     artifacts: Mapping[str, ArtifactVersion]
     not_carried: Mapping[str, NotCarried]
     tokens: Mapping[str, str]
+    executed: int
 
 
 class Ledger:
@@ -77,7 +79,7 @@ class Ledger:
             executed: How many plain cells have been executed.
         """
         tokens = {name: artifact.token or f"{key}/{name}" for name, artifact in artifacts.items()}
-        self._done[step] = Done(dict(artifacts), dict(not_carried), tokens)
+        self._done[step] = Done(dict(artifacts), dict(not_carried), tokens, executed)
         self.doubt(not_carried)
         self._owners.update({name: Owner(step, artifact, executed) for name, artifact in artifacts.items()})
 

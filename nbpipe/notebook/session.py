@@ -203,6 +203,7 @@ class Session:
         known = self.steps.get(cell.name)
         if known is not None and known.changed and known.identity == cell.identity:
             cell = replace(cell, changed=known.changed)
+        cell = replace(cell, as_text=self._defined_since(cell))
         ordered = with_step(self.steps, cell, former)
         # What it was seen to change is an output, but no part of what the execution is known by.
         prepared = Prepared.of(self._placed(replace(cell, changed=frozenset()), ordered))
@@ -211,6 +212,16 @@ class Session:
             self.ledger.forget(former)
             self.chance.forget(former)
         return prepared
+
+    def _defined_since(self, cell: CellStep) -> frozenset[str]:
+        """Name what earlier steps gave and a plain cell has defined since: `with open(…) as f`, then `def f()`."""
+        found = set()
+        for name in cell.names.reads:
+            producer = self.producer_of(name, cell.name)
+            done = self.ledger.done(producer) if producer is not None else None
+            if done is not None and self.corpus().is_defined_in(name, self.units_since(done.executed)):
+                found.add(name)
+        return frozenset(found)
 
     def forget(self, step: str) -> None:
         """Drop a step whose cell is a step no longer."""

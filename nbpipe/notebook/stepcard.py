@@ -10,6 +10,8 @@ from nbpipe.define.step import Step
 from nbpipe.errors import BadValueError, nearest
 from nbpipe.notebook.session import Session
 from nbpipe.records.parameters import type_text
+from nbpipe.services.foreseeing import foresee
+from nbpipe.services.starting import RunRequest
 from nbpipe.views.cards import step_card
 from nbpipe.views.facts import StepFacts
 from nbpipe.views.frames import Bundle
@@ -31,11 +33,19 @@ def step_bundle(name: str, session: Session) -> Bundle:
     step = steps[name]
     last = session.workspace.executions.last(session.name, name)
     signature = step.signature
+    foreseen = foresee(session.workspace, RunRequest(session.pipeline())).get(name)
+    is_stale = foreseen is not None and foreseen.standing == "stale"
     return step_card(
         StepFacts(
             node=name,
-            status=str(last["status"]) if last is not None else "pending",
-            why=str(last["why"]) if last is not None else "it has not run yet",
+            status="stale" if is_stale else str(last["status"]) if last is not None else "pending",
+            why=(
+                foreseen.why
+                if foreseen is not None and is_stale
+                else str(last["why"])
+                if last is not None
+                else "it has not run yet"
+            ),
             outputs=[output.name for output in signature.outputs],
             inputs={field: _origin(step, field, session) for field in signature.inputs},
             source=step.text.strip("\n"),

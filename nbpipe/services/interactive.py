@@ -19,7 +19,7 @@ from typing import Any
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
 from nbpipe.execute.context import RUN, RunFacts, StepContext, artifact_target, enter_step, leave_step
-from nbpipe.execute.files import FileWatch
+from nbpipe.execute.files import FileWatch, move_as
 from nbpipe.execute.plan import Keys, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, keys_of
 from nbpipe.execute.randomness import objection as random_objection
@@ -203,6 +203,7 @@ class InteractiveRun:
         assert execution.record is not None, "only a known execution can be reused"
         self._begin_run()
         execution.settled = reused(execution.settled.node, execution.settled.step_run_id, execution.record)
+        move_as(execution.record, self._workspace.paths.root)
         self._written(execution)
         self._number(execution.settled)
         return execution.settled

@@ -118,7 +118,7 @@ class RunInProgress:
         self.traced = with_step_values(traced, configuration.step_values)
         check_complete(self.traced)
         self._tags = as_tags((*definition.tags, *configuration.tags))
-        existing = _existing(workspace, self.traced)
+        existing = existing_artifacts(workspace, self.traced)
         self._check_tags()
         run_id = new_id()
         started = now()
@@ -274,7 +274,8 @@ def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[st
     return plain_name("version", fill_template(text, values))
 
 
-def _existing(workspace: Workspace, traced: Traced) -> dict[str, ArtifactVersion]:
+def existing_artifacts(workspace: Workspace, traced: Traced) -> dict[str, ArtifactVersion]:
+    """Find the artifact versions that a traced pipeline reads and does not make, by id."""
     wanted = {
         origin.id
         for node in traced.graph.nodes

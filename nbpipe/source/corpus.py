@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -94,6 +94,14 @@ class Corpus:
                 module = node.names[0].name if isinstance(node, ast.Import) else node.module or ""
                 found[position] = module.partition(".")[0]
         return found
+
+    def is_defined_in(self, name: str, units: Collection[Unit]) -> bool:
+        """Tell whether `name` means what one of `units` defines: a function, a class, an import or a constant."""
+        binders = self.binding(name).binders
+        if not binders:
+            return False
+        last = self.statements[binders[-1]]
+        return last.is_defining and any(last.unit is unit for unit in units)
 
     def merely_defines(self, tree: ast.Module) -> bool:
         """Tell whether a cell's statements only define something, given what the units here have bound."""

@@ -93,6 +93,17 @@ def overlaps_itself(value: np.ndarray[Any, Any]) -> bool:
     return bool(value.size * value.dtype.itemsize > behind - first)
 
 
+def is_pickled_as_array(kind: type) -> bool:
+    """Tell whether a subclass of numpy's array is pickled by its elements and what is noted on it."""
+    import numpy as np
+
+    reduced_by: Any = kind.__reduce__, kind.__reduce_ex__
+    return reduced_by in (
+        (np.ndarray.__reduce__, np.ndarray.__reduce_ex__),
+        (np.ma.MaskedArray.__reduce__, np.ndarray.__reduce_ex__),
+    )
+
+
 def reach_into_memory(parts: Iterable[Any]) -> list[Any]:
     """Pick from the parts of a value those that have memory which somebody else may reach."""
     numpy = sys.modules.get("numpy")

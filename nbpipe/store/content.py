@@ -6,12 +6,13 @@ every NaN is one NaN, `-0.0` is not `0.0`. Pickle bytes are never used: they dif
 values and between processes.
 
 On its way the walk notes the mutable parts of the value, so that outputs which share one can be
-stored together (`store.sharing`). What has no canonical form (functions, locks, cyclic objects,
-figures) has no digest: that is an answer, not an error.
+stored together (`store.sharing`). What has no canonical form (functions, locks, iterators, cyclic
+objects, figures) has no digest: that is an answer, not an error.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,4 +71,9 @@ def form_of(kind: type) -> Form:
         return plain
     library = _LIBRARY_FORMS.get(kind.__module__.partition(".")[0])
     form = library(kind) if library is not None else None
-    return form or object_form
+    if form is not None:
+        return form
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and issubclass(kind, numpy.ndarray):
+        return content_arrays.form_of_arrays(kind)
+    return object_form

@@ -1,8 +1,9 @@
 """How numpy's arrays, scalars and generators, and scipy's sparse matrices, are written.
 
 An array is its type, its shape and its elements in C order, so that a view, a transposed and a
-copied array are one. Every NaN is one NaN. Elements are hashed where they lie, in pieces that fit
-a processor's cache. Extended precision has no canonical form: its padding is anything.
+copied array are one. A subclass adds what is noted on the array. Every NaN is one NaN. Elements are
+hashed where they lie, in pieces that fit a processor's cache. Extended precision has no canonical
+form: its padding is anything.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128
 
+from nbpipe.store.arrays_in_memory import is_pickled_as_array, span_of
+from nbpipe.store.content_objects import object_form
 from nbpipe.store.content_plain import pairs_token
 from nbpipe.store.content_walk import Form, NoCanonicalForm, Walk, node, word
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 512 * 1024
 _RAW_KINDS = frozenset("biufcmMSU")
+# What numpy notes on a masked array for itself, and changes when it likes.
+_OF_MASKED_ARRAYS = frozenset({"_mask", "_fill_value", "_sharedmask", "_isfield", "_baseclass", "_basedict"})
 _SPARSE_PARTS = ("data", "rows", "coords", "offsets", "indices", "indptr")
 
 
@@ -27,8 +32,8 @@ def form_of(kind: type) -> Form | None:
     """Say how values of a type of numpy's are written, or `None` if as any object."""
     import numpy as np
 
-    if kind is np.ndarray:
-        return array_form
+    if issubclass(kind, np.ndarray):
+        return form_of_arrays(kind)
     if issubclass(kind, np.generic):
         return _scalar_form
     if kind is np.random.Generator:
@@ -38,6 +43,19 @@ def form_of(kind: type) -> Form | None:
     if kind is np.random.RandomState:
         return _random_state_form
     return _no_form if kind is np.ufunc else None
+
+
+def form_of_arrays(kind: type) -> Form:
+    """Say how arrays of numpy's own type or of a subclass, whoever defined it, are written."""
+    import numpy as np
+
+    if kind is np.ndarray:
+        return array_form
+    if kind is type(np.ma.masked):
+        return _constant_form
+    if not is_pickled_as_array(kind):
+        return _self_told_form
+    return _masked_form if issubclass(kind, np.ma.MaskedArray) else _subclass_form
 
 
 def sparse_form_of(kind: type) -> Form | None:
@@ -51,16 +69,9 @@ def array_form(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
     Raises:
         NoCanonicalForm: Its elements have none.
     """
-    walk.note_memory(*memory_of(value), repr(value.strides).encode())
+    _note_memory(walk, value)
     shape = b",".join(b"%d" % length for length in value.shape)
     return node(b"A", word(b"s", shape), _elements(walk, value))
-
-
-def memory_of(value: np.ndarray[Any, Any]) -> tuple[int, int]:
-    """Give the memory that an array reaches: its first byte, and the one behind its last."""
-    from numpy.lib.array_utils import byte_bounds
-
-    return byte_bounds(value) if value.size else (0, 0)
 
 
 def elements_digest(value: np.ndarray[Any, Any]) -> bytes:
@@ -70,6 +81,41 @@ def elements_digest(value: np.ndarray[Any, Any]) -> bytes:
     for chunk in _chunks(value):
         hasher.update((_with_one_nan(chunk) if floating else chunk).view("u1").data)
     return hasher.digest()
+
+
+def _note_memory(walk: Walk, value: np.ndarray[Any, Any]) -> None:
+    walk.note_memory(*span_of(value), repr(value.strides).encode())
+
+
+def _subclass_form(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
+    import numpy as np
+
+    walk.note_mutable(value)
+    noted = vars(value)
+    return node(b"K", walk.identity(type(value)), array_form(walk, value.view(np.ndarray)), walk.token(noted))
+
+
+def _masked_form(walk: Walk, value: Any) -> bytes:
+    import numpy as np
+
+    walk.note_mutable(value)
+    noted = vars(value)
+    fill = noted.get("_fill_value")
+    if fill is None:
+        fill = np.ma.default_fill_value(value.dtype)
+    own = {name: part for name, part in noted.items() if name not in _OF_MASKED_ARRAYS}
+    walk.hold(own)
+    parts = array_form(walk, value.view(np.ndarray)), walk.token(noted.get("_mask")), walk.token(own)
+    return node(b"k", walk.identity(type(value)), *parts, _elements(walk, np.asarray(fill, value.dtype)))
+
+
+def _constant_form(walk: Walk, value: Any) -> bytes:
+    return node(b"g", walk.identity(type(value)))
+
+
+def _self_told_form(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
+    _note_memory(walk, value)
+    return object_form(walk, value)
 
 
 def _elements(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
@@ -112,6 +158,10 @@ def _with_one_nan(chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _scalar_form(walk: Walk, value: np.generic) -> bytes:
     import numpy as np
 
+    if isinstance(value, np.void):
+        # A record is no copy of an element of its array: it is the element.
+        walk.note_mutable(value)
+        walk.note_memory(*span_of(value), b"record")
     return node(b"x", _elements(walk, np.asarray(value)))
 
 

@@ -55,8 +55,11 @@ def _index_form(walk: Walk, value: pd.Index[Any]) -> bytes:
     if isinstance(value, pd.RangeIndex):
         return node(b"di", kind, names, walk.token((value.start, value.stop, value.step)))
     if isinstance(value, pd.MultiIndex):
-        levels = [_values(walk, value.get_level_values(place).array) for place in range(value.nlevels)]
-        return node(b"di", kind, names, *levels)
+        # The order of a level counts, it is the order of what is unstacked; what is unused in it does not.
+        used = value.remove_unused_levels()
+        levels = [_values(walk, level.array) for level in used.levels]
+        codes = [elements_digest(codes.astype("int64")) for codes in used.codes]
+        return node(b"di", kind, names, *levels, *codes)
     # The frequency decides what shifting does, and pandas keeps it with the index.
     frequency = walk.token(getattr(value, "freqstr", None))
     return node(b"di", kind, names, frequency, _values(walk, value.array))

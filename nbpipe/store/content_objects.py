@@ -2,8 +2,8 @@
 
 The protocol says of nearly every object by what it is made and what is put into it. Only that is
 used, never the bytes that pickle would write. Attributes kept by `cached_property` are no part
-of a value. A function, a lock, a module or an open file has no canonical form, and so has
-nothing that holds one.
+of a value. A function, a lock, a module or what lives by something else (`store.live`) has no
+canonical form, and so has nothing that holds one.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
+from nbpipe.store.arrays_in_memory import span_of
 from nbpipe.store.content_plain import pairs_token, set_token
 from nbpipe.store.content_walk import NoCanonicalForm, Walk, node, word
+from nbpipe.store.live import refusal
 
 _FORMLESS = (
     types.FunctionType,
     types.BuiltinFunctionType,
     types.MethodType,
     types.ModuleType,
-    types.GeneratorType,
     types.CodeType,
     types.FrameType,
     types.TracebackType,
-    memoryview,
 )
-# A figure is full of cycles: the walk would only find out late.
 # Objects that everybody shares and nobody can change; numpy's dtypes are the third such kind.
 _SHARED_BY_ALL = (tzinfo, re.Pattern)
+# A figure is full of cycles: the walk would only find out late.
 _FORMLESS_ROOTS = frozenset({"matplotlib", "torch", "tensorflow"})
 
 
@@ -46,7 +46,7 @@ def object_form(walk: Walk, value: Any) -> bytes:
         NoCanonicalForm: It has none.
     """
     kind = type(value)
-    if isinstance(value, _FORMLESS) or kind.__module__.partition(".")[0] in _FORMLESS_ROOTS:
+    if isinstance(value, _FORMLESS) or refusal(kind) or kind.__module__.partition(".")[0] in _FORMLESS_ROOTS:
         raise NoCanonicalForm
     if isinstance(value, type):
         return walk.identity(value)
@@ -85,6 +85,7 @@ def _reduced(walk: Walk, value: Any) -> bytes:
     walk.hold(reduced)
     if not isinstance(value, _SHARED_BY_ALL) and kind.__module__ != "numpy.dtypes":
         walk.note_mutable(value)
+        walk.note_memory(*span_of(value), b"bytes")
     maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
     tokens = [walk.identity(kind), _name_of(walk, maker), walk.token(arguments), _state(walk, kind, state)]
     if items is not None:

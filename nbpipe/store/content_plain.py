@@ -7,7 +7,7 @@ parts' tokens. Subclasses of these are objects (`store.content_objects`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import datetime, time
 from math import isnan
 from operator import ne
@@ -15,7 +15,9 @@ from typing import Any
 
 from xxhash import xxh3_128_digest
 
+from nbpipe.store.arrays_in_memory import span_of
 from nbpipe.store.content_walk import Form, Walk, node, word
+from nbpipe.store.live import MAPPING_VIEWS, mapping_behind
 
 _WORTH_PACKING = 16
 
@@ -48,9 +50,9 @@ def dict_form(walk: Walk, value: dict[Any, Any]) -> bytes:
     return pairs_token(walk, value.items())
 
 
-def set_token(walk: Walk, tag: bytes, parts: Iterable[Any]) -> bytes:
+def set_token(walk: Walk, tag: bytes, parts: Set[Any]) -> bytes:
     """Write things whose order does not count."""
-    return node(tag, *sorted(map(walk.token, parts)))
+    return node(tag, *walk.tokens_of_unordered(parts))
 
 
 def pairs_token(walk: Walk, pairs: Iterable[tuple[Any, Any]]) -> bytes:
@@ -82,6 +84,7 @@ def _packed(value: list[Any] | tuple[Any, ...]) -> bytes | None:
 
 def _bytearray(walk: Walk, value: bytearray) -> bytes:
     walk.note_mutable(value)
+    walk.note_memory(*span_of(value), b"bytes")
     return word(b"B", bytes(value))
 
 
@@ -105,6 +108,10 @@ def _slice(walk: Walk, value: slice) -> bytes:
     return node(b"k", walk.token(value.start), walk.token(value.stop), walk.token(value.step))
 
 
+def _view_of_mapping(walk: Walk, value: Any) -> bytes:
+    return node(b"V", walk.identity(type(value)), walk.token(mapping_behind(value)))
+
+
 def _class(walk: Walk, value: type) -> bytes:
     return walk.identity(value)
 
@@ -121,4 +128,5 @@ PLAIN_FORMS: dict[type, Form] = {
     range: _range,
     slice: _slice,
     type: _class,
+    **dict.fromkeys(MAPPING_VIEWS, _view_of_mapping),
 }

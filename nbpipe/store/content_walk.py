@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -119,7 +119,10 @@ class Walk:
         class_identity: Says what a class defined in a notebook is.
     """
 
-    __slots__ = ("_active", "_again", "_alive", "_class_identity", "_form_of", "_ids", "_known", "_noted", "_spans")
+    __slots__ = (
+        *("_active", "_again", "_alive", "_class_identity", "_form_of", "_ids", "_known", "_noted", "_orders"),
+        "_spans",
+    )
 
     def __init__(self, form_of: Callable[[type], Form], class_identity: ClassIdentity) -> None:
         self._form_of = form_of
@@ -132,6 +135,7 @@ class Walk:
         self._noted = 0
         self._spans: list[tuple[int, int, int, bytes]] = []
         self._alive: list[Any] = []
+        self._orders: dict[int, tuple[Set[Any], list[Any]]] = {}
 
     def token(self, value: Any) -> bytes:
         """Write `value`.
@@ -164,6 +168,25 @@ class Walk:
         # nothing else can come by its identity.
         self._known[key] = (token, value, since if self._noted > since else -1)
         return token
+
+    def tokens_of_unordered(self, parts: Set[Any]) -> list[bytes]:
+        """Write the parts of a set, in the order of their tokens.
+
+        Objects lie in a set by their addresses, in another order in every process. What is noted in them is noted in
+        the order of the tokens, or equal values would seem to share their parts differently.
+        """
+        if all(type(part) in LEAVES for part in parts):
+            return sorted(map(self.token, parts))
+        known = self._orders.get(id(parts))
+        if known is None:
+            scout = Walk(self._form_of, self._class_identity)
+            scout._active, scout._orders = set(self._active), self._orders
+            found = sorted(((scout.token(part), part) for part in parts), key=lambda pair: pair[0])
+            self._alive.append(scout._alive)
+            if not scout._noted:
+                return [token for token, _ in found]
+            known = self._orders[id(parts)] = parts, [part for _, part in found]
+        return [self.token(part) for part in known[1]]
 
     def identity(self, kind: type) -> bytes:
         """Write a class."""

@@ -36,7 +36,7 @@ def column_to_arrow(array: Any) -> tuple[Any, Any]:
     if isinstance(array, (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray)):
         return _moments_to_arrow(array), said
     if isinstance(array, (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)):
-        return _nullable_to_arrow(array), said
+        return array.__arrow_array__(), said
     if isinstance(dtype, (pd.StringDtype, pd.ArrowDtype)):
         return _one_chunk(array.__arrow_array__()), said
     raise Declined
@@ -73,9 +73,10 @@ def _check_named(dtype: Any) -> None:
 
     try:
         again = pd.api.types.pandas_dtype(str(dtype))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, NotImplementedError):
         raise Declined from None
-    if again != dtype:
+    # A zone of one name is equal, whichever library it is of.
+    if again != dtype or type(getattr(again, "tz", None)) is not type(getattr(dtype, "tz", None)):
         raise Declined
 
 
@@ -100,22 +101,16 @@ def _moments_to_arrow(array: Any) -> Any:
     return _wrapped(array.asi8, kind, array.isna())
 
 
-def _nullable_to_arrow(array: Any) -> Any:
-    import pyarrow as pa
-
-    missing = array.isna()
-    values = array.to_numpy(dtype=array.dtype.numpy_dtype, na_value=0)
-    if values.dtype.kind == "b":
-        return pa.array(values, mask=missing)
-    return _wrapped(values, pa.from_numpy_dtype(values.dtype), missing)
-
-
 def _categories_to_arrow(array: Any) -> tuple[Any, Any]:
+    import pandas as pd
     import pyarrow as pa
 
-    if array.categories.name is not None or getattr(array.categories, "freq", None) is not None:
+    categories = array.categories
+    if categories.name is not None or getattr(categories, "freq", None) is not None:
         raise Declined
-    dictionary, said = column_to_arrow(array.categories.array)
+    if isinstance(categories, pd.RangeIndex):
+        raise Declined
+    dictionary, said = column_to_arrow(categories.array)
     codes = array.codes
     indices = _wrapped(codes, pa.from_numpy_dtype(codes.dtype), codes == -1)
     column = pa.DictionaryArray.from_arrays(indices, dictionary, ordered=array.ordered)

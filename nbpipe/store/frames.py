@@ -5,8 +5,8 @@ dates are used where the file is mapped. What Arrow does not know of a frame (it
 types) stands beside the columns in the file's metadata, as JSON.
 
 Only frames that come back exactly as they were are written so. Whether one does is told by the
-types of its columns; columns of Python objects, odd labels or an index with a frequency
-make it decline, and the frame is pickled.
+types of its columns, and of labels by making them again; columns of Python objects, an index with a
+frequency or with levels in an order of their own make it decline, and the frame is pickled.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbpipe.store.buffers import Piece, as_bytes_view
+from nbpipe.store.content import content_digest
 from nbpipe.store.frame_columns import Declined, column_from_arrow, column_to_arrow
 from nbpipe.store.loading import Loading
 from nbpipe.store.plain import NotPlain, from_plain, to_plain
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 _METADATA_KEY = b"nbpipe.frame"
@@ -124,11 +126,30 @@ def _index(index: pd.Index[Any]) -> tuple[dict[str, Any], list[Any]]:
     if type(index) is pd.RangeIndex:
         return {"kind": "range", "names": names, "range": [index.start, index.stop, index.step]}, []
     if type(index) is pd.MultiIndex:
+        if not all(map(_comes_back_from_its_values, index.levels, index.codes)):
+            raise Declined
         levels = [index.get_level_values(place).array for place in range(index.nlevels)]
         return {"kind": "multi", "names": names, "levels": len(levels)}, levels
     if getattr(index, "freq", None) is not None or isinstance(index, pd.IntervalIndex):
         raise Declined
     return {"kind": "plain", "names": names, "levels": 1}, [index.array]
+
+
+def _comes_back_from_its_values(level: pd.Index[Any], codes: np.ndarray[Any, Any]) -> bool:
+    """Tell whether a level is what pandas makes of the values in it: all that are used, sorted.
+
+    The order of a level is the order of what is unstacked or grouped by it.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(level, pd.CategoricalIndex):
+        return bool(np.array_equal(level.codes, np.arange(len(level.categories))))
+    is_used = np.zeros(len(level) + 1, bool)
+    is_used[codes] = True
+    # A missing value has the code -1, which marks the last place.
+    is_plain = getattr(level, "freq", None) is None and not level.hasnans and bool(is_used[:-1].all())
+    return is_plain and level.is_unique and level.is_monotonic_increasing
 
 
 def _index_from(said: dict[str, Any], arrays: Sequence[Any]) -> Any:
@@ -155,11 +176,23 @@ def _labels(columns: pd.Index[Any]) -> dict[str, Any]:
         return said | {"range": [columns.start, columns.stop, columns.step]}
     labels = columns.tolist()
     said |= {"labels": to_plain(labels), "levels": columns.nlevels, "type": str(columns.dtype)}
-    again = _labels_from(json.loads(json.dumps(said)))
-    same_types = list(map(type, again.tolist())) == list(map(type, labels))
-    if type(again) is not type(columns) or again.dtype != columns.dtype or not again.equals(columns) or not same_types:
+    try:
+        again = _labels_from(json.loads(json.dumps(said)))
+    except (TypeError, ValueError):
+        raise Declined from None
+    if not _are_same_labels(again, columns):
         raise Declined
     return said
+
+
+def _are_same_labels(again: Any, columns: Any) -> bool:
+    import pandas as pd
+
+    if type(again) is not type(columns) or content_digest(again).digest != content_digest(columns).digest:
+        return False
+    if isinstance(columns, pd.MultiIndex):
+        return all(map(_are_same_labels, again.levels, columns.levels))
+    return list(map(type, again.tolist())) == list(map(type, columns.tolist()))
 
 
 def _labels_from(said: dict[str, Any]) -> Any:

@@ -17,8 +17,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from nbpipe.store.content_arrays import memory_of
-from nbpipe.store.content_walk import Mutables
+from nbpipe.store.arrays_in_memory import overlaps_itself, span_of
+from nbpipe.store.content_walk import MAX_DEPTH, Mutables
 
 LARGE_BYTES = 1 << 20
 _BYTES_A_CELL = 8
@@ -33,7 +33,7 @@ def handed_over(value: Any) -> Any:
     if _is_frame(value):
         return value.copy(deep=False) if _holds_no_objects(value) else None
     if _is_array(value):
-        return None if value.dtype.hasobject else value.copy()
+        return None if value.dtype.hasobject or overlaps_itself(value) else _copied(value)
     return None
 
 
@@ -45,8 +45,8 @@ def mutables_of_large(value: Any) -> Mutables | None:
     if type(value) in (bytes, str):
         return Mutables() if len(value) > LARGE_BYTES else None
     if _is_array(value):
-        large = value.nbytes > LARGE_BYTES and not value.dtype.hasobject
-        return Mutables(ranges=(memory_of(value),)) if large else None
+        large = value.nbytes > LARGE_BYTES and not value.dtype.hasobject and not overlaps_itself(value)
+        return Mutables(ranges=(span_of(value),)) if large else None
     if _is_frame(value) and value.size * _BYTES_A_CELL > LARGE_BYTES and _has_no_object_columns(value):
         return Mutables(frozenset({id(value)}))
     return None
@@ -56,22 +56,33 @@ def stand_in(value: Any) -> Any:
     """Give what can be written later in the place of a large frame, array, text or bytes."""
     if type(value) in (bytes, str):
         return value
-    return value.copy() if _is_array(value) else value.copy(deep=False)
+    return _copied(value) if _is_array(value) else value.copy(deep=False)
 
 
 def is_immutable(value: Any) -> bool:
-    """Tell whether nobody can change `value` or anything in it."""
+    """Tell whether nobody can change `value` or anything in it; of what is nested deeply this is not known."""
+    return _is_immutable(value, 0)
+
+
+def _is_immutable(value: Any, depth: int) -> bool:
     kind = type(value)
     if kind in _IMMUTABLE:
         return True
     if kind in (tuple, frozenset):
-        return all(map(is_immutable, value))
+        return depth < MAX_DEPTH and all(_is_immutable(part, depth + 1) for part in value)
     if isinstance(value, (date, time)):
         return isinstance(getattr(value, "tzinfo", None), (type(None), timezone, ZoneInfo))
     if isinstance(value, (PurePath, Enum)):
         return True
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.generic) and not isinstance(value, numpy.void)
+
+
+def _copied(array: Any) -> Any:
+    """Copy an array as it lies in memory; one that may not be written to gives such a one."""
+    copy = array.copy(order="K")
+    copy.flags.writeable = array.flags.writeable
+    return copy
 
 
 def _is_array(value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nbpipe.base.digest import quick
 from nbpipe.base.ids import new_id
-from nbpipe.errors import NotStorableError
+from nbpipe.errors import NotRecordedError, NotStorableError
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried, type_name_of
 from nbpipe.store import pickles
 from nbpipe.store.background import BlobWriter
@@ -18,10 +18,11 @@ from nbpipe.store.buffers import joined, size_of
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, Mutables
 from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, encoded, inline, reason, scalar_json
+from nbpipe.store.fidelity import members_changed, what_changed
 from nbpipe.store.files import Files
 from nbpipe.store.handover import mutables_of_large, stand_in
 from nbpipe.store.materializers import label_of
-from nbpipe.store.objects import Bundle
+from nbpipe.store.objects import Bundle, Pickle
 from nbpipe.store.previews import preview, text_preview
 from nbpipe.store.sharing import sharing_groups
 
@@ -87,6 +88,10 @@ class Keeper:
 
     def keep(self, outputs: Mapping[str, Any], beside: Mapping[str, Any], *, background: bool) -> Kept:
         """Store `outputs`, and what stands beside them if it shares something with one; see `Store.keep`."""
+        with pickles.no_deeper_than_the_stack():
+            return self._keep(outputs, beside, background=background)
+
+    def _keep(self, outputs: Mapping[str, Any], beside: Mapping[str, Any], *, background: bool) -> Kept:
         versions: dict[str, ArtifactVersion] = {}
         others: dict[str, Any] = {}
         for name, value in outputs.items():
@@ -152,6 +157,12 @@ class Keeper:
         materializer, pieces = encoded(name, value, paths_as_files=self.paths_as_files)
         size_bytes = size_of(pieces)
         is_small = size_bytes <= MAX_INLINE_BYTES
+        blob = "" if is_small else self.blobs.write(pieces)
+        if isinstance(materializer, Pickle):
+            data = memoryview(bytearray(joined(pieces))) if is_small else self.blobs.open(blob)
+            why = self._what_changed(value, content, data)
+            if why:
+                raise NotStorableError(name, type_name_of(type(value)), why)
         digest = content.digest or ""
         if materializer.name == Files.name:
             # A path is text; what is stored and handed on is what lies there.
@@ -165,7 +176,7 @@ class Keeper:
             materializer=label_of(materializer),
             size_bytes=size_bytes,
             inline=inline(materializer, pieces) if is_small else None,
-            blob="" if is_small else self.blobs.write(pieces),
+            blob=blob,
             member=None,
             pickled=materializer.pickled,
             preview=preview(value),
@@ -173,23 +184,38 @@ class Keeper:
             aliases=content.mutables.aliases if content.digest is not None else "",
         )
 
+    def _what_changed(self, value: Any, content: Content, data: memoryview) -> str:
+        try:
+            loaded = pickles.load(data)
+        except Exception as error:  # noqa: BLE001 - the value's own code
+            return f"it would not come back: {reason(error)}"
+        return what_changed(value, content, loaded, self._content)
+
     def _later(self, name: str, value: Any) -> Future[ArtifactVersion]:
         copy = stand_in(value)
         return self.writer.run(lambda: self._alone(name, copy, self._content(copy)))
 
     def _together(self, members: dict[str, Any], not_carried: list[NotCarried]) -> dict[str, ArtifactVersion]:
-        """Store what shares something in one bundle, without the members that cannot be pickled."""
+        """Store what shares something in one bundle, without the members that cannot be stored so."""
         try:
             pieces = pickles.dump(list(members.values())).pieces
-        except Exception:
-            storable = {name: value for name, value in members.items() if _can_be_pickled(name, value, not_carried)}
-            if len(storable) == len(members):
-                raise
-            return self._keep_rest(storable, not_carried)
-        size_bytes, blob = size_of(pieces), self.blobs.write(pieces)
-        contents = {name: self._content(value) for name, value in members.items()}
+            blob = self.blobs.write(pieces)
+            loaded = pickles.load(self.blobs.open(blob))
+        except NotRecordedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the values' own code
+            # If each could be stored alone, they are too much together, as what is nested too deeply.
+            whys = {name: _hindrance(value) for name, value in members.items()}
+            if not any(whys.values()):
+                whys = dict.fromkeys(members, reason(error))
+            return self._without(whys, members, not_carried)
+        size_bytes = size_of(pieces)
         # How they share is one fact about all of them; it can be told if each has a canonical form.
         whole = self._content(list(members.values()))
+        whys = members_changed(members, whole, loaded, self._content)
+        if whys:
+            return self._without(whys, members, not_carried)
+        contents = {name: self._content(value) for name, value in members.items()}
         return {
             name: ArtifactVersion(
                 id=new_id(),
@@ -210,8 +236,14 @@ class Keeper:
             for place, (name, value) in enumerate(members.items())
         }
 
-    def _keep_rest(self, storable: dict[str, Any], not_carried: list[NotCarried]) -> dict[str, ArtifactVersion]:
-        kept = self._keep_others({}, storable, {}, background=False)
+    def _without(
+        self, whys: Mapping[str, str], members: Mapping[str, Any], not_carried: list[NotCarried]
+    ) -> dict[str, ArtifactVersion]:
+        """Store the members against which nothing is known, in as many bundles as they now make."""
+        lost = {name: why for name, why in whys.items() if why}
+        not_carried.extend(NotCarried(name, type_name_of(type(members[name])), why) for name, why in lost.items())
+        rest = {name: value for name, value in members.items() if name not in lost}
+        kept = self._keep_others({}, rest, {}, background=False)
         not_carried.extend(kept.not_carried)
         return kept.versions
 
@@ -229,13 +261,13 @@ def _mutables(value: Any, content: Content, outputs: int) -> Mutables:
         return content.mutables
 
 
-def _can_be_pickled(name: str, value: Any, not_carried: list[NotCarried]) -> bool:
+def _hindrance(value: Any) -> str:
+    """Say why a value cannot be pickled and loaded again; `""` if it can."""
     try:
-        pickles.dump(value)
+        pickles.load(memoryview(bytearray(joined(pickles.dump(value).pieces))))
     except Exception as error:  # noqa: BLE001 - the value's own code
-        not_carried.append(NotCarried(name, type_name_of(type(value)), reason(error)))
-        return False
-    return True
+        return reason(error)
+    return ""
 
 
 def _not_carried(error: NotStorableError) -> NotCarried:

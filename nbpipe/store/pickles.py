@@ -37,7 +37,16 @@ import cloudpickle
 
 from nbpipe.base.digest import quick
 from nbpipe.base.ids import new_id
-from nbpipe.store.arrays_in_memory import Root, Roots, reach_into_memory, record_of, roots_of, span_of, view_of
+from nbpipe.store.arrays_in_memory import (
+    Root,
+    Roots,
+    is_pickled_as_array,
+    reach_into_memory,
+    record_of,
+    roots_of,
+    span_of,
+    view_of,
+)
 from nbpipe.store.buffers import Piece
 from nbpipe.store.content_walk import Mutables, is_of_a_notebook
 from nbpipe.store.live import MAPPING_VIEWS, mapping_behind, name_of_view, refusal, view_of_mapping
@@ -211,17 +220,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def _made(self, part: Any) -> Any:
         self.made.add(id(part))
         return part
-
-
-def is_pickled_as_array(kind: type) -> bool:
-    """Tell whether a subclass of numpy's array is pickled by its elements and what is noted on it."""
-    import numpy as np
-
-    reduced_by: Any = kind.__reduce__, kind.__reduce_ex__
-    return reduced_by in (
-        (np.ndarray.__reduce__, np.ndarray.__reduce_ex__),
-        (np.ma.MaskedArray.__reduce__, np.ndarray.__reduce_ex__),
-    )
 
 
 def _record(value: Any, root: Root) -> Any:

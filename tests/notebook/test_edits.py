@@ -85,3 +85,19 @@ def test_parameters_may_lean_on_what_other_cells_define_also_in_a_snapshot(noteb
     run = notebook.ok("%nbpipe snapshot run frozen --set day=2021-03-04").value
 
     assert run.steps["year"].output.load() == 2021.25
+
+
+def test_the_pipeline_and_the_step_card_mark_what_is_stale(notebook: Notebook) -> None:
+    notebook.ok("RATE = 2", "%%step load\nx = len('abc')", "%%step scale\ny = x * RATE", "%%step report\nz = str(y)")
+    fresh = notebook.ok("%nbpipe pipeline show").text
+
+    notebook.ok("RATE = 3")
+    shown, card = notebook.ok("%nbpipe pipeline show").text, notebook.ok("%%step scale\n").text
+
+    assert "stale" not in fresh
+    assert "△ scale" in shown
+    assert "△ load" not in shown
+    assert "source of RATE changed" in shown
+    assert "scale is stale" in shown
+    assert "stale" in card
+    assert "source of RATE changed" in card
