@@ -29,9 +29,11 @@ class Executed:
         self._corpus = Corpus([read_unit(f"cell {n}", text) for n, text in enumerate(texts)])
 
     def corpus(self) -> Corpus:
+        """Give the cells, indexed."""
         return self._corpus
 
     def value_of(self, name: str) -> object:
+        """Give no live value: the text alone is read."""
         raise KeyError(name)
 
 

@@ -153,12 +153,11 @@ def step_facts(step: StepRun) -> shown.StepFacts:
 
 def explanation_bundle(run: Run, explained: Sequence[Explanation]) -> Bundle:
     """Show why the steps of a run ran or were reused."""
-    causes = {one.node: "; ".join(_reasons(one)) for one in explained}
     facts = [
         WhyFacts(
             one.node,
             one.status.value,
-            [_caused(change, causes) for change in one.changes] or [one.why],
+            [_said(change) for change in one.changes] or [one.why],
             _against(one),
             [
                 (change.name or "its own text", change.diff)
@@ -171,14 +170,8 @@ def explanation_bundle(run: Run, explained: Sequence[Explanation]) -> Bundle:
     return explanation_card(run.name, run.status.value, facts)
 
 
-def _reasons(one: Explanation) -> list[str]:
-    return [change.said for change in one.changes] or [one.why]
-
-
-def _caused(change: Change, causes: Mapping[str, str]) -> str:
-    """Say what changed and, of an input, why the step ran that made it."""
-    cause = causes.get(change.made_by, "")
-    return f"{change.said}: {change.made_by} ran ({cause})" if cause else change.said
+def _said(change: Change) -> str:
+    return f"{change.said}, for {change.made_by} ran" if change.made_by else change.said
 
 
 def _against(one: Explanation) -> str:
