@@ -9,16 +9,21 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from nbpipe.adoption.looking import Seen, read_look
 from nbpipe.errors import BadValueError, StepTimeoutError
 
+_SHOWN = frozenset({"stream", "display_data", "execute_result", "error"})
+_PATIENCE_S = 1.0
+_REPLY_LIMIT_S = 60.0
 # A plain notebook that nobody seeded is made comparable with itself.
 _PRELUDE = "import random, numpy; random.seed(0); numpy.random.seed(0); del random, numpy"
 _LOOK = "from nbpipe.adoption.looking import write_look; write_look(globals(), {path!r}); del write_look"
@@ -46,12 +51,14 @@ class OpenKernel:
     """A kernel that runs cells, until `opened_kernel` closes it.
 
     Args:
-        client: The client of the kernel.
+        manager: The kernel.
+        client: Its client.
         folder: Where looks are written.
         timeout_s: How long a cell may take.
     """
 
-    def __init__(self, client: Any, folder: Path, timeout_s: float) -> None:
+    def __init__(self, manager: Any, client: Any, folder: Path, timeout_s: float) -> None:
+        self._manager = manager
         self._client = client
         self._folder = folder
         self._timeout_s = timeout_s
@@ -70,6 +77,8 @@ class OpenKernel:
             said = " ".join(str(reply.get("evalue", "")).split())
             error = f"{reply.get('ename', 'the kernel ended')}: {said}"
         path = self._folder / "look.json"
+        if reply.get("ename") == "KernelDied":
+            return CellRun(error)
         self._silently(_LOOK.format(path=str(path)))
         return CellRun(error, "execute_result" in outputs, bool(outputs), read_look(path))
 
@@ -86,19 +95,29 @@ class OpenKernel:
             raise BadValueError(f"The kernel cannot be looked at: {reply.get('ename')}: {reply.get('evalue')}.")
 
     def _execute(self, code: str, *, silent: bool, outputs: list[str]) -> Any:
-        try:
-            message = self._client.execute_interactive(
-                code,
-                silent=silent,
-                store_history=not silent,
-                allow_stdin=False,
-                stop_on_error=False,
-                timeout=self._timeout_s,
-                output_hook=lambda said: outputs.append(said["header"]["msg_type"]),
-            )
-        except TimeoutError:
-            raise StepTimeoutError(code.strip().partition("\n")[0][:40], self._timeout_s) from None
-        return message["content"]
+        """Execute code to its end; the answer is the kernel's reply, or tells that the kernel is gone."""
+        asked = self._client.execute(code, silent=silent, store_history=not silent, allow_stdin=False)
+        deadline = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline:
+            try:
+                said = self._client.get_iopub_msg(timeout=_PATIENCE_S)
+            except Empty:
+                if not self._manager.is_alive():
+                    return {"status": "error", "ename": "KernelDied", "evalue": "the process of the kernel ended"}
+                continue
+            if said["parent_header"].get("msg_id") != asked:
+                continue
+            if said["msg_type"] == "status" and said["content"]["execution_state"] == "idle":
+                return self._reply_to(asked)
+            if said["msg_type"] in _SHOWN:
+                outputs.append(said["msg_type"])
+        raise StepTimeoutError(code.strip().partition("\n")[0][:40], self._timeout_s)
+
+    def _reply_to(self, asked: str) -> Any:
+        while True:
+            reply = self._client.get_shell_msg(timeout=_REPLY_LIMIT_S)
+            if reply["parent_header"].get("msg_id") == asked:
+                return reply["content"]
 
 
 @contextmanager
@@ -123,7 +142,7 @@ def opened_kernel(folder: Path, *, workspace: Path | None = None, timeout_s: flo
     try:
         client.wait_for_ready(timeout=60)
         with TemporaryDirectory(prefix="nbpipe-looks-") as looks:
-            yield OpenKernel(client, Path(looks), timeout_s)
+            yield OpenKernel(manager, client, Path(looks), timeout_s)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

@@ -91,7 +91,9 @@ def _values(walk: Walk, array: Any) -> bytes:
         absent = word(b"s", repr(getattr(dtype, "na_value", None)).encode())
         return node(b"dw", said, absent, arrow_token(array.__arrow_array__()))
     # Rare kinds (intervals, sparse, those of other packages): element by element, slow and right.
-    return node(b"dx", said, walk.token(tuple(array.to_numpy(dtype=object).tolist())))
+    elements = tuple(array.to_numpy(dtype=object).tolist())
+    walk.hold(elements)
+    return node(b"dx", said, walk.token(elements))
 
 
 def _plain_values(walk: Walk, values: Any) -> bytes:

@@ -13,8 +13,10 @@ import re
 import types
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import tzinfo
+from datetime import date, time, timedelta, tzinfo
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
@@ -33,8 +35,9 @@ _FORMLESS = (
     types.FrameType,
     types.TracebackType,
 )
-# Objects that everybody shares and nobody can change; numpy's dtypes are the third such kind.
-_SHARED_BY_ALL = (tzinfo, re.Pattern)
+# Objects that nobody can change, so that it does not count who shares them.
+_UNCHANGEABLE = (tzinfo, re.Pattern, date, time, timedelta, Decimal, Fraction)
+_UNCHANGEABLE_OF_PANDAS = ("Interval", "Period")
 # A figure is full of cycles: the walk would only find out late.
 _FORMLESS_ROOTS = frozenset({"matplotlib", "torch", "tensorflow"})
 
@@ -83,7 +86,7 @@ def _reduced(walk: Walk, value: Any) -> bytes:
     if len(reduced) > 5 and reduced[5] is not None:
         raise NoCanonicalForm
     walk.hold(reduced)
-    if not isinstance(value, _SHARED_BY_ALL) and kind.__module__ != "numpy.dtypes":
+    if not _is_unchangeable(value):
         walk.note_mutable(value)
         walk.note_memory(*span_of(value), b"bytes")
     maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
@@ -96,6 +99,13 @@ def _reduced(walk: Walk, value: Any) -> bytes:
         else:
             tokens.append(pairs_token(walk, pairs))
     return node(b"O", *tokens)
+
+
+def _is_unchangeable(value: Any) -> bool:
+    kind = type(value)
+    if isinstance(value, _UNCHANGEABLE) or kind.__module__ == "numpy.dtypes":
+        return True
+    return kind.__name__ in _UNCHANGEABLE_OF_PANDAS and kind.__module__.partition(".")[0] == "pandas"
 
 
 def _state(walk: Walk, kind: type, state: Any) -> bytes:

@@ -231,4 +231,8 @@ def _overlapping(spans: list[tuple[int, int, int, bytes]]) -> list[list[tuple[in
             start = first
         groups[-1].append((noted, first - start, layout))
         reach = max(reach, behind)
+    for group in groups:
+        if len({(place, layout) for _, place, layout in group}) == 1:
+            # One array met several times: how it lies does not tell them apart.
+            group[:] = [(noted, place, b"") for noted, place, _ in group]
     return sorted(sorted(group) for group in groups if len(group) > 1)

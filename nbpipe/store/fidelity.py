@@ -5,12 +5,14 @@ into whose memory is mended for arrays (`store.arrays_in_memory`); what else the
 anybody relies on it.
 
 Compared are types, content digests and how parts are shared. Of a value without a canonical
-form the walk says only what it met until it gave up.
+form the walk says only what it met until it gave up. Where the digest of a value is another every
+time it is loaded (its state holds addresses), that says nothing of the value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from nbpipe.records.artifacts import type_name_of
@@ -19,53 +21,50 @@ from nbpipe.store.content import Content
 TakeContent = Callable[[Any], Content]
 
 
-def what_changed(value: Any, content: Content, loaded: Any, take_content: TakeContent) -> str:
-    """Say in which way `loaded` is not `value`; `""` if it is.
+def what_changed(value: Any, content: Content, load: Callable[[], Any], take_content: TakeContent) -> str:
+    """Say in which way what `load` gives is not `value`; `""` if it is, and nothing stands against storing it.
 
     Args:
         value: What was stored.
         content: Its content.
-        loaded: What came back.
+        load: Gives what comes back, another one each time.
         take_content: Tells the content of a value.
     """
+    loaded = load()
     if type(loaded) is not type(value):
         return f"it would come back as a {type_name_of(type(loaded))}"
     again = take_content(loaded)
     if again.digest != content.digest:
-        return "it would come back with another content"
-    return (
-        ""
-        if again.mutables.aliases == content.mutables.aliases
-        else "its parts share memory in a way that cannot be stored"
-    )
+        return "it would come back with another content" if take_content(load()).digest == again.digest else ""
+    if again.mutables.aliases != content.mutables.aliases:
+        return "its parts share memory in a way that cannot be stored"
+    return ""
 
 
 def members_changed(
-    members: Mapping[str, Any], whole: Content, loaded: Sequence[Any], take_content: TakeContent
+    members: Mapping[str, Any], whole: Content, load: Callable[[], Sequence[Any]], take_content: TakeContent
 ) -> dict[str, str]:
     """Give the members of a bundle that do not come back as they were, alone or beside the others, and why.
 
     Args:
         members: What was stored together.
         whole: The content of the list of them.
-        loaded: What came back, in the same order.
+        load: Gives what comes back, in the same order, another each time.
         take_content: Tells the content of a value.
     """
-    same_types = list(map(type, members.values())) == list(map(type, loaded))
-    if (
-        whole.digest is not None
-        and same_types
-        and not what_changed(list(members.values()), whole, list(loaded), take_content)
-    ):
-        return {}
-    pairs = {name: (value, again) for (name, value), again in zip(members.items(), loaded, strict=True)}
+    loaded = load()
+    if whole.digest is not None and list(map(type, members.values())) == list(map(type, loaded)):
+        again = take_content(list(loaded))
+        if (again.digest, again.mutables.aliases) == (whole.digest, whole.mutables.aliases):
+            return {}
+    names = list(members)
     contents = {name: take_content(value) for name, value in members.items()}
+    pairs = {name: (value, again) for (name, value), again in zip(members.items(), loaded, strict=True)}
     changed: dict[str, str] = {}
     alike: list[str] = []
     # A walk ends at the first value that has no form, so these are seen beside the others one by one.
-    for name in sorted(pairs, key=lambda name: contents[name].digest is None):
-        value, again = pairs[name]
-        why = what_changed(value, contents[name], again, take_content)
+    for name in sorted(members, key=lambda name: contents[name].digest is None):
+        why = what_changed(members[name], contents[name], _loader(loaded, load, names.index(name)), take_content)
         if not why and not _share_alike([*alike, name], pairs, take_content):
             other = next((other for other in alike if not _share_alike([other, name], pairs, take_content)), None)
             why = f"it shares memory with {other!r} in a way that cannot be stored"
@@ -74,6 +73,12 @@ def members_changed(
         elif contents[name].digest is not None:
             alike.append(name)
     return changed
+
+
+def _loader(loaded: Sequence[Any], load: Callable[[], Sequence[Any]], place: int) -> Callable[[], Any]:
+    """Load one member: at first from what is there already."""
+    found = chain([loaded], iter(load, None))
+    return lambda: next(found)[place]
 
 
 def _share_alike(names: Sequence[str], pairs: Mapping[str, tuple[Any, Any]], take_content: TakeContent) -> bool:

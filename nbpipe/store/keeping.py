@@ -14,7 +14,7 @@ from nbpipe.records.artifacts import ArtifactVersion, NotCarried, type_name_of
 from nbpipe.store import pickles
 from nbpipe.store.background import BlobWriter
 from nbpipe.store.blobs import BlobStore
-from nbpipe.store.buffers import joined, size_of
+from nbpipe.store.buffers import Pieces, joined, size_of
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, Mutables
 from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, encoded, inline, reason, scalar_json
@@ -159,8 +159,7 @@ class Keeper:
         is_small = size_bytes <= MAX_INLINE_BYTES
         blob = "" if is_small else self.blobs.write(pieces)
         if isinstance(materializer, Pickle):
-            data = memoryview(bytearray(joined(pieces))) if is_small else self.blobs.open(blob)
-            why = self._what_changed(value, content, data)
+            why = self._what_changed(value, content, pieces, blob)
             if why:
                 raise NotStorableError(name, type_name_of(type(value)), why)
         digest = content.digest or ""
@@ -184,12 +183,14 @@ class Keeper:
             aliases=content.mutables.aliases if content.digest is not None else "",
         )
 
-    def _what_changed(self, value: Any, content: Content, data: memoryview) -> str:
+    def _what_changed(self, value: Any, content: Content, pieces: Pieces, blob: str) -> str:
+        def load() -> Any:
+            return pickles.load(self.blobs.open(blob) if blob else memoryview(bytearray(joined(pieces))))
+
         try:
-            loaded = pickles.load(data)
+            return what_changed(value, content, load, self._content)
         except Exception as error:  # noqa: BLE001 - the value's own code
             return f"it would not come back: {reason(error)}"
-        return what_changed(value, content, loaded, self._content)
 
     def _later(self, name: str, value: Any) -> Future[ArtifactVersion]:
         copy = stand_in(value)
@@ -200,7 +201,9 @@ class Keeper:
         try:
             pieces = pickles.dump(list(members.values())).pieces
             blob = self.blobs.write(pieces)
-            loaded = pickles.load(self.blobs.open(blob))
+            # How they share is one fact about all of them; it can be told if each has a canonical form.
+            whole = self._content(list(members.values()))
+            whys = members_changed(members, whole, lambda: pickles.load(self.blobs.open(blob)), self._content)
         except NotRecordedError:
             raise
         except Exception as error:  # noqa: BLE001 - the values' own code
@@ -210,9 +213,6 @@ class Keeper:
                 whys = dict.fromkeys(members, reason(error))
             return self._without(whys, members, not_carried)
         size_bytes = size_of(pieces)
-        # How they share is one fact about all of them; it can be told if each has a canonical form.
-        whole = self._content(list(members.values()))
-        whys = members_changed(members, whole, loaded, self._content)
         if whys:
             return self._without(whys, members, not_carried)
         contents = {name: self._content(value) for name, value in members.items()}
