@@ -23,7 +23,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -70,7 +70,7 @@ class FileRead:
         }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class FilesUsed:
     """The files of one execution.
 
@@ -79,8 +79,11 @@ class FilesUsed:
         written: The places of those that it wrote.
     """
 
-    read: list[FileRead] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
+    read: tuple[FileRead, ...] = ()
+    written: tuple[str, ...] = ()
+
+
+NO_FILES = FilesUsed()
 
 
 class FileWatch:
@@ -115,14 +118,16 @@ class FileWatch:
             _watching.remove(self)
         for path in (*_paths_in(source), *_paths_among(arguments.values())):
             self._notice_named(path)
-        used = FilesUsed()
+        if not self._seen:
+            return NO_FILES
+        read, written = [], []
         for path, stamp in self._seen.items():
             shown = _shown(path, self._project)
             if stamp is None:
-                used.written.append(shown)
+                written.append(shown)
             else:
-                used.read.append(_read(path, shown, stamp))
-        return used
+                read.append(_read(path, shown, stamp))
+        return FilesUsed(tuple(read), tuple(written))
 
     def notice(self, path: str, *, writes: bool, thread: int) -> None:
         """Take note that a file was opened. Only how it was opened first tells what it is to the step."""
