@@ -17,6 +17,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json, to_json
+
 from nbpipe.errors import BadValueError, NotRecordedError
 
 if TYPE_CHECKING:
@@ -45,6 +47,29 @@ def seal(record: Mapping[str, Any]) -> bytes:
     return b'{"c":"%08x",%b\n' % (zlib.crc32(rest), rest)
 
 
+def seal_with_body(head: Mapping[str, Any], body: bytes) -> bytes:
+    """Write a record as a line, whose last field `b` is there as JSON already (`plain_json`)."""
+    start = plain_json(head)[1:-1] + b',"b":'
+    checksum = zlib.crc32(b"}", zlib.crc32(body, zlib.crc32(start)))
+    return b"".join((b'{"c":"%08x",' % checksum, start, body, b"}\n"))
+
+
+def plain_json(value: Any) -> bytes:
+    """Write what was made of plain data, in a quarter of the time that `seal` takes for it.
+
+    Nobody looks whether it holds a set or a date, which become something else on their way.
+
+    Raises:
+        BadValueError: It holds NaN, half of a surrogate pair or an object.
+    """
+    try:
+        data = to_json(value)
+        # What JSON has no number for stands there as a bare word; a text that holds the word is looked at twice.
+        return _encode(value).encode() if b"NaN" in data or b"Infinity" in data else data
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadValueError(f"This cannot be written to a log: {error}.") from error
+
+
 def is_sound(line: bytes) -> bool:
     """Tell whether a line, without its line break, is what was once sealed."""
     return line[:PREFIX_LENGTH] == b'{"c":"%08x",' % zlib.crc32(line[PREFIX_LENGTH:])
@@ -58,7 +83,7 @@ def unseal(line: bytes) -> dict[str, Any]:
     """
     if not is_sound(line):
         raise ValueError("its checksum is wrong")
-    record = json.loads(line)
+    record = from_json(line)
     if not isinstance(record, dict):
         raise ValueError("it holds no record")
     return record
@@ -151,7 +176,7 @@ class LogFile:
             self.cut_torn_end()
         done = 0
         while done < len(data):
-            piece = data[done : _end_of_piece(data, done)]
+            piece = data[done : _end_of_piece(data, done)] if len(data) > _LARGEST_WRITE_BYTES else data
             self._may_be_torn = True
             written, problem = self._write(piece)
             done += written

@@ -38,11 +38,11 @@ class Npy:
 
         if type(value) is not np.ndarray or value.dtype.hasobject or value.dtype.kind not in "biufcmMSUV":
             return None
-        if overlaps_itself(value):
+        if overlaps_itself(value) or value.dtype.metadata:
             return None
         again = np.lib.format.descr_to_dtype(np.lib.format.dtype_to_descr(value.dtype))
         # Equal types need not be the same: that elements are `numpy.record`, only the longer name tells.
-        if again != value.dtype or repr(again) != repr(value.dtype) or value.dtype.metadata:
+        if again != value.dtype or repr(again) != repr(value.dtype):
             return None
         laid_out = value if value.flags.forc else np.ascontiguousarray(value)
         header = io.BytesIO()

@@ -105,7 +105,9 @@ def _is_unchangeable(value: Any) -> bool:
     kind = type(value)
     if isinstance(value, _UNCHANGEABLE) or kind.__module__ == "numpy.dtypes":
         return True
-    return kind.__name__ in _UNCHANGEABLE_OF_PANDAS and kind.__module__.partition(".")[0] == "pandas"
+    named = kind.__name__ in _UNCHANGEABLE_OF_PANDAS and kind.__module__.partition(".")[0] == "pandas"
+    # Offsets, such as the frequency of a period.
+    return named or kind.__module__.startswith("pandas._libs.tslibs")
 
 
 def _state(walk: Walk, kind: type, state: Any) -> bytes:

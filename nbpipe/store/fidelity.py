@@ -66,8 +66,8 @@ def members_changed(
     for name in sorted(members, key=lambda name: contents[name].digest is None):
         why = what_changed(members[name], contents[name], _loader(loaded, load, names.index(name)), take_content)
         if not why and not _share_alike([*alike, name], pairs, take_content):
-            other = next((other for other in alike if not _share_alike([other, name], pairs, take_content)), None)
-            why = f"it shares memory with {other!r} in a way that cannot be stored"
+            others = [other for other in alike if not _share_alike([other, name], pairs, take_content)] or alike
+            why = f"it shares memory with {others[0]!r} in a way that cannot be stored"
         if why:
             changed[name] = why
         elif contents[name].digest is not None:

@@ -192,7 +192,8 @@ def _are_same_labels(again: Any, columns: Any) -> bool:
         return False
     if isinstance(columns, pd.MultiIndex):
         return all(map(_are_same_labels, again.levels, columns.levels))
-    return list(map(type, again.tolist())) == list(map(type, columns.tolist()))
+    same_zone = type(getattr(again, "tz", None)) is type(getattr(columns, "tz", None))
+    return same_zone and list(map(type, again.tolist())) == list(map(type, columns.tolist()))
 
 
 def _labels_from(said: dict[str, Any]) -> Any:

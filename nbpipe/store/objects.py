@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbpipe.store import pickles
 from nbpipe.store.buffers import Piece
+from nbpipe.store.live import refusal
 from nbpipe.store.loading import Loading
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class PydanticModel:
     def encode(self, value: BaseModel) -> list[Piece] | None:
         """Write its fields, or decline a model that would not come back equal."""
         kind = type(value)
-        if "<" in kind.__qualname__:
+        if "<" in kind.__qualname__ or any(refusal(type(part)) for part in vars(value).values()):
+            # To write an iterator is to use it up.
             return None
         try:
             fields = value.model_dump_json(round_trip=True)

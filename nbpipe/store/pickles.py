@@ -34,6 +34,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import cloudpickle
+from xxhash import xxh3_128_digest
 
 from nbpipe.base.digest import quick
 from nbpipe.base.ids import new_id
@@ -129,7 +130,7 @@ def pickled_digest(value: Any) -> str:
         pieces = dump(value).pieces
     except Exception:  # noqa: BLE001 - the value's own code
         return ""
-    return quick("pickle", *(bytes(piece) for piece in pieces))
+    return quick("pickle", *map(xxh3_128_digest, pieces))
 
 
 def load(data: memoryview, classes: ClassLookup | None = None) -> Any:

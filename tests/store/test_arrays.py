@@ -69,3 +69,24 @@ def test_a_scalar_comes_back_as_it_was(array):
         assert type(again) is type(value)
         assert again.dtype.newbyteorder("=") == value.dtype.newbyteorder("=")
         assert again.tobytes() == value.tobytes()
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(5), np.zeros((0, 3)), np.asfortranarray(np.zeros((3, 4))), np.arange(9)[::2]]
+)
+def test_an_array_that_is_read_only_comes_back_so_and_any_tool_reads_it(array):
+    array = array[...]
+    array.flags.writeable = False
+
+    again = there_and_back(Npy(), array)
+
+    assert not again.flags.writeable
+    np.testing.assert_array_equal(np.load(io.BytesIO(joined(Npy().encode(array)))), array)
+
+
+def test_arrays_that_a_file_of_numpys_would_change_are_declined():
+    records = np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]).view(np.recarray).view(np.ndarray)
+
+    assert Npy().encode(records) is None
+    assert Npy().encode(np.broadcast_to(np.zeros(3), (2, 3))) is None
+    assert Npy().encode(np.zeros(3, np.dtype("f8", metadata={"unit": "mm"}))) is None

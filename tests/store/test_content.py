@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -155,6 +156,51 @@ def test_an_estimator_fitted_twice_on_the_same_data_is_one_and_on_other_data_ano
     assert first != other
     assert digest(StandardScaler().fit(inputs)) == digest(StandardScaler().fit(inputs)) is not None
     assert digest(OneHotEncoder()) == digest(OneHotEncoder()) is not None
+
+
+def test_how_objects_lie_in_a_set_does_not_count_for_how_they_share():
+    def nodes():
+        names = ["a"]
+        return {Bearer(names), Bearer(names), Bearer([1]), Bearer([frozenset({Bearer(names)})])}
+
+    assert len({(found.digest, found.mutables.aliases) for found in (content_digest(nodes()) for _ in range(20))}) == 1
+    assert content_digest(nodes()).mutables.aliases != ""
+
+
+class Bearer:
+    def __init__(self, held):
+        self.held = held
+
+
+def test_sets_in_sets_are_walked_once_each():
+    tower: object = Bearer(["ground"])
+    for _ in range(40):
+        tower = Bearer({tower})
+
+    assert digest(tower) is not None
+
+
+def test_a_view_of_a_dictionary_is_what_it_follows():
+    stock = {"nuts": 3}
+    views = [stock.keys(), stock.values(), stock.items(), MappingProxyType(stock), OrderedDict(stock).keys()]
+
+    digests = {digest(view) for view in views}
+
+    assert None not in digests
+    assert len(digests) == len(views)
+    assert id(stock) in content_digest(stock.keys()).mutables.ids
+
+
+def test_what_is_noted_on_an_array_of_a_subclass_counts_and_a_masks_fill_that_was_asked_for_does_not():
+    masked = np.ma.array([1.0, 2.0], mask=[True, False])
+    before = digest(masked)
+
+    assert masked.fill_value == 1e20
+    assert digest(masked) == before is not None
+    assert digest(np.ma.array([1.0, 2.0], mask=[False, True])) != before
+    assert digest(np.ma.array([1.0, 2.0], mask=[True, False], fill_value=0)) != before
+    assert digest(np.ma.masked) is not None
+    assert content_digest([np.ma.masked, np.ma.masked]).mutables.aliases == ""
 
 
 def test_what_holds_a_function_a_lock_a_module_or_a_file_has_no_digest(tmp_path):

@@ -101,6 +101,25 @@ def test_levels_of_an_index_that_nothing_uses_do_not_count():
     assert digest(index[:2]) == digest(pd.MultiIndex.from_tuples([("a", 1), ("a", 2)]))
 
 
+def test_the_order_of_a_level_counts_for_it_is_the_order_of_what_is_unstacked():
+    sorted_levels = pd.MultiIndex(levels=[["a", "b"], [1, 2]], codes=[[1, 1, 0, 0], [1, 0, 1, 0]])
+    backwards = pd.MultiIndex(levels=[["b", "a"], [2, 1]], codes=[[0, 0, 1, 1], [0, 1, 0, 1]])
+
+    assert backwards.equals(sorted_levels)
+    assert digest(backwards) != digest(sorted_levels)
+
+
+def test_frames_may_share_what_nobody_can_change():
+    parts = pd.cut(pd.Series([1, 2, 3]), [0, 1, 3])
+    stamps = pd.Series([pd.Timestamp("2026-01-01"), pd.Interval(0, 1), pd.Period("2026")] * 2, dtype=object)
+
+    for frame in (parts.to_frame("a"), stamps.to_frame("a")):
+        both = content_digest([frame, frame.copy()])
+
+        assert both.mutables.aliases == ""
+        assert both.digest is not None
+
+
 def test_only_the_frame_and_what_its_object_cells_hold_can_be_changed():
     cell = [1]
     frame = pd.DataFrame({"number": [1.0, 2.0], "list": [cell, None]})

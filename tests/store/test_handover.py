@@ -83,6 +83,22 @@ def test_an_array_is_copied():
     assert array[0] == 0
 
 
+def test_a_copy_of_an_array_lies_as_it_did_and_is_read_only_if_it_was():
+    array = np.asfortranarray(np.zeros((3, 4)))
+    array.flags.writeable = False
+
+    for copy in (handed_over(array), stand_in(array)):
+        assert copy.strides == array.strides
+        assert not copy.flags.writeable
+
+
+def test_an_array_that_shows_its_memory_twice_is_never_spread_out():
+    wide = np.broadcast_to(np.zeros(10), (10**12, 10))
+
+    assert handed_over(wide) is None
+    assert mutables_of_large(wide) is None
+
+
 @pytest.mark.parametrize(
     "value",
     [

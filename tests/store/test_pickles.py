@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from array import array as packed_array
+from collections import OrderedDict
 from pathlib import Path
+from types import MappingProxyType
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 import nbpipe
 from nbpipe.store import pickles
 from nbpipe.store.buffers import joined
+from nbpipe.store.content import content_digest
 
 
 def there_and_back(value, classes=None):
@@ -39,6 +43,125 @@ def test_arrays_that_share_memory_share_it_when_they_come_back():
 
     assert again["rows"][1, 2] == again["column"][2] == again["turned"][2, 2] == again["back"][1, 2] == 99
     assert again["whole"][2, 2] == 99
+
+
+class Measured(np.ndarray):
+    """An array that knows its unit."""
+
+
+def measured(array, unit):
+    array = array.view(Measured)
+    array.unit = unit
+    return array
+
+
+PEOPLE = [("Ann", 31, 1.70), ("Bob", 45, 1.82), ("Cid", 28, 1.65)]
+
+
+def families():
+    """Give arrays that reach into the same memory, by what is shown of it."""
+    grid = np.arange(30.0).reshape(5, 6)
+    people = np.array(PEOPLE, dtype=[("name", "U10"), ("age", "i4"), ("size", "f8")])
+    readings = np.array([1.0, -999, 3.5])
+    data, packed = bytearray(b"hello world"), packed_array("h", [1, -2, 300])
+    things = np.array([1, "two", None, [3]], dtype=object)
+    return {
+        "slices": [grid, grid[1:3], grid[:, 2], grid.T, grid[::-1, ::2], grid[:], grid.reshape(3, 10)],
+        "views of views": [grid[1:], grid[1:][1:, ::2]],
+        "windows": [grid, np.lib.stride_tricks.sliding_window_view(grid.ravel(), 4)],
+        "strides": [grid, np.lib.stride_tricks.as_strided(grid, (3, 2), (48, 8))],
+        "broadcast": [grid, np.broadcast_to(grid[1], (3, 6))],
+        "diagonal": [grid, np.einsum("ii->i", grid[:5, :5])],
+        "other elements": [grid, grid.view("u1"), grid.view("i8")[2:]],
+        "parts of numbers": [z := np.exp(1j * np.arange(4)), z.imag, z.real],
+        "read-only": [locked(grid[1:]), locked(grid[:3])],
+        "fields": [people, people["age"], people["name"]],
+        "records": [people, people[1]],
+        "record array": [people, people.view(np.recarray), people.view(np.recarray)[2]],
+        "subclasses": [grid, measured(grid[1:], "mm"), grid.view(np.matrix)],
+        "masked": [readings, np.ma.masked_where(readings == -999, readings, copy=False)],
+        "masked parts": [whole := np.ma.array(readings, mask=[0, 1, 0]), whole[1:], whole.mask],
+        "bytes": [data, np.frombuffer(data, "u1"), np.frombuffer(memoryview(data)[3:], "u1")],
+        "packed": [packed, np.frombuffer(packed, "i2")[1:]],
+        "objects": [things, things[1:], np.lib.stride_tricks.as_strided(things, (2,), (16,))],
+        "dates": [days := np.arange("2024-02-26", "2024-03-04", dtype="datetime64[D]"), days[1:]],
+    }
+
+
+def locked(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("kind", families())
+def test_whatever_reaches_into_the_same_memory_does_so_when_it_comes_back(kind):
+    before = families()[kind]
+
+    again = there_and_back(before)
+    once_more = there_and_back(again)
+
+    for loaded in (again, once_more):
+        content, expected = content_digest(loaded), content_digest(before)
+        assert (content.digest, content.mutables.aliases) == (expected.digest, expected.mutables.aliases)
+        assert expected.mutables.aliases != ""
+        assert list(map(type, loaded)) == list(map(type, before))
+        assert [flags_of(part) for part in loaded] == [flags_of(part) for part in before]
+
+
+def flags_of(value):
+    return isinstance(value, np.ndarray) and (value.flags.writeable, value.strides, value.dtype)
+
+
+def test_a_change_to_a_record_a_field_or_a_masked_array_shows_in_what_it_was_taken_from():
+    people, ages, record = there_and_back(families()["fields"][:2] + families()["records"][1:])
+    table, row = there_and_back(families()["records"])
+    readings, masked = there_and_back(families()["masked"])
+    data, array_of_it, _ = there_and_back(families()["bytes"])
+
+    ages[0], row["age"], masked[0], array_of_it[0] = 99, 98, 97, ord("J")
+
+    assert people["age"][0] == 99
+    assert record["age"] == 45
+    assert table["age"][1] == 98
+    assert readings[0] == 97
+    assert data == b"Jello world"
+
+
+def test_what_is_noted_on_an_array_of_a_subclass_comes_back_even_the_array_itself():
+    array = measured(np.arange(3.0), "mm")
+    array.me = array
+
+    again = there_and_back(array)
+
+    assert (type(again), again.unit, again.me is again) == (Measured, "mm", True)
+
+
+@pytest.mark.parametrize("length", [3, 3000])
+@pytest.mark.parametrize("step", [1, 2])
+def test_an_array_that_is_read_only_comes_back_so(length, step):
+    array = np.arange(float(length))[::step]
+
+    assert not there_and_back(locked(array)).flags.writeable
+    assert there_and_back(np.arange(float(length))[::step]).flags.writeable
+
+
+def test_a_broadcast_array_takes_no_more_room_than_its_memory():
+    wide = np.broadcast_to(np.arange(100.0), (1_000_000, 100))
+
+    assert sum(map(len, pickles.dump(wide).pieces)) < 5000
+    assert there_and_back(wide).strides == wide.strides
+
+
+def test_a_view_of_a_dictionary_follows_it_when_it_comes_back():
+    stock = OrderedDict(nuts=3)
+    plain = dict(stock)
+    value = [stock, stock.keys(), plain, plain.keys(), plain.values(), plain.items(), MappingProxyType(plain)]
+
+    again = there_and_back(value)
+    again[0]["screws"] = again[2]["screws"] = 1
+
+    assert [len(part) for part in again] == [2] * 7
+    assert list(map(type, again)) == list(map(type, value))
 
 
 def test_two_views_share_memory_even_if_the_whole_is_not_stored():
@@ -92,6 +215,27 @@ def test_an_instance_of_a_notebook_class_comes_back_as_one_of_the_class_the_read
 
     assert type(again) is readers
     assert again.n == 3
+
+
+def local_class():
+    class Local:
+        def __init__(self, n):
+            self.n = n
+
+    return Local
+
+
+@pytest.mark.parametrize("make", [cell_class, local_class])
+def test_loading_leaves_a_class_that_lives_here_as_it_is(make):
+    kind = make()
+    kind.cells = []
+    data = memoryview(joined(pickles.dump(kind(1)).pieces))
+    kind.cells.append("since then")
+
+    again = pickles.load(data)
+
+    assert type(again) is kind
+    assert kind.cells == ["since then"]
 
 
 def test_a_reader_without_the_class_gets_a_copy_of_it(tmp_path):

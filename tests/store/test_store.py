@@ -174,7 +174,10 @@ def test_what_cannot_be_stored_is_told_and_the_rest_is_kept(store):
         "lines": "generator",
         "broken": "tests.store.values.Point",
     }
-    assert all("pickle" in left.why for left in answer.not_carried)
+    assert {left.name: left.why for left in answer.not_carried} == {
+        "lines": "an iterator cannot be stored",
+        "broken": "cannot pickle '_thread.lock' object",
+    }
     again = store.load_all(answer.versions, trust=True)
     assert again["also"][0] is again["shared"]
     assert again["n"] == 1
@@ -386,3 +389,65 @@ def test_another_process_loads_what_this_one_kept_and_a_model_class_is_imported_
     said = subprocess.run([sys.executable, "-c", program, records], capture_output=True, text=True, check=True).stdout
 
     assert said.split() == [version.digest for version in versions.values()]
+
+
+def test_what_is_nested_too_deeply_is_not_carried_and_may_be_handed_over_by_nobody(store):
+    chain: object = None
+    for link in range(1200):
+        chain = (link, chain)
+
+    answer = store.keep({"chain": chain, "n": 1}, made_by="step")
+
+    assert [left.name for left in answer.not_carried] == ["chain"]
+    assert list(answer.versions) == ["n"]
+    assert store.handed_over(chain) is None
+    assert store.fingerprint(chain) == ""
+
+
+def test_what_is_too_deep_only_together_is_not_carried(store):
+    shared: list[object] = []
+    outputs = {"shared": shared, "left": deep(shared, 300), "right": shared}
+    shared.append(deep(None, 300))
+
+    answer = store.keep(outputs, made_by="step")
+
+    lost = {left.name for left in answer.not_carried}
+    assert lost | set(answer.versions) == set(outputs)
+    assert "left" in lost
+
+
+def deep(innermost: object, levels: int) -> object:
+    for _ in range(levels):
+        innermost = [innermost]
+    return innermost
+
+
+def test_a_program_that_allows_itself_any_depth_is_not_ended_by_a_deep_value(workspace):
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from nbpipe.base.workspace import WorkspacePaths\n"
+        "from nbpipe.store.store import Store\n"
+        "sys.setrecursionlimit(10**6)\n"
+        "value = []\n"
+        "for _ in range(300_000): value = [value]\n"
+        f"answer = Store(WorkspacePaths(Path({str(workspace.root)!r}))).keep({{'deep': value}}, made_by='step')\n"
+        "print(*(left.name for left in answer.not_carried), sys.getrecursionlimit(), flush=True)\n"
+        "import os; os._exit(0)"
+    )
+
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert said.split() == ["deep", "1000000"]
+
+
+def test_a_value_that_contains_itself_comes_back_containing_itself(store):
+    loop: list[object] = [1]
+    loop.append(loop)
+    point = Point(1.0)
+    point.names = [point]
+
+    versions = store.keep({"loop": loop, "point": point, "both": (loop, point)}, made_by="step").versions
+    again = store.load_all(versions, trust=True)
+
+    assert again["loop"][1] is again["loop"] is again["both"][0]
+    assert again["point"].names[0] is again["point"] is again["both"][1]
