@@ -65,7 +65,7 @@ def members_changed(
     # A walk ends at the first value that has no form, so these are seen beside the others one by one.
     for name in sorted(members, key=lambda name: contents[name].digest is None):
         why = what_changed(members[name], contents[name], _loader(loaded, load, names.index(name)), take_content)
-        if not why and not _share_alike([*alike, name], pairs, take_content):
+        if not why and alike and not _share_alike([*alike, name], pairs, take_content):
             others = [other for other in alike if not _share_alike([other, name], pairs, take_content)] or alike
             why = f"it shares memory with {others[0]!r} in a way that cannot be stored"
         if why:

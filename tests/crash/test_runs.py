@@ -189,10 +189,10 @@ def cells_that_die(project: Project) -> None:
         run = InteractiveRun(Client().workspace, "notebook")
         for n in range(2):
             prepared = Prepared.of(CellStep(name=f"cell{n}", text=f"x = {n}"))
-            execution = run.plan(prepared, Inputs(), f"cell{n}")
+            execution = run.plan(prepared, Inputs(), f"cell{n}", {})
             run.begin(execution)
             run.leave(execution)
-            run.commit(execution, {"x": n}, 0.0)
+            run.commit(execution, {"x": n}, {}, 0.0)
         os.kill(os.getpid(), signal.SIGKILL)
     """,
     )

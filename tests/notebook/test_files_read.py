@@ -132,14 +132,14 @@ def test_a_path_that_is_handed_in_is_read(notebook: Notebook, tmp_path) -> None:
 def test_modules_and_installed_files_are_no_files_that_a_step_reads(notebook: Notebook, tmp_path) -> None:
     (tmp_path / "own.py").write_text("N = 3\n")
     notebook.ok(
-        "import sys\nsys.path.insert(0, '.')",
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})",
         "%%step a\nimport own\nimport matplotlib.font_manager\nn = own.N + len('a')",
     )
 
     run = notebook.ok("run = %nbpipe run --no-cache\nrun").value
 
     assert run.steps["a"].files == ()
-    notebook.ok("sys.path.remove('.')\ndel sys.modules['own']")
+    notebook.ok(f"sys.path.remove({str(tmp_path)!r})\ndel sys.modules['own']")
 
 
 def test_a_function_steps_files_count_too(notebook: Notebook, tmp_path) -> None:
