@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from nbpipe.services.client import Client
-    from nbpipe.services.starting import RunRequest, StartedRun
+    from nbpipe.services.starting import RunHandle, RunRequest, StartedRun
 
 
 class Runnable(Protocol):
@@ -85,6 +85,7 @@ class Call:
         say: Takes remarks that are no part of the answer.
         width: How many columns a table may take.
         opened: The client, once one is needed.
+        begun: The runs that the command has begun.
     """
 
     surroundings: Surroundings | None = None
@@ -92,6 +93,7 @@ class Call:
     say: Callable[[str], None] = say_on_stderr
     width: int = 100
     opened: OpenedOnUse = field(default_factory=OpenedOnUse)
+    begun: list[RunHandle] = field(default_factory=list)
 
 
 _call: ContextVar[Call] = ContextVar("nbpipe_call")

@@ -16,7 +16,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from nbpipe.commands.answers import Answer, Started, sentence
-from nbpipe.errors import BadValueError, nearest
+from nbpipe.commands.calling import current_call
+from nbpipe.errors import BadValueError, Interrupted, nearest
 
 HELP = ("-h", "--help")
 # The base of everything that the parser refuses; it has a public child only.
@@ -164,6 +165,7 @@ def ask(arguments: Sequence[str]) -> Answer | Started:
     Raises:
         BadValueError: An unknown command or option, or an argument too few or too many.
         NbpipeError: What the command says.
+        KeyboardInterrupt: It was interrupted; a run that it had begun was stopped.
     """
     try:
         came = root().main(list(arguments), prog_name="nbpipe", standalone_mode=False)
@@ -171,8 +173,15 @@ def ask(arguments: Sequence[str]) -> Answer | Started:
         return sentence(str(asked).rstrip())
     except UsageError as error:
         raise BadValueError(refusal(error)) from None
-    assert isinstance(came, Answer | Started), "every command answers"
-    return came
+    if isinstance(came, Answer | Started):
+        return came
+    # The parser makes an exit code of an interrupt, and nobody is left who would wait for a run that began.
+    begun = current_call().begun
+    for handle in begun:
+        handle.stop()
+    for handle in begun:
+        handle.wait_quietly()
+    raise Interrupted if begun else KeyboardInterrupt
 
 
 def refusal(error: Any) -> str:

@@ -114,6 +114,7 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
 
     try:
         handle = current_client().runs.start(request)
+        current_call().begun.append(handle)
     except BaseException:
         over(False)
         raise

@@ -332,6 +332,13 @@ class RunHandle:
         """Tell whether the run has ended."""
         return self._done.is_set()
 
+    def wait_quietly(self) -> None:
+        """Wait for the end of a run that was stopped, but not for long, and whatever came of it.
+
+        What a C call holds is abandoned; the run's end is recorded when it lets go.
+        """
+        self._done.wait(_PATIENCE_S)
+
     def wait(self, timeout_s: float | None = None) -> Any:
         """Wait for the run's end and give the `Run`.
 
@@ -348,8 +355,7 @@ class RunHandle:
             over = self._done.wait(timeout_s)
         except KeyboardInterrupt:
             self.stop()
-            # What a C call holds is abandoned; the run's end is recorded when it lets go.
-            self._done.wait(_PATIENCE_S)
+            self.wait_quietly()
             raise Interrupted from None
         if not over:
             raise TimeoutError(f"The run still goes on after {timeout_s:g} s; it was not stopped.")

@@ -7,8 +7,25 @@ import pytest
 from nbpipe.commands.answers import Started
 from nbpipe.commands.dispatch import answer, begin
 from nbpipe.commands.sources import load_source
-from nbpipe.errors import BadValueError, NotFoundError, ParameterError, StepFailedError
+from nbpipe.errors import BadValueError, Interrupted, NotFoundError, ParameterError, StepFailedError
 from nbpipe.records.runs import Status
+from nbpipe.services.client import Client
+
+SLOW = """
+import time
+from nbpipe import pipeline, step
+
+
+@step
+def forever() -> int:
+    while True:
+        time.sleep(0.01)
+
+
+@pipeline
+def training():
+    return forever()
+"""
 
 
 def test_a_run_is_answered_with_its_card_and_its_facts(ask):
@@ -111,3 +128,20 @@ def test_a_run_can_be_begun_and_waited_for_later(project):
 
     assert isinstance(started, Started)
     assert started.wait().record.id == started.handle.id
+
+
+def test_an_interrupt_while_a_command_still_begins_a_run_stops_the_run(project, monkeypatch):
+    (project / "slow.py").write_text(SLOW)
+    begun = []
+
+    def interrupted(handle, *_):
+        begun.append(handle)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nbpipe.commands.running.Started", interrupted)
+
+    with pytest.raises(Interrupted):
+        answer("run slow.py")
+
+    assert begun[0].is_over()
+    assert Client().runs.list()[0].status is Status.INTERRUPTED
