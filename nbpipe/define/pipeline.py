@@ -16,7 +16,7 @@ from nbpipe.define.params import GIVEN
 from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
 from nbpipe.define.texts import notebook_surroundings, surroundings_of, text_of
-from nbpipe.define.trace import Reference, Trace, tracing
+from nbpipe.define.trace import Reference, Trace, TracedCalls, tracing
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
 from nbpipe.records.base import plain_name
@@ -75,6 +75,10 @@ class FunctionPipeline(PipelineDefinition):
     body: Callable[..., Any] = field(kw_only=True)
     text: str = field(kw_only=True)
     frozen: Source | None = field(default=None, kw_only=True)
+    # What the body called the last time, alone in a list: the definition itself never changes.
+    _last: list[TracedCalls] = field(
+        default_factory=lambda: [TracedCalls()], init=False, repr=False, compare=False, kw_only=True
+    )
 
     @classmethod
     def of(
@@ -101,11 +105,12 @@ class FunctionPipeline(PipelineDefinition):
     def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
         """Run the body with these values; the steps it calls become nodes."""
         checked = self.parameters.check(values, partial=partial)
-        trace = Trace(self.name, checked, context)
+        trace = Trace(self.name, checked, context, self._last[0])
         open_ones = {name: Reference(ParameterOf(name=name)) for name in self.parameters.names if name not in checked}
         with tracing(trace):
             returned = self.body(**checked, **open_ones)
-        return Traced(self.name, trace.graph(returned), trace.steps, trace.values, checked)
+        traced = self._last[0] = trace.close(returned)
+        return Traced(self.name, traced.graph, trace.steps, trace.values, checked)
 
     def steps_in_reach(self) -> dict[str, AnyStep]:
         """Give the steps that the body could call, by the name that it calls them by."""

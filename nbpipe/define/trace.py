@@ -3,22 +3,26 @@
 The body is run once with the values of the pipeline's parameters; plain Python in it runs. A
 step called there answers with references to what it will give, and a reference passed to
 another step is an edge.
+
+A body mostly calls what it called the last time. It is run all the same, since nobody can tell; but
+a call that passes on the very references of the last time leaves the very node of the last time.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any, NoReturn
 
 from nbpipe.errors import DefinitionError, ParameterError
 from nbpipe.graph.graph import Constant, ExistingArtifact, Graph, Node, Origin, OutputOf, ParameterOf
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import AnyStep
-from nbpipe.records.parameters import Parameters, as_json, contradict, is_plain, type_text
+from nbpipe.records.parameters import as_json, contradict, is_plain, type_text
 
 
 class Reference:
@@ -89,11 +93,37 @@ for _operator in ("neg", "pos", "abs", "invert", "int", "float", "index"):
 
 @dataclass(slots=True)
 class _Calls:
-    """The calls of one step so far: the step, how many, and what it takes, by the arguments given."""
+    """The calls of one step so far: the step, and how many."""
 
     step: AnyStep
     count: int = 0
-    takes: dict[tuple[str, ...], Parameters] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of a step.
+
+    Attributes:
+        step: The step.
+        args: What it was given by place; `None` where it was given anything but references.
+        node: The node that it left.
+        values: The plain values bound to the node's arguments.
+        answer: What the body was given for it.
+    """
+
+    step: AnyStep
+    args: tuple[Reference, ...] | None
+    node: Node
+    values: dict[str, Any]
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TracedCalls:
+    """What a body called when it was traced, in order, and the graph that came of it."""
+
+    calls: Sequence[_Call] = ()
+    graph: Graph = field(default_factory=Graph)
 
 
 @dataclass(slots=True)
@@ -104,7 +134,8 @@ class Trace:
         pipeline: The pipeline's name, for messages.
         parameters: The checked values that the body was given.
         model: What `get_pipeline_context().model` answers, if anything.
-        nodes: The nodes so far.
+        before: What the body called the last time.
+        calls: The calls so far.
         steps: The step that each node calls.
         values: The plain values bound to each node's arguments, each of its declared type.
     """
@@ -112,10 +143,12 @@ class Trace:
     pipeline: str
     parameters: Mapping[str, Any]
     model: Any = None
-    nodes: list[Node] = field(default_factory=list)
+    before: TracedCalls = field(default_factory=TracedCalls)
+    calls: list[_Call] = field(default_factory=list)
     steps: dict[str, AnyStep] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     _calls: dict[str, _Calls] = field(default_factory=dict, repr=False)
+    _is_as_before: bool = field(default=True, repr=False)
 
     def call(self, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Add a node for one call of `step`; answer with what it will give.
@@ -125,6 +158,31 @@ class Trace:
             ParameterError: A plain value of the wrong type.
         """
         node_id = self._new_id(step)
+        before = self._call_before(step)
+        if before is not None and not kwargs and before.args is not None and _are_same(before.args, args):
+            call = before
+        else:
+            call = self._new_call(node_id, step, args, kwargs)
+            if before is not None and before.node.model_dump_json() == call.node.model_dump_json():
+                # Whoever passes on what it gives then does as before.
+                call = replace(call, node=before.node, answer=before.answer)
+            else:
+                self._is_as_before = False
+        self.calls.append(call)
+        self.steps[node_id] = step
+        self.values[node_id] = call.values
+        return call.answer
+
+    def _call_before(self, step: AnyStep) -> _Call | None:
+        """Give the call that was made at this place the last time, if everything up to here was as it was then."""
+        place = len(self.calls)
+        if not self._is_as_before or place >= len(self.before.calls):
+            return None
+        call = self.before.calls[place]
+        return call if call.step is step else None
+
+    def _new_call(self, node_id: str, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Call:
+        only_references = not kwargs and all(type(value) is Reference for value in args)
         kwargs = dict(kwargs)
         waited = kwargs.pop("after", None) if "after" not in step.signature.inputs else None
         bound = self._bind(step, args, kwargs)
@@ -133,17 +191,13 @@ class Trace:
             after = tuple(dict.fromkeys((*self._nodes_of(waited), *self._named_after(step))))
         bound = {**step.signature.filled, **bound} if step.signature.filled else bound
         given = {name: value for name, value in bound.items() if not isinstance(value, Reference)}
-        self.values[node_id] = self._checked(step, node_id, given) if given else {}
+        values = self._checked(step, node_id, given) if given else {}
         inputs: dict[str, Origin] = {}
         for name, value in bound.items():
             is_fed = isinstance(value, Reference)
-            inputs[name] = self._fed_by(value, step, name) if is_fed else self._origin(node_id, name)
-        self.nodes.append(Node(id=node_id, step=step.name, inputs=inputs, after=after))
-        self.steps[node_id] = step
-        outputs = [Reference(OutputOf(node=node_id, output=output.name)) for output in step.signature.outputs]
-        if not outputs:
-            return Reference(OutputOf(node=node_id, output=""))
-        return tuple(outputs) if step.signature.is_tuple else outputs[0]
+            inputs[name] = self._fed_by(value, step, name) if is_fed else self._origin(node_id, name, values[name])
+        node = Node(id=node_id, step=step.name, inputs=inputs, after=after)
+        return _Call(step, args if only_references else None, node, values, _answer(node_id, step))
 
     def _fed_by(self, value: Reference, step: AnyStep, name: str) -> Origin:
         origin = value.origin
@@ -164,7 +218,9 @@ class Trace:
             raise DefinitionError(f"{step.name} takes a {takes} as {name!r}, but {origin.node} gives a {gives}.")
 
     def _new_id(self, step: AnyStep) -> str:
-        calls = self._calls.setdefault(step.name, _Calls(step))
+        calls = self._calls.get(step.name)
+        if calls is None:
+            calls = self._calls[step.name] = _Calls(step)
         if calls.step is not step and calls.step.identity != step.identity:
             raise DefinitionError(
                 f"{self.pipeline} calls two different steps named {step.name!r}; give one another name: @step(name=…)."
@@ -209,17 +265,12 @@ class Trace:
                     f"{self.pipeline} passes {step.name} a {type(value).__name__} of step outputs as {name!r}; "
                     "pass each output as an argument of its own."
                 )
-        takes = self._calls[step.name].takes
-        names = tuple(given)
-        if names not in takes:
-            takes[names] = step.signature.parameters(step.name, names)
         try:
-            return takes[names].check(given)
+            return step.signature.parameters(step.name, tuple(given)).check(given)
         except ParameterError as error:
             raise ParameterError(f"{self.pipeline}, step {node_id}", error.problems) from None
 
-    def _origin(self, node_id: str, name: str) -> Origin:
-        value = self.values[node_id][name]
+    def _origin(self, node_id: str, name: str, value: Any) -> Origin:
         if name in self.parameters and _same(self.parameters[name], value):
             return ParameterOf(name=name)
         for parameter, candidate in self.parameters.items():
@@ -232,9 +283,25 @@ class Trace:
             )
         return Constant(value=as_json(value))
 
-    def graph(self, returned: Any) -> Graph:
+    def close(self, returned: Any) -> TracedCalls:
         """Close the trace; `returned` is what the body gave back."""
-        return Graph(nodes=tuple(self.nodes), results=_results(returned))
+        results = _results(returned)
+        before = self.before.graph
+        if self._is_as_before and len(self.calls) == len(before.nodes) and results == before.results:
+            return TracedCalls(self.calls, before)
+        return TracedCalls(self.calls, Graph(nodes=tuple(call.node for call in self.calls), results=results))
+
+
+def _are_same(some: Sequence[Reference], others: Sequence[Any]) -> bool:
+    return len(some) == len(others) and all(map(is_, some, others))
+
+
+def _answer(node_id: str, step: AnyStep) -> Any:
+    """Give the references to what a call will give."""
+    outputs = [Reference(OutputOf(node=node_id, output=output.name)) for output in step.signature.outputs]
+    if not outputs:
+        return Reference(OutputOf(node=node_id, output=""))
+    return tuple(outputs) if step.signature.is_tuple else outputs[0]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -206,6 +206,8 @@ class Driver:
                 self._write_all()
             finally:
                 self._flush()
+                # Whoever keeps the run need not keep what its steps gave.
+                self._live.clear()
         self._store.wait()
         if self._trouble is not None:
             raise self._trouble

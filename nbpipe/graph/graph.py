@@ -99,6 +99,8 @@ class Graph(_Written):
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
             raise DefinitionError(f"Two steps of the pipeline are named {twice!r}; give one another name.")
+        if self._is_written_in_order():
+            return self
         known = set(ids)
         for node in self.nodes:
             for source in node.upstream:
@@ -108,6 +110,15 @@ class Graph(_Written):
         if circle:
             raise DefinitionError(f"The pipeline runs in a circle: {' → '.join(circle)}.")
         return self
+
+    def _is_written_in_order(self) -> bool:
+        """Tell whether each node waits only for nodes before it: then there is no circle and no loose end."""
+        before: set[str] = set()
+        for node in self.nodes:
+            if not before.issuperset(node.upstream):
+                return False
+            before.add(node.id)
+        return True
 
     @cached_property
     def by_id(self) -> dict[str, Node]:
@@ -122,12 +133,19 @@ class Graph(_Written):
     @cached_property
     def ordered(self) -> tuple[Node, ...]:
         """The nodes in an order in which they can run; as written, where that is one."""
+        if self._is_written_in_order():
+            return self.nodes
         return tuple(self.by_id[name] for name in in_order(self.upstream))
 
     @cached_property
     def edges(self) -> tuple[tuple[str, str], ...]:
         """The pairs (from, to), each once."""
         return tuple((source, node.id) for node in self.nodes for source in node.upstream)
+
+    @cached_property
+    def as_json(self) -> bytes:
+        """The graph as it is kept."""
+        return self.model_dump_json().encode()
 
     @cached_property
     def digest(self) -> str:

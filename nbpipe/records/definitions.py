@@ -44,6 +44,7 @@ class StepSignature:
         is_tuple: Whether the function returns a tuple with one item for each output.
         pointers: The arguments that ask for a pointer instead of a value.
         filled: The defaults that are written as `Field(…)`: Python itself would hand the `Field` in.
+        required: The arguments that have no default.
     """
 
     inputs: dict[str, tuple[Any, Any]]
@@ -51,15 +52,20 @@ class StepSignature:
     is_tuple: bool = False
     pointers: frozenset[str] = frozenset()
     filled: Mapping[str, Any] = field(default_factory=dict)
+    required: tuple[str, ...] = field(init=False)
+    _parameters: dict[tuple[str, ...], Parameters] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        required = tuple(name for name, (_, default) in self.inputs.items() if is_required(default))
+        object.__setattr__(self, "required", required)
 
     def parameters(self, subject: str, names: tuple[str, ...]) -> Parameters:
-        """Give the parameters made of these arguments."""
-        return parameters_of(subject, {name: self.inputs[name] for name in names})
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The arguments that have no default."""
-        return tuple(name for name, (_, default) in self.inputs.items() if is_required(default))
+        """Give the parameters made of these arguments; a model is made once, since that takes a millisecond."""
+        known = self._parameters.get((subject, *names))
+        if known is None:
+            known = parameters_of(subject, {name: self.inputs[name] for name in names})
+            self._parameters[subject, *names] = known
+        return known
 
     def output(self, name: str) -> Output | None:
         """Find an output by name."""

@@ -7,7 +7,7 @@ a run may change afterwards, from the catalog. Either way it is the same record.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -135,7 +135,7 @@ class Run:
     model_version_id: str = ""
     graph_digest: str = ""
     error: str = ""
-    seen: Mapping[str, StepRun] | None = field(default=None, repr=False, compare=False)
+    seen: Callable[[], Mapping[str, StepRun]] | None = field(default=None, repr=False, compare=False)
     seen_metadata: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     seen_graph: Graph | None = field(default=None, repr=False, compare=False)
 
@@ -152,7 +152,7 @@ class Run:
     @property
     def steps(self) -> Mapping[str, StepRun]:
         """What became of each step, by its name in the graph."""
-        return self.seen if self.seen is not None else steps_of(self.workspace, self.id)
+        return self.seen() if self.seen is not None else steps_of(self.workspace, self.id)
 
     @property
     def graph(self) -> Graph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
 from nbpipe.errors import BadValueError, NotFoundError
@@ -75,7 +76,6 @@ class RunService:
             metadata = merge(metadata, settled.metadata.get(RUN, {}))
         # Of a reused artifact only the catalog knows which run made it and what number it has.
         is_all_seen = all(settled.status is not Status.REUSED for settled in outcome.settled.values())
-        steps = {node: self._step_seen(progress, settled) for node, settled in outcome.settled.items()}
         failed = outcome.failed.failure if outcome.failed is not None else None
         return Run(
             workspace=self._workspace,
@@ -94,10 +94,13 @@ class RunService:
             model_version_id=facts.model_version_id,
             graph_digest=progress.graph_digest,
             error=f"{failed.type_name}: {failed.message}" if failed is not None else "",
-            seen=steps if is_all_seen else None,
+            seen=cache(partial(self._steps_seen, progress, outcome)) if is_all_seen else None,
             seen_metadata=metadata,
             seen_graph=progress.traced.graph,
         )
+
+    def _steps_seen(self, progress: RunInProgress, outcome: RunOutcome) -> dict[str, StepRun]:
+        return {node: self._step_seen(progress, settled) for node, settled in outcome.settled.items()}
 
     def _step_seen(self, progress: RunInProgress, settled: Settled) -> StepRun:
         outputs = {

@@ -133,7 +133,7 @@ class RunInProgress:
         self._driver.prepare()
         # Nothing can be refused any more but by the workspace itself.
         workspace.executions.catch_up()
-        self.graph_digest = workspace.store.blobs.write((self.traced.graph.model_dump_json().encode(),))
+        self.graph_digest = workspace.store.blobs.write((self.traced.graph.as_json,))
         self.started = now_text()
         self.facts = self._with_model(facts)
         self._driver.take_facts(self.facts)

@@ -322,6 +322,56 @@ def test_a_step_can_wait_for_another_from_which_nothing_flows() -> None:
         traced_of(waits_for_nobody)
 
 
+CHOSEN: list[Any] = []
+
+
+def of_what_is_chosen(n: int = 3):
+    for chosen in CHOSEN:
+        data = clean(load(n), chosen) if chosen else load(n)
+        report(data)
+        report(data, title="again")
+
+
+@pytest.mark.parametrize(
+    "first, then",
+    [([0.5], [0.5]), ([1], [True]), ([0.5], [0.5, 0.5]), ([0.5, None], [0.5]), ([None, 0.5], [0.5]), ([0.5], [0.25])],
+)
+def test_a_body_that_is_traced_again_leaves_what_it_calls_now(first: list[Any], then: list[Any]) -> None:
+    definition = pipeline(of_what_is_chosen).definition
+    CHOSEN[:] = first
+    definition.trace({})
+
+    CHOSEN[:] = then
+    again = definition.trace({"n": 4})
+
+    anew = traced_of(of_what_is_chosen, n=4)
+    assert again.graph.as_json == anew.graph.as_json
+    assert repr(again.values) == repr(anew.values)
+    assert again.steps == anew.steps
+
+
+def test_an_unchanged_body_leaves_the_very_same_graph() -> None:
+    definition = pipeline(a_chain).definition
+
+    assert definition.trace({"n": 1}).graph is definition.trace({"n": 2}).graph
+
+
+def test_a_step_that_is_defined_anew_is_the_one_that_is_called() -> None:
+    definition = pipeline(calls_the_current).definition
+    definition.trace({})
+
+    globals()["current"] = newer = step(load.function, name="load")
+
+    assert definition.trace({}).steps == {"load": newer, "clean": clean}
+
+
+current = load
+
+
+def calls_the_current():
+    clean(current())
+
+
 def empty(): ...
 
 
