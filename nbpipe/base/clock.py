@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
+from time import time_ns
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +30,16 @@ def now() -> datetime:
 
 def now_text() -> str:
     """Give the present instant as it stands in a record: `2026-11-20T08:15:30.123456+00:00`."""
-    return _now().isoformat(timespec="microseconds")
+    if _now is not _system_now:
+        return _now().isoformat(timespec="microseconds")
+    second, micros = divmod(time_ns() // 1000, 1_000_000)
+    return f"{_second_text(second)}.{micros:06}+00:00"
+
+
+@lru_cache(maxsize=2)
+def _second_text(second: int) -> str:
+    """Write a second since 1970. Many things happen in one, and each is written down with its instant."""
+    return datetime.fromtimestamp(second, UTC).isoformat().removesuffix("+00:00")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import re
 
 _UUID_LIKE = re.compile(r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$")
+_VARIANTS = {letter: "89ab"[place % 4] for place, letter in enumerate("0123456789abcdef")}
 _ID_PREFIX = re.compile(r"^[0-9a-f][0-9a-f-]{3,35}$")
 
 
@@ -18,7 +19,7 @@ def new_id() -> str:
     """Make a random id: a uuid4 in its usual text form, 36 characters."""
     letters = os.urandom(16).hex()
     # The thirteenth letter tells the version, the seventeenth the variant.
-    variant = "89ab"[int(letters[16], 16) & 3]
+    variant = _VARIANTS[letters[16]]
     return f"{letters[:8]}-{letters[8:12]}-4{letters[13:16]}-{variant}{letters[17:20]}-{letters[20:]}"
 
 

@@ -17,6 +17,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_json
+
 from nbpipe.errors import BadValueError, NotRecordedError
 
 if TYPE_CHECKING:
@@ -39,9 +41,34 @@ def seal(record: Mapping[str, Any]) -> bytes:
             surrogate pair, an object.
     """
     try:
-        rest = _encode(record)[1:].encode()
+        return _sealed(_encode(record).encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise BadValueError(f"This cannot be written to a log: {error}.") from error
+
+
+def seal_with_body(head: Mapping[str, Any], body: bytes) -> bytes:
+    """Write a record as a line, whose last field `b` is there as JSON already (`plain_json`)."""
+    return _sealed(b'%b,"b":%b}' % (plain_json(head)[:-1], body))
+
+
+def plain_json(value: Any) -> bytes:
+    """Write what was made of plain data, in a quarter of the time that `seal` takes for it.
+
+    Nobody looks whether it holds a set or a date, which become something else on their way.
+
+    Raises:
+        BadValueError: It holds NaN, half of a surrogate pair or an object.
+    """
+    try:
+        data = to_json(value)
+        # What JSON has no number for stands there as a bare word; a text that holds the word is looked at twice.
+        return _encode(value).encode() if b"NaN" in data or b"Infinity" in data else data
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadValueError(f"This cannot be written to a log: {error}.") from error
+
+
+def _sealed(record: bytes) -> bytes:
+    rest = record[1:]
     return b'{"c":"%08x",%b\n' % (zlib.crc32(rest), rest)
 
 

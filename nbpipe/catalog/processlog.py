@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.base.locks import forget_in_children, try_lock
-from nbpipe.base.log import LogFile, seal, sync, sync_folder
+from nbpipe.base.log import LogFile, plain_json, seal, seal_with_body, sync, sync_folder
 from nbpipe.catalog.identity import who_writes
 from nbpipe.catalog.writable import cannot_write, prepare
 from nbpipe.errors import NotRecordedError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _ABANDONED_AFTER_S = 3600
 
-Fact = tuple[str, str, str, "Mapping[str, Any]"]
+Fact = tuple[str, str, str, "Mapping[str, Any] | bytes"]
 
 
 class ProcessLog:
@@ -68,13 +68,21 @@ class ProcessLog:
     def append_lines(self, facts: Iterable[Fact]) -> None:
         """Record several facts with one write (two if they are over a mebibyte, and so on).
 
+        Args:
+            facts: Each `(kind, id, run, body)`; a body is plain data, or such data as JSON (`plain_json`).
+
         Raises:
             BadValueError: A body is not plain JSON; nothing was recorded.
             NotRecordedError: Not all could be written; it says how many were.
             WorkspaceError: The workspace cannot be written.
         """
         at = now_text()
-        lines = [seal({"k": kind, "id": id, "run": run, "at": at, "b": body}) for kind, id, run, body in facts]
+        lines = [
+            seal_with_body(
+                {"k": kind, "id": id, "run": run, "at": at}, body if isinstance(body, bytes) else plain_json(body)
+            )
+            for kind, id, run, body in facts
+        ]
         if lines:
             self._write(b"".join(lines), look=True)
 

@@ -40,15 +40,21 @@ class _Reading:
     search_path: list[str]
     stamps: dict[str, int]
 
-    def is_current(self) -> bool:
-        return self.search_path == sys.path and all(_stamp(place) == stamp for place, stamp in self.stamps.items())
+    def is_current(self, seen: dict[str, int]) -> bool:
+        return self.search_path == sys.path and all(
+            _stamp(place, seen) == stamp for place, stamp in self.stamps.items()
+        )
 
 
-def _stamp(place: str) -> int:
-    try:
-        return os.stat(place or ".").st_mtime_ns
-    except OSError:
-        return 0
+def _stamp(place: str, seen: dict[str, int]) -> int:
+    stamp = seen.get(place)
+    if stamp is None:
+        try:
+            stamp = os.stat(place or ".").st_mtime_ns
+        except OSError:
+            stamp = 0
+        seen[place] = stamp
+    return stamp
 
 
 class Step:
@@ -93,19 +99,23 @@ class Step:
         """Tells this step from another of the same name."""
         return quick("step", self.name, normalise(self.text))
 
-    def source(self) -> Source:
+    def source(self, seen: dict[str, int] | None = None) -> Source:
         """Read what the step is made of, as it is now.
+
+        Args:
+            seen: When files and folders were changed last, for whoever asks many steps at once: each is looked at once.
 
         Raises:
             UncapturedNameError: It reads a name that is no text.
         """
         if self._frozen is not None:
             return self._frozen
-        if self._reading is not None and self._reading.is_current():
+        seen = {} if seen is None else seen
+        if self._reading is not None and self._reading.is_current(seen):
             return self._reading.source
         around = surroundings_of(self.function)
         file = inspect.getsourcefile(inspect.unwrap(self.function)) or ""
-        stamps = {place: _stamp(place) for place in (file, *around.search_path, *sys.path)}
+        stamps = {place: _stamp(place, seen) for place in (file, *around.search_path, *sys.path)}
         source = close_over(
             self.text,
             kind="function",

@@ -177,9 +177,10 @@ class Driver:
             UncapturedNameError: A step reads a name that is no text.
         """
         by_step: dict[int, Prepared] = {}
+        seen: dict[str, int] = {}
         for node, step in self._traced.steps.items():
             if id(step) not in by_step:
-                by_step[id(step)] = Prepared.of(step)
+                by_step[id(step)] = Prepared.of(step, seen)
             self._prepared[node] = by_step[id(step)]
         self._room = CodeRoom([prepared.source for prepared in by_step.values()])
 

@@ -164,6 +164,7 @@ class FileWatch:
         return not path.startswith((*_installed(), *_SYSTEM)) and "/." not in path
 
 
+@lru_cache(maxsize=8)
 def project_of(workspace: Path) -> str:
     """Give the folder in which a workspace lies; `""` if it lies apart from any project (`NBPIPE_HOME`)."""
     return str(workspace.parent) if workspace.name == FOLDER_NAME else ""

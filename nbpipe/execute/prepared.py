@@ -41,13 +41,17 @@ class Prepared:
     half: str
 
     @classmethod
-    def of(cls, step: AnyStep) -> Prepared:
+    def of(cls, step: AnyStep, seen: dict[str, int] | None = None) -> Prepared:
         """Read what a step is made of.
+
+        Args:
+            step: The step.
+            seen: When files were changed last, as far as whoever prepares many steps at once has looked.
 
         Raises:
             UncapturedNameError: It reads a name that is no text.
         """
-        source = step.source()
+        source = step.source(seen)
         outputs = step.signature.outputs
         names = tuple(output.name for output in outputs)
         artifact_names = {output.name: output.artifact for output in outputs}

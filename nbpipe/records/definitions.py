@@ -99,8 +99,12 @@ class AnyStep(Protocol):
     def identity(self) -> str:
         """Tells it from another step of the same name."""
 
-    def source(self) -> Source:
-        """Read what it is made of."""
+    def source(self, seen: dict[str, int] | None = None) -> Source:
+        """Read what it is made of.
+
+        Args:
+            seen: When files were changed last, as far as whoever asks many steps at once has looked.
+        """
 
 
 @dataclass(frozen=True, slots=True)

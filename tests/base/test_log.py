@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbpipe.base.log import LogFile, is_sound, seal, stretches, unseal
+from nbpipe.base.log import LogFile, is_sound, plain_json, seal, seal_with_body, stretches, unseal
 from nbpipe.errors import BadValueError, NotRecordedError
 
 if TYPE_CHECKING:
@@ -61,6 +61,25 @@ def test_a_sealed_record_is_one_line_of_plain_json_and_comes_back_equal(record):
     assert is_sound(line[:-1])
     assert json.loads(line) == unseal(line[:-1])
     assert {key: value for key, value in unseal(line[:-1]).items() if key != "c"} == record
+
+
+@given(head=RECORDS, body=VALUES)
+def test_a_record_with_a_body_that_is_json_already_is_what_it_would_have_been(head, body):
+    line = seal_with_body(head, plain_json(body))
+
+    assert is_sound(line[:-1])
+    assert line.count(b"\n") == 1
+    assert unseal(line[:-1]) == unseal(seal({**head, "b": body})[:-1]) | {"c": unseal(line[:-1])["c"]}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), "\ud800", object()])
+def test_what_plain_json_has_no_word_for_is_refused_though_nobody_looks(value):
+    with pytest.raises(BadValueError, match="cannot be written to a log"):
+        plain_json({"value": [value]})
+
+
+def test_a_text_may_speak_of_nan_and_infinity():
+    assert json.loads(plain_json({"said": "NaN is no -Infinity"})) == {"said": "NaN is no -Infinity"}
 
 
 @given(record=RECORDS, data=st.data())
