@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.writable import prepare
+from nbpipe.records.executions import RecordedExecution
 
 _REMEMBERED = 50_000
 _SCHEMA = """
@@ -52,7 +53,8 @@ _POSITIONS = "SELECT log, offset FROM position"
 _FIND = "SELECT id, body FROM execution WHERE key = ?"
 _HALF = "SELECT 1 FROM execution WHERE half = ? LIMIT 1"
 _LATEST = """
-    SELECT latest.node, execution.id, execution.body FROM latest JOIN execution USING (key) WHERE latest.pipeline = ?
+    SELECT latest.node, key, execution.id, execution.body FROM latest JOIN execution USING (key)
+    WHERE latest.pipeline = ?
 """
 _PUT_SOURCE = "INSERT INTO source VALUES (?, ?) ON CONFLICT DO NOTHING"
 _SOURCE = "SELECT body FROM source WHERE digest = ?"
@@ -68,14 +70,23 @@ class _Seen:
     Attributes:
         version: The file's, as SQLite counts the changes that others made.
         records: Executions by key.
+        unread: The id and the body of others, by key.
         halves: Whether any has this half key.
-        latest: By pipeline, the id and the body of each node's newest execution.
+        latest: By pipeline, the key of each node's newest execution.
     """
 
     version: int = -1
-    records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    records: dict[str, RecordedExecution] = field(default_factory=dict)
+    unread: dict[str, tuple[str, str]] = field(default_factory=dict)
     halves: dict[str, bool] = field(default_factory=dict)
-    latest: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    latest: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def take(self, key: str, row: tuple[str, str] | None) -> RecordedExecution | None:
+        """Read a row, which the file has for this key."""
+        if row is None:
+            return None
+        found = self.records[key] = RecordedExecution(json.loads(row[1]), id=row[0])
+        return found
 
 
 class ExecutionIndex:
@@ -92,7 +103,7 @@ class ExecutionIndex:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
-        self._own: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        self._own: OrderedDict[str, RecordedExecution] = OrderedDict()
         self._own_halves: set[str] = set()
         self._own_latest: dict[tuple[str, str], str] = {}
         self._sources: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
@@ -103,34 +114,43 @@ class ExecutionIndex:
         """Take in what other processes executed since; once for each plan."""
         self._with_file(self._take_in)
 
-    def find(self, key: str, half: str = "") -> Mapping[str, Any] | None:
+    def expect(self, pipeline: str) -> None:
+        """Read at once what a plan of this pipeline is most likely to ask for."""
+        self._latest_of(pipeline)
+
+    def find(self, key: str, half: str = "") -> RecordedExecution | None:
         """Give the newest execution of this key: the body of its fact, with its `id`.
 
         Args:
             key: The key.
             half: Its half key, if it is known: that no execution has it is told sooner.
         """
-        known = self._own.get(key) or self._seen.records.get(key)
+        seen = self._seen
+        known = self._own.get(key) or seen.records.get(key) or seen.take(key, seen.unread.pop(key, None))
         if known is not None or (half and not self._file_knows(half)):
             return known
-        found = self._with_file(lambda file: _record(file.execute(_FIND, (key,)).fetchone()))
-        if found is not None:
-            self._seen.records[key] = found
-        return found
+        return seen.take(key, self._with_file(lambda file: file.execute(_FIND, (key,)).fetchone()))
 
     def may_know(self, half: str) -> bool:
         """Tell whether any execution has this half key."""
         return half in self._own_halves or self._file_knows(half)
 
-    def last(self, pipeline: str, node: str) -> Mapping[str, Any] | None:
+    def last(self, pipeline: str, node: str) -> RecordedExecution | None:
         """Give the newest execution of a node of this pipeline that really ran."""
         key = self._own_latest.get((pipeline, node))
         if key is not None:
             return self._own.get(key)
-        if pipeline not in self._seen.latest:
+        key = self._latest_of(pipeline).get(node)
+        return self.find(key) if key is not None else None
+
+    def _latest_of(self, pipeline: str) -> Mapping[str, str]:
+        latest = self._seen.latest.get(pipeline)
+        if latest is None:
             rows = self._with_file(lambda file: file.execute(_LATEST, (pipeline,)).fetchall())
-            self._seen.latest[pipeline] = {name: (step_run_id, body) for name, step_run_id, body in rows}
-        return _record(self._seen.latest[pipeline].get(node))
+            seen = self._seen
+            seen.unread.update({key: (step_run_id, body) for _, key, step_run_id, body in rows})
+            latest = seen.latest[pipeline] = {node: key for node, key, _, _ in rows}
+        return latest
 
     def _file_knows(self, half: str) -> bool:
         if half not in self._seen.halves:
@@ -142,9 +162,10 @@ class ExecutionIndex:
         """Take in an execution of this process."""
         with self._lock:
             # What its cell showed is still what it shows, also after an execution that no cell watched.
-            former = self._own.get(body["key"]) or self._seen.records.get(body["key"]) or {}
-            shown = {"displays": former["displays"]} if "displays" in former else {}
-            self._own[body["key"]] = {**shown, **body, "id": step_run_id}
+            former = self._own.get(body["key"]) or self._seen.records.get(body["key"])
+            own = self._own[body["key"]] = RecordedExecution(body, id=step_run_id)
+            if former is not None and "displays" in former:
+                own.setdefault("displays", former["displays"])
             self._own_halves.add(body["half"])
             self._own_latest[pipeline, body["node"]] = body["key"]
             if len(self._own) > _REMEMBERED:
@@ -178,7 +199,7 @@ class ExecutionIndex:
         with self._lock:
             own = self._own.get(key)
             if own is not None:
-                self._own[key] = {**own, "displays": displays}
+                self._own[key] = RecordedExecution(own, displays=displays)
 
     def forget(self, key: str) -> None:
         """Drop an execution whose stored values are gone."""
@@ -255,7 +276,3 @@ def _put(file: sqlite3.Connection, step_run_id: str, body: Mapping[str, Any]) ->
     row |= {"id": step_run_id, "body": json.dumps(body, ensure_ascii=False)}
     file.execute(_PUT, row)
     file.execute(_PUT_LATEST, row)
-
-
-def _record(row: tuple[str, str] | None) -> Mapping[str, Any] | None:
-    return {**json.loads(row[1]), "id": row[0]} if row is not None else None

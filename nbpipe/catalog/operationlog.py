@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.clock import now_text
 from nbpipe.base.locks import PolledLock, forget_in_children
-from nbpipe.base.log import LogFile, seal, stretches, sync
+from nbpipe.base.log import LogFile, plain_json, seal_with_body, stretches, sync
 from nbpipe.catalog import memory as memories
 from nbpipe.catalog.identity import user
 from nbpipe.catalog.memory import Memory
@@ -120,20 +120,13 @@ class OperationLog:
     def _decide(self, file: LogFile, memory: Memory, operation: Operation) -> dict[str, Any]:
         n, at, by = memory.n + 1, now_text(), user()
         decision = operation.decide(memory.state, n, at, by)
-        line = seal(
-            {
-                "n": n,
-                "req": operation.request_id,
-                "k": operation.kind,
-                "at": at,
-                "by": by,
-                "b": {
-                    "op": operation.model_dump(mode="json", exclude={"request_id"}),
-                    "changes": [{"t": c.table, "key": c.key, "row": c.row} for c in decision.changes],
-                    "answer": decision.answer,
-                },
-            }
-        )
+        body = {
+            "op": operation.model_dump(mode="json", exclude={"request_id"}),
+            "changes": [{"t": c.table, "key": c.key, "row": c.row} for c in decision.changes],
+            "answer": decision.answer,
+        }
+        head = {"n": n, "req": operation.request_id, "k": operation.kind, "at": at, "by": by}
+        line = seal_with_body(head, plain_json(body))
         file.append(line)
         self._is_half_taken_in = True
         for change in decision.changes:

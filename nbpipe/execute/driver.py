@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Lock, Timer
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from nbpipe.base.clock import now_text
@@ -28,20 +29,25 @@ from nbpipe.execute.files import FileWatch, move_as, same_folder_afterwards
 from nbpipe.execute.plan import Keys, full_key, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
 from nbpipe.execute.randomness import RandomChain
-from nbpipe.execute.settled import RunOutcome, Settled, body_of, objection, reused
+from nbpipe.execute.settled import RunOutcome, Settled, body_of, objection, reuse_as_json, reused
 from nbpipe.execute.sources import described
 from nbpipe.execute.stop import StopSignal
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
 from nbpipe.graph.graph import ExistingArtifact, Node, OutputOf
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.definitions import Traced
+from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.runs import Status
 from nbpipe.records.steps import UnmaterializedArtifact
 from nbpipe.store.store import Store
 
-Fact = tuple[str, str, str, dict[str, Any]]
+Fact = tuple[str, str, str, dict[str, Any] | bytes]
+Executed = tuple[str, dict[str, Any]]
 Listener = Callable[[str, Settled | None], None]
 Place = tuple[str, str]
+
+NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+NO_INPUTS = Inputs()
 
 _GOOD = frozenset({Status.COMPLETED, Status.REUSED})
 
@@ -56,13 +62,13 @@ class Recorder(Protocol):
 class Executions(Protocol):
     """Who knows earlier executions of steps."""
 
-    def find(self, key: str, half: str = "") -> Mapping[str, Any] | None:
-        """Give the newest execution of this key: the body of its fact, with its `id`; the half key helps to look."""
+    def find(self, key: str, half: str = "") -> RecordedExecution | None:
+        """Give the newest execution of this key; the half key helps to look."""
 
     def may_know(self, half: str) -> bool:
         """Tell whether any execution has this half key."""
 
-    def last(self, pipeline: str, node: str) -> Mapping[str, Any] | None:
+    def last(self, pipeline: str, node: str) -> RecordedExecution | None:
         """Give the newest execution of a node of this name that ran."""
 
     def knows_source(self, digest: str) -> bool:
@@ -159,7 +165,7 @@ class Driver:
         self._tokens: dict[str, str] = {}
         self._live: dict[Place, Any] = {}
         self._waiting: list[Fact] = []
-        self._executed: list[Fact] = []
+        self._executed: list[Executed] = []
         self._unwritten: list[_Unwritten] = []
         self._prepared: dict[str, Prepared] = {}
         self._latest: dict[str, Place] = {}
@@ -228,8 +234,9 @@ class Driver:
             self._skip(node, Status.SKIPPED, f"{blocked} did not succeed")
             return
         self._write_ready()
-        prepared, values = self._prepared[node.id], self._traced.values.get(node.id, {})
-        call = PlannedCall(node, prepared, half_of(prepared, values, self._store), Inputs(values=values))
+        prepared, values = self._prepared[node.id], self._traced.values.get(node.id, NO_VALUES)
+        half = half_of(prepared, values, self._store) if values else prepared.half
+        call = PlannedCall(node, prepared, half, Inputs(values=values) if values else NO_INPUTS)
         try:
             self._gather(call)
         except NbpipeError as error:
@@ -255,24 +262,30 @@ class Driver:
 
     def _gather(self, call: PlannedCall) -> None:
         """Find the artifact behind each input; do not wait for one that is being stored if no key can hit."""
-        places = {
-            name: self._place_of(origin)
-            for name, origin in call.node.inputs.items()
-            if isinstance(origin, OutputOf) and origin.output
-        }
-        unstored = {name: place for name, place in places.items() if self._is_pending(place)} if self._unwritten else {}
-        if unstored and self._must_wait(call, unstored):
-            self._write_all()
-            unstored = {}
-        call.awaited = unstored
-        artifacts = {name: self._stored_at(place, call) for name, place in places.items() if name not in unstored}
+        artifacts: dict[str, ArtifactVersion] = {}
+        places: dict[str, Place] = {}
         for name, origin in call.node.inputs.items():
             if isinstance(origin, ExistingArtifact):
                 artifacts[name] = self._existing[origin.id]
+            elif isinstance(origin, OutputOf) and origin.output:
+                places[name] = self._place_of(origin)
+        if self._unwritten:
+            call.awaited = self._unstored(call, places)
+        for name, place in places.items():
+            if name not in call.awaited:
+                artifacts[name] = self._stored_at(place, call)
         if call.prepared.is_cell:
             artifacts |= self._companions(artifacts, places)
         digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
         call.inputs = Inputs(artifacts, call.inputs.values, digests)
+
+    def _unstored(self, call: PlannedCall, places: Mapping[str, Place]) -> dict[str, Place]:
+        """Name the inputs that are being stored, having waited for them if the step needs to know what they are."""
+        unstored = {name: place for name, place in places.items() if self._is_pending(place)}
+        if unstored and self._must_wait(call, unstored):
+            self._write_all()
+            return {}
+        return unstored
 
     def _companions(
         self, artifacts: Mapping[str, ArtifactVersion], places: Mapping[str, Place]
@@ -346,10 +359,10 @@ class Driver:
     def _may_reuse(self, prepared: Prepared) -> bool:
         return self._cache and prepared.step.options.cache
 
-    def _known(self, prepared: Prepared, keys: Keys) -> Mapping[str, Any] | None:
+    def _known(self, prepared: Prepared, keys: Keys) -> RecordedExecution | None:
         if not self._may_reuse(prepared):
             return None
-        for *_, body in self._executed:
+        for _, body in self._executed:
             if body["key"] == keys.key:
                 # What this very run executed a moment ago is known only once it is written.
                 self._flush()
@@ -360,7 +373,7 @@ class Driver:
         expired = objection(record, prepared.step.options.expiry_s, self._store)
         return expired or (self._random.objection(record) if prepared.is_cell else "")
 
-    def _reuse(self, call: PlannedCall, keys: Keys, record: Mapping[str, Any]) -> None:
+    def _reuse(self, call: PlannedCall, keys: Keys, record: RecordedExecution) -> None:
         at = now_text()
         settled = reused(call.node.id, new_id(), record)
         if call.prepared.is_cell:
@@ -368,16 +381,8 @@ class Driver:
         move_as(record, self._store.workspace)
         self._reused_keys[call.node.id] = keys.key
         self._bind(call, keys, settled)
-        body = body_of(
-            self._facts,
-            call.node.step,
-            call.prepared,
-            settled,
-            keys=keys,
-            inputs=call.inputs,
-            started=at,
-            ended=at,
-            record=record,
+        body = reuse_as_json(
+            self._facts, call.node.step, call.prepared, settled, keys=keys, inputs=call.inputs, at=at, record=record
         )
         self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
         self._tell(call.node.id, settled)
@@ -642,10 +647,9 @@ class Driver:
             ended=unwritten.ended,
             attempt=unwritten.attempt,
         )
-        fact = "step", settled.step_run_id, self._facts.id, body
-        self._waiting.append(fact)
+        self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
         if settled.status is Status.COMPLETED and keys.key:
-            self._executed.append(fact)
+            self._executed.append((settled.step_run_id, body))
 
     def _bind(self, call: PlannedCall, keys: Keys, settled: Settled) -> None:
         for name, artifact in settled.artifacts.items():
@@ -655,17 +659,21 @@ class Driver:
 
     def _rebind(self, node: Node, outputs: Iterable[str]) -> None:
         """Where a cell changed its input in place, let whoever comes later read the new version."""
-        is_cell = self._prepared[node.id].is_cell
+        prepared = self._prepared[node.id]
         for name in outputs:
             here = node.id, name
-            origin = node.inputs.get(name)
-            place = self._place_of(origin) if isinstance(origin, OutputOf) else None
-            if is_cell and place is None and origin is None and name not in self._prepared[node.id].declared:
-                # A companion: it came with an input, and its name meant this.
-                place = self._latest.get(name)
-            if is_cell and place is not None and place != here:
-                self._rebound[place] = here
+            if prepared.is_cell:
+                place = self._changed_place(node, name, prepared)
+                if place is not None and place != here:
+                    self._rebound[place] = here
             self._latest[name] = here
+
+    def _changed_place(self, node: Node, name: str, prepared: Prepared) -> Place | None:
+        origin = node.inputs.get(name)
+        if isinstance(origin, OutputOf):
+            return self._place_of(origin)
+        # A companion: it came with an input, and its name meant this.
+        return self._latest.get(name) if origin is None and name not in prepared.declared else None
 
     def _skip(self, node: Node, status: Status, why: str, error: NbpipeError | None = None) -> None:
         settled = Settled(node.id, status, why, new_id(), failure=failure_of(error) if error is not None else None)
@@ -688,7 +696,7 @@ class Driver:
         executed, self._executed = self._executed, []
         if waiting:
             self._recorder.append_lines(waiting)
-        for _, step_run_id, _, body in executed:
+        for step_run_id, body in executed:
             self._executions.remember(self._facts.pipeline, step_run_id, body)
 
 

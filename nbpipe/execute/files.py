@@ -24,7 +24,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -71,7 +71,7 @@ class FileRead:
         }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class FilesUsed:
     """The files of one execution.
 
@@ -81,9 +81,12 @@ class FilesUsed:
         moved_to: The working directory that it left, if that is another than it found; else `""`.
     """
 
-    read: list[FileRead] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
+    read: tuple[FileRead, ...] = ()
+    written: tuple[str, ...] = ()
     moved_to: str = ""
+
+
+NO_FILES = FilesUsed()
 
 
 class FileWatch:
@@ -120,17 +123,18 @@ class FileWatch:
             _watching.remove(self)
         for path in (*_paths_in(source), *_paths_among(arguments.values())):
             self._notice_named(path)
-        used = FilesUsed()
         folder = _working_directory()
-        if folder != self._folder:
-            used.moved_to = _shown(folder, self._project)
+        moved_to = _shown(folder, self._project) if folder != self._folder else ""
+        if not self._seen and not moved_to:
+            return NO_FILES
+        read, written = [], []
         for path, stamp in self._seen.items():
             shown = _shown(path, self._project)
             if stamp is None:
-                used.written.append(shown)
+                written.append(shown)
             else:
-                used.read.append(_read(path, shown, stamp))
-        return used
+                read.append(_read(path, shown, stamp))
+        return FilesUsed(tuple(read), tuple(written), moved_to)
 
     def notice(self, path: str, *, writes: bool, thread: int) -> None:
         """Take note that a file was opened. Only how it was opened first tells what it is to the step."""

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbpipe.base.clock import now
+from nbpipe.base.log import plain_json
 from nbpipe.execute.context import MODEL, RUN, RunFacts
-from nbpipe.execute.files import FilesUsed, changed_file
+from nbpipe.execute.files import NO_FILES, FilesUsed, changed_file
 from nbpipe.execute.plan import Keys, is_expired
 from nbpipe.execute.prepared import Inputs, Prepared
 from nbpipe.execute.randomness import Drawn
 from nbpipe.execute.worker import Failure
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
+from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
 from nbpipe.store.store import Store
@@ -54,7 +56,7 @@ class Settled:
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: dict[str, list[Tag]] = field(default_factory=dict)
     logs: str = ""
-    files: FilesUsed = field(default_factory=FilesUsed)
+    files: FilesUsed = NO_FILES
     drawn: Sequence[Drawn] = ()
     against: str = ""
 
@@ -79,7 +81,7 @@ class RunOutcome:
 
 def reused(node: str, step_run_id: str, record: Mapping[str, Any]) -> Settled:
     """Give what a node that is reused gives: all that the recorded execution gave, said once more."""
-    settled = Settled(node, Status.REUSED, "nothing it depends on changed", step_run_id, artifacts_in(record))
+    settled = Settled(node, Status.REUSED, "nothing it depends on changed", step_run_id, dict(artifacts_in(record)))
     settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
     settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
     settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
@@ -97,9 +99,38 @@ def objection(record: Mapping[str, Any], expiry_s: float | None, store: Store) -
     return "" if is_whole else "its stored result is gone"
 
 
-def artifacts_in(record: Mapping[str, Any]) -> dict[str, ArtifactVersion]:
+def artifacts_in(record: Mapping[str, Any]) -> Mapping[str, ArtifactVersion]:
     """Read the artifact versions that an execution gave, by output."""
-    return {output["output"]: ArtifactVersion.from_record(output) for output in record["outputs"]}
+    execution = record if isinstance(record, RecordedExecution) else RecordedExecution(record)
+    return execution.artifacts
+
+
+def reuse_as_json(
+    run: RunFacts,
+    step: str,
+    prepared: Prepared,
+    settled: Settled,
+    *,
+    keys: Keys,
+    inputs: Inputs,
+    at: str,
+    record: RecordedExecution,
+) -> bytes:
+    """Write down that a node was reused, as `body_of` would, in JSON.
+
+    An unchanged pipeline says the same of the same node run after run, but for the instant: that stands first,
+    and the rest is kept with the execution.
+    """
+    place = run.pipeline, settled.node, step, *(artifact.id for artifact in inputs.artifacts.values())
+    former_place, rest = record.last_reuse
+    if place != former_place:
+        body = body_of(run, step, prepared, settled, keys=keys, inputs=inputs, started=at, ended=at, record=record)
+        del body["started"], body["ended"]
+        rest = plain_json(body)[1:]
+        # What was noted may be said of the run, which is another one the next time.
+        if not settled.metadata:
+            record.last_reuse = place, rest
+    return b'{"started":"%b","ended":"%b",%b' % (at.encode(), at.encode(), rest)
 
 
 def body_of(
@@ -167,7 +198,7 @@ def _seen(settled: Settled) -> dict[str, Any]:
     if settled.files.read:
         said["files"] = [file.as_record() for file in settled.files.read]
     if settled.files.written:
-        said["written"] = settled.files.written
+        said["written"] = list(settled.files.written)
     if settled.files.moved_to:
         said["moved_to"] = settled.files.moved_to
     if settled.drawn:

@@ -13,7 +13,7 @@ from typing import Any
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import UserError
 from nbpipe.execute.context import RUN, RunFacts, artifact_target
-from nbpipe.execute.settled import RunOutcome, reused
+from nbpipe.execute.settled import RunOutcome, Settled, reused
 from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag, as_tags
@@ -34,17 +34,13 @@ def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag], model_
     Raises:
         ConflictError: Its steps gave a tag other flags than its pipeline did.
     """
-    made, reached, tagged, tags = [], [], [], list(declared)
+    made, tagged, tags = [], [], list(declared)
     for settled in outcome.settled.values():
-        for output, artifact in settled.artifacts.items():
-            named = NamedArtifact(id=artifact.id, name=artifact.name)
-            reached.append(named)
-            if settled.status is Status.COMPLETED:
-                made.append(named)
-            given = settled.tags.get(artifact_target(output))
-            if given:
-                tagged.append(ArtifactTags(id=artifact.id, name=artifact.name, tags=as_tags(given)))
-        tags += settled.tags.get(RUN, [])
+        if settled.status is Status.COMPLETED:
+            made += [NamedArtifact(id=artifact.id, name=artifact.name) for artifact in settled.artifacts.values()]
+        if settled.tags:
+            tagged += _tagged_by(settled)
+            tags += settled.tags.get(RUN, [])
     failed = outcome.failed
     failure = failed.failure if failed is not None else None
     return EndRun(
@@ -54,13 +50,30 @@ def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag], model_
         status=outcome.status,
         tags=as_tags(tags),
         made=tuple(made),
-        reached=tuple(reached),
+        reached=_reached_by(outcome) if tags or facts.model_version_id else (),
         tagged=tuple(tagged),
         model_version_id=facts.model_version_id,
         model_tags=tuple(model_tags),
         error_step=failed.node if failed is not None else "",
         error_type=failure.type_name if failure is not None else "",
         error_message=failure.message[:_LONGEST_MESSAGE] if failure is not None else "",
+    )
+
+
+def _tagged_by(settled: Settled) -> list[ArtifactTags]:
+    tagged = []
+    for output, artifact in settled.artifacts.items():
+        given = settled.tags.get(artifact_target(output))
+        if given:
+            tagged.append(ArtifactTags(id=artifact.id, name=artifact.name, tags=as_tags(given)))
+    return tagged
+
+
+def _reached_by(outcome: RunOutcome) -> tuple[NamedArtifact, ...]:
+    return tuple(
+        NamedArtifact(id=artifact.id, name=artifact.name)
+        for settled in outcome.settled.values()
+        for artifact in settled.artifacts.values()
     )
 
 

@@ -123,7 +123,7 @@ class RunService:
             failure.traceback_text if failure is not None else "",
             settled.logs,
             dict(metrics_in(noted)),
-            tuple(settled.files.read),
+            settled.files.read,
         )
 
     def _artifact_seen(self, progress: RunInProgress, settled: Settled, version: ArtifactVersion) -> Artifact:

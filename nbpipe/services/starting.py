@@ -133,6 +133,7 @@ class RunInProgress:
         self._driver.prepare()
         # Nothing can be refused any more but by the workspace itself.
         workspace.executions.catch_up()
+        workspace.executions.expect(definition.name)
         self.graph_digest = workspace.store.blobs.write((self.traced.graph.as_json,))
         self.started = now_text()
         self.facts = self._with_model(facts)

@@ -68,7 +68,8 @@ class EndRun(Operation):
         status: How it ended.
         tags: The run's tags: the pipeline's own and those given in its steps.
         made: The artifact versions it made that have no number yet, in order.
-        reached: Every artifact version it made or reused, in order: what cascading tags reach.
+        reached: Every artifact version it made or reused, in order: what cascading tags and the model reach. Left out
+            where there are neither.
         tagged: Tags of single outputs.
         model_version_id: The model version it worked on, or `""`.
         model_tags: Tags of that version.
