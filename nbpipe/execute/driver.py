@@ -163,6 +163,7 @@ class Driver:
         self._outcome = RunOutcome(Status.COMPLETED)
         self._rebound: dict[Place, Place] = {}
         self._tokens: dict[str, str] = {}
+        self._halves: dict[str, str] = {}
         self._live: dict[Place, Any] = {}
         self._waiting: list[Fact] = []
         self._executed: list[Executed] = []
@@ -234,9 +235,8 @@ class Driver:
             self._skip(node, Status.SKIPPED, f"{blocked} did not succeed")
             return
         self._write_ready()
-        prepared, values = self._prepared[node.id], self._traced.values.get(node.id, NO_VALUES)
-        half = half_of(prepared, values, self._store) if values else prepared.half
-        call = PlannedCall(node, prepared, half, Inputs(values=values) if values else NO_INPUTS)
+        values = self._traced.values.get(node.id, NO_VALUES)
+        call = PlannedCall(node, self._prepared[node.id], self._half(node.id), Inputs(values=values) if values else NO_INPUTS)
         try:
             self._gather(call)
         except NbpipeError as error:
@@ -252,6 +252,13 @@ class Driver:
             self._reuse(call, keys, record)
         else:
             self._run(call, keys, (unusable, record["id"]) if record is not None else self._reason(call), capture)
+
+    def _half(self, node: str) -> str:
+        half = self._halves.get(node)
+        if half is None:
+            values = self._traced.values.get(node, NO_VALUES)
+            half = self._halves[node] = half_of(self._prepared[node], values, self._store)
+        return half
 
     def _blocked_by(self, node: Node) -> str:
         settled = self._outcome.settled
@@ -398,6 +405,7 @@ class Driver:
             self._tell(call.node.id, None)
             started, inputs = now_text(), call.inputs
             self._announce(call, settled, attempt + 1)
+            self._ask_ahead(call.node)
             outcome = self._attempt(call, settled, capture)
             if call.inputs is not inputs:
                 keys = None
@@ -423,6 +431,12 @@ class Driver:
         body = {"node": settled.node, "step": call.node.step, "attempt": attempt}
         self._waiting.append(("step_started", settled.step_run_id, self._facts.id, body))
         self._flush()
+
+    def _ask_ahead(self, node: Node) -> None:
+        """Ask for what is asked when the next steps come: then it would stand between this body and theirs."""
+        for name in self._traced.graph.downstream[node.id]:
+            if self._may_reuse(self._prepared[name]):
+                self._executions.may_know(self._half(name))
 
     def _wait_before_retry(self, delay_s: float) -> None:
         deadline = time.monotonic() + delay_s

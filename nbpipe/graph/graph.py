@@ -131,6 +131,14 @@ class Graph(_Written):
         return {node.id: node.upstream for node in self.nodes}
 
     @cached_property
+    def downstream(self) -> dict[str, tuple[str, ...]]:
+        """Who waits for each node, in the order in which the nodes were written."""
+        found: dict[str, list[str]] = {node.id: [] for node in self.nodes}
+        for source, node_id in self.edges:
+            found[source].append(node_id)
+        return {name: tuple(waiting) for name, waiting in found.items()}
+
+    @cached_property
     def ordered(self) -> tuple[Node, ...]:
         """The nodes in an order in which they can run; as written, where that is one."""
         if self._is_written_in_order():

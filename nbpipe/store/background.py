@@ -8,6 +8,7 @@ own.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from nbpipe.store.blobs import BlobStore
 from nbpipe.store.buffers import Pieces
 
 Result = TypeVar("Result")
+
+_MOMENT_S = 0.002
 
 
 class BlobWriter:
@@ -39,7 +42,7 @@ class BlobWriter:
         """Have `work` done; what it returns or raises is the future's."""
         if self._thread is None or self._pid != os.getpid():
             self._thread, self._pid, self._open = ThreadPoolExecutor(1, "nbpipe-writer"), os.getpid(), set()
-        future = self._thread.submit(work)
+        future = self._thread.submit(work if self._open else lambda: _after_a_moment(work))
         self._open.add(future)
         future.add_done_callback(self._open.discard)
         return future
@@ -54,3 +57,9 @@ class BlobWriter:
         if self._thread is not None and self._pid == os.getpid():
             self._thread.shutdown()
         self._thread = None
+
+
+def _after_a_moment(work: Callable[[], Result]) -> Result:
+    # Whoever handed it in is on his way to the next step's body, and would wait for the interpreter for milliseconds.
+    time.sleep(_MOMENT_S)
+    return work()

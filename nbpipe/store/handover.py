@@ -101,7 +101,7 @@ def _dtypes(frame: Any) -> list[Any]:
 
 def _has_no_object_columns(frame: Any) -> bool:
     # Not by `kind`: text and categories are "O" too, and theirs cannot be changed in place.
-    return "object" not in map(str, _dtypes(frame))
+    return "object" not in map(str, set(_dtypes(frame)))
 
 
 def _holds_no_objects(frame: Any) -> bool:
