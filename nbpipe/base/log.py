@@ -17,7 +17,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from nbpipe.errors import BadValueError, NotRecordedError
 
@@ -41,14 +41,17 @@ def seal(record: Mapping[str, Any]) -> bytes:
             surrogate pair, an object.
     """
     try:
-        return _sealed(_encode(record).encode())
+        rest = _encode(record)[1:].encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise BadValueError(f"This cannot be written to a log: {error}.") from error
+    return b'{"c":"%08x",%b\n' % (zlib.crc32(rest), rest)
 
 
 def seal_with_body(head: Mapping[str, Any], body: bytes) -> bytes:
     """Write a record as a line, whose last field `b` is there as JSON already (`plain_json`)."""
-    return _sealed(b'%b,"b":%b}' % (plain_json(head)[:-1], body))
+    start = plain_json(head)[1:-1] + b',"b":'
+    checksum = zlib.crc32(b"}", zlib.crc32(body, zlib.crc32(start)))
+    return b"".join((b'{"c":"%08x",' % checksum, start, body, b"}\n"))
 
 
 def plain_json(value: Any) -> bytes:
@@ -67,11 +70,6 @@ def plain_json(value: Any) -> bytes:
         raise BadValueError(f"This cannot be written to a log: {error}.") from error
 
 
-def _sealed(record: bytes) -> bytes:
-    rest = record[1:]
-    return b'{"c":"%08x",%b\n' % (zlib.crc32(rest), rest)
-
-
 def is_sound(line: bytes) -> bool:
     """Tell whether a line, without its line break, is what was once sealed."""
     return line[:PREFIX_LENGTH] == b'{"c":"%08x",' % zlib.crc32(line[PREFIX_LENGTH:])
@@ -85,7 +83,7 @@ def unseal(line: bytes) -> dict[str, Any]:
     """
     if not is_sound(line):
         raise ValueError("its checksum is wrong")
-    record = json.loads(line)
+    record = from_json(line)
     if not isinstance(record, dict):
         raise ValueError("it holds no record")
     return record
@@ -178,7 +176,7 @@ class LogFile:
             self.cut_torn_end()
         done = 0
         while done < len(data):
-            piece = data[done : _end_of_piece(data, done)]
+            piece = data[done : _end_of_piece(data, done)] if len(data) > _LARGEST_WRITE_BYTES else data
             self._may_be_torn = True
             written, problem = self._write(piece)
             done += written

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nbpipe.base.version import VERSION
+
 
 @cache
 def user() -> str:
@@ -27,7 +29,7 @@ def who_writes() -> dict[str, Any]:
         "boot": _read("/proc/sys/kernel/random/boot_id"),
         "host": os.uname().nodename,
         "user": user(),
-        "nbpipe": _version(),
+        "nbpipe": VERSION,
     }
 
 
@@ -45,14 +47,4 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
-        return ""
-
-
-@cache
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("nbpipe")
-    except PackageNotFoundError:
         return ""

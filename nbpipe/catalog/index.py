@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic_core import from_json
+
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.writable import prepare
 from nbpipe.records.executions import RecordedExecution
@@ -85,7 +87,7 @@ class _Seen:
         """Read a row, which the file has for this key."""
         if row is None:
             return None
-        found = self.records[key] = RecordedExecution(json.loads(row[1]), id=row[0])
+        found = self.records[key] = RecordedExecution(from_json(row[1]), id=row[0])
         return found
 
 
@@ -126,7 +128,9 @@ class ExecutionIndex:
             half: Its half key, if it is known: that no execution has it is told sooner.
         """
         seen = self._seen
-        known = self._own.get(key) or seen.records.get(key) or seen.take(key, seen.unread.pop(key, None))
+        known = self._own.get(key) or seen.records.get(key)
+        if known is None and key in seen.unread:
+            known = seen.take(key, seen.unread.pop(key, None))
         if known is not None or (half and not self._file_knows(half)):
             return known
         return seen.take(key, self._with_file(lambda file: file.execute(_FIND, (key,)).fetchone()))
@@ -153,10 +157,11 @@ class ExecutionIndex:
         return latest
 
     def _file_knows(self, half: str) -> bool:
-        if half not in self._seen.halves:
+        known = self._seen.halves.get(half)
+        if known is None:
             found = self._with_file(lambda file: file.execute(_HALF, (half,)).fetchone())
-            self._seen.halves[half] = found is not None
-        return self._seen.halves[half]
+            known = self._seen.halves[half] = found is not None
+        return known
 
     def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
         """Take in an execution of this process."""

@@ -6,8 +6,7 @@ any of that is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,14 +122,20 @@ def current_step() -> StepContext | None:
     return _running.get() or _cell_step
 
 
-@contextmanager
-def running(context: StepContext) -> Iterator[StepContext]:
+class running:  # noqa: N801 — it is written as a function is: `with running(context):`
     """Let what is called in the block know which step it is part of."""
-    token = _running.set(context)
-    try:
-        yield context
-    finally:
-        _running.reset(token)
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: StepContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> StepContext:
+        self._token = _running.set(self._context)
+        return self._context
+
+    def __exit__(self, *_: object) -> None:
+        _running.reset(self._token)
 
 
 # A cell is no block: its step begins before its first line and ends after its last, in contexts that

@@ -78,6 +78,8 @@ class Inputs:
     @property
     def parameters(self) -> dict[str, Any]:
         """The plain values as JSON data."""
+        if not self.values:
+            return {}
         return {name: as_json(value) for name, value in self.values.items()}
 
 

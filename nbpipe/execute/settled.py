@@ -160,6 +160,7 @@ def body_of(
         attempt: Which attempt it was, from 1.
         record: The execution that was reused, if one was.
     """
+    # Tuples where JSON has lists: what a process remembers of its executions is then little for the collector to visit.
     body = {
         "pipeline": run.pipeline,
         "node": settled.node,
@@ -175,15 +176,17 @@ def body_of(
         "duration_s": settled.duration_s,
         "attempt": attempt,
         "parameters": inputs.parameters,
-        "inputs": [
-            {"name": name, "artifact": artifact.id, "digest": inputs.digests[name]}
-            for name, artifact in inputs.artifacts.items()
-        ],
-        "outputs": (
-            record["outputs"] if record is not None else [one.as_record() for one in settled.artifacts.values()]
+        "inputs": tuple(
+            [
+                {"name": name, "artifact": artifact.id, "digest": inputs.digests[name]}
+                for name, artifact in inputs.artifacts.items()
+            ]
         ),
-        "not_carried": [lost.as_record() for lost in settled.not_carried.values()],
-        "metadata": _notes(settled, run),
+        "outputs": (
+            record["outputs"] if record is not None else tuple([one.as_record() for one in settled.artifacts.values()])
+        ),
+        "not_carried": tuple([lost.as_record() for lost in settled.not_carried.values()]),
+        "metadata": _notes(settled, run) if settled.metadata else (),
         "tags": {target: [tag.model_dump() for tag in tags] for target, tags in settled.tags.items()},
         "error": settled.failure.as_record() if settled.failure is not None else None,
         "reused_from": (record["reused_from"] or record["id"]) if record is not None else "",

@@ -136,16 +136,17 @@ def run_task(task: Task, room: CodeRoom) -> Outcome:
     `KeyboardInterrupt` and `SystemExit` are answers too: the driver knows whether somebody
     stopped the run.
     """
-    names = tuple(output.name for output in task.signature.outputs)
+    is_cell = task.source.kind == "cell"
+    names = tuple(output.name for output in task.signature.outputs) if is_cell else ()
     try:
         call = room.call_of(task.source, (*names, *task.wanted))
         with running(task.context):
-            returned = call(task.arguments) if task.source.kind == "cell" else call(**task.arguments)
+            returned = call(task.arguments) if is_cell else call(**task.arguments)
             if inspect.iscoroutine(returned):
                 returned = asyncio.run(returned)
     except BaseException as error:  # noqa: BLE001 — whatever the user's code raises is data for the driver
         return Outcome(failure=failure_of(error, is_users_own=True))
-    if task.source.kind == "cell":
+    if is_cell:
         return _cell_outcome(returned, names, task.wanted)
     try:
         return Outcome(outputs_by_name(returned, task.signature, task.context.step))

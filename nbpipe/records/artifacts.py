@@ -85,7 +85,7 @@ class ArtifactVersion:
             "pickled": self.pickled,
             "preview": self.preview,
             "made_by": self.made_by,
-            "tags": list(self.tags),
+            "tags": self.tags,
         }
         if self.number is not None:
             record["number"] = self.number
