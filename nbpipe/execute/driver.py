@@ -46,8 +46,8 @@ Executed = tuple[str, dict[str, Any]]
 Listener = Callable[[str, Settled | None], None]
 Place = tuple[str, str]
 
-NO_VALUES: Mapping[str, Any] = MappingProxyType({})
-NO_INPUTS = Inputs()
+_NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+_NO_INPUTS = Inputs()
 
 _GOOD = frozenset({Status.COMPLETED, Status.REUSED})
 
@@ -235,8 +235,8 @@ class Driver:
             self._skip(node, Status.SKIPPED, f"{blocked} did not succeed")
             return
         self._write_ready()
-        values = self._traced.values.get(node.id, NO_VALUES)
-        call = PlannedCall(node, self._prepared[node.id], self._half(node.id), Inputs(values=values) if values else NO_INPUTS)
+        values = self._traced.values.get(node.id, _NO_VALUES)
+        call = PlannedCall(node, self._prepared[node.id], self._half(node.id), Inputs(values=values) if values else _NO_INPUTS)
         try:
             self._gather(call)
         except NbpipeError as error:
@@ -256,7 +256,7 @@ class Driver:
     def _half(self, node: str) -> str:
         half = self._halves.get(node)
         if half is None:
-            values = self._traced.values.get(node, NO_VALUES)
+            values = self._traced.values.get(node, _NO_VALUES)
             half = self._halves[node] = half_of(self._prepared[node], values, self._store)
         return half
 

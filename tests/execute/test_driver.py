@@ -717,6 +717,43 @@ def test_what_a_reused_step_said_is_said_again_of_the_new_run_and_the_new_model_
     assert again.steps["train"].output.version == 1
 
 
+NOTING = """
+@step
+def load(n: int) -> int:
+    return n
+
+@step
+def train(x: int) -> int:
+    log_metadata({"accuracy": 0.9})
+    return x + 1
+
+@pipeline
+def training(n: int = 1, m: int = 1):
+    train(load(n))
+    return train(load(m))
+"""
+REUSED_FACTS = """
+    SELECT node, step, why, source, parameters, inputs, reused_from FROM steps WHERE run_id = $run ORDER BY node
+"""
+
+
+def test_every_run_that_reuses_the_same_says_the_same_of_it(project: Project) -> None:
+    flow = project.load(NOTING)
+    flow.training()
+
+    runs = [flow.training() for _ in range(3)]
+
+    catalog = project.client.workspace.catalog
+    first, second, third = (catalog.rows(REUSED_FACTS, {"run": run.id}) for run in runs)
+    assert first == second == third
+    assert [row["node"] for row in first] == ["load", "load_2", "train", "train_2"]
+    assert all(run.metadata == {"accuracy": 0.9} for run in runs)
+    assert len({run.steps["train"].id for run in runs}) == 3
+    flow.training(n=2)
+    again = flow.training(n=2, m=2)
+    assert catalog.rows(REUSED_FACTS, {"run": again.id})[0]["parameters"] == {"n": 2}
+
+
 def test_a_run_looks_the_same_to_who_ran_it_and_to_who_finds_it(project: Project) -> None:
     run = project.load(SAYING).training()
 
