@@ -41,20 +41,17 @@ class _Reading:
     stamps: dict[str, int]
 
     def is_current(self, seen: dict[str, int]) -> bool:
-        return self.search_path == sys.path and all(
-            _stamp(place, seen) == stamp for place, stamp in self.stamps.items()
-        )
+        _look_at(self.stamps, seen)
+        return self.search_path == sys.path and self.stamps.items() <= seen.items()
 
 
-def _stamp(place: str, seen: dict[str, int]) -> int:
-    stamp = seen.get(place)
-    if stamp is None:
+def _look_at(places: Iterable[str], seen: dict[str, int]) -> None:
+    """Find out when files and folders were changed last that nobody has looked at yet."""
+    for place in set(places) - seen.keys():
         try:
-            stamp = os.stat(place or ".").st_mtime_ns
+            seen[place] = os.stat(place or ".").st_mtime_ns
         except OSError:
-            stamp = 0
-        seen[place] = stamp
-    return stamp
+            seen[place] = 0
 
 
 class Step:
@@ -115,7 +112,9 @@ class Step:
             return self._reading.source
         around = surroundings_of(self.function)
         file = inspect.getsourcefile(inspect.unwrap(self.function)) or ""
-        stamps = {place: _stamp(place, seen) for place in (file, *around.search_path, *sys.path)}
+        places = file, *around.search_path, *sys.path
+        _look_at(places, seen)
+        stamps = {place: seen[place] for place in places}
         source = close_over(
             self.text,
             kind="function",

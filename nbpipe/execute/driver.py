@@ -236,7 +236,8 @@ class Driver:
             return
         self._write_ready()
         values = self._traced.values.get(node.id, _NO_VALUES)
-        call = PlannedCall(node, self._prepared[node.id], self._half(node.id), Inputs(values=values) if values else _NO_INPUTS)
+        inputs = Inputs(values=values) if values else _NO_INPUTS
+        call = PlannedCall(node, self._prepared[node.id], self._half(node.id), inputs)
         try:
             self._gather(call)
         except NbpipeError as error:
