@@ -2,19 +2,22 @@
 
     python -m nbpipe.adoption.apart STEPS.json FOLDER WORKSPACE
 
-A parent that has loaded nothing of the notebook's forks a child for each step; the child reads the
+A parent that has loaded packages, and nothing of the notebook's, forks a child for each step; the child reads the
 inputs from the store, runs the step from its text, digests what it gave, and is gone. What is
 printed is one JSON object: for each step what its variables held, or what it raised.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import random
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from nbpipe.execute.worker import CodeRoom, Task, run_task
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Output, StepSignature
 from nbpipe.source.closure import Source
+from nbpipe.source.scopes import modules_imported
 from nbpipe.store.randomness import State
 from nbpipe.store.store import Store
 
@@ -38,6 +42,7 @@ def run_apart(steps: Mapping[str, Any], folder: Path, workspace: Path) -> dict[s
         folder: Where they work.
         workspace: Where their inputs are stored.
     """
+    _load_packages(steps)
     place = _Place(folder, workspace, {}, {})
     versions, states = place.versions, place.states
     found = {}
@@ -47,6 +52,19 @@ def run_apart(steps: Mapping[str, Any], folder: Path, workspace: Path) -> dict[s
         versions |= {version.id: version for version in made}
         states |= {drawn.source: drawn.after for drawn in drawn_in(step)}
     return found
+
+
+def _load_packages(steps: Mapping[str, Any]) -> None:
+    """Import what is installed and the steps import, once for all children: packages know nothing of a notebook."""
+    for step in steps.values():
+        source = Source.model_validate_json(step["source"])
+        installed = {use.name for use in source.modules}
+        texts = (source.text, *(piece.text for piece in (*source.pieces, *source.late_pieces)))
+        for module in sorted({name for text in texts for name in modules_imported(ast.parse(text))}):
+            if module.partition(".")[0] in installed:
+                # `from a import b` may name a module or anything else in one.
+                with suppress(ImportError):
+                    import_module(module)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ _OF_THE_SHELL = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
 _REMEMBERING = type(lru_cache(lambda: None))
 _TEXT = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, _REMEMBERING)
 _DEEPEST = 8
+# What has a canonical form and is of one of these can be stored, and is not tried: a look should be quick.
+_ALWAYS_STORED = frozenset({"builtins", "numpy", "pandas", "datetime", "decimal", "uuid", "pathlib", "collections"})
 _PLAIN_PARTS = (types.FunctionType, classmethod, staticmethod, property, types.MemberDescriptorType)
 
 
@@ -91,6 +93,7 @@ def look_in(said: Mapping[str, Any]) -> Look:
 
 def _looks(namespace: Mapping[str, Any]) -> tuple[dict[str, Look], dict[str, str]]:
     held = {name: value for name, value in namespace.items() if not name.startswith("_") and name not in _OF_THE_SHELL}
+    _pictures.clear()
     with _classes_known(namespace):
         variables = {name: look_at(name, value) for name, value in held.items() if not isinstance(value, _TEXT)}
         remembered = {name: _state_of(value) for name, value in held.items() if isinstance(value, _TEXT)}
@@ -104,10 +107,11 @@ def look_at(name: str, value: Any) -> Look:
     classes: set[str] = set()
     digest = _digest(value, classes)
     why_not = ""
-    try:
-        encoded(name, value, paths_as_files=False)
-    except NotStorableError as error:
-        why_not = error.why
+    if not digest or kind.__module__.partition(".")[0] not in _ALWAYS_STORED:
+        try:
+            encoded(name, value, paths_as_files=False)
+        except NotStorableError as error:
+            why_not = error.why
     return Look(type_name, digest or _picture(value), why_not, tuple(sorted(classes)))
 
 
@@ -176,8 +180,11 @@ def _state_of(value: Any, depth: int = 0) -> str:
     return ""
 
 
+_pictures: dict[int, str] = {}
+
+
 def _picture(value: Any) -> str:
-    """Digest what a figure looks like, or the figure that axes are part of."""
+    """Digest what a figure looks like, or the figure that axes are part of; once a look."""
     figures = sys.modules.get("matplotlib.figure")
     if figures is None:
         return ""
@@ -187,6 +194,12 @@ def _picture(value: Any) -> str:
     figure = value if isinstance(value, figures.Figure) else getattr(value, "figure", None)
     if not isinstance(figure, figures.Figure):
         return ""
+    if id(figure) not in _pictures:
+        _pictures[id(figure)] = _drawn(figure)
+    return _pictures[id(figure)]
+
+
+def _drawn(figure: Any) -> str:
     from importlib import import_module
 
     # On a canvas of its own: looking at a figure must not change the one that the notebook shows.

@@ -480,7 +480,7 @@ class Driver:
 
     def _fingerprints(self, task: Task) -> dict[str, str]:
         """Take what will tell whether the body changed an input in place."""
-        return {name: self._store.fingerprint(task.arguments[name]) for name in task.wanted}
+        return self._store.fingerprints({name: task.arguments[name] for name in task.wanted}) if task.wanted else {}
 
     def _with_open_books(self, task: Task, timeout_s: float | None) -> Outcome:
         """Run a step; what is stored meanwhile is written down at once, however long the step takes."""
@@ -591,9 +591,12 @@ class Driver:
         prepared = call.prepared
         values = dict(outcome.outputs)
         beside: dict[str, Any] = {}
-        for name, value in outcome.inputs_after.items():
-            is_changed = self._store.fingerprint(value) != call.before.get(name)
-            (values if is_changed else beside)[name] = value
+        if outcome.inputs_after:
+            # All of them as before, so that what is told by a part of another is told by the same again.
+            held = {**outcome.inputs_after, **outcome.outputs}
+            after = self._store.fingerprints({name: held[name] for name in call.before if name in held})
+            for name, value in outcome.inputs_after.items():
+                (values if after[name] != call.before[name] else beside)[name] = value
         kept = self._store.keep(
             values,
             made_by=settled.step_run_id,

@@ -22,7 +22,7 @@ from nbpipe.notebook.session import Session
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.services.interactive import Execution
 from nbpipe.source.names import binds_by_other_means, names_of
-from nbpipe.source.settings import set_up_by
+from nbpipe.source.settings import set_up_by, setting_in
 
 
 class CellExecution:
@@ -166,8 +166,9 @@ class CellExecution:
         imported = self._session.corpus().imported | self._step.defines
         for statement in self._step.tree.body:
             binds = names_of([statement]).binds.keys()
-            if (binds and binds <= self._step.defines) or set_up_by(statement) in imported:
-                definitions.append(statement)
+            setting = setting_in(statement)
+            if (binds and binds <= self._step.defines) or set_up_by(setting) in imported:
+                definitions.append(setting)
         return definitions
 
     def _defined_of(self, definitions: list[ast.stmt]) -> list[ast.stmt]:
@@ -206,9 +207,8 @@ class CellExecution:
         self._bind_constants()
         self._set_outputs_aside()
         self._before = {name: artifact.digest for name, artifact in inputs.artifacts.items() if artifact.digest}
-        for name in (*inputs.artifacts, *inputs.values):
-            if name not in self._before:
-                self._before[name] = self._session.run.fingerprint(namespace[name])
+        others = {name: namespace[name] for name in (*inputs.artifacts, *inputs.values) if name not in self._before}
+        self._before |= self._session.run.fingerprints(others)
 
     def _bind_constants(self) -> None:
         """Bind anew what the step reads as a constant of a plain cell and a step has rebound since."""
@@ -246,8 +246,10 @@ class CellExecution:
         session.run.watched(self.execution, given)
         values = {name: namespace[name] for name in (*self._step.outputs, *self._unforeseen()) if name in namespace}
         beside: dict[str, Any] = {}
+        # All of them as before, so that what is told by a part of another is told by the same again.
+        now = session.run.fingerprints(given)
         for name in (one for one in given if one not in values):
-            (values if self._is_changed(name) else beside)[name] = given[name]
+            (values if self._is_changed(name, now[name]) else beside)[name] = given[name]
         settled = session.run.commit(self.execution, values, beside, duration_s)
         self._settle(settled.artifacts)
 
@@ -258,8 +260,8 @@ class CellExecution:
         new = [name for name in self._session.namespace if name not in self._known and not name.startswith("_")]
         return [name for name in new if not isinstance(self._session.namespace[name], ModuleType | FunctionType | type)]
 
-    def _is_changed(self, name: str) -> bool:
-        before, now = self._before[name], self._session.run.fingerprint(self._session.namespace[name])
+    def _is_changed(self, name: str, now: str) -> bool:
+        before = self._before[name]
         # Where nothing tells, a statement that does nothing but change it does.
         return before != now if before and now else name in self._step.names.changes
 

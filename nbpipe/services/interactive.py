@@ -125,9 +125,9 @@ class InteractiveRun:
         """Give the content digest of a live value; `""` if it has no canonical form."""
         return self._workspace.store.content(value).digest or ""
 
-    def fingerprint(self, value: Any) -> str:
-        """Give what tells whether a live object is changed later; see `Store.fingerprint`."""
-        return self._workspace.store.fingerprint(value)
+    def fingerprints(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Give what tells whether live objects are changed later; see `Store.fingerprints`."""
+        return self._workspace.store.fingerprints(values)
 
     # Recording -------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from nbpipe.source.names import has_lazy_annotations, names_of
 from nbpipe.source.normal import normalise
 from nbpipe.source.pieces import Piece, Statement, Unit
 from nbpipe.source.scopes import modules_imported
+from nbpipe.source.settings import set_up_by, setting_in
 from nbpipe.source.walk import Subject, Walk
 
 __all__ = ["Kind", "LocalModule", "ModuleUse", "Source", "close_over"]
@@ -109,10 +110,17 @@ def close_over(
     digest_of = found
     if corpus.settings:
         # What sets up a library holds for every step of the process, but decides only for those that use it.
+        # What the step sets up itself is in force only when it says so.
+        own = {normalise(setting) for node in subject.tree.body if set_up_by(setting := setting_in(node))}
+        settings = {
+            position: package
+            for position, package in corpus.settings.items()
+            if not own or normalise(corpus.statements[position].node) not in own
+        }
         used = {use.name for use in found.used.installed}
-        walk.add_settings(position for position, package in corpus.settings.items() if package in used)
+        walk.add_settings(position for position, package in settings.items() if package in used)
         digest_of = _found(walk, subject, step, corpus, search_path)
-        walk.add_settings(corpus.settings)
+        walk.add_settings(settings)
         found = _found(walk, subject, step, corpus, search_path)
     return Source(
         kind=kind,

@@ -101,7 +101,9 @@ class Corpus:
         if not binders:
             return False
         last = self.statements[binders[-1]]
-        return last.is_defining and any(last.unit is unit for unit in units)
+        # What a function may bind through `global`, it binds when it is called, and not where it stands.
+        is_here = name not in last.names.declared and any(last.unit is unit for unit in units)
+        return is_here and last.is_defining
 
     def merely_defines(self, tree: ast.Module) -> bool:
         """Tell whether a cell's statements only define something, given what the units here have bound."""

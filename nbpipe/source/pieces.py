@@ -25,7 +25,7 @@ from nbpipe.source.magics import strip_magics
 from nbpipe.source.names import Names, has_lazy_annotations, names_of
 from nbpipe.source.normal import lines_of, normalise
 from nbpipe.source.scopes import FUNCTIONS, bound_by_alias, modules_imported
-from nbpipe.source.settings import set_up_by
+from nbpipe.source.settings import set_up_by, setting_in
 
 __all__ = ["Piece", "Statement", "Unit", "definitions_in", "first_line", "is_defining", "normalise", "read_unit"]
 
@@ -183,13 +183,20 @@ def definitions_in(text: str, imported: Collection[str] = ()) -> str:
         imported: Names that earlier cells have imported: what sets up one of these is a setting.
     """
     known = set(imported)
-    kept: set[int] = set()
-    for node in ast.parse(text).body:
+    lines = text.splitlines()
+    kept: dict[int, str] = {}
+    for statement in ast.parse(text).body:
+        node = setting_in(statement)
         if isinstance(node, ast.Import | ast.ImportFrom):
             known.update(bound_by_alias(alias, node) for alias in node.names)
-        if isinstance(node, _DEFINITIONS) or set_up_by(node) in known:
-            kept.update(range(first_line(node), (node.end_lineno or node.lineno) + 1))
-    return "\n".join(line if n in kept else "" for n, line in enumerate(text.splitlines(), 1))
+        if not isinstance(node, _DEFINITIONS) and set_up_by(node) not in known:
+            continue
+        first = first_line(node)
+        kept |= {number: lines[number - 1] for number in range(first, (node.end_lineno or node.lineno) + 1)}
+        if node is not statement:
+            # What the name before it is bound to is a value of the step's, and no text.
+            kept[first] = kept[first].encode()[node.col_offset :].decode()
+    return "\n".join(kept.get(number, "") for number in range(1, len(lines) + 1))
 
 
 def first_line(node: ast.stmt) -> int:

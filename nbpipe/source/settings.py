@@ -22,18 +22,22 @@ _FUNCTIONS = re.compile(
 def set_up_by(node: ast.stmt) -> str:
     """Give the name to which a statement speaks if it sets up a library: `pd`; `""` for any other statement."""
     match node:
-        case (
-            ast.Expr(value=ast.Call(func=ast.Attribute() as function, args=args, keywords=keywords))
-            | ast.Assign(
-                targets=[ast.Name()], value=ast.Call(func=ast.Attribute() as function, args=args, keywords=keywords)
-            )
-        ):
+        case ast.Expr(value=ast.Call(func=ast.Attribute() as function, args=args, keywords=keywords)):
             values = [*args, *(keyword.value for keyword in keywords)]
             is_known = _FUNCTIONS.fullmatch(ast.unparse(function)) is not None
             return _root(function) if is_known and all(map(_is_plain, values)) else ""
         case ast.Assign(targets=[(ast.Attribute() | ast.Subscript()) as target], value=value) if _is_plain(value):
             return _root(target)
     return ""
+
+
+def setting_in(node: ast.stmt) -> ast.stmt:
+    """Give what sets up a library in a statement that keeps what was set before: `old = np.seterr(all="ignore")`."""
+    match node:
+        case ast.Assign(targets=[ast.Name()], value=ast.Call() as call):
+            setting = ast.copy_location(ast.Expr(call), call)
+            return setting if set_up_by(setting) else node
+    return node
 
 
 def _root(node: ast.expr) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,9 +117,9 @@ class Keeper:
         others = {**beside, **outputs} if beside else outputs
         mutables = {name: mutables_of_large(value) if background else None for name, value in others.items()}
         contents = {name: self._content(others[name]) for name, large in mutables.items() if large is None}
-        known = {
-            name: large or _mutables(others[name], contents[name], len(others)) for name, large in mutables.items()
-        }
+        known: dict[str, Mutables] = {}
+        for name, large in mutables.items():
+            known[name] = large or _mutables(others[name], contents[name], known.values(), len(others))
         for group in sharing_groups(known):
             if outputs.keys().isdisjoint(group):
                 continue
@@ -251,10 +251,16 @@ class Keeper:
         return content_digest(value, self.class_identity)
 
 
-def _mutables(value: Any, content: Content, outputs: int) -> Mutables:
-    """Give what can be changed in `value`; where the walk did not get through, by pickling it."""
+def _mutables(value: Any, content: Content, others: Iterable[Mutables], outputs: int) -> Mutables:
+    """Give what can be changed in `value`; where the walk did not get through, by pickling it.
+
+    Of what is part of another output (the axes of a figure) it is enough to know that: the other reaches all that
+    it reaches.
+    """
     if content.digest is not None or outputs == 1:
         return content.mutables
+    if any(id(value) in other.ids for other in others):
+        return Mutables(frozenset({id(value)}))
     try:
         return pickles.dump(value).mutables
     except Exception:  # noqa: BLE001 - the value's own code; whether it can be stored is told later

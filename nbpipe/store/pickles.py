@@ -124,13 +124,19 @@ def no_deeper_than_the_stack() -> Iterator[None]:
         sys.setrecursionlimit(allowed)
 
 
-def pickled_digest(value: Any) -> str:
-    """Digest the pickle of an object, to tell whether it is changed later; `""` if it cannot be pickled."""
+def pickled_digest(value: Any) -> tuple[str, frozenset[int]]:
+    """Digest the pickle of an object, to tell whether it is changed later.
+
+    Returns:
+        The digest, `""` if it cannot be pickled, and the identities of all that was met on the way.
+    """
     try:
-        pieces = dump(value).pieces
+        with no_deeper_than_the_stack():
+            pickler, pieces = _dumped(value, Roots(), frozenset())
     except Exception:  # noqa: BLE001 - the value's own code
-        return ""
-    return quick("pickle", *map(xxh3_128_digest, pieces))
+        return "", frozenset()
+    met = frozenset(id(part) for _, part in pickler.memo.copy().values())
+    return quick("pickle", *map(xxh3_128_digest, pieces)), met
 
 
 def load(data: memoryview, classes: ClassLookup | None = None) -> Any:

@@ -138,13 +138,24 @@ class Store:
         """Take the content digest of a value, as `keep` does."""
         return content_digest(value, self._class_identity)
 
-    def fingerprint(self, value: Any) -> str:
-        """Give what tells whether this very object is changed later in this process; `""` if nothing does.
+    def fingerprints(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Give what tells whether these very objects are changed later in this process; `""` if nothing does.
 
         It is the content digest where there is one, and else a digest of the object's pickle, which says
-        nothing about any other object.
+        nothing about any other object. What is part of another of them has that one's: a figure and its axes
+        are pickled once, and change together.
         """
-        return self.content(value).digest or pickled_digest(value)
+        found: dict[str, str] = {}
+        wholes: list[tuple[frozenset[int], str]] = []
+        for name, value in values.items():
+            digest = self.content(value).digest
+            if digest is None:
+                digest = next((said for met, said in wholes if id(value) in met), None)
+            if digest is None:
+                digest, met = pickled_digest(value)
+                wholes.append((met, digest))
+            found[name] = digest
+        return found
 
     def handed_over(self, value: Any) -> Any:
         """Give what a consumer in this process may have for `value`; `None` means the stored form."""

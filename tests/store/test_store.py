@@ -401,7 +401,7 @@ def test_what_is_nested_too_deeply_is_not_carried_and_may_be_handed_over_by_nobo
     assert [left.name for left in answer.not_carried] == ["chain"]
     assert list(answer.versions) == ["n"]
     assert store.handed_over(chain) is None
-    assert store.fingerprint(chain) == ""
+    assert store.fingerprints({"chain": chain}) == {"chain": ""}
 
 
 def test_what_is_too_deep_only_together_is_not_carried(store):
