@@ -54,7 +54,7 @@ lab: environment ## open JupyterLab on the lessons
 	@$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
-	@$(PYTEST)
+	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile
 
 test-extras: environment ## run the tests that need an optional extra
 	@$(PYTEST) -m extras tests; code=$$?; \
