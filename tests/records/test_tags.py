@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +32,20 @@ def test_a_name_is_kept_trimmed_or_refused_if_nothing_is_left(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["", "   ", "x" * 256, "a\nb", "a\0b", "\x7f", str(uuid4()), uuid4().hex, 5, None, b"a"]
+    "name",
+    [
+        "",
+        "   ",
+        "x" * 256,
+        "a\nb",
+        "a\0b",
+        "\x7f",
+        "d78ef750-423d-4776-8d90-36ca95342a06",
+        "0c834e2422654c69bb15a9548326c417",
+        5,
+        None,
+        b"a",
+    ],
 )
 def test_a_bad_name_is_refused_in_a_line_or_two(name: object) -> None:
     with pytest.raises(BadValueError) as refused:

@@ -21,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from nbpipe.store.content import content_digest
 from nbpipe.store.content_walk import MAX_DEPTH
+from tests.store.trials import shown
 from tests.store.values import PLAIN, Colour, Order, Point, one_of_each
 
 
@@ -92,7 +93,7 @@ def test_digests_are_the_same_in_other_processes_with_other_hash_seeds():
         (np.random.default_rng(1), np.random.default_rng(2)),
         (np.random.RandomState(1), np.random.RandomState(2)),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_can_be_told_apart_has_two_digests(one, other):
     assert digest(one) != digest(other)
@@ -114,7 +115,7 @@ def test_what_can_be_told_apart_has_two_digests(one, other):
         (Order(number=1), Order(number=1, when=None)),
         (scipy.sparse.eye(3, format="csr"), scipy.sparse.eye(3, format="csr")),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_cannot_be_told_apart_has_one_digest(one, other):
     assert digest(one) == digest(other) is not None

@@ -17,7 +17,7 @@ from nbpipe.store.content import content_digest
 from nbpipe.store.frames import ArrowFrame
 from nbpipe.store.store import Store
 from tests.store.test_content_frames import columns
-from tests.store.trials import loading, there_and_back
+from tests.store.trials import loading, shown, there_and_back
 
 DECLINED = {"python text", "object", "period", "interval", "sparse", "arrow list"}
 EXACT = [kind for kind in columns() if kind not in DECLINED]
@@ -198,7 +198,7 @@ def test_the_labels_of_rows_and_of_columns_come_back_as_they_were(workspace, kin
         pd.Index([], dtype=object),
         pd.Index([], dtype="int64"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_categories_come_back_as_they_were(workspace, categories):
     codes = [0, -1, len(categories) - 1][: len(categories)]

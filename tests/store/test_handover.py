@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from nbpipe.store.handover import LARGE_BYTES, handed_over, mutables_of_large, stand_in
+from tests.store.trials import shown
 from tests.store.values import Colour, Order, Point
 
 
@@ -34,7 +35,7 @@ from tests.store.values import Colour, Order, Point
         np.float64(1),
         datetime(2026, 1, 1, tzinfo=UTC),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_nobody_can_change_is_handed_on_as_it_is(value):
     assert handed_over(value) is value
@@ -43,7 +44,7 @@ def test_what_nobody_can_change_is_handed_on_as_it_is(value):
 @pytest.mark.parametrize(
     "value",
     [[1], {}, {1}, bytearray(b"a"), ([],), Point(1.0), Order(number=1), np.array([[]], object), pd.Series([[1]]), len],
-    ids=repr,
+    ids=shown,
 )
 def test_what_could_be_changed_inside_is_loaded_from_its_stored_form(value):
     assert handed_over(value) is None

@@ -16,6 +16,7 @@ from nbpipe.store import materializers
 from nbpipe.store.materializers import REGISTRY, Materializers, label_of, register_materializer
 from nbpipe.store.objects import Pickle
 from nbpipe.store.plain import Json
+from tests.store.trials import shown
 from tests.store.values import Order, Point
 
 
@@ -57,7 +58,7 @@ def plain_text(label: str, *types: type | str, version: int = 1) -> type:
         (Point(1.0), ["pickle"]),
         (datetime, ["pickle"]),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_value_is_offered_along_its_ancestry_and_last_of_all_pickled(value, names):
     offered = [materializer.name for materializer in REGISTRY.for_type(type(value))]

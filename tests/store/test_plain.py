@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nbpipe.store.content import content_digest
 from nbpipe.store.plain import NotPlain, from_plain, to_plain
+from tests.store.trials import shown
 from tests.store.values import PLAIN, Colour, Pair, Point
 
 
@@ -91,7 +92,7 @@ SHARED = [1]
         object(),
         len,
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_would_come_back_as_something_else_is_declined(value):
     with pytest.raises(NotPlain):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +21,8 @@ def there_and_back(materializer: Materializer, value: Any) -> Any:
     pieces = materializer.encode(value)
     assert pieces is not None, "declined"
     return materializer.decode(memoryview(bytearray(joined(pieces))), loading())
+
+
+def shown(value: Any) -> str:
+    """Name a case by its value, without the address at which it lies: every process must name it alike."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
