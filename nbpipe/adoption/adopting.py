@@ -19,10 +19,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from nbpipe.adoption.cells import Role
 from nbpipe.adoption.comparing import Compared, compare, unstable_names
 from nbpipe.adoption.kernels import CellRun, opened_kernel
 from nbpipe.adoption.looking import look_in
-from nbpipe.adoption.planning import Plan, PlannedCell, PlannedStep, Role, plan
+from nbpipe.adoption.planning import Plan, PlannedCell, PlannedStep, plan
 from nbpipe.adoption.reading import NotebookFile, check_free, copy_with, read_notebook, write_notebook
 from nbpipe.errors import BadValueError, DefinitionError
 
@@ -125,7 +126,7 @@ def adopt(
                 break
             refused |= stepped.refused
         else:
-            raise DefinitionError(f"{source.name} cannot be adopted: cell {min(refused) + 1} {refused[min(refused)]}.")
+            raise DefinitionError(f"{source.name} cannot be adopted: {refused[min(refused)]}")
         write_notebook(copy_with(notebook, copied_cells(notebook, made)), copy_path)
         say("running it again, with every step reused")
         again = _Stepped(notebook, made, workspace, timeout_s)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from nbpipe.adoption.adopting import AdoptedCell, Adoption, adopt
-from nbpipe.adoption.planning import Role
+from nbpipe.adoption.cells import Role
 from nbpipe.commands.answers import Answer
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_call

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from nbpipe.adoption.cells import Role
 from nbpipe.adoption.kernels import CellRun
 from nbpipe.adoption.looking import Look, Seen
-from nbpipe.adoption.planning import Plan, Role, plan
+from nbpipe.adoption.planning import Plan, plan
 from nbpipe.adoption.reading import NotebookCell
 
 GENERATOR = Look("generator", "", "an iterator cannot be stored")
