@@ -124,10 +124,12 @@ def capturing() -> Iterator[Capture]:
     try:
         yield Capture(tees)
     finally:
-        for handler, which in handlers:
-            handler.setStream(tees[which].beneath())
         for tee in tees:
             tee.is_over = True
+        # Those that were there, and those that a step has added meanwhile.
+        for one in (*(handler for handler, _ in handlers), *logging.getLogger().handlers):
+            if isinstance(one, logging.StreamHandler) and one.stream in tees:
+                one.setStream(one.stream.beneath())
         # Whoever replaced the streams in the meantime put theirs over ours; theirs stay.
         if sys.stdout is tees[0]:
             sys.stdout = tees[0].beneath()

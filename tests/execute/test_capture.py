@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,10 +58,29 @@ def test_what_other_threads_write_is_passed_on_and_not_kept(capsys: Any) -> None
     assert capsys.readouterr().out == "from elsewhere\nfrom here\nafter\n"
 
 
-def test_streams_and_log_handlers_are_as_before_whatever_happens(capsys: Any) -> None:
+@pytest.fixture
+def root_logger(monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
+    """Give the root logger without what other tests have added to it."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    return root
+
+
+def test_a_handler_that_a_step_adds_writes_to_the_former_stream_afterwards(
+    capsys: Any, root_logger: logging.Logger
+) -> None:
+    with capturing():
+        added = logging.StreamHandler()
+        root_logger.addHandler(added)
+
+    root_logger.removeHandler(added)
+    assert added.stream is sys.stderr
+
+
+def test_streams_and_log_handlers_are_as_before_whatever_happens(capsys: Any, root_logger: logging.Logger) -> None:
     former = sys.stdout, sys.stderr
     handler = logging.StreamHandler(sys.stderr)
-    logging.getLogger().addHandler(handler)
+    root_logger.addHandler(handler)
     try:
         try:
             with capturing() as capture:
@@ -71,7 +91,7 @@ def test_streams_and_log_handlers_are_as_before_whatever_happens(capsys: Any) ->
             pass
         assert handler.stream is former[1]
     finally:
-        logging.getLogger().removeHandler(handler)
+        root_logger.removeHandler(handler)
 
     assert (sys.stdout, sys.stderr) == former
     assert transcript.text() == "careful\n"
