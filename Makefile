@@ -15,6 +15,9 @@ FIND_PYTHON := for each in python3.13 python3.12 python3.11 python3; do \
 # An index that does not answer once often does a moment later.
 TWICE := twice() { "$$@" || { echo "Trying once more: $$*" >&2; sleep 3; "$$@"; }; }
 
+# Where a machine forbids it, each of the hundreds of processes that tests start would compile every library anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help environment browser demo lab test test-extras check bench soak lock outputs
 
 help: ## list these targets

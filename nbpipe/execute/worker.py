@@ -6,7 +6,6 @@ frames. The worker knows nothing of graphs, caches or records.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -143,6 +142,8 @@ def run_task(task: Task, room: CodeRoom) -> Outcome:
         with running(task.context):
             returned = call(task.arguments) if is_cell else call(**task.arguments)
             if inspect.iscoroutine(returned):
+                import asyncio
+
                 returned = asyncio.run(returned)
     except BaseException as error:  # noqa: BLE001 — whatever the user's code raises is data for the driver
         return Outcome(failure=failure_of(error, is_users_own=True))
