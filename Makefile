@@ -57,7 +57,9 @@ lab: environment ## open JupyterLab on the lessons
 	@$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
-	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile
+# JupyterLab's own timing is the subject of the browser's tests: they have the machine to themselves.
+	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile -m "not browser and not soak and not extras"; code=$$?; \
+	$(PYTEST) -m browser && exit $$code
 
 test-extras: environment ## run the tests that need an optional extra
 	@$(PYTEST) -m extras tests; code=$$?; \

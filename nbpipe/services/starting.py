@@ -302,7 +302,13 @@ class RunHandle:
         self._error: BaseException | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name="nbpipe-run", daemon=True)
-        self._thread.start()
+        try:
+            # It waits until the thread has begun, and the run may have come far by then.
+            self._thread.start()
+        except KeyboardInterrupt:
+            self.stop()
+            self.wait_quietly()
+            raise Interrupted from None
 
     @property
     def id(self) -> str:
