@@ -54,7 +54,7 @@ def test_a_click_on_a_widget_reaches_the_kernel_and_its_answer_comes_back(
 
 
 def test_a_cell_that_raises_stops_run_all_and_is_told(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook(["1 / 0", "print('later')"])
+    notebook = open_notebook(["import time\ntime.sleep(0.3)\n1 / 0", "print('later')"])
 
     with pytest.raises(LabError, match="ZeroDivisionError: division by zero"):
         notebook.run_all()

@@ -79,8 +79,9 @@ def test_every_error_of_a_step_stops_run_all_and_what_waits_is_aborted(start_ker
         "%%params\nn: int = 'many'": "ParameterError",
     }
     for cell, said in failing.items():
-        first, second = kernel.ask(cell), kernel.ask("print('later')")
-        answer, later = kernel.answer(first), kernel.answer(second)
+        # What is asked while the kernel is busy waits, as the cells of Run All do.
+        busy, first, second = map(kernel.ask, ("import time; time.sleep(0.3)", cell, "print('later')"))
+        _, answer, later = map(kernel.answer, (busy, first, second))
         assert (answer.status, later.status) == ("error", "aborted"), cell
         assert said in answer.said
         assert "/nbpipe/" not in answer.said
