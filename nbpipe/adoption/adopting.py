@@ -134,7 +134,8 @@ def adopt(
         say("running each step in a process of its own")
         apart = _apart(stepped.sheet, source.parent.resolve(), workspace, Path(temporary))
     unstable = _unstable(notebook, runs, (found, reused), timeout_s)
-    cells = tuple(_cell(planned, runs, (found, reused), apart, unstable) for planned in made.cells)
+    given = {name: [version["output"] for version in step["gave"]] for name, step in stepped.sheet.items()}
+    cells = tuple(_cell(planned, runs, (found, reused), _Apart(apart, given), unstable) for planned in made.cells)
     return Adoption(source, copy_path, cells, len(made.steps), again.count_reused(), frozenset(unstable))
 
 
@@ -272,11 +273,19 @@ def _unstable(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """What came of each step in a process of its own, and which outputs it has to give there."""
+
+    answers: Mapping[str, Any]
+    given: Mapping[str, Sequence[str]]
+
+
 def _cell(
     planned: PlannedCell,
     runs: Mapping[int, CellRun],
     in_kernel: tuple[Mapping[int, CellRun], Mapping[int, CellRun]],
-    apart: Mapping[str, Any],
+    apart: _Apart,
     unstable: set[str],
 ) -> AdoptedCell:
     index = planned.index
@@ -288,14 +297,16 @@ def _cell(
         again = compare(plain, in_kernel[1][index].seen.variables, unstable=unstable)
     else:
         again = Compared(different={planned.step or f"cell {planned.number}": "is refused"})
-    if planned.role is not Role.STEP or planned.step not in apart:
+    if planned.role is not Role.STEP or planned.step not in apart.answers:
         return AdoptedCell(planned, first, again)
-    answer = apart[planned.step]
+    answer = apart.answers[planned.step]
     if "error" in answer:
         failed = Compared(different={planned.step: f"raises {answer['error']}"})
         return AdoptedCell(planned, first, again, failed)
     looks = {name: look_in(said) for name, said in answer["variables"].items()}
-    return AdoptedCell(planned, first, again, compare(plain, looks, only=looks, unstable=unstable))
+    return AdoptedCell(
+        planned, first, again, compare(plain, looks, only={*looks, *apart.given[planned.step]}, unstable=unstable)
+    )
 
 
 def _reason(error: str) -> str:
