@@ -38,6 +38,11 @@ class WorkspacePaths:
         return self.root / "operations"
 
     @property
+    def archive(self) -> Path:
+        """Logs that nobody writes any more, as Parquet files."""
+        return self.root / "archive"
+
+    @property
     def catalog(self) -> Path:
         """Published generations."""
         return self.root / "catalog"

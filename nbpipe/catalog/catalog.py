@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.log import stretches
 from nbpipe.catalog import checks, generations, questions
+from nbpipe.catalog.identity import OPENED, check_format
 from nbpipe.catalog.operationlog import OperationLog
 from nbpipe.catalog.processlog import ProcessLog
 from nbpipe.catalog.publisher import Publisher
 from nbpipe.catalog.reader import Reader
-from nbpipe.catalog.tails import OPERATIONS, look
+from nbpipe.catalog.segments import is_segment
+from nbpipe.catalog.tails import look
 from nbpipe.errors import CatalogError, WorkspaceError
 
 if TYPE_CHECKING:
@@ -170,14 +173,18 @@ class Catalog:
         self, positions: Mapping[str, int], wanted: Callable[[str], bool]
     ) -> Iterator[tuple[str, int, dict[str, Any]]]:
         for log, extent in look(self.paths).items():
-            if log == OPERATIONS or not wanted(log):
+            if is_segment(log) or not wanted(log):
                 continue
             start = positions.get(log, 0)
-            for stretch in stretches(extent.path, start if start <= extent.size else 0, extent.size):
-                for end, line in stretch.lines:
-                    record = json.loads(line)
-                    if record["k"] != "opened":
-                        yield log, end, record
+            # One that was archived meanwhile is read from there, the next time somebody asks.
+            with suppress(FileNotFoundError):
+                for stretch in stretches(extent.path, start if start <= extent.size else 0, extent.size):
+                    for end, line in stretch.lines:
+                        record = json.loads(line)
+                        if record["k"] == OPENED:
+                            check_format(extent.path, record)
+                        else:
+                            yield log, end, record
 
     # Publishing --------------------------------------------------------------------------------
 
@@ -261,4 +268,6 @@ class Catalog:
         newest = max(generations.published(self.paths.catalog), default=0)
         stamp = generations.stamp_of(self.paths.catalog, newest)
         positions = stamp.positions if stamp is not None else {}
-        return sum(extent.size > positions.get(log, 0) for log, extent in look(self.paths).items() if log != OPERATIONS)
+        return sum(
+            extent.size > positions.get(log, 0) for log, extent in look(self.paths).items() if not is_segment(log)
+        )

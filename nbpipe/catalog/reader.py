@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from nbpipe.base.locks import forget_in_children, is_locked
 from nbpipe.catalog import generations
+from nbpipe.catalog.archive import archives
 from nbpipe.catalog.engine import abandon, failures, first_line, open_memory
 from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import CHANGING, CREATE_ALL, GROWING, SCHEMA
@@ -196,7 +197,7 @@ class Reader:
     def _read_logs(self, layer: _Layer) -> bool:
         """Take in what is new; tell whether the logs still hold all that the layer knows of them."""
         extents = look(self._paths)
-        if shrunk(extents, layer.positions):
+        if shrunk(extents, layer.positions) or (layer.generation == 0 and archives(self._paths.archive)):
             return False
         if has_news(extents, layer.positions):
             reached = dict(layer.positions)

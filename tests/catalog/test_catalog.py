@@ -185,16 +185,16 @@ def test_what_is_damaged_is_found(workspace, catalog):
     catalog.publish()
     (log,) = workspace.logs.glob("*.log")
     log.write_bytes(log.read_bytes().replace(b"clean", b"klean").replace(b"training", b"draining"))
-    operations = workspace.operations / "operations.log"
-    lines = operations.read_bytes().splitlines(keepends=True)
-    operations.write_bytes(lines[0] + lines[0])
+    (operations,) = workspace.operations.glob("*.log")
+    opened, ended = operations.read_bytes().splitlines(keepends=True)
+    operations.write_bytes(opened + ended + ended)
     (workspace.catalog / "stamps.json").unlink()
     workspace.quarantine.mkdir()
     (workspace.quarantine / "x-1.line").touch()
 
     found = [(finding.path.name, finding.what) for finding in catalog.check()]
 
-    assert (operations.name, f"operation 2 is missing before byte {2 * len(lines[0])}") in found
+    assert (operations.name, f"operation 2 is missing before byte {len(opened) + 2 * len(ended)}") in found
     assert any(name == log.name and "is damaged" in what for name, what in found)
     assert ("00000001.duckdb", "was changed by another program") in found
     assert ("x-1.line", "was put aside as damaged") in found
