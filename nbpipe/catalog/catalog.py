@@ -241,8 +241,15 @@ class Catalog:
         return len(dead)
 
     def check(self) -> list[Finding]:
-        """Look the logs, the published file and the quarantine over; nothing is changed."""
-        return list(checks.check(self.paths))
+        """Look the logs, the archive, the published file and the quarantine over; nothing is changed.
+
+        Raises:
+            CatalogError: They cannot be read.
+        """
+        try:
+            return list(checks.check(self.paths))
+        except OSError as error:
+            raise CatalogError(f"The catalog cannot be looked over: {error}.") from error
 
     def close(self) -> None:
         """Let go of everything; whoever leaves many logs unpublished publishes them first."""

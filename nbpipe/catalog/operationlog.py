@@ -23,7 +23,7 @@ from nbpipe.catalog import memory as memories
 from nbpipe.catalog.identity import OPENED, user, who_writes
 from nbpipe.catalog.memory import Memory
 from nbpipe.catalog.writable import cannot_write, prepare
-from nbpipe.errors import CatalogDamagedError, NotRecordedError
+from nbpipe.errors import CatalogDamagedError, CatalogError, NbpipeError, NotRecordedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,28 +86,21 @@ class OperationLog:
         """
         if durable:
             before_sync()
-        with self._mutex:
-            if not self._is_writable or self._file is None or not _is_same(self._name, self._file.descriptor):
-                prepare(self._paths)
-            with self._lock:
-                file, memory = self._caught_up(writing=True)
-                former = memory.n
-                answer = memory.answers.get(operation.request_id)
-                if answer is None:
-                    if memory.position >= _SEGMENT_BYTES:
-                        file = self._begin_next(file, memory)
-                    answer = self._decide(file, memory, operation)
-            if durable:
-                self._sync(file)
-            if memory.n > former and self._is_worth_saving(memory):
-                self._save(memory)
-        return dict(answer)
+        try:
+            with self._mutex:
+                return dict(self._transact(operation, durable=durable))
+        except NbpipeError:
+            # Some of ours are system errors too: a lock that is held for too long is a timeout.
+            raise
+        except OSError as error:
+            raise _cannot_use(error) from error
 
     def state(self) -> OperationState:
         """Give the state after every operation recorded so far; it goes on changing, so look and let go.
 
         Raises:
             CatalogDamagedError: The log holds a line that is not what it was.
+            CatalogError: It cannot be read.
         """
         with self._mutex:
             try:
@@ -117,6 +110,8 @@ class OperationLog:
                 if self._memory.n == 0 or not segments.present(self._paths.operations):
                     self._forget()
                 return self._memory.state
+            except OSError as error:
+                raise _cannot_use(error) from error
 
     def close(self) -> None:
         """Let go of the files."""
@@ -128,6 +123,23 @@ class OperationLog:
         """Leave the handles to the parent, and trust nothing that another thread was changing."""
         self._mutex = threading.Lock()
         self._forget()
+
+    def _transact(self, operation: Operation, *, durable: bool) -> dict[str, Any]:
+        if not self._is_writable or self._file is None or not _is_same(self._name, self._file.descriptor):
+            prepare(self._paths)
+        with self._lock:
+            file, memory = self._caught_up(writing=True)
+            former = memory.n
+            answer: dict[str, Any] | None = memory.answers.get(operation.request_id)
+            if answer is None:
+                if memory.position >= _SEGMENT_BYTES:
+                    file = self._begin_next(file, memory)
+                answer = self._decide(file, memory, operation)
+        if durable:
+            self._sync(file)
+        if memory.n > former and self._is_worth_saving(memory):
+            self._save(memory)
+        return answer
 
     def _decide(self, file: LogFile, memory: Memory, operation: Operation) -> dict[str, Any]:
         n, at, by = memory.n + 1, now_text(), user()
@@ -235,7 +247,9 @@ class OperationLog:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if writing else os.O_RDONLY
             try:
                 self._file = LogFile(path, os.open(path, flags | os.O_CLOEXEC, 0o600))
-            except PermissionError as error:
+            except FileNotFoundError:
+                raise
+            except OSError as error:
                 raise cannot_write(self._paths, error.strerror or str(error)) from error
             self._name, self._segment, self._is_writable = str(path), self._memory.segment, writing
         return self._file
@@ -289,6 +303,10 @@ def _is_same(name: str, descriptor: int) -> bool:
         return os.path.samestat(os.stat(name), os.fstat(descriptor))
     except FileNotFoundError:
         return False
+
+
+def _cannot_use(error: OSError) -> CatalogError:
+    return CatalogError(f"The log of operations cannot be used: {error.strerror or error}. Try again.")
 
 
 def _damaged(path: Path, place: int, why: str) -> CatalogDamagedError:

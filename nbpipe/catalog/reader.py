@@ -24,7 +24,7 @@ from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
 from nbpipe.catalog.views import create_views, interrupted_runs, open_logs
-from nbpipe.errors import CatalogError, CatalogNewerError
+from nbpipe.errors import CatalogError, CatalogNewerError, NbpipeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,10 +119,15 @@ class Reader:
         self._forget()
 
     def _ready(self) -> tuple[_Layer, DuckDBPyConnection]:
-        with self._mutex:
-            layer = self._caught_up()
-            cursor = self._opened().cursor()
-            cursor.execute(f"USE {layer.name}")
+        try:
+            with self._mutex:
+                layer = self._caught_up()
+                cursor = self._opened().cursor()
+                cursor.execute(f"USE {layer.name}")
+        except NbpipeError:
+            raise
+        except OSError as error:
+            raise CatalogError(f"The catalog cannot be read: {first_line(error)}.") from error
         return layer, cursor
 
     def _forget(self) -> None:
