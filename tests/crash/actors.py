@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
-from nbpipe.catalog import archive, generations, operationlog
+from nbpipe.catalog import archive, operationlog
 from nbpipe.catalog import publisher as publisher_
 from nbpipe.catalog.catalog import Catalog
-from nbpipe.errors import ConflictError
+from nbpipe.errors import ConflictError, NotFoundError
 from nbpipe.records import operations
 from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.operations import (
@@ -166,7 +166,7 @@ class _Acknowledged:
         return list(self._folder.glob("writer-*"))
 
 
-def reader(root: Path, diary: Diary, diaries: str, reads: int = 0, pause_s: float = 0.0) -> None:
+def reader(root: Path, diary: Diary, diaries: str, rounds: int = 0, pause_s: float = 0.0) -> None:
     """Read without end: what was acknowledged before must be there, and nothing may ever go back.
 
     A run that ended has its steps. Says how long each reading took, and what was wrong with it.
@@ -186,9 +186,16 @@ def reader(root: Path, diary: Diary, diaries: str, reads: int = 0, pause_s: floa
         wrong += [f"step {id}" for id in told["step"] - _ids(catalog, _AMONG_STEPS, told["step"])]
         wrong += [f"half of {row['id']}" for row in catalog.rows(_HALF_WRITTEN)]
         wrong += [f"several hold {row['what']}" for row in catalog.rows(_SEVERAL)]
-        diary.say("read", took_s=took_s, checked=sum(map(len, told.values())), again=again(), wrong=wrong)
+        diary.say(
+            "read",
+            took_s=took_s,
+            checked=sum(map(len, told.values())),
+            again=again(),
+            wrong=wrong,
+            questions=3 + sum(map(bool, told.values())),
+        )
         before = ended
-        if n == reads:
+        if n == rounds:
             catalog.close()
             return
         time.sleep(pause_s)
@@ -198,20 +205,19 @@ def _ids(catalog: Catalog, question: str, ids: set[str]) -> set[str]:
     return {row["id"] for row in catalog.rows(question, {"ids": sorted(ids)})} if ids else set()
 
 
-def _count_retries(catalog: Catalog) -> Any:
+def _count_retries(catalog: Catalog) -> Callable[[], int]:
     """Have it counted how often the last check of a reading sends it back to the beginning."""
-    reader_, count = catalog._reader, itertools.count(0)
-    check = reader_._is_still_there
-    state = {"n": 0}
+    reader_ = catalog._reader
+    check, found_gone = reader_._is_still_there, []
 
     def counted(generation: int) -> bool:
         is_there = check(generation)
-        state["n"] += not is_there
+        if not is_there:
+            found_gone.append(generation)
         return is_there
 
     reader_._is_still_there = counted  # type: ignore[method-assign]
-    del count
-    return lambda: state["n"]
+    return lambda: len(found_gone)
 
 
 def first_query(root: Path, diary: Diary) -> None:
@@ -244,7 +250,7 @@ def _ask_timed(catalog: Catalog, diary: Says, operation: Operation) -> None:
     started = time.monotonic_ns()
     try:
         answer = catalog.transact(operation)
-    except ConflictError:
+    except (ConflictError, NotFoundError):
         word = "refused"
     ended = time.monotonic_ns()
     fields = operation.model_dump(mode="json")
@@ -297,8 +303,3 @@ def poller(root: Path, diary: Diary, pause_s: float = 0.05) -> None:
         diary.say("read", took_s=time.perf_counter() - started, wrong=wrong)
         catalog.publish_if_worth()
         time.sleep(pause_s)
-
-
-def newest_generation(root: Path) -> int:
-    """Give the number of the newest published file."""
-    return max(generations.published(WorkspacePaths(root).catalog), default=0)

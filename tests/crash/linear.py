@@ -33,6 +33,8 @@ class Machine:
         """Tell whether it would refuse an operation now."""
         if kind == "create_snapshot":
             return asked["name"] in self.snapshots
+        if kind == "set_stage" and int(asked["version"] or 1) > len(self.versions[asked["model"]]):
+            return True
         if kind == "set_stage" and not asked["force"]:
             version = self._version(asked)
             holder = next((one for one in self.versions[asked["model"]] if one["stage"] == asked["stage"]), None)
