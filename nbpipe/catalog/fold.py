@@ -14,7 +14,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.catalog import statements
-from nbpipe.catalog.schema import STATE
+from nbpipe.catalog.schema import CHANGING, STATE
 from nbpipe.catalog.tails import OPERATIONS, Damage
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class Fold:
         self._turn += 1
         turn = {"turn": self._turn}
         names = {"table": table, "base": self._base, "column": column, "keys": keys}
-        hidden = _count(self._cursor.execute(statements.HIDE.format(**names), turn))
+        hide = statements.HIDE_BY_HEAD if column == "id" and "id_head" in CHANGING[table] else statements.HIDE
+        hidden = _count(self._cursor.execute(hide.format(**names), turn))
         if hidden:
             self._cursor.execute(statements.BRING_UP.format(**names), turn)
         return hidden

@@ -18,11 +18,15 @@ _DIGITS = 15
 _WRITTEN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ID = re.compile(_WRITTEN)
 
+
+def head_in_sql(word: str) -> str:
+    """Write the expression for the head of a column's text."""
+    letters = f"CASE WHEN regexp_full_match({word}, '{_WRITTEN}') THEN replace({word}, '-', '') ELSE md5({word}) END"
+    return f"('0x' || left({letters}, {_DIGITS}))::BIGINT"
+
+
 # A macro, so that each statement that fills a table names it in two words.
-CREATE_HEAD_OF = f"""
-CREATE MACRO rows.head_of(word) AS ('0x' || left(
-    CASE WHEN regexp_full_match(word, '{_WRITTEN}') THEN replace(word, '-', '') ELSE md5(word) END, {_DIGITS}))::BIGINT
-"""
+CREATE_HEAD_OF = f"CREATE MACRO rows.head_of(word) AS {head_in_sql('word')}"
 
 
 def head_of(text: str) -> int:

@@ -200,7 +200,7 @@ FROM (SELECT key AS id, unnest(json_transform("row", '{
           "status": "VARCHAR", "ended": "TIMESTAMPTZ", "error_step": "VARCHAR", "error_type": "VARCHAR",
           "error_message": "VARCHAR", "model_version_id": "VARCHAR"}'))
       FROM new_change WHERE t = 'run_state') AS over
-WHERE run.id = over.id
+WHERE run.id_head = rows.head_of(over.id) AND run.id = over.id
 """
 
 # Of a run whose beginning was damaged, its end is all there is.
@@ -254,6 +254,14 @@ HIDE = """
 INSERT INTO hidden.{table}
 SELECT seq, $turn FROM {base}.rows.{table}
 WHERE {column} IN ({keys}) AND seq NOT IN (SELECT seq FROM hidden.{table})
+"""
+# Where ids have heads, the few rows that may be meant are found by those, and only their texts compared.
+HIDE_BY_HEAD = """
+INSERT INTO hidden.{table}
+WITH near AS MATERIALIZED (
+    SELECT seq, id FROM {base}.rows.{table}
+    WHERE id_head IN (SELECT rows.head_of(key) FROM ({keys}) AS wanted(key)))
+SELECT seq, $turn FROM near WHERE id IN ({keys}) AND seq NOT IN (SELECT seq FROM hidden.{table})
 """
 BRING_UP = """
 INSERT INTO rows.{table}
