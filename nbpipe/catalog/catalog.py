@@ -5,7 +5,7 @@ to the process's own log, operations to the one operation log; questions are ans
 newest published file and what was logged since, so whoever asks sees everything acknowledged.
 
 The parts: `processlog`, `operationlog`, `publisher`, `reader`, `questions`, `finding`. The protocol is
-described in docs/design; each of its rules was earned by an attack.
+described in docs/design/catalog.md; each of its rules was earned by an attack.
 """
 
 from __future__ import annotations
