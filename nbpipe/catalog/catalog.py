@@ -4,8 +4,8 @@ Opening makes no file and loads no engine: a process that only records never nee
 to the process's own log, operations to the one operation log; questions are answered from the
 newest published file and what was logged since, so whoever asks sees everything acknowledged.
 
-The parts: `processlog`, `operationlog`, `publisher`, `reader`, `questions`. The protocol is
-described in docs/design; each of its rules was earned by an attack.
+The parts: `processlog`, `operationlog`, `publisher`, `reader`, `questions`, `finding`. The protocol is
+described in docs/design/catalog.md; each of its rules was earned by an attack.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.log import stretches
-from nbpipe.catalog import checks, generations, questions
+from nbpipe.catalog import checks, finding, generations, questions
 from nbpipe.catalog.identity import OPENED, check_format
 from nbpipe.catalog.operationlog import OperationLog
 from nbpipe.catalog.processlog import ProcessLog
@@ -132,6 +132,28 @@ class Catalog:
         """
         with self._reader.cursor() as cursor:
             return questions.rows(cursor, sql, parameters or {})
+
+    def newest(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, limit: int, before: int | None = None
+    ) -> list[int]:
+        """Find the numbers (`seq`) of the newest rows that fit, newest first, without reading the older ones.
+
+        Args:
+            sql: A statement of ours that gives `seq` of a view, within the bounds `$above` and `$upto` (included),
+                newest first, `$limit` of them at most.
+            parameters: What else it binds.
+            limit: How many are wanted.
+            before: Only rows with smaller numbers.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.reading() as (cursor, top):
+
+            def ask(window: Mapping[str, Any]) -> list[int]:
+                return [row["seq"] for row in questions.rows(cursor, sql, {**(parameters or {}), **window})]
+
+            return finding.newest(ask, top, limit=limit, before=before)
 
     def query(self, sql: str, *, limit: int = 10_000, timeout_s: float = 30) -> QueryResult:
         """Answer a user's SELECT over the same views; it can change nothing and reach no other file.

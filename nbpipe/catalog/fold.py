@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from nbpipe.catalog import statements
-from nbpipe.catalog.schema import STATE
+from nbpipe.catalog.schema import CHANGING, STATE
 from nbpipe.catalog.tails import Damage
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Fold:
         self._number(statements.STEPS)
         outputs = self._run(statements.PARSE_OUTPUTS)
         self._run(statements.LINEAGE)
-        self._hide("artifact", statements.MAKERLESS)
+        self._hide(statements.HIDE_MAKERLESS)
         self._run(statements.FORGET_MAKERLESS)
         if may_reuse:
             self._bring_up("artifact", "id", statements.REUSED_OUTPUTS)
@@ -162,19 +162,21 @@ class Fold:
 
     def _bring_up(self, table: str, column: str, keys: str) -> int:
         """Bring the rows with these keys up from the file into the layer, unless they are there; give their number."""
-        hidden = self._hide(table, f"{column} IN ({keys})")
+        if column == "id" and "id_head" in CHANGING[table]:
+            hidden = self._hide(statements.HIDE_BY_HEAD.format(table=table, keys=keys, base="{base}"))
+        else:
+            hidden = self._hide(statements.HIDE.format(table=table, condition=f"{column} IN ({keys})", base="{base}"))
         if hidden:
             statement = statements.BRING_UP.format(table=table, base=self._base)
             self._cursor.execute(statement, {"turn": self._turn})
         return hidden
 
-    def _hide(self, table: str, condition: str) -> int:
+    def _hide(self, statement: str) -> int:
         """Hide rows of the file from under the layer; give their number."""
         if not self._base:
             return 0
         self._turn += 1
-        statement = statements.HIDE.format(table=table, base=self._base, condition=condition)
-        return _count(self._cursor.execute(statement, {"turn": self._turn}))
+        return _count(self._cursor.execute(statement.format(base=self._base), {"turn": self._turn}))
 
     def _number(self, statement: str) -> None:
         self._cursor.execute(statement, {"top": self.top + 1})

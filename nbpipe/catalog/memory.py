@@ -11,7 +11,7 @@ import json
 import os
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import new_id
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 ANSWERS_KEPT = 10_000
 _STATES_KEPT = 2
-_SCHEMA = 1
+# What this nbpipe remembers; a memory kept by one that knows less, or more, is none for us.
+_SCHEMA = [part.name for part in fields(OperationState)]
 
 
 @dataclass(slots=True)

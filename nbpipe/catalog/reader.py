@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _TRIES = 20
 _UNION = """
-(FROM {base}.rows.{table} WHERE seq NOT IN (SELECT seq FROM {name}.hidden.{table}) UNION ALL FROM {name}.rows.{table})
+(FROM {base}.rows.{table} ANTI JOIN {name}.hidden.{table} USING (seq) UNION ALL FROM {name}.rows.{table})
 """
 _UNION_OF_GROWING = "(FROM {base}.rows.{table} UNION ALL FROM {name}.rows.{table})"
 _PUT_DEAD_LOGS = "INSERT INTO rows.dead_log SELECT unnest($logs::VARCHAR[])"
@@ -86,9 +86,20 @@ class Reader:
             CatalogError: The catalog cannot be read.
             CatalogNewerError: It was published by a newer nbpipe.
         """
-        _, cursor = self._ready()
-        try:
+        with self.reading() as (cursor, _):
             yield cursor
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[DuckDBPyConnection, int]]:
+        """Give such a cursor, and the largest number that any row has.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+            CatalogNewerError: It was published by a newer nbpipe.
+        """
+        layer, cursor = self._ready()
+        try:
+            yield cursor, layer.fold.top
         finally:
             cursor.close()
 

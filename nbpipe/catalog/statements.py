@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from nbpipe.catalog.schema import STATE
+from nbpipe.records.state import TABLES
 
 # A line that is sealed well and is no JSON all the same would fail every statement: it is left out here.
 # The body is the last field of a line and stays the text that was written.
@@ -32,7 +33,8 @@ SELECT $top + line.nth AS seq, line.id, line."at" AS started, line.log, body.nam
        body.parameters, body.differences, nullif(body.snapshot_id, '') AS snapshot_id,
        nullif(body.schedule_id, '') AS schedule_id, nullif(body.parent_run_id, '') AS parent_run_id,
        nullif(body.parent_step, '') AS parent_step, nullif(body.model_version_id, '') AS model_version_id,
-       body.graph, body."user", body.host, body.pid
+       body.graph, body."user", body.host, body.pid,
+       rows.head_of(line.id) AS id_head, rows.head_of(body.name) AS name_head
 FROM (SELECT nth, id, "at", log, json_transform(b, '{
     "name": "VARCHAR", "pipeline": "VARCHAR", "kind": "VARCHAR", "parameters": "JSON", "differences": "JSON",
     "snapshot_id": "VARCHAR", "schedule_id": "VARCHAR", "parent_run_id": "VARCHAR", "parent_step": "VARCHAR",
@@ -69,7 +71,8 @@ INSERT INTO rows.step BY NAME
 SELECT $top + nth AS seq, id, run_id, node, step, status, why, key, source, started, ended, attempt, parameters,
        not_carried, to_json(inputs) AS inputs, files, nullif(against, '') AS against, logs, displays,
        error.type AS error_type, error.message AS error_message,
-       error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from
+       error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from,
+       rows.head_of(id) AS id_head, rows.head_of(run_id) AS run_head
 FROM new_step
 """
 
@@ -92,7 +95,9 @@ SELECT row_number() OVER () AS nth, * FROM (
 
 LINEAGE = """
 INSERT INTO rows.lineage BY NAME
-SELECT run_id, step_id, node, direction, name, artifact_id FROM (
+SELECT run_id, step_id, node, direction, name, artifact_id, rows.head_of(run_id) AS run_head,
+       rows.head_of(step_id) AS step_head, rows.head_of(artifact_id) AS artifact_head
+FROM (
     SELECT line, 1 AS side, place, run_id, step_id, node, 'out' AS direction, output AS name, id AS artifact_id
     FROM new_output
     UNION ALL
@@ -119,7 +124,7 @@ ARTIFACTS = """
 INSERT INTO rows.artifact BY NAME
 SELECT $top + nth AS seq, id, name, output, type_name, materializer, digest, size_bytes, blob, member, pickled,
        inline, preview, CASE WHEN coalesce(made_by, step_id) = step_id THEN run_id END AS run_id,
-       coalesce(made_by, step_id) AS step_id, made AS created
+       coalesce(made_by, step_id) AS step_id, made AS created, rows.head_of(id) AS id_head
 FROM new_output
 """
 
@@ -146,13 +151,15 @@ WHERE entry.kind <> '' AND json_type(entry."values") = 'OBJECT'
 
 PARSE_ENTRIES = """
 CREATE OR REPLACE TEMP TABLE new_entry AS
-SELECT new.nth, new.entity_kind, new.entity_id, new."at", new.step_id, entry.key, entry.value, entry.type
-FROM new_metadata AS new, json_each(new.entries) AS entry
+SELECT new.nth, new.entity_kind, new.entity_id, new."at", new.step_id, entry.key, entry.value, entry.type,
+       new.entity_head, new.step_head
+FROM (SELECT *, rows.head_of(entity_id) AS entity_head, rows.head_of(step_id) AS step_head FROM new_metadata) AS new,
+     json_each(new.entries) AS entry
 """
 
 METADATA = """
 INSERT INTO rows.metadata BY NAME
-SELECT entity_kind, entity_id, key, value, "at", step_id FROM new_entry
+SELECT entity_kind, entity_id, key, value, "at", step_id, entity_head, step_head FROM new_entry
 """
 
 PLAIN_METRICS = """
@@ -213,13 +220,14 @@ FROM (SELECT key AS id, unnest(json_transform("row", '{
           "status": "VARCHAR", "ended": "TIMESTAMPTZ", "error_step": "VARCHAR", "error_type": "VARCHAR",
           "error_message": "VARCHAR", "model_version_id": "VARCHAR"}'))
       FROM new_change WHERE t = 'run_state') AS over
-WHERE run.id = over.id
+WHERE run.id_head = rows.head_of(over.id) AND run.id = over.id
 """
 
 # Of a run whose beginning was damaged, its end is all there is.
 RUNS_WITHOUT_BEGINNING = """
 INSERT INTO rows.run BY NAME
-SELECT $top + nth AS seq, key AS id, "row"->>'status' AS status, try_cast("row"->>'ended' AS TIMESTAMPTZ) AS ended
+SELECT $top + nth AS seq, key AS id, "row"->>'status' AS status, try_cast("row"->>'ended' AS TIMESTAMPTZ) AS ended,
+       rows.head_of(key) AS id_head
 FROM new_change WHERE t = 'run_state' AND NOT gone AND key NOT IN (SELECT id FROM rows.run)
 """
 
@@ -244,14 +252,16 @@ WHERE artifact.id = given.key
 def _merge_state(table: str) -> str:
     """Write the statement that puts the changed rows of a state table in place."""
     columns = [name for name in STATE[table] if name not in ("seq", "change_key")]
-    shape = ", ".join(f'"{name}": "{STATE[table][name]}"' for name in columns)
+    shape = ", ".join(f'"{name}": "{STATE[table][name]}"' for name in TABLES[table])
+    heads = ", rows.head_of(entity_id) AS entity_head" if "entity_head" in columns else ""
     settings = ", ".join(f'"{name}" = later."{name}"' for name in columns)
     names = ", ".join(f'"{name}"' for name in ["seq", "change_key", *columns])
     values = ", ".join(f'later."{name}"' for name in ["seq", "change_key", *columns])
     return f"""
         MERGE INTO rows.{table} USING (
-            SELECT $top + nth AS seq, key AS change_key, gone, unnest(json_transform("row", '{{{shape}}}'))
-            FROM new_change WHERE t = '{table}') AS later ON {table}.change_key = later.change_key
+            SELECT *{heads} FROM (
+                SELECT $top + nth AS seq, key AS change_key, gone, unnest(json_transform("row", '{{{shape}}}'))
+                FROM new_change WHERE t = '{table}')) AS later ON {table}.change_key = later.change_key
         WHEN MATCHED AND later.gone THEN DELETE
         WHEN MATCHED THEN UPDATE SET {settings}
         WHEN NOT MATCHED AND NOT later.gone THEN INSERT ({names}) VALUES ({values})
@@ -265,6 +275,15 @@ INSERT INTO hidden.{table}
 SELECT seq, $turn FROM {base}.rows.{table}
 WHERE {condition} AND seq NOT IN (SELECT seq FROM hidden.{table})
 """
+# Where ids have heads, the few rows that may be meant are found by those, and only their texts compared.
+HIDE_BY_HEAD = """
+INSERT INTO hidden.{table}
+WITH near AS MATERIALIZED (
+    SELECT seq, id FROM {base}.rows.{table}
+    WHERE id_head IN (SELECT rows.head_of(key) FROM ({keys}) AS wanted(key)))
+SELECT seq, $turn FROM near WHERE id IN ({keys}) AND seq NOT IN (SELECT seq FROM hidden.{table})
+"""
+HIDE_MAKERLESS = HIDE.format(table="artifact", base="{base}", condition=MAKERLESS)
 BRING_UP = """
 INSERT INTO rows.{table}
 FROM {base}.rows.{table} WHERE seq IN (SELECT seq FROM hidden.{table} WHERE turn = $turn)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.metadata import MetadataEntry
@@ -28,7 +29,7 @@ from nbpipe.services.workspace import Workspace
 # What a record shows; previews and inline values are read when they are asked for.
 COLUMNS = """
     a.seq, a.id, a.name, a.number, a.output, a.type_name, a.materializer, a.digest, a.size_bytes, a.pickled, a.run_id,
-    a.step_id, a.created
+    a.step_id, a.created, a.id_head
 """
 
 
@@ -40,26 +41,39 @@ def with_nodes(chosen: str) -> str:
     """
     return f"""
         SELECT a.*, l.node FROM ({chosen}) AS a
-        LEFT JOIN lineage AS l ON l.artifact_id = a.id AND l.step_id = a.step_id AND l.direction = 'out'
+        LEFT JOIN keyed.lineage AS l
+            ON l.artifact_head = a.id_head AND l.artifact_id = a.id AND l.step_id = a.step_id AND l.direction = 'out'
         ORDER BY a.seq DESC
     """  # noqa: S608 — made of constants
 
 
-ARTIFACT = with_nodes(f"SELECT {COLUMNS} FROM artifacts AS a WHERE a.id = $id")  # noqa: S608 — made of constants
-ARTIFACTS = f"""
-    SELECT {COLUMNS} FROM artifacts AS a
-    WHERE ($name IS NULL OR a.name = $name)
-      AND ($type IS NULL OR a.type_name = $type OR ends_with(a.type_name, '.' || $type))
-      AND ($run IS NULL OR a.id IN (SELECT artifact_id FROM lineage WHERE run_id = $run AND direction = 'out'))
-      AND {{tagged}}
+def _of(chosen: str) -> str:
+    return with_nodes(f"SELECT {COLUMNS} FROM keyed.artifacts AS a WHERE {chosen}")  # noqa: S608 — made of constants
+
+
+ARTIFACT = with_nodes(f"{near('artifacts', 'id_head')} SELECT {COLUMNS} FROM near AS a WHERE a.id = $id")  # noqa: S608
+MADE_IN = """
+    (a.id_head, a.id) IN (
+        SELECT (artifact_head, artifact_id) FROM (FROM keyed.lineage WHERE run_head = $head)
+        WHERE run_id = $run AND direction = 'out')
+"""
+OUTPUTS_OF_RUN = _of(MADE_IN)
+FITS = """
+    ($name IS NULL OR a.name = $name)
+    AND ($type IS NULL OR a.type_name = $type OR ends_with(a.type_name, '.' || $type)) AND
+"""
+NEWEST = """
+    SELECT a.seq FROM keyed.artifacts AS a WHERE a.seq > $above AND a.seq <= $upto AND {fits}
     ORDER BY a.seq DESC LIMIT $limit
-"""  # noqa: S608 — made of constants
-STORED = """
+"""
+BY_SEQ = _of("a.seq IN (SELECT unnest($seqs::BIGINT[]))")
+STORED = f"""
+    {near("artifacts", "id_head")}
     SELECT id, name, number, output, type_name, materializer, digest, size_bytes, inline, blob, member, pickled,
            preview, step_id AS made_by
-    FROM artifacts WHERE id = $id
-"""
-PREVIEW = "SELECT preview FROM artifacts WHERE id = $id"
+    FROM near WHERE id = $id
+"""  # noqa: S608
+PREVIEW = f"{near('artifacts', 'id_head')} SELECT preview FROM near WHERE id = $id"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +134,7 @@ class Artifact:
     @property
     def preview(self) -> dict[str, Any]:
         """What a card shows of the value."""
-        rows = self._workspace.catalog.rows(PREVIEW, {"id": self.id})
+        rows = self._workspace.catalog.rows(PREVIEW, by_head(id=self.id))
         return dict(rows[0]["preview"] or {}) if rows else {}
 
     def load(self, *, trust: bool = False) -> Any:
@@ -165,6 +179,11 @@ def artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
     )
 
 
+def outputs_of(workspace: Workspace, run_id: str) -> list[Artifact]:
+    """Give the versions that a run made or reused, the newest first."""
+    return [artifact_in(row, workspace) for row in workspace.catalog.rows(OUTPUTS_OF_RUN, by_head(run=run_id))]
+
+
 class ArtifactService:
     """What may be asked of artifacts.
 
@@ -185,7 +204,7 @@ class ArtifactService:
             NotFoundError: There is none.
             AmbiguousNameError: Several ids begin so.
         """
-        row = self._workspace.catalog.rows(ARTIFACT, {"id": self._id(ref, version)})[0]
+        row = self._workspace.catalog.rows(ARTIFACT, by_head(id=self._id(ref, version)))[0]
         return artifact_in(row, self._workspace)
 
     def stored(self, ref: object) -> ArtifactVersion:
@@ -194,7 +213,7 @@ class ArtifactService:
         Raises:
             NotFoundError: There is none.
         """
-        row = self._workspace.catalog.rows(STORED, {"id": self._id(ref)})[0]
+        row = self._workspace.catalog.rows(STORED, by_head(id=self._id(ref)))[0]
         return _stored_in(row)
 
     def list(
@@ -233,14 +252,21 @@ class ArtifactService:
             tag_prefix=tag_prefix,
             tag_contains=tag_contains,
         )
+        fits = FITS + tagged.sql
         asked = {
             "name": None if name is None else checked_text("name", name),
             "type": None if type is None else checked_text("type", type),
-            "run": None if run is None else resolve(self._workspace, run, Kind.RUN).id,
-            "limit": checked_limit(limit),
+            **tagged.parameters,
         }
-        sql = with_nodes(ARTIFACTS.format(tagged=tagged.sql))
-        rows = self._workspace.catalog.rows(sql, {**asked, **tagged.parameters})
+        limit = checked_limit(limit)
+        catalog = self._workspace.catalog
+        if run is not None:
+            asked |= by_head(run=resolve(self._workspace, run, Kind.RUN).id)
+            rows = catalog.rows(_of(f"{MADE_IN} AND {fits}"), asked)[:limit]
+        elif limit is None:
+            rows = catalog.rows(_of(fits), asked)
+        else:
+            rows = catalog.rows(BY_SEQ, {"seqs": catalog.newest(NEWEST.format(fits=fits), asked, limit=limit)})
         return Listing(artifact_in(row, self._workspace) for row in rows)
 
     def load(self, ref: object, *, trust: bool = False) -> Any:

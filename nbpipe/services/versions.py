@@ -24,12 +24,14 @@ from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
 
 LINKED_ARTIFACTS = with_nodes(f"""
-    SELECT {COLUMNS}, l.name AS linked_as FROM model_links AS l JOIN artifacts AS a ON a.id = l.entity_id
+    SELECT {COLUMNS}, l.name AS linked_as
+    FROM keyed.model_links AS l JOIN keyed.artifacts AS a ON a.id_head = l.entity_head AND a.id = l.entity_id
     WHERE l.version_id = $version AND l.kind = 'artifact_version'
     QUALIFY row_number() OVER (PARTITION BY l.name ORDER BY a.seq DESC) = 1
 """)  # noqa: S608 — made of constants
 LINKED_RUNS = """
-    SELECT l.entity_id AS id FROM model_links AS l LEFT JOIN runs AS r ON r.id = l.entity_id
+    SELECT l.entity_id AS id FROM keyed.model_links AS l
+    LEFT JOIN keyed.runs AS r ON r.id_head = l.entity_head AND r.id = l.entity_id
     WHERE l.version_id = $version AND l.kind = 'run' ORDER BY r.seq DESC
 """
 # One promotion is two moves at one instant: the former holder leaves first.
