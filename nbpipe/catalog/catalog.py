@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.log import stretches
-from nbpipe.catalog import checks, generations, questions
+from nbpipe.catalog import checks, generations, questions, references
 from nbpipe.catalog.operationlog import OperationLog
 from nbpipe.catalog.processlog import ProcessLog
 from nbpipe.catalog.publisher import Publisher
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nbpipe.catalog.processlog import Fact
     from nbpipe.catalog.publisher import Progress, Published
     from nbpipe.catalog.questions import QueryResult
+    from nbpipe.catalog.references import NamedBlob
     from nbpipe.records.operations import Operation
     from nbpipe.records.state import OperationState
 
@@ -139,6 +140,25 @@ class Catalog:
         """
         with self._reader.cursor() as cursor:
             return questions.query(cursor, sql, limit=limit, timeout_s=timeout_s)
+
+    def named_blobs(self) -> Iterator[NamedBlob]:
+        """Walk through everything recorded that names a blob: those must be there.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            yield from references.named(cursor)
+
+    def mentioned_blobs(self) -> set[str]:
+        """Give every digest that is mentioned anywhere, in damaged lines too: no blob of such a name may be swept.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+            CatalogDamagedError: The operation log holds a damaged line.
+        """
+        with self._reader.cursor() as cursor:
+            return references.mentioned(cursor) | references.mentioned_beside(self.paths, self.state())
 
     # Facts without an engine -------------------------------------------------------------------
 

@@ -26,11 +26,13 @@ class Finding:
         path: The file.
         what: What is wrong with it.
         cure: What to do.
+        is_note: Whether it is worth knowing and nothing is wrong.
     """
 
     path: Path
     what: str
     cure: str
+    is_note: bool = False
 
 
 def check(paths: WorkspacePaths) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from typer import Argument, Context, Option
@@ -11,7 +11,9 @@ from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.progress import percent
 from nbpipe.errors import CatalogError
+from nbpipe.views.amounts import size_text
 
 commands = noun("Ask the catalog, check it and rebuild it.", is_asked_alone=True)
 
@@ -64,16 +66,37 @@ def _told_apart(columns: tuple[str, ...]) -> list[str]:
     return named
 
 
-@verb(commands, "check", "nbpipe catalog check")
-def check(as_json: AsJson = False) -> Answer:
-    """Look the logs and the published file over; nothing is changed."""
-    found = current_client().workspace.catalog.check()
-    facts = [{"file": str(one.path), "what": one.what, "cure": one.cure} for one in found]
+@verb(commands, "check", "nbpipe catalog check", "nbpipe catalog check --deep")
+def check(
+    deep: Annotated[bool, Option("--deep", help="Read every stored blob and compare it with its name.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Look the logs, the published file and the store over; nothing is changed."""
+    with percent("Reading the store") as tell:
+        found = current_client().upkeep.check(deep=deep, progress=tell)
+    facts = [{"file": str(one.path), "what": one.what, "cure": one.cure, "is_note": one.is_note} for one in found]
+    wrong = [one for one in found if not one.is_note]
     if not found:
         return sentence("The catalog is sound.", found, facts, as_json=as_json)
     rows = [(one.path.name, one.what, one.cure) for one in found]
     answer = listing(("file", "what", "cure"), rows, record=found, plain=facts, as_json=as_json)
-    return replace(answer, exit_code=CatalogError.exit_code)
+    note = "" if wrong else "The catalog is sound."
+    return replace(answer, exit_code=CatalogError.exit_code if wrong else 0, note=note)
+
+
+@verb(commands, "gc", "nbpipe catalog gc --dry-run", "nbpipe catalog gc")
+def gc(
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be removed.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Remove stored blobs that nothing refers to; what is younger than an hour stays."""
+    swept = current_client().upkeep.gc(dry_run=dry_run)
+    removed = "would be removed" if dry_run else "were removed"
+    said = (
+        f"{swept.blobs:,} blobs and {swept.leftovers:,} leftovers {removed}, {size_text(swept.size_bytes)}; "
+        f"{swept.kept:,} blobs stay, {size_text(swept.kept_bytes)}."
+    )
+    return sentence(said, swept, {**asdict(swept), "dry_run": dry_run}, as_json=as_json)
 
 
 @verb(commands, "publish", "nbpipe catalog publish")

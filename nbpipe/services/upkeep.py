@@ -1,0 +1,145 @@
+"""The care of a workspace: what may be swept, and whether what the catalog names is in the store.
+
+The catalog knows which blobs are named and has never seen one; the store has blobs and knows
+nobody who names them. Both are asked here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nbpipe.catalog.checks import Finding
+from nbpipe.errors import ArtifactDamagedError, WorkspaceError
+from nbpipe.store.encoding import bytes_of_inline
+from nbpipe.store.sweeping import Swept, stored, sweep
+
+if TYPE_CHECKING:
+    from nbpipe.catalog.references import NamedBlob
+    from nbpipe.services.workspace import Workspace
+
+Progress = Callable[[int, int], None]
+
+_YOUNG_S = 3600
+_MOST_FINDINGS = 100
+_INLINE_FILES = "SELECT inline FROM artifacts WHERE materializer LIKE 'files@%' AND inline IS NOT NULL"
+
+
+class UpkeepService:
+    """What may be asked of a workspace as a whole.
+
+    Args:
+        workspace: The workspace.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def gc(self, *, dry_run: bool = False) -> Swept:
+        """Remove the blobs that nothing refers to, and what killed writers left; what is younger than an hour stays.
+
+        Args:
+            dry_run: Only count.
+
+        Raises:
+            CatalogError: The catalog cannot be read, so nothing can be said to be unreferred.
+            WorkspaceError: The store cannot be changed.
+        """
+        # The age is counted from before the references are read: what is recorded later was touched later than that.
+        since_ns = time.time_ns() - _YOUNG_S * 10**9
+        referred = self._mentioned() | self._unpacked_inline()
+        paths = self._workspace.paths
+        try:
+            return sweep(
+                paths.blobs, self._workspace.store.unpacked, referred=referred, since_ns=since_ns, dry_run=dry_run
+            )
+        except OSError as error:
+            raise WorkspaceError(f"The store {paths.blobs} cannot be swept ({error.strerror or error}).") from error
+
+    def check(self, *, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
+        """Look over the logs, the published file and every blob that is named; nothing is changed.
+
+        Args:
+            deep: Read every blob and compare it with its name. Without it one is read only if its size or its time of
+                change says that somebody wrote to it.
+            progress: Told, from time to time, how many of how many bytes of the store are read.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        return [*self._workspace.catalog.check(), *self._check_store(deep=deep, progress=progress)]
+
+    def _check_store(self, *, deep: bool, progress: Progress | None) -> Iterator[Finding]:
+        found = self._missing_and_damaged()
+        for _, finding in zip(range(_MOST_FINDINGS), found, strict=False):
+            yield finding
+        more = sum(1 for _ in found)
+        if more:
+            yield Finding(self._workspace.paths.blobs, f"{more:,} more blobs are missing or damaged", "see above")
+        if deep:
+            yield from self._unlike_their_names(progress)
+        yield from self._orphans()
+
+    def _missing_and_damaged(self) -> Iterator[Finding]:
+        blobs = self._workspace.store.blobs
+        seen: set[str] = set()
+        for one in self._workspace.catalog.named_blobs():
+            if one.digest in seen:
+                continue
+            seen.add(one.digest)
+            try:
+                size_bytes = blobs.stamp(one.digest)[0]
+            except ArtifactDamagedError as error:
+                yield self._finding(one, f"is missing: {error.why}")
+                continue
+            if one.size_bytes not in (None, size_bytes):
+                yield self._finding(one, f"has {size_bytes:,} bytes in place of {one.size_bytes:,}")
+            elif not blobs.is_sound(one.digest, size_bytes):
+                yield self._finding(one, "is not what was stored")
+
+    def _finding(self, named: NamedBlob, what: str) -> Finding:
+        cure = "create it again" if named.kind == "snapshot" else "run its step again: it is not reused"
+        path = self._workspace.paths.blobs / named.digest[:2] / named.digest[2:]
+        return Finding(path, f"the blob of {named.kind} {named.name} {what}", cure)
+
+    def _unlike_their_names(self, progress: Progress | None) -> Iterator[Finding]:
+        root = self._workspace.paths.blobs
+        total = sum(blob.size_bytes for blob in stored(root)) if progress is not None else 0
+        done = 0
+        for blob in stored(root):
+            path = root / blob.digest[:2] / blob.digest[2:]
+            try:
+                is_same = _digest_of(path) == blob.digest
+            except OSError as error:
+                yield Finding(path, f"cannot be read ({error.strerror})", "look at the disk")
+                continue
+            if not is_same:
+                yield Finding(path, "does not hold what its name says", "delete it, then run its step again")
+            done += blob.size_bytes
+            if progress is not None:
+                progress(done, total)
+
+    def _orphans(self) -> Iterator[Finding]:
+        would = self.gc(dry_run=True)
+        if would.blobs or would.leftovers:
+            what = f"{would.blobs:,} blobs and {would.leftovers:,} leftovers that nothing refers to"
+            size = f"hold {would.size_bytes:,} bytes"
+            yield Finding(
+                self._workspace.paths.blobs, f"{what} {size}", "run `nbpipe catalog gc` to remove them", is_note=True
+            )
+
+    def _mentioned(self) -> set[str]:
+        return self._workspace.catalog.mentioned_blobs()
+
+    def _unpacked_inline(self) -> set[str]:
+        """Give the names under which small stored files were laid out: no blob says them."""
+        rows = self._workspace.catalog.rows(_INLINE_FILES)
+        return {hashlib.sha256(bytes_of_inline(row["inline"])).hexdigest() for row in rows}
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
