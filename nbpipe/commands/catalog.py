@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from typer import Argument, Context, Option
@@ -10,6 +10,7 @@ from typer import Argument, Context, Option
 from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.findings import bundle_of, lines_of
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.progress import percent
 from nbpipe.errors import CatalogError
@@ -75,13 +76,11 @@ def check(
     with percent("Reading the store") as tell:
         found = current_client().upkeep.check(deep=deep, progress=tell)
     facts = [{"file": str(one.path), "what": one.what, "cure": one.cure, "is_note": one.is_note} for one in found]
-    wrong = [one for one in found if not one.is_note]
     if not found:
         return sentence("The catalog is sound.", found, facts, as_json=as_json)
-    rows = [(one.path.name, one.what, one.cure) for one in found]
-    answer = listing(("file", "what", "cure"), rows, record=found, plain=facts, as_json=as_json)
-    note = "" if wrong else "The catalog is sound."
-    return replace(answer, exit_code=CatalogError.exit_code if wrong else 0, note=note)
+    bundle = bundle_of([*lines_of(found, current_client().workspace.paths.root)])
+    code = CatalogError.exit_code if any(not one.is_note for one in found) else 0
+    return Answer(bundle, found, facts, as_json=as_json, exit_code=code)
 
 
 @verb(commands, "gc", "nbpipe catalog gc --dry-run", "nbpipe catalog gc")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from nbpipe.catalog.references import NamedBlob
     from nbpipe.services.workspace import Workspace
 
+__all__ = ["Finding", "UpkeepService"]
+
 Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
