@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Context, Option
@@ -96,6 +97,45 @@ def gc(
         f"{swept.kept:,} blobs stay, {size_text(swept.kept_bytes)}."
     )
     return sentence(said, swept, {**asdict(swept), "dry_run": dry_run}, as_json=as_json)
+
+
+@verb(commands, "backup", "nbpipe catalog backup", "nbpipe catalog backup /safe/monday.tar.gz --no-values")
+def backup(
+    file: Annotated[
+        Path | None,
+        Argument(metavar="[FILE]", help="Where to; a file named by the time in the workspace if not given."),
+    ] = None,
+    no_values: Annotated[bool, Option("--no-values", help="Leave the stored values out: records only.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Write all that is truth in the workspace into one file, and read it back."""
+    with percent("Writing the backup") as tell:
+        made = current_client().upkeep.backup(file, values=not no_values, progress=tell)
+    damaged = f" {_damaged_text(made)}" if made.damaged_lines or made.damaged_blobs else ""
+    said = f"{made.path} holds {_held(made)}, {size_text(made.size_bytes)}, and was read back.{damaged}"
+    return sentence(said, made, asdict(made), as_json=as_json)
+
+
+@verb(commands, "recover", "nbpipe catalog recover --from monday.tar.gz")
+def recover(
+    from_file: Annotated[Path, Option("--from", metavar="FILE", help="Restore this backup.")],
+    as_json: AsJson = False,
+) -> Answer:
+    """Restore a workspace that is lost from a backup."""
+    with percent("Reading the logs") as tell:
+        found = current_client().upkeep.restore(from_file, progress=tell)
+    damaged = f" {_damaged_text(found)}" if found.damaged_lines or found.damaged_blobs else ""
+    said = f"{current_client().workspace.paths.root} was restored: {_held(found)}.{damaged}"
+    return sentence(said, found, asdict(found), as_json=as_json)
+
+
+def _held(made: Any) -> str:
+    values = f"{made.blobs:,} values" if made.has_values else "no values"
+    return f"{made.lines:,} lines of {made.logs:,} logs, {made.archives:,} archives and {values}"
+
+
+def _damaged_text(made: Any) -> str:
+    return f"{made.damaged_lines:,} lines and {len(made.damaged_blobs):,} values in it are damaged as they were."
 
 
 @verb(commands, "publish", "nbpipe catalog publish")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nbpipe.catalog.checks import Finding
 from nbpipe.errors import ArtifactDamagedError, WorkspaceError
+from nbpipe.services.backups import Backup, restore, write_backup
 from nbpipe.store.encoding import bytes_of_inline
 from nbpipe.store.sweeping import Swept, stored, sweep
 
@@ -73,6 +74,40 @@ class UpkeepService:
             CatalogError: The catalog cannot be read.
         """
         return [*self._workspace.catalog.check(), *self._check_store(deep=deep, progress=progress)]
+
+    def backup(self, target: Path | None = None, *, values: bool = True, progress: Progress | None = None) -> Backup:
+        """Write one file with all that is truth in the workspace; others may go on writing meanwhile.
+
+        Args:
+            target: The file; one named by the time, in the workspace's `backups`, if not given.
+            values: Whether stored values are to be in it.
+            progress: Told, from time to time, how many of how many bytes are written.
+
+        Raises:
+            ConflictError: There is such a file already.
+            CatalogBusyError: Another process went on publishing for too long.
+            CatalogDamagedError: What was written could not be read back.
+            WorkspaceError: It could not be written.
+        """
+        return write_backup(self._workspace.paths, target, values=values, progress=progress)
+
+    def restore(self, backup: Path, *, progress: Progress | None = None) -> Backup:
+        """Make this workspace, which has nothing in it, of a backup, and publish it.
+
+        Args:
+            backup: The file.
+            progress: Told, from time to time, how many of how many bytes are published.
+
+        Raises:
+            ConflictError: There is something in the workspace.
+            NotFoundError: There is no such file.
+            CatalogDamagedError: It is no backup, or not what was once written; nothing was made.
+            WorkspaceError: The workspace cannot be written.
+        """
+        found = restore(self._workspace.paths, backup.expanduser().absolute())
+        if found.lines:
+            self._workspace.catalog.rebuild(progress)
+        return found
 
     def _check_store(self, *, deep: bool, progress: Progress | None) -> Iterator[Finding]:
         found = self._missing_and_damaged()

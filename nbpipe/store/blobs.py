@@ -60,7 +60,7 @@ class BlobStore:
             try:
                 place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _write_new(draft, pieces)
-                _seal(draft, digest)
+                seal(draft, digest)
                 draft.replace(place)
             except OSError as error:
                 with suppress(OSError):
@@ -201,7 +201,8 @@ def _sealed_ns(digest: str) -> int:
     return (1_000_000_000 + int(digest[:7], 16)) * 10**9
 
 
-def _seal(path: Path, digest: str) -> None:
+def seal(path: Path, digest: str) -> None:
+    """Give a file that holds the bytes of `digest` the time of change by which it is known as untouched."""
     os.utime(path, ns=(_sealed_ns(digest), _sealed_ns(digest)))
 
 

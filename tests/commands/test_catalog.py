@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nbpipe.errors import ConflictError
 from nbpipe.services import upkeep
 
 
@@ -55,3 +56,19 @@ def test_a_missing_blob_makes_check_fail(ask, workspace):
 
     assert came.exit_code == 5
     assert "is missing" in came.text
+
+
+def test_a_backup_comes_back_where_nothing_is(ask, workspace, tmp_path, monkeypatch):
+    ask("run flow.py --set n=3000")
+    kept = tmp_path / "kept.tar.gz"
+
+    made = ask(f"catalog backup {kept}")
+    monkeypatch.setenv("NBPIPE_HOME", str(tmp_path / "other" / ".nbpipe"))
+    back = ask(f"catalog recover --from {kept}")
+
+    assert "was read back" in made.text
+    assert back.rows["lines"] == made.rows["lines"]
+    assert len(ask("runs list").rows) == 1
+    assert ask("catalog check --deep").exit_code == 0
+    with pytest.raises(ConflictError, match="is not empty"):
+        ask(f"catalog recover --from {kept}")
