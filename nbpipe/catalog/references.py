@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbpipe.base.log import stretches
-from nbpipe.catalog.tails import look
+from nbpipe.catalog.repair import foreseen
 from nbpipe.catalog.views import COLUMNS
 
 if TYPE_CHECKING:
@@ -91,10 +90,9 @@ def mentioned(cursor: DuckDBPyConnection) -> set[str]:
 def mentioned_beside(paths: WorkspacePaths, state: OperationState) -> set[str]:
     """Give every digest in what the views do not show: the state that rules decide on, and damaged lines."""
     found = set(_digests_in(json.dumps(state.to_json()).encode()))
-    for extent in look(paths).values():
-        for stretch in stretches(extent.path, 0, extent.size):
-            for _, line in stretch.damaged:
-                found.update(_digests_in(line))
+    for mended in foreseen(paths):
+        # The damage may be in the digest itself.
+        found.update(_digests_in(mended.gap.data), _digests_in(mended.data))
     return found
 
 

@@ -62,9 +62,11 @@ def test_it_makes_no_difference_whether_the_records_are_published(opened_workspa
 
 
 @pytest.mark.usefixtures("all_is_old")
-def test_what_a_damaged_line_mentions_stays(opened_workspace, care):
+@pytest.mark.parametrize("at", [30, None], ids=["beside", "in the digest"])
+def test_what_a_damaged_line_mentions_stays(opened_workspace, care, at):
     digest = opened_workspace.store.blobs.write((b"named by a damaged line",))
-    line = seal({"k": "step", "blob": digest}).replace(b"step", b"stop")
+    line = bytearray(seal({"k": "step", "id": "1", "run": "1", "at": "", "b": {"blob": digest, "more": " " * 99}}))
+    line[line.index(digest.encode()) + 5 if at is None else at] ^= 1
     (opened_workspace.paths.logs / "another.log").write_bytes(line)
 
     assert care.gc().blobs == 0
