@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
 from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
-from nbpipe.commands.findings import bundle_of, lines_of
+from nbpipe.commands.findings import Line, bundle_of, lines_of
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.progress import percent
 from nbpipe.errors import CatalogError
 from nbpipe.views.amounts import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbpipe.services.upkeep import Recovered
 
 commands = noun("Ask the catalog, check it and rebuild it.", is_asked_alone=True)
 
@@ -116,17 +121,61 @@ def backup(
     return sentence(said, made, asdict(made), as_json=as_json)
 
 
-@verb(commands, "recover", "nbpipe catalog recover --from monday.tar.gz")
+@verb(
+    commands, "recover", "nbpipe catalog recover", "nbpipe catalog recover --drop", "nbpipe catalog recover --from FILE"
+)
 def recover(
-    from_file: Annotated[Path, Option("--from", metavar="FILE", help="Restore this backup.")],
+    from_file: Annotated[
+        Path | None, Option("--from", metavar="FILE", help="Make the workspace, which has nothing in it, of a backup.")
+    ] = None,
+    drop: Annotated[
+        bool, Option("--drop", help="Give up lines that nothing can mend, and read on behind them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> Answer:
-    """Restore a workspace that is lost from a backup."""
+    """Mend damaged logs, bring lost values back from backups, and read everything anew."""
+    if from_file is not None:
+        return _restored(from_file, as_json=as_json)
     with percent("Reading the logs") as tell:
-        found = current_client().upkeep.restore(from_file, progress=tell)
+        done = current_client().upkeep.recover(give_up=drop, progress=tell)
+    lines = [*_recovered_lines(done, current_client().workspace.paths.root)]
+    facts = {**asdict(done), "published": _plain(done.published) if done.published is not None else None}
+    code = CatalogError.exit_code if done.left or done.lost_values else 0
+    return Answer(bundle_of(lines), done, facts, as_json=as_json, exit_code=code)
+
+
+def _restored(file: Path, *, as_json: bool) -> Answer:
+    with percent("Reading the logs") as tell:
+        found = current_client().upkeep.restore(file, progress=tell)
     damaged = f" {_damaged_text(found)}" if found.damaged_lines or found.damaged_blobs else ""
     said = f"{current_client().workspace.paths.root} was restored: {_held(found)}.{damaged}"
     return sentence(said, found, asdict(found), as_json=as_json)
+
+
+def _recovered_lines(done: Recovered, root: Path) -> Iterator[Line]:
+    for one in done.mended:
+        how = "replaced by a line that says nothing" if one.how == "given up" else f"whole again ({one.how})"
+        yield Line(True, str(one.path.relative_to(root)), f"{_lines_text(one.lines)} at byte {one.place} {how}")
+    for one in done.left:
+        reads = "nothing behind it is read" if one.is_operation else "it is passed over"
+        cure = "`nbpipe catalog recover --drop` gives it up; a copy is in quarantine."
+        said = f"{_lines_text(one.lines)} at byte {one.place} cannot be mended: {reads}"
+        yield Line(False, str(one.path.relative_to(root)), said, cure)
+    for path, why in done.unreadable_backups.items():
+        yield Line(False, str(path.relative_to(root)), why)
+    if done.values:
+        yield Line(True, "blobs", f"{len(done.values):,} values came back from a backup")
+    if done.lost_values:
+        cure = "Run their steps again: they are not reused. `nbpipe catalog check` names them."
+        yield Line(False, "blobs", f"{len(done.lost_values):,} values are missing or damaged, and in no backup", cure)
+    if not (done.mended or done.left):
+        yield Line(True, "logs", "no line is damaged")
+    if done.published is not None:
+        yield Line(True, "catalog", _published(done.published))
+
+
+def _lines_text(count: int) -> str:
+    return "the line" if count == 1 else f"{count:,} lines"
 
 
 def _held(made: Any) -> str:

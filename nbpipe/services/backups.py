@@ -184,6 +184,62 @@ def read_through(path: Path, take: Callable[[str, Iterator[bytes]], None] | None
     return found
 
 
+@dataclass(slots=True)
+class Wanted:
+    """What is looked for in backups.
+
+    Attributes:
+        places: Parts of logs: the log as a backup names it, where the part begins, and where it ends.
+        digests: Stored values.
+        keep: Takes the bytes of such a value, and tells whether they are what they should be.
+        found: What stands at these places in the backups, newest first.
+        kept: The values that were found.
+        unreadable: Backups that are damaged, and why; what was read of them before that still counts.
+    """
+
+    places: list[tuple[str, int, int]] = field(default_factory=list)
+    digests: set[str] = field(default_factory=set)
+    keep: Callable[[str, Iterator[bytes]], bool] | None = None
+    found: dict[tuple[str, int, int], list[bytes]] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    unreadable: dict[Path, str] = field(default_factory=dict)
+
+    def earlier(self, log: str, start: int, end: int) -> list[bytes]:
+        """Give what was found at a place."""
+        return self.found.get((log, start, end), [])
+
+    def take(self, name: str, pieces: Iterator[bytes]) -> None:
+        """Look at one file of a backup."""
+        blob = _BLOB_NAME.match(name)
+        if blob is not None:
+            digest = blob[1] + blob[2]
+            if self.keep is not None and digest in self.digests - self.kept and self.keep(digest, pieces):
+                self.kept.add(digest)
+            return
+        places = [place for place in self.places if place[0] == name]
+        if not places:
+            return
+        parts = {place: bytearray() for place in places}
+        at = 0
+        for piece in pieces:
+            for place, part in parts.items():
+                part.extend(piece[max(0, place[1] - at) : max(0, place[2] - at)])
+            at += len(piece)
+        for place, part in parts.items():
+            self.found.setdefault(place, []).append(bytes(part))
+
+
+def look_up(paths: WorkspacePaths, wanted: Wanted) -> None:
+    """Look for something in the workspace's own backups, the newest first."""
+    for path in sorted(paths.backups.glob("[!.]*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True):
+        if not (wanted.places or wanted.digests - wanted.kept):
+            return
+        try:
+            read_through(path, wanted.take)
+        except (CatalogDamagedError, NotFoundError) as error:
+            wanted.unreadable[path] = str(error)
+
+
 def restore(paths: WorkspacePaths, path: Path) -> Backup:
     """Make a workspace of a backup, where there is none or an empty one.
 

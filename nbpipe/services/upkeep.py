@@ -9,26 +9,70 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbpipe.catalog.checks import Finding
-from nbpipe.errors import ArtifactDamagedError, WorkspaceError
-from nbpipe.services.backups import Backup, restore, write_backup
+from nbpipe.catalog.repair import foreseen, mend
+from nbpipe.catalog.tails import look
+from nbpipe.errors import ArtifactDamagedError, CatalogBusyError, WorkspaceError
+from nbpipe.services.backups import Backup, Wanted, look_up, restore, write_backup
 from nbpipe.store.encoding import bytes_of_inline
 from nbpipe.store.sweeping import Swept, stored, sweep
 
 if TYPE_CHECKING:
+    from nbpipe.catalog.publisher import Published
     from nbpipe.catalog.references import NamedBlob
     from nbpipe.services.workspace import Workspace
 
-__all__ = ["Finding", "UpkeepService"]
+__all__ = ["Finding", "Recovered", "UpkeepService"]
 
 Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
 _MOST_FINDINGS = 100
 _INLINE_FILES = "SELECT inline FROM artifacts WHERE materializer LIKE 'files@%' AND inline IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Damaged lines of a log, and what became of them.
+
+    Attributes:
+        path: The log.
+        place: Where they began, in bytes.
+        lines: How many lines stand there now.
+        how: `corrected`, `from a backup`, `given up`, or `""` if nothing could be done.
+        is_operation: Whether it is the operation log, which is not read beyond them.
+    """
+
+    path: Path
+    place: int
+    lines: int
+    how: str
+    is_operation: bool
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What a recovery did.
+
+    Attributes:
+        mended: Lines that are whole again, or were given up.
+        left: Lines that are damaged still.
+        values: Digests of stored values that came back from a backup.
+        lost_values: Digests of those that are named, and are missing or damaged still.
+        unreadable_backups: Backups that are damaged, and why.
+        published: What was published; `None` if there was nothing to publish, or the operation log is damaged still.
+    """
+
+    mended: list[Damaged] = field(default_factory=list)
+    left: list[Damaged] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+    lost_values: list[str] = field(default_factory=list)
+    unreadable_backups: dict[Path, str] = field(default_factory=dict)
+    published: Published | None = None
 
 
 class UpkeepService:
@@ -109,6 +153,52 @@ class UpkeepService:
             self._workspace.catalog.rebuild(progress)
         return found
 
+    def recover(self, *, give_up: bool = False, progress: Progress | None = None) -> Recovered:
+        """Mend the logs, bring lost values back from the workspace's own backups, and publish everything anew.
+
+        Args:
+            give_up: Replace lines that cannot be mended by lines that say nothing.
+            progress: Told, from time to time, how many of how many bytes are published.
+
+        Raises:
+            CatalogBusyError: Another process held a lock for too long.
+            CatalogError: It could not be published.
+            WorkspaceError: The workspace cannot be written.
+        """
+        paths = self._workspace.paths
+        wanted = Wanted()
+        for mended in foreseen(paths):
+            if not mended.how:
+                wanted.places.append((mended.gap.name, mended.gap.start, mended.gap.start + len(mended.gap.data)))
+        look_up(paths, wanted)
+        done = Recovered()
+        try:
+            for mended in mend(paths, earlier=wanted.earlier, give_up=give_up):
+                lines = mended.data.count(b"\n") if mended.how else len(mended.gap.lines())
+                is_operation = mended.gap.former is not None
+                line = Damaged(mended.gap.path, mended.gap.start, lines, mended.how, is_operation)
+                (done.mended if mended.how else done.left).append(line)
+        except CatalogBusyError:
+            raise
+        except OSError as error:
+            raise WorkspaceError(f"The logs of {paths.root} cannot be mended ({error.strerror or error}).") from error
+        done.unreadable_backups = wanted.unreadable
+        if any(line.is_operation for line in done.left):
+            return done
+        if any(extent.size for extent in look(paths).values()):
+            done.published = self._workspace.catalog.rebuild(progress)
+            self._recover_values(done)
+        return done
+
+    def _recover_values(self, done: Recovered) -> None:
+        blobs = self._workspace.store.blobs
+        wanted = Wanted(digests={named.digest for named, _ in self._unsound()}, keep=blobs.put_back)
+        if wanted.digests:
+            look_up(self._workspace.paths, wanted)
+        done.values = sorted(wanted.kept)
+        done.lost_values = sorted(wanted.digests - wanted.kept)
+        done.unreadable_backups |= wanted.unreadable
+
     def _check_store(self, *, deep: bool, progress: Progress | None) -> Iterator[Finding]:
         found = self._missing_and_damaged()
         for _, finding in zip(range(_MOST_FINDINGS), found, strict=False):
@@ -121,6 +211,10 @@ class UpkeepService:
         yield from self._orphans()
 
     def _missing_and_damaged(self) -> Iterator[Finding]:
+        return (self._finding(named, what) for named, what in self._unsound())
+
+    def _unsound(self) -> Iterator[tuple[NamedBlob, str]]:
+        """Give each blob that is named and is not what it should be, and what it is instead."""
         blobs = self._workspace.store.blobs
         seen: set[str] = set()
         for one in self._workspace.catalog.named_blobs():
@@ -130,12 +224,12 @@ class UpkeepService:
             try:
                 size_bytes = blobs.stamp(one.digest)[0]
             except ArtifactDamagedError as error:
-                yield self._finding(one, f"is missing: {error.why}")
+                yield one, f"is missing: {error.why}"
                 continue
             if one.size_bytes not in (None, size_bytes):
-                yield self._finding(one, f"has {size_bytes:,} bytes in place of {one.size_bytes:,}")
+                yield one, f"has {size_bytes:,} bytes in place of {one.size_bytes:,}"
             elif not blobs.is_sound(one.digest, size_bytes):
-                yield self._finding(one, "is not what was stored")
+                yield one, "is not what was stored"
 
     def _finding(self, named: NamedBlob, what: str) -> Finding:
         cure = "create it again" if named.kind == "snapshot" else "run its step again: it is not reused"

@@ -16,14 +16,14 @@ import mmap
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
 from nbpipe.base.ids import new_id
 from nbpipe.errors import ArtifactDamagedError, NotRecordedError
-from nbpipe.store.buffers import Pieces, size_of
+from nbpipe.store.buffers import Piece, Pieces, size_of
 
 Stamp: TypeAlias = tuple[int, int]
 
@@ -68,6 +68,30 @@ class BlobStore:
                 raise NotRecordedError(self.root, error.strerror or str(error)) from error
         self._verified[digest] = size_of(pieces), _sealed_ns(digest)
         return digest
+
+    def put_back(self, digest: str, pieces: Iterable[bytes]) -> bool:
+        """Keep bytes that should be those of `digest`, as another copy has them; tell whether they were.
+
+        Raises:
+            NotRecordedError: The disk is full or failing; nothing of it was left behind.
+        """
+        place = self._place(digest)
+        draft = place.parent / f".{new_id()}"
+        hasher = hashlib.sha256()
+        try:
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_new(draft, _digested(pieces, hasher.update))
+            is_same = hasher.hexdigest() == digest
+            if is_same:
+                seal(draft, digest)
+                draft.replace(place)
+        except OSError as error:
+            raise NotRecordedError(self.root, error.strerror or str(error)) from error
+        finally:
+            with suppress(OSError):
+                draft.unlink()
+        self._verified.pop(digest, None)
+        return is_same
 
     def open(self, digest: str) -> memoryview:
         """Give the bytes of a blob, as they are mapped from its file and not checked.
@@ -182,7 +206,13 @@ class BlobStore:
         return self.root / digest[:2] / digest[2:]
 
 
-def _write_new(path: Path, pieces: Pieces) -> None:
+def _digested(pieces: Iterable[bytes], update: Callable[[bytes], object]) -> Iterator[bytes]:
+    for piece in pieces:
+        update(piece)
+        yield piece
+
+
+def _write_new(path: Path, pieces: Iterable[Piece]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         for piece in pieces:

@@ -72,3 +72,94 @@ def test_a_backup_comes_back_where_nothing_is(ask, workspace, tmp_path, monkeypa
     assert ask("catalog check --deep").exit_code == 0
     with pytest.raises(ConflictError, match="is not empty"):
         ask(f"catalog recover --from {kept}")
+
+
+def changed(path, places):
+    data = bytearray(path.read_bytes())
+    for place in places:
+        data[place] ^= 1
+    path.write_bytes(data)
+
+
+def operations_of(workspace):
+    return next(workspace.operations.glob("*.log"))
+
+
+def test_a_flipped_byte_is_mended_and_told(ask, workspace):
+    ask("run flow.py")
+    whole = operations_of(workspace).read_bytes()
+    changed(operations_of(workspace), [200])
+
+    assert ask("catalog check").exit_code == 5
+    came = ask("catalog recover")
+
+    assert came.exit_code == 0
+    assert "the line at byte 0 whole again (corrected)" in came.text
+    assert operations_of(workspace).read_bytes() == whole
+    assert ask("catalog check").exit_code == 0
+    assert ask("tag list").rows
+
+
+def test_what_cannot_be_mended_is_told_and_can_be_given_up(ask, workspace):
+    ask("run flow.py")
+    changed(operations_of(workspace), [200, 201, 202])
+
+    told = ask("catalog recover")
+    given_up = ask("catalog recover --drop")
+
+    assert told.exit_code == 5
+    assert "--drop" in told.text
+    assert given_up.exit_code == 0
+    assert "says nothing" in given_up.text
+    assert ask("catalog check").exit_code == 0
+    ask("run flow.py --set n=7")
+
+
+def test_lines_and_values_come_back_from_a_backup(ask, workspace):
+    ask("run flow.py --set n=3000")
+    ask("catalog backup")
+    before = {path: path.read_bytes() for path in workspace.blobs.rglob("*") if path.is_file()}
+    for path, data in before.items():
+        path.unlink() if len(data) % 2 else path.write_bytes(b"x" * len(data))
+    whole = operations_of(workspace).read_bytes()
+    changed(operations_of(workspace), [200, 201, 202])
+
+    came = ask("catalog recover")
+
+    assert came.exit_code == 0
+    assert "from a backup" in came.text
+    assert operations_of(workspace).read_bytes() == whole
+    assert {path: path.read_bytes() for path in before} == before
+    assert ask("catalog check --deep").exit_code == 0
+
+
+def test_values_that_are_in_no_backup_are_told(ask, workspace):
+    ask("run flow.py --set n=3000")
+    for path in workspace.blobs.rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+    came = ask("catalog recover")
+
+    assert came.exit_code == 5
+    assert "in no backup" in came.text
+
+
+def test_a_damaged_backup_is_told_and_passed_over(ask, workspace):
+    ask("run flow.py")
+    made = ask("catalog backup")
+    older = made.rows["path"]
+    older.write_bytes(older.read_bytes()[:500])
+    changed(operations_of(workspace), [200, 201, 202])
+
+    came = ask("catalog recover")
+
+    assert came.exit_code == 5
+    assert "is damaged" in came.text
+
+
+def test_a_sound_workspace_and_an_empty_one_recover_to_what_they_are(ask):
+    assert "no line is damaged" in ask("catalog recover").text
+    ask("run flow.py")
+    came = ask("catalog recover --json")
+    assert (came.exit_code, came.rows["mended"], came.rows["published"]["damaged"]) == (0, [], 0)
