@@ -141,6 +141,18 @@ class Catalog:
         with self._reader.cursor() as cursor:
             return questions.query(cursor, sql, limit=limit, timeout_s=timeout_s)
 
+    def tables(self, views: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Walk through whole views as of one moment: (view, its rows as an Arrow reader, to be read before the next).
+
+        Args:
+            views: Names of views of `catalog.views`.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            yield from questions.tables(cursor, views)
+
     def named_blobs(self) -> Iterator[NamedBlob]:
         """Walk through everything recorded that names a blob: those must be there.
 

@@ -178,6 +178,22 @@ def _lines_text(count: int) -> str:
     return "the line" if count == 1 else f"{count:,} lines"
 
 
+@verb(
+    commands, "export", "nbpipe catalog export tables", "nbpipe catalog export tables --format csv --views runs,steps"
+)
+def export(
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="Where to: a folder that is not there yet, or is empty.")],
+    form: Annotated[str, Option("--format", metavar="parquet|csv", help="The format of the files.")] = "parquet",
+    views: Annotated[str, Option("--views", metavar="VIEW,VIEW", help="Only these views.")] = "",
+    as_json: AsJson = False,
+) -> Answer:
+    """Write the catalog's views as files for other tools, one a view."""
+    wanted = [view.strip() for view in views.split(",") if view.strip()]
+    rows = current_client().upkeep.export(folder, form=form, views=wanted)
+    said = f"{folder} has {len(rows)} files with {sum(rows.values()):,} rows."
+    return sentence(said, rows, {"folder": str(folder), "format": form, "rows": rows}, as_json=as_json)
+
+
 def _held(made: Any) -> str:
     values = f"{made.blobs:,} values" if made.has_values else "no values"
     return f"{made.lines:,} lines of {made.logs:,} logs, {made.archives:,} archives and {values}"

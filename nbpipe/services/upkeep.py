@@ -7,19 +7,31 @@ nobody who names them. Both are asked here.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbpipe.base.ids import new_id
 from nbpipe.catalog.checks import Finding
 from nbpipe.catalog.repair import foreseen, mend
 from nbpipe.catalog.tails import look
-from nbpipe.errors import ArtifactDamagedError, CatalogBusyError, WorkspaceError
+from nbpipe.catalog.views import COLUMNS
+from nbpipe.errors import (
+    ArtifactDamagedError,
+    BadValueError,
+    CatalogBusyError,
+    CatalogDamagedError,
+    ConflictError,
+    WorkspaceError,
+    nearest,
+)
 from nbpipe.services.backups import Backup, Wanted, look_up, restore, write_backup
 from nbpipe.store.encoding import bytes_of_inline
 from nbpipe.store.sweeping import Swept, stored, sweep
+from nbpipe.store.tabular import FORMATS, write_table
 
 if TYPE_CHECKING:
     from nbpipe.catalog.publisher import Published
@@ -32,6 +44,7 @@ Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
 _MOST_FINDINGS = 100
+_ALL_VIEWS = f"There are {', '.join(COLUMNS)}."
 _INLINE_FILES = "SELECT inline FROM artifacts WHERE materializer LIKE 'files@%' AND inline IS NOT NULL"
 
 
@@ -101,7 +114,12 @@ class UpkeepService:
         paths = self._workspace.paths
         try:
             return sweep(
-                paths.blobs, self._workspace.store.unpacked, referred=referred, since_ns=since_ns, dry_run=dry_run
+                paths.blobs,
+                self._workspace.store.unpacked,
+                (paths.backups, paths.operations),
+                referred=referred,
+                since_ns=since_ns,
+                dry_run=dry_run,
             )
         except OSError as error:
             raise WorkspaceError(f"The store {paths.blobs} cannot be swept ({error.strerror or error}).") from error
@@ -190,6 +208,45 @@ class UpkeepService:
             self._recover_values(done)
         return done
 
+    def export(self, folder: Path, *, form: str = "parquet", views: Sequence[str] = ()) -> dict[str, int]:
+        """Write the catalog's views as files for other tools, as of one moment, and give the rows of each.
+
+        Args:
+            folder: Where to; made here, or empty.
+            form: `parquet` or `csv`.
+            views: Only these; all of them if none is named.
+
+        Raises:
+            BadValueError: An unknown form or view.
+            ConflictError: The folder is not empty.
+            CatalogError: The catalog cannot be read.
+            WorkspaceError: It cannot be written.
+        """
+        if form not in FORMATS:
+            raise BadValueError(f"{form!r} is no format of an export. Take {' or '.join(FORMATS)}.")
+        for view in views:
+            if view not in COLUMNS:
+                near = nearest(view, list(COLUMNS))
+                raise BadValueError(f"{view!r} is no view. {f'Did you mean {near[0]!r}?' if near else _ALL_VIEWS}")
+        target = folder.expanduser().absolute()
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise ConflictError(f"{target} is no empty folder. Name one that is not there yet.")
+        draft = target.with_name(f".{new_id()}")
+        try:
+            draft.mkdir(mode=0o700, parents=True)
+            rows = {}
+            # A file is written whole before the next view is asked for.
+            for view, reader in self._workspace.catalog.tables(list(dict.fromkeys(views)) or list(COLUMNS)):
+                rows[view] = write_table(draft / f"{view}.{form}", reader.schema, reader, form=form)
+            if target.exists():
+                target.rmdir()
+            draft.rename(target)
+        except OSError as error:
+            raise WorkspaceError(f"{target} cannot be written ({error.strerror or error}).") from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return rows
+
     def _recover_values(self, done: Recovered) -> None:
         blobs = self._workspace.store.blobs
         wanted = Wanted(digests={named.digest for named, _ in self._unsound()}, keep=blobs.put_back)
@@ -254,7 +311,11 @@ class UpkeepService:
                 progress(done, total)
 
     def _orphans(self) -> Iterator[Finding]:
-        would = self.gc(dry_run=True)
+        try:
+            would = self.gc(dry_run=True)
+        except CatalogDamagedError:
+            # That is told of the logs already; while it is so, nothing can be said to be unreferred.
+            return
         if would.blobs or would.leftovers:
             what = f"{would.blobs:,} blobs and {would.leftovers:,} leftovers that nothing refers to"
             size = f"hold {would.size_bytes:,} bytes"

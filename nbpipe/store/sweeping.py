@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,12 +72,15 @@ def stored(root: Path) -> Iterator[Stored]:
                 yield _stored(folder, name, found)
 
 
-def sweep(root: Path, unpacked: Path, *, referred: Container[str], since_ns: int, dry_run: bool) -> Swept:
+def sweep(
+    root: Path, unpacked: Path, others: Iterable[Path] = (), *, referred: Container[str], since_ns: int, dry_run: bool
+) -> Swept:
     """Remove what nothing refers to.
 
     Args:
         root: The folder of blobs.
         unpacked: The folder with copies of stored files and folders, each named by a digest.
+        others: Folders in which only drafts are looked for.
         referred: The digests that something refers to, read after the instant `since_ns`.
         since_ns: What was made or touched after this instant stays.
         dry_run: Only count.
@@ -107,6 +110,10 @@ def sweep(root: Path, unpacked: Path, *, referred: Container[str], since_ns: int
             is_wanted = _REST.match(name) is not None and folder.name + name in referred
             if found.st_ctime_ns < since_ns and not is_wanted:
                 _sweep_leftover(folder / name, _size_below(folder / name), swept, dry_run=dry_run)
+    for folder in others:
+        for name, found in _entries(folder):
+            if name.startswith(".") and stat.S_ISREG(found.st_mode) and found.st_ctime_ns < since_ns:
+                _sweep_leftover(folder / name, found.st_size, swept, dry_run=dry_run)
     return swept
 
 

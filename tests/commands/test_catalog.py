@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 
-from nbpipe.errors import ConflictError
+from nbpipe.catalog.views import COLUMNS
+from nbpipe.errors import BadValueError, ConflictError
 from nbpipe.services import upkeep
+from nbpipe.services.workspace import open_workspace
 
 
 @pytest.fixture
@@ -163,3 +166,57 @@ def test_a_sound_workspace_and_an_empty_one_recover_to_what_they_are(ask):
     ask("run flow.py")
     came = ask("catalog recover --json")
     assert (came.exit_code, came.rows["mended"], came.rows["published"]["damaged"]) == (0, [], 0)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_every_view_is_exported_as_a_file_that_others_read(ask, tmp_path, form):
+    ask("run flow.py")
+    ask("tag add \"a, 'b'\" --pipeline training")
+    folder = tmp_path / "tables"
+
+    came = ask(f"catalog export {folder} --format {form}")
+
+    assert {path.name for path in folder.iterdir()} == {f"{view}.{form}" for view in COLUMNS}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+    with duckdb.connect() as engine:
+        for view, columns in COLUMNS.items():
+            read = engine.execute(f"FROM '{folder}/{view}.{form}'")
+            assert [column for column, *_ in read.description] == list(columns)
+            assert len(read.fetchall()) == came.rows["rows"][view]
+    assert came.rows["rows"]["runs"] == 1
+    assert came.rows["rows"]["steps"] == 2
+
+
+def test_only_some_views_are_exported_if_they_are_named(ask, tmp_path):
+    ask("run flow.py")
+    (tmp_path / "empty").mkdir()
+
+    ask(f"catalog export {tmp_path / 'empty'} --views runs,steps")
+
+    assert {path.stem for path in (tmp_path / "empty").iterdir()} == {"runs", "steps"}
+
+
+def test_an_export_writes_over_nothing(ask, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_text("mine")
+
+    with pytest.raises(ConflictError, match="no empty folder"):
+        ask(f"catalog export {tmp_path / 'mine'}")
+    with pytest.raises(ConflictError, match="no empty folder"):
+        ask(f"catalog export {tmp_path / 'mine' / 'notes'}")
+    with pytest.raises(BadValueError, match="Did you mean 'steps'"):
+        ask(f"catalog export {tmp_path / 'new'} --views step")
+    with pytest.raises(BadValueError, match="parquet or csv"):
+        ask(f"catalog export {tmp_path / 'new'} --format xlsx")
+    assert not (tmp_path / "new").exists()
+
+
+def test_check_tells_all_it_finds_though_operations_are_damaged(ask, workspace):
+    ask("run flow.py --set n=3000")
+    changed(operations_of(workspace), [200])
+    open_workspace(workspace).close()
+
+    came = ask("catalog check")
+
+    assert came.exit_code == 5
+    assert "the line at byte 0 is damaged" in came.text
