@@ -58,6 +58,16 @@ class WorkspacePaths:
         return self.root / "blobs"
 
     @property
+    def unpacked(self) -> Path:
+        """Stored files and folders as they are laid out for whoever loads them; made again when they are missing."""
+        return self.root / "unpacked"
+
+    @property
+    def backups(self) -> Path:
+        """Backups that were asked for without saying where."""
+        return self.root / "backups"
+
+    @property
     def index(self) -> Path:
         """The derived index of cached executions."""
         return self.root / "index.sqlite"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.log import stretches
-from nbpipe.catalog import checks, finding, generations, questions
+from nbpipe.catalog import checks, finding, generations, questions, references
 from nbpipe.catalog.identity import OPENED, check_format
 from nbpipe.catalog.operationlog import OperationLog
 from nbpipe.catalog.processlog import ProcessLog
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nbpipe.catalog.processlog import Fact
     from nbpipe.catalog.publisher import Progress, Published
     from nbpipe.catalog.questions import QueryResult
+    from nbpipe.catalog.references import NamedBlob
     from nbpipe.records.operations import Operation
     from nbpipe.records.state import OperationState
 
@@ -164,6 +165,37 @@ class Catalog:
         """
         with self._reader.cursor() as cursor:
             return questions.query(cursor, sql, limit=limit, timeout_s=timeout_s)
+
+    def tables(self, views: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Walk through whole views as of one moment: (view, its rows as an Arrow reader, to be read before the next).
+
+        Args:
+            views: Names of views of `catalog.views`.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            yield from questions.tables(cursor, views)
+
+    def named_blobs(self) -> Iterator[NamedBlob]:
+        """Walk through everything recorded that names a blob: those must be there.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            yield from references.named(cursor)
+
+    def mentioned_blobs(self) -> set[str]:
+        """Give every digest that is mentioned anywhere, in damaged lines too: no blob of such a name may be swept.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+            CatalogDamagedError: The operation log holds a damaged line.
+        """
+        with self._reader.cursor() as cursor:
+            return references.mentioned(cursor) | references.mentioned_beside(self.paths, self.state())
 
     # Facts without an engine -------------------------------------------------------------------
 

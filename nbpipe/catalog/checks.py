@@ -29,11 +29,13 @@ class Finding:
         path: The file.
         what: What is wrong with it.
         cure: What to do.
+        is_note: Whether it is worth knowing and nothing is wrong.
     """
 
     path: Path
     what: str
     cure: str
+    is_note: bool = False
 
 
 def check(paths: WorkspacePaths) -> Iterator[Finding]:
@@ -49,7 +51,7 @@ def check(paths: WorkspacePaths) -> Iterator[Finding]:
     yield from _check_published(paths, extents)
     if paths.quarantine.is_dir():
         for path in sorted(paths.quarantine.iterdir()):
-            yield Finding(path, "was put aside as damaged", "look at it, then delete it")
+            yield Finding(path, "is a copy of what was damaged", "look at it, then delete it", is_note=True)
 
 
 def _check_log(log: str, path: Path, size: int) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +20,10 @@ from nbpipe.base.workspace import WorkspacePaths, find_workspace
 from nbpipe.commands.answers import Answer
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.findings import Line, bundle_of, lines_of
 from nbpipe.commands.grammar import verb, verbs
 from nbpipe.errors import CatalogError, NbpipeError
 from nbpipe.views.amounts import size_text
-from nbpipe.views.frames import Bundle
-from nbpipe.views.markup import element, one_line, render
 
 if TYPE_CHECKING:
     from nbpipe.services.client import Client
@@ -35,35 +34,12 @@ _REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)[^;>]*(?:>=\s*(?P<floor>[0
 _FOR_PEOPLE = "jupyterlab"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One thing that was looked at.
-
-    Attributes:
-        is_sound: Whether it is as it should be.
-        what: What it is.
-        said: How it is.
-        cure: What to do about it; empty if it is sound.
-    """
-
-    is_sound: bool
-    what: str
-    said: str
-    cure: str = ""
-
-    def __str__(self) -> str:
-        cure = f"\n    {self.cure}" if self.cure else ""
-        return f"{'✓' if self.is_sound else '✗'} {self.what}: {one_line(self.said)}{cure}"
-
-
 @verb(commands, "doctor", "nbpipe doctor", "nbpipe doctor --json")
 def doctor(as_json: AsJson = False) -> Answer:
     """Look the installation and the workspace over, and say what to do about each thing that is wrong."""
     lines = [*versions(), *workspace(find_workspace())]
-    text = "\n".join(map(str, lines))
-    bundle = Bundle(render([element("div", str(line)) for line in lines]), text)
     code = 0 if all(line.is_sound for line in lines) else CatalogError.exit_code
-    return Answer(bundle, lines, [asdict(line) for line in lines], as_json=as_json, exit_code=code)
+    return Answer(bundle_of(lines), lines, [asdict(line) for line in lines], as_json=as_json, exit_code=code)
 
 
 def versions() -> Iterator[Line]:
@@ -121,10 +97,9 @@ def workspace(paths: WorkspacePaths) -> Iterator[Line]:
 
 def _catalog(client: Client) -> Iterator[Line]:
     try:
-        findings = client.workspace.catalog.check()
-        for finding in findings:
-            yield Line(False, finding.path.name, finding.what, f"{finding.cure[:1].upper()}{finding.cure[1:]}.")
-        if not findings:
+        findings = client.upkeep.check()
+        yield from lines_of(findings, client.workspace.paths.root)
+        if all(finding.is_note for finding in findings):
             yield Line(True, "catalog", "is sound")
         dead = client.runs.list(status="interrupted", limit=None)
         yield Line(True, "interrupted runs", _dead_text([run.id[:8] for run in dead]))

@@ -38,7 +38,7 @@ def test_what_is_wrong_ends_with_five_and_says_the_cure(ask, workspace):
     came = ask("doctor")
 
     assert came.exit_code == 5
-    assert "✗ 9-somebody.log: the line at byte 0 is damaged" in came.text
+    assert "✗ logs/9-somebody.log: the line at byte 0 is damaged" in came.text
     assert all(row["cure"] for row in came.rows if not row["is_sound"])
 
 
