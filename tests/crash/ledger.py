@@ -26,10 +26,12 @@ _ROWS_OF = {
     "step": "SELECT id FROM steps WHERE status IN ('completed', 'reused')",
     "metadata": "SELECT entity_id AS id FROM metrics WHERE entity_kind = 'run'",
 }
+# The runs that the trials themselves record have one metric each.
 _HALF_WRITTEN = """
     SELECT id FROM runs
     WHERE status = 'completed'
-      AND (id NOT IN (SELECT run_id FROM steps) OR id NOT IN (SELECT entity_id FROM metrics WHERE entity_kind = 'run'))
+      AND (id NOT IN (SELECT run_id FROM steps)
+           OR (pipeline = 'training' AND id NOT IN (SELECT entity_id FROM metrics WHERE entity_kind = 'run')))
 """
 _SEVERAL_HOLDERS = "SELECT tag, scope FROM tags WHERE exclusive GROUP BY ALL HAVING count(*) > 1"
 _SEVERAL_IN_A_STAGE = """
