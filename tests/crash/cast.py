@@ -33,6 +33,7 @@ class Diary:
     """
 
     def __init__(self, path: Path) -> None:
+        self.name = path.name
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def say(self, word: str, **facts: Any) -> None:

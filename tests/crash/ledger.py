@@ -42,6 +42,12 @@ _GAPS = """
     SELECT model FROM model_versions GROUP BY model HAVING count(*) <> max(number)
 """
 
+_ALL_ROWS = " UNION ALL ".join(
+    f"SELECT '{view}' AS view, to_json(one)::VARCHAR AS content "
+    f"FROM (SELECT * {'EXCLUDE (seq)' if 'seq' in columns else ''} FROM {view}) AS one"
+    for view, columns in COLUMNS.items()
+)
+
 
 def operation_logs(paths: WorkspacePaths) -> list[Path]:
     """Give the files of the operation log, oldest first."""
@@ -160,17 +166,15 @@ def _audit_rows(catalog: Catalog, told: Told, wrong: dict[str, list[Any]]) -> di
 
 def rows_of(catalog: Catalog) -> dict[str, Counter[str]]:
     """Give all rows of all views, in any order and without the numbers of their arrival."""
-    return {view: Counter(map(_as_text, catalog.rows(f"SELECT * FROM {view}"))) for view in COLUMNS}
+    found: dict[str, Counter[str]] = {view: Counter() for view in COLUMNS}
+    for row in catalog.rows(_ALL_ROWS):
+        found[row["view"]][row["content"]] += 1
+    return found
 
 
 def differing(one: Mapping[str, Counter[str]], other: Mapping[str, Counter[str]]) -> list[str]:
     """Name the rows that two readings do not have in common."""
     return [f"{view}: {row}" for view in one for row in (one[view] - other[view]) + (other[view] - one[view])]
-
-
-def _as_text(row: Mapping[str, Any]) -> str:
-    # In which a NaN equals another.
-    return repr([value for name, value in row.items() if name != "seq"])
 
 
 def _as_anybody_sees_it(paths: WorkspacePaths, catalog: Catalog) -> list[str]:

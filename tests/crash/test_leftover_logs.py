@@ -9,6 +9,8 @@ from nbpipe.base.log import seal
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog import generations
 from nbpipe.catalog.identity import who_writes
+from nbpipe.records.operations import EndRun
+from nbpipe.records.runs import Status
 from nbpipe.services.workspace import Workspace
 from tests.catalog.histories import Recording
 from tests.crash.ledger import Told, audit, process_logs
@@ -17,7 +19,7 @@ from tests.crash.trials import report, sizes, timed
 AT = "2026-11-20T08:15:30.000000+00:00"
 
 
-@sizes("count", short=(2000,), long=(10_000,))
+@sizes("count", short=(600,), long=(10_000,))
 def test_thousands_of_leftover_logs_are_read_published_and_archived_once(workspace: WorkspacePaths, count: int) -> None:
     told = Told()
     for lines in leave(workspace, count):
@@ -56,25 +58,22 @@ def test_thousands_of_leftover_logs_are_read_published_and_archived_once(workspa
 
 
 def leave(paths: WorkspacePaths, count: int) -> Iterator[list[tuple[str, str]]]:
-    """Make logs as dead processes leave them, each with a run that was not ended; walk through the facts in each."""
+    """Make logs as dead processes leave them, each with a run; walk through the facts in each."""
     identity = who_writes()
+    catalog = Workspace(paths).catalog
     for n in range(count):
         log, run = new_id(), new_id()
-        started = {"name": f"r-{n}", "pipeline": "training", "kind": "pipeline", "parameters": {}}
+        started = {"name": f"r-{n}", "pipeline": "training", "kind": "pipeline", "model_version_id": ""}
+        values = {"kind": "run", "values": {"nth": n}, "step_id": ""}
         lines = [
             seal({"k": "opened", "id": log, "at": AT, "b": identity}),
             seal({"k": "run_started", "id": run, "run": run, "at": AT, "b": started}),
-            seal(
-                {
-                    "k": "metadata",
-                    "id": run,
-                    "run": run,
-                    "at": AT,
-                    "b": {"kind": "run", "values": {"nth": n}, "step_id": ""},
-                }
-            ),
+            seal({"k": "metadata", "id": run, "run": run, "at": AT, "b": values}),
         ]
-        # One in three was killed in the middle of a line.
+        # One in three was killed in the middle of a line, one in a hundred in the middle of its run.
         torn = lines[-1][: len(lines[-1]) // 2] if n % 3 == 0 else b""
         (paths.logs / f"{log}.log").write_bytes(b"".join(lines) + torn)
+        if n % 100:
+            catalog.transact(EndRun(request_id=f"end-{run}", run_id=run, pipeline="training", status=Status.FAILED))
         yield [("run_started", run), ("metadata", run)]
+    catalog.close()
