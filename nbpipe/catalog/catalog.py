@@ -323,6 +323,9 @@ class Catalog:
         if tail == 0 or stamp is None:
             return tail > 0
         age_s = time.time() - stamp.mtime_ns / 1e9
+        if age_s < 0:
+            # The clock was set back: of how long ago nothing is known.
+            return True
         return age_s >= _SHARE * stamp.took_s and (age_s >= _RESTS_S or tail >= _TAIL_BYTES)
 
     def _logs_with_news(self) -> int:

@@ -139,6 +139,7 @@ class Fold:
 
     def _take_in_changes(self) -> int:
         changes = self._run(statements.PARSE_CHANGES)
+        self._run(statements.OVERTAKEN)
         for table, count in self._cursor.execute(statements.CHANGED_TABLES).fetchall():
             keys = statements.KEYS_OF_CHANGES.format(table=table)
             if table == "run_state":

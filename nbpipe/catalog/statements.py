@@ -200,14 +200,14 @@ ORDER BY nth, id
 
 PARSE_CHANGES = """
 CREATE OR REPLACE TEMP TABLE new_change AS
-SELECT row_number() OVER () AS nth, * FROM (
-    SELECT change.t, change.key, change."row" AS "row", coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
-    FROM (SELECT n, unnest(changes) AS change, generate_subscripts(changes, 1) AS place
-          FROM (SELECT n, json_transform(b->'changes', '[{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]') AS changes
-                FROM new_line WHERE n IS NOT NULL))
-    QUALIFY row_number() OVER (PARTITION BY change.t, change.key ORDER BY n DESC, place DESC) = 1
-    ORDER BY n, place)
+SELECT row_number() OVER () AS nth, change.t, change.key, change."row" AS "row",
+       coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
+FROM (SELECT unnest(body.changes) AS change
+      FROM (SELECT json_transform(b, '{"changes": [{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]}') AS body
+            FROM (SELECT n, b FROM new_line WHERE n IS NOT NULL ORDER BY n)))
 """
+# What a later change says of the same row is all that counts.
+OVERTAKEN = "DELETE FROM new_change WHERE nth NOT IN (SELECT max(nth) FROM new_change GROUP BY t, key)"
 
 CHANGED_TABLES = "SELECT t, count(*) FROM new_change GROUP BY t"
 

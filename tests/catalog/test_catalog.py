@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from nbpipe.catalog import catalog as module
+from nbpipe.catalog import generations
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import CatalogError
 from nbpipe.records.operations import EndRun
@@ -197,7 +199,7 @@ def test_what_is_damaged_is_found(workspace, catalog):
     assert (operations.name, f"operation 2 is missing before byte {len(opened) + 2 * len(ended)}") in found
     assert any(name == log.name and "is damaged" in what for name, what in found)
     assert ("00000001.duckdb", "was changed by another program") in found
-    assert ("x-1.line", "was put aside as damaged") in found
+    assert ("x-1.line", "is a copy of what was damaged") in found
 
 
 def test_there_is_nothing_to_rebuild_without_logs(catalog):
@@ -210,4 +212,22 @@ def test_a_closed_catalog_can_be_used_again(catalog):
     catalog.close()
     small_run(catalog)
 
+    assert catalog.rows("SELECT count(*) AS n FROM runs") == [{"n": 2}]
+
+
+def test_a_clock_that_was_set_back_does_not_keep_anybody_from_publishing(workspace, catalog):
+    small_run(catalog)
+    catalog.publish()
+    tomorrow = module.time.time() + 86_400
+    path = generations.path_of(workspace.catalog, 1)
+    stamps = json.loads((workspace.catalog / "stamps.json").read_text())
+    os.utime(path, (tomorrow, tomorrow))
+    stamps[path.name]["mtime_ns"] = path.stat().st_mtime_ns
+    (workspace.catalog / "stamps.json").write_text(json.dumps(stamps))
+    small_run(catalog)
+
+    made = catalog.publish_if_worth()
+
+    assert made is not None
+    assert made.rebuilt == ""
     assert catalog.rows("SELECT count(*) AS n FROM runs") == [{"n": 2}]
