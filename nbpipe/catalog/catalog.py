@@ -130,27 +130,51 @@ class Catalog:
         with self._reader.cursor() as cursor:
             return questions.rows(cursor, sql, parameters or {})
 
-    def newest(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, *, limit: int, before: int | None = None
-    ) -> list[int]:
-        """Find the numbers (`seq`) of the newest rows that fit, newest first, without reading the older ones.
+    def found(
+        self, view: str, columns: str, find: str, parameters: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Find rows by number, then read them, newest first; `catalog.finding` says why.
 
         Args:
-            sql: A statement of ours that gives `seq` of a view, within the bounds `$above` and `$upto` (included),
-                newest first, `$limit` of them at most.
-            parameters: What else it binds.
+            view: One of the views.
+            columns: What to read of it.
+            find: A statement of ours that gives the numbers (`seq`).
+            parameters: What it binds.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            numbers = [row["seq"] for row in questions.rows(cursor, find, parameters or {})]
+            return finding.read(cursor, view, columns, numbers)
+
+    def newest(
+        self,
+        view: str,
+        columns: str,
+        fits: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limit: int,
+        before: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Read the newest rows that fit, newest first, without reading the older ones.
+
+        Args:
+            view: `runs` or `artifacts`.
+            columns: What to read of it.
+            fits: A condition of ours on the columns of the keyed view. It may speak of `$above` and `$upto`: all rows
+                it is asked of have larger numbers than the one, and none larger than the other.
+            parameters: What it binds.
             limit: How many are wanted.
             before: Only rows with smaller numbers.
 
         Raises:
             CatalogError: The catalog cannot be read.
         """
-        with self._reader.reading() as (cursor, top):
-
-            def ask(window: Mapping[str, Any]) -> list[int]:
-                return [row["seq"] for row in questions.rows(cursor, sql, {**(parameters or {}), **window})]
-
-            return finding.newest(ask, top, limit=limit, before=before)
+        with self._reader.cursor() as cursor:
+            numbers = finding.newest(cursor, view, fits, parameters or {}, limit=limit, before=before)
+            return finding.read(cursor, view, columns, numbers)
 
     def query(self, sql: str, *, limit: int = 10_000, timeout_s: float = 30) -> QueryResult:
         """Answer a user's SELECT over the same views; it can change nothing and reach no other file.
