@@ -119,4 +119,4 @@ def _mounted() -> str:
 
 
 def _is_within(path: str, folder: str) -> bool:
-    return folder == "/" or path == folder or path.startswith(f"{folder}/")
+    return folder in ("/", path) or path.startswith(f"{folder}/")

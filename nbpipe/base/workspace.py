@@ -1,9 +1,9 @@
 """Where a workspace is, and where in it each thing lies.
 
 A workspace is the folder `.nbpipe/`, found by walking up from where the work is done, as git
-does, or named by `NBPIPE_HOME`. It is made on first use, unless
-it would be where records could be lost (`base.filesystems`). This module knows paths; it opens
-no file of the workspace, and no name that a user chose ever becomes part of one.
+does, or named by `NBPIPE_HOME`. It is made on first use, unless that is where records could be lost
+(`base.filesystems`). This module knows paths; it opens no file of the workspace, and no name that a
+user chose ever becomes part of one.
 """
 
 from __future__ import annotations
