@@ -121,15 +121,15 @@ def test_it_says_what_each_part_and_each_run_takes(ask):
 
 def test_leftovers_of_killed_processes_are_told_with_what_removes_them(ask, workspace, monkeypatch):
     ask("run flow.py")
-    (workspace.catalog / "tdraft.duckdb").write_bytes(b"half")
     (workspace.logs / ".draft.log").write_bytes(b"half")
-    assert "leftovers" not in ask("doctor").text
+    assert "✓ leftovers" not in ask("doctor").text
 
     monkeypatch.setattr(upkeep, "_YOUNG_S", -3600)
     came = ask("doctor")
 
-    assert "✓ leftovers: 2 drafts" in came.text
-    assert "publish" in came.text
+    # One that is being published right now may be among them.
+    assert "✓ leftovers: " in came.text
+    assert "when another process records something" in came.text
 
 
 def test_a_folder_that_cannot_be_written_is_told(ask, workspace, monkeypatch):
