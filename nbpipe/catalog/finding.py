@@ -13,12 +13,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.catalog.heads import head_of, heads_from
+from nbpipe.catalog.questions import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from duckdb import DuckDBPyConnection
 
 # Rows are numbered with gaps: a run takes two numbers or more. The first window holds a page of any usual listing.
 _WINDOWS = (2**13, 2**17)
+
+_ONE = "SELECT {columns} FROM keyed.{view} WHERE seq = $seq"
+_SOME = "SELECT {columns} FROM keyed.{view} WHERE seq IN (SELECT unnest($seqs::BIGINT[])) ORDER BY seq DESC"
+_WITHIN = """
+SELECT seq FROM keyed.{view} WHERE seq > $above AND seq <= $upto AND {fits} ORDER BY seq DESC LIMIT $limit
+"""
 
 
 def near(view: str, column: str) -> str:
@@ -46,24 +55,31 @@ def ids_like(beginning: str) -> dict[str, int]:
     return {"low": low, "high": high}
 
 
+def read(cursor: DuckDBPyConnection, view: str, columns: str, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Read the rows with these numbers, newest first."""
+    if not numbers:
+        return []
+    if len(numbers) == 1:
+        return rows(cursor, _ONE.format(columns=columns, view=view), {"seq": numbers[0]})
+    return rows(cursor, _SOME.format(columns=columns, view=view), {"seqs": list(numbers)})
+
+
 def newest(
-    ask: Callable[[Mapping[str, Any]], list[int]],
-    top: int,
+    cursor: DuckDBPyConnection,
+    view: str,
+    fits: str,
+    parameters: Mapping[str, Any],
     *,
     limit: int,
     before: int | None = None,
 ) -> list[int]:
-    """Find the numbers of the newest rows that fit, newest first.
-
-    Args:
-        ask: Asks for those that fit with a number above `$above` and up to `$upto`, newest first, `$limit` at most.
-        top: No row has a larger number.
-        limit: How many are wanted.
-        before: Only rows with smaller numbers.
-    """
+    """Find the numbers of the newest rows that fit, newest first; see `Catalog.newest`."""
+    top = int(rows(cursor, f"SELECT top FROM keyed.top_of_{view}", {})[0]["top"])  # noqa: S608 — a constant of ours
+    statement = _WITHIN.format(view=view, fits=fits)
     found: list[int] = []
     for above, upto in _windows(top if before is None else min(top, before - 1)):
-        found += ask({"above": above, "upto": upto, "limit": limit - len(found)})
+        asked = {**parameters, "above": above, "upto": upto, "limit": limit - len(found)}
+        found += [row["seq"] for row in rows(cursor, statement, asked)]
         if len(found) >= limit:
             break
     return found

@@ -23,7 +23,7 @@ from nbpipe.catalog.engine import abandon, failures, first_line, open_memory
 from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
-from nbpipe.catalog.views import create_views, interrupted_runs, open_logs
+from nbpipe.catalog.views import create_tops, create_views, interrupted_runs, open_logs
 from nbpipe.errors import CatalogError, CatalogNewerError, NbpipeError
 
 if TYPE_CHECKING:
@@ -86,20 +86,9 @@ class Reader:
             CatalogError: The catalog cannot be read.
             CatalogNewerError: It was published by a newer nbpipe.
         """
-        with self.reading() as (cursor, _):
-            yield cursor
-
-    @contextmanager
-    def reading(self) -> Iterator[tuple[DuckDBPyConnection, int]]:
-        """Give such a cursor, and the largest number that any row has.
-
-        Raises:
-            CatalogError: The catalog cannot be read.
-            CatalogNewerError: It was published by a newer nbpipe.
-        """
-        layer, cursor = self._ready()
+        _, cursor = self._ready()
         try:
-            yield cursor, layer.fold.top
+            yield cursor
         finally:
             cursor.close()
 
@@ -266,6 +255,7 @@ def _make_layer(cursor: DuckDBPyConnection, generation: int, name: str, base: st
     rows |= {table: _UNION_OF_GROWING.format(base=base, name=name, table=table) for table in GROWING}
     rows["dead_log"] = f"{name}.rows.dead_log"
     cursor.execute(create_views(rows))
+    cursor.execute(create_tops([f"{base}.rows", f"{name}.rows"]))
     positions = dict(cursor.execute(f"SELECT log, position FROM {base}.rows.position").fetchall())  # noqa: S608
     layer = _Layer(
         generation, name, base, Fold(cursor, top=top_of(cursor, f"{base}.rows"), base=base), cursor, positions, rows

@@ -104,6 +104,7 @@ ARTIFACT: Columns = {
     "step_id": "VARCHAR",
     "created": "TIMESTAMPTZ",
     "id_head": "BIGINT",
+    "node": "VARCHAR",
 }
 
 LINEAGE: Columns = {
@@ -128,7 +129,7 @@ METADATA: Columns = {
     "at": "TIMESTAMPTZ",
     "step_id": "VARCHAR",
     "entity_head": "BIGINT",
-    "step_head": "BIGINT",
+    "run_head": "BIGINT",
 }
 
 METRIC: Columns = {

@@ -124,7 +124,8 @@ ARTIFACTS = """
 INSERT INTO rows.artifact BY NAME
 SELECT $top + nth AS seq, id, name, output, type_name, materializer, digest, size_bytes, blob, member, pickled,
        inline, preview, CASE WHEN coalesce(made_by, step_id) = step_id THEN run_id END AS run_id,
-       coalesce(made_by, step_id) AS step_id, made AS created, rows.head_of(id) AS id_head
+       coalesce(made_by, step_id) AS step_id, made AS created, rows.head_of(id) AS id_head,
+       CASE WHEN coalesce(made_by, step_id) = step_id THEN node END AS node
 FROM new_output
 """
 
@@ -138,28 +139,28 @@ WHERE step.id = later.id
 PARSE_METADATA = """
 CREATE OR REPLACE TEMP TABLE new_metadata AS
 SELECT nth, b->>'kind' AS entity_kind, id AS entity_id, b->'values' AS entries, "at",
-       nullif(b->>'step_id', '') AS step_id
+       nullif(b->>'step_id', '') AS step_id, run
 FROM new_line WHERE k = 'metadata' AND n IS NULL AND json_type(b, '$.values') = 'OBJECT'
 """
 
 PARSE_STEP_METADATA = """
 INSERT INTO new_metadata
-SELECT nth, entry.kind, coalesce(nullif(entry.id, ''), step_id), entry."values", "at", step_id
-FROM (SELECT nth, id AS step_id, "at", unnest(metadata) AS entry FROM new_step)
+SELECT nth, entry.kind, coalesce(nullif(entry.id, ''), step_id), entry."values", "at", step_id, run_id
+FROM (SELECT nth, id AS step_id, run_id, "at", unnest(metadata) AS entry FROM new_step)
 WHERE entry.kind <> '' AND json_type(entry."values") = 'OBJECT'
 """
 
 PARSE_ENTRIES = """
 CREATE OR REPLACE TEMP TABLE new_entry AS
 SELECT new.nth, new.entity_kind, new.entity_id, new."at", new.step_id, entry.key, entry.value, entry.type,
-       new.entity_head, new.step_head
-FROM (SELECT *, rows.head_of(entity_id) AS entity_head, rows.head_of(step_id) AS step_head FROM new_metadata) AS new,
+       new.entity_head, new.run_head
+FROM (SELECT *, rows.head_of(entity_id) AS entity_head, rows.head_of(run) AS run_head FROM new_metadata) AS new,
      json_each(new.entries) AS entry
 """
 
 METADATA = """
 INSERT INTO rows.metadata BY NAME
-SELECT entity_kind, entity_id, key, value, "at", step_id, entity_head, step_head FROM new_entry
+SELECT entity_kind, entity_id, key, value, "at", step_id, entity_head, run_head FROM new_entry
 """
 
 PLAIN_METRICS = """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nbpipe.catalog.heads import head_in_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 COLUMNS: dict[str, dict[str, str]] = {
     "runs": {
@@ -244,9 +244,9 @@ SELECT digest, any_value(parts) AS parts FROM {rows[source]} GROUP BY digest
 """
 
 _HEADS = {
-    "artifacts": ("id_head",),
+    "artifacts": ("id_head", "node"),
     "lineage": ("run_head", "step_head", "artifact_head"),
-    "metadata": ("entity_head", "step_head"),
+    "metadata": ("entity_head", "run_head"),
     "model_links": ("entity_head",),
 }
 # `at` and `by` are words of SQL; nobody should have to quote a column.
@@ -310,6 +310,22 @@ def create_views(rows: Mapping[str, str]) -> str:
         rows: For each table of `catalog.schema`, where its rows are found: its name, or a subquery.
     """
     return ";\n".join(_CREATE).format(rows=rows)
+
+
+def create_tops(schemas: Sequence[str]) -> str:
+    """Write the statements that make, for each listing, a view of its largest number, which costs no reading.
+
+    Args:
+        schemas: Where its tables are.
+    """
+    return ";\n".join(
+        f"CREATE VIEW keyed.top_of_{view} AS SELECT greatest({_tops(table, schemas)}, 0) AS top"
+        for view, table in (("runs", "run"), ("artifacts", "artifact"))
+    )
+
+
+def _tops(table: str, schemas: Sequence[str]) -> str:
+    return ", ".join(f"(SELECT max(seq) FROM {schema}.{table})" for schema in schemas)  # noqa: S608
 
 
 def open_logs(rows: Mapping[str, str]) -> str:

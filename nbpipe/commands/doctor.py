@@ -12,11 +12,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbpipe.base.filesystems import why_unsafe
 from nbpipe.base.version import VERSION
-from nbpipe.base.workspace import WorkspacePaths, find_workspace
+from nbpipe.base.workspace import INSIST, WorkspacePaths, find_workspace
 from nbpipe.commands.answers import Answer
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
@@ -81,18 +81,52 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def workspace(paths: WorkspacePaths) -> Iterator[Line]:
     """Look at a workspace; nothing in it is changed, and none is made."""
+    yield from _place(paths)
     if not paths.root.exists():
         yield Line(True, "workspace", f"{paths.root} (none yet: it is made on first use)")
         return
-    if not (paths.root.is_dir() and os.access(paths.root, os.R_OK | os.W_OK | os.X_OK)):
-        cure = "Set NBPIPE_HOME to a folder that can be written."
-        yield Line(False, "workspace", f"{paths.root} is no folder that can be written", cure)
-        return
+    parts = [
+        paths.root,
+        *(part for part in (paths.logs, paths.operations, paths.catalog, paths.blobs) if part.exists()),
+    ]
+    for part in parts:
+        if not (part.is_dir() and os.access(part, os.R_OK | os.W_OK | os.X_OK)):
+            cure = "Set NBPIPE_HOME to a folder that can be written."
+            yield Line(False, "workspace", f"{part} is no folder that can be written", cure)
+            return
     yield Line(True, "workspace", str(paths.root))
-    for name in ("logs", "operations", "catalog", "blobs"):
-        count, size_bytes = _size_of(getattr(paths, name))
-        yield Line(True, name, f"{size_text(size_bytes)} in {count:,} files")
-    yield from _catalog(current_client())
+    client = current_client()
+    yield from _disk_use(client)
+    yield from _catalog(client)
+
+
+def _place(paths: WorkspacePaths) -> Iterator[Line]:
+    why = why_unsafe(paths.root)
+    if why:
+        cure = f"Set NBPIPE_HOME to a folder on a disk of this machine; {INSIST}=1 insists."
+        yield Line(False, "place", f"{why}: locks and sizes cannot be trusted there, and records may be lost", cure)
+
+
+def _disk_use(client: Client) -> Iterator[Line]:
+    parts = client.upkeep.disk_use()
+    for part in parts:
+        files = "1 file" if part.files == 1 else f"{part.files:,} files"
+        yield Line(True, part.name, f"{size_text(part.size_bytes)} in {files}")
+    drafts = client.upkeep.drafts()
+    if drafts:
+        yield Line(
+            True, "leftovers", f"{drafts:,} drafts of killed processes", "`nbpipe catalog publish` removes them."
+        )
+    try:
+        (counted,) = client.workspace.catalog.rows("SELECT count(*) AS runs FROM runs")
+    except NbpipeError:
+        # What is wrong with it is told next.
+        return
+    if counted["runs"]:
+        runs, values = counted["runs"], sum(part.size_bytes for part in parts if part.name == "blobs")
+        rest = sum(part.size_bytes for part in parts if part.name not in ("blobs", "backups"))
+        each = f"{size_text(rest // runs)} of records and {size_text(values // runs)} of values"
+        yield Line(True, "disk use of a run", f"{each} ({'1 run' if runs == 1 else f'{runs:,} runs'})")
 
 
 def _catalog(client: Client) -> Iterator[Line]:
@@ -112,16 +146,3 @@ def _dead_text(ids: list[str]) -> str:
         return "none"
     rest = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
     return f"{len(ids)} were stopped or their process died: {', '.join(ids[:5])}{rest}"
-
-
-def _size_of(folder: Path) -> tuple[int, int]:
-    """Count the files below a folder and their bytes; those that vanish meanwhile are left out."""
-    count = size_bytes = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                size_bytes += os.lstat(Path(place) / name).st_size
-                count += 1
-            except OSError:
-                continue
-    return count, size_bytes

@@ -7,7 +7,7 @@ wrote it; a record that comes from elsewhere is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,45 +28,20 @@ from nbpipe.services.workspace import Workspace
 
 # What a record shows; previews and inline values are read when they are asked for.
 COLUMNS = """
-    a.seq, a.id, a.name, a.number, a.output, a.type_name, a.materializer, a.digest, a.size_bytes, a.pickled, a.run_id,
-    a.step_id, a.created, a.id_head
+    id, name, number, output, type_name, materializer, digest, size_bytes, pickled, run_id, step_id, created, node
 """
-
-
-def with_nodes(chosen: str) -> str:
-    """Write the statement that adds to chosen versions the nodes that made them.
-
-    Args:
-        chosen: A statement of ours that gives `COLUMNS`; the join sees no more rows than it gives.
-    """
-    return f"""
-        SELECT a.*, l.node FROM ({chosen}) AS a
-        LEFT JOIN keyed.lineage AS l
-            ON l.artifact_head = a.id_head AND l.artifact_id = a.id AND l.step_id = a.step_id AND l.direction = 'out'
-        ORDER BY a.seq DESC
-    """  # noqa: S608 — made of constants
-
-
-def _of(chosen: str) -> str:
-    return with_nodes(f"SELECT {COLUMNS} FROM keyed.artifacts AS a WHERE {chosen}")  # noqa: S608 — made of constants
-
-
-ARTIFACT = with_nodes(f"{near('artifacts', 'id_head')} SELECT {COLUMNS} FROM near AS a WHERE a.id = $id")  # noqa: S608
-MADE_IN = """
-    (a.id_head, a.id) IN (
-        SELECT (artifact_head, artifact_id) FROM (FROM keyed.lineage WHERE run_head = $head)
-        WHERE run_id = $run AND direction = 'out')
-"""
-OUTPUTS_OF_RUN = _of(MADE_IN)
+WITH_ID = f"{near('artifacts', 'id_head')} SELECT seq FROM near WHERE id = $id"  # noqa: S608 — made of constants
+GIVEN_IN = f"""
+    {near("lineage", "run_head")}, given AS MATERIALIZED (
+        FROM keyed.artifacts WHERE id_head IN (SELECT artifact_head FROM near))
+    SELECT {COLUMNS} FROM given
+    WHERE {{fits}} AND id IN (SELECT artifact_id FROM near WHERE run_id = $run AND direction = 'out')
+    ORDER BY seq DESC
+"""  # noqa: S608
 FITS = """
-    ($name IS NULL OR a.name = $name)
-    AND ($type IS NULL OR a.type_name = $type OR ends_with(a.type_name, '.' || $type)) AND
+    ($name IS NULL OR name = $name)
+    AND ($type IS NULL OR type_name = $type OR ends_with(type_name, '.' || $type)) AND
 """
-NEWEST = """
-    SELECT a.seq FROM keyed.artifacts AS a WHERE a.seq > $above AND a.seq <= $upto AND {fits}
-    ORDER BY a.seq DESC LIMIT $limit
-"""
-BY_SEQ = _of("a.seq IN (SELECT unnest($seqs::BIGINT[]))")
 STORED = f"""
     {near("artifacts", "id_head")}
     SELECT id, name, number, output, type_name, materializer, digest, size_bytes, inline, blob, member, pickled,
@@ -159,8 +134,12 @@ class Artifact:
         }
 
 
-def artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
-    """Make the record of a row of `COLUMNS` and `node`."""
+def artifacts_in(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> Listing[Artifact]:
+    """Make the records of rows of `COLUMNS`."""
+    return Listing(_artifact_in(row, workspace) for row in rows)
+
+
+def _artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
     return Artifact(
         id=row["id"],
         name=row["name"],
@@ -179,9 +158,9 @@ def artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
     )
 
 
-def outputs_of(workspace: Workspace, run_id: str) -> list[Artifact]:
+def outputs_of(workspace: Workspace, run_id: str) -> Listing[Artifact]:
     """Give the versions that a run made or reused, the newest first."""
-    return [artifact_in(row, workspace) for row in workspace.catalog.rows(OUTPUTS_OF_RUN, by_head(run=run_id))]
+    return artifacts_in(workspace, workspace.catalog.rows(GIVEN_IN.format(fits="true"), by_head(run=run_id)))
 
 
 class ArtifactService:
@@ -204,8 +183,8 @@ class ArtifactService:
             NotFoundError: There is none.
             AmbiguousNameError: Several ids begin so.
         """
-        row = self._workspace.catalog.rows(ARTIFACT, by_head(id=self._id(ref, version)))[0]
-        return artifact_in(row, self._workspace)
+        asked = by_head(id=self._id(ref, version))
+        return artifacts_in(self._workspace, self._workspace.catalog.found("artifacts", COLUMNS, WITH_ID, asked))[0]
 
     def stored(self, ref: object) -> ArtifactVersion:
         """Give the record by which the store knows a version.
@@ -246,7 +225,7 @@ class ArtifactService:
         """
         tagged = bears(
             Kind.ARTIFACT_VERSION,
-            "a.id",
+            "id",
             tags=tags,
             any_tags=any_tags,
             tag_prefix=tag_prefix,
@@ -262,12 +241,10 @@ class ArtifactService:
         catalog = self._workspace.catalog
         if run is not None:
             asked |= by_head(run=resolve(self._workspace, run, Kind.RUN).id)
-            rows = catalog.rows(_of(f"{MADE_IN} AND {fits}"), asked)[:limit]
-        elif limit is None:
-            rows = catalog.rows(_of(fits), asked)
+            rows = catalog.rows(GIVEN_IN.format(fits=fits), asked)[:limit]
         else:
-            rows = catalog.rows(BY_SEQ, {"seqs": catalog.newest(NEWEST.format(fits=fits), asked, limit=limit)})
-        return Listing(artifact_in(row, self._workspace) for row in rows)
+            rows = catalog.newest("artifacts", COLUMNS, fits, asked, limit=limit or 2**62)
+        return artifacts_in(self._workspace, rows)
 
     def load(self, ref: object, *, trust: bool = False) -> Any:
         """Give a value.

@@ -10,10 +10,12 @@ from nbpipe.catalog.finding import by_head, near
 from nbpipe.services.workspace import Workspace
 
 USES = f"""
-    {near("lineage", "artifact_head")}, around AS MATERIALIZED (
-        FROM keyed.lineage WHERE step_head IN (SELECT step_head FROM near WHERE artifact_id = $id))
+    {near("lineage", "artifact_head")},
+    steps_around AS MATERIALIZED (
+        SELECT seq, id_head FROM keyed.steps WHERE id_head IN (SELECT step_head FROM near)),
+    around AS MATERIALIZED (FROM keyed.lineage WHERE step_head IN (SELECT step_head FROM near))
     SELECT u.run_id, u.step_id, u.node, u.direction, u.name, u.artifact_id
-    FROM around AS u JOIN keyed.steps AS s ON s.id_head = u.step_head AND s.id = u.step_id
+    FROM around AS u JOIN steps_around AS s ON s.id_head = u.step_head
     WHERE u.step_id IN (SELECT step_id FROM near WHERE artifact_id = $id)
     ORDER BY s.seq DESC
 """  # noqa: S608 — made of constants

@@ -29,11 +29,7 @@ COLUMNS = """
     id, name, pipeline, kind, status, started, ended, duration_s, parameters, differences, snapshot_id, schedule_id,
     parent_run_id, parent_step, model_version_id, graph, error_step, error_type, error_message
 """
-RUN_BY_ID = f"""
-    {near("runs", "id_head")}
-    SELECT {COLUMNS} FROM runs WHERE seq = (SELECT seq FROM near WHERE id = $id)
-"""  # noqa: S608 — made of constants
-RUNS_BY_SEQ = f"SELECT {COLUMNS} FROM runs WHERE seq IN (SELECT unnest($seqs::BIGINT[])) ORDER BY seq DESC"  # noqa: S608
+RUN_WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  # noqa: S608 — made of constants
 STEPS_OF_RUN = f"""
     {near("steps", "run_head")}
     SELECT id, node, step, status, why, duration_s, parameters, error_type, error_message, error_traceback, logs,
@@ -44,11 +40,10 @@ OUTPUTS_OF_RUN = f"""
     {near("lineage", "run_head")}
     SELECT step_id, name, artifact_id FROM near WHERE run_id = $run AND direction = 'out'
 """  # noqa: S608
+# Notes of a step of another run, should its head be the same, are passed over: nobody asks for that step.
 NOTES_OF_STEPS = f"""
-    {near("steps", "run_head")}, noted AS MATERIALIZED (
-        FROM keyed.metadata WHERE step_head IN (SELECT id_head FROM near WHERE run_id = $run))
-    SELECT step_id, key, value FROM noted WHERE step_id IN (SELECT id FROM near WHERE run_id = $run)
-    ORDER BY logged_at
+    {near("metadata", "run_head")}
+    SELECT step_id, key, value FROM near WHERE step_id IS NOT NULL ORDER BY logged_at
 """  # noqa: S608
 TAGS_OF_RUN = f"""
     {near("tags", "entity_head")}
@@ -227,7 +222,9 @@ class Run:
 
     def refresh(self) -> Run:
         """Give the run as it stands now."""
-        return run_in(run_rows(self.workspace, RUN_BY_ID, by_head(id=self.id))[0], self.workspace)
+        found = self.workspace.catalog.found
+        rows = with_ends(self.workspace, lambda: found("runs", COLUMNS, RUN_WITH_ID, by_head(id=self.id)))
+        return run_in(rows[0], self.workspace)
 
     def as_row(self) -> dict[str, Any]:
         """Give its plain facts."""
@@ -244,10 +241,10 @@ class Run:
         }
 
 
-def run_rows(workspace: Workspace, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def with_ends(workspace: Workspace, ask: Callable[[], Sequence[Mapping[str, Any]]]) -> Sequence[Mapping[str, Any]]:
     """Ask for runs; whoever finds one whose process died records its end."""
     catalog = workspace.catalog
-    rows = catalog.rows(sql, parameters)
+    rows = ask()
     is_abandoned = any(row["status"] == Status.INTERRUPTED and row["ended"] is None for row in rows)
     if not is_abandoned or catalog.on_dead_run is None:
         return rows
@@ -256,7 +253,7 @@ def run_rows(workspace: Workspace, sql: str, parameters: Mapping[str, Any]) -> S
     except (CatalogError, WorkspaceError):
         # It shows as interrupted all the same; another process, or another time, will record it.
         return rows
-    return catalog.rows(sql, parameters)
+    return ask()
 
 
 def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
@@ -269,7 +266,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
     for row in rows:
         outputs.setdefault(row["step_id"], {})[row["name"]] = given[row["artifact_id"]]
     noted: dict[str, dict[str, Any]] = {}
-    for row in workspace.catalog.rows(NOTES_OF_STEPS, asked):
+    for row in workspace.catalog.rows(NOTES_OF_STEPS, {"head": asked["head"]}):
         noted[row["step_id"]] = merge(noted.get(row["step_id"], {}), {row["key"]: row["value"]})
     found = {}
     for row in workspace.catalog.rows(STEPS_OF_RUN, asked):

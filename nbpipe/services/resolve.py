@@ -10,6 +10,7 @@ the operation log, which is at hand. Nothing is ever made here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +30,6 @@ Row = Mapping[str, Any]
 RUNS_WITH_ID = "(SELECT seq FROM keyed.runs WHERE id_head BETWEEN $low AND $high ORDER BY seq DESC LIMIT 6)"
 RUNS_NAMED = "(SELECT seq FROM keyed.runs WHERE name_head = $head ORDER BY seq DESC LIMIT 6)"
 RUNS_CALLED = f"{RUNS_WITH_ID} UNION {RUNS_NAMED}"
-RUNS_FOUND = "SELECT id, name, pipeline FROM runs WHERE seq IN (SELECT unnest($seqs::BIGINT[])) ORDER BY seq DESC"
 RUN_NAMES = "SELECT name FROM runs WHERE name IS NOT NULL ORDER BY seq DESC LIMIT 500"
 
 STEPS_WITH_ID = """
@@ -38,12 +38,7 @@ STEPS_WITH_ID = """
 """
 STEPS_OF_RUN = f"{near('steps', 'run_head')} SELECT id, node, run_id FROM near WHERE run_id = $run ORDER BY seq DESC"  # noqa: S608
 
-NEWEST_OF_ARTIFACT = """
-    SELECT seq FROM keyed.artifacts WHERE seq > $above AND seq <= $upto AND name = $name
-        AND ($number IS NULL OR number = $number)
-    ORDER BY seq DESC LIMIT $limit
-"""
-ARTIFACT_FOUND = "SELECT id, name, number FROM artifacts WHERE seq = $seq"
+VERSION_OF_ARTIFACT = "name = $name AND ($number IS NULL OR number = $number)"
 ARTIFACTS_WITH_ID = """
     WITH near AS MATERIALIZED (FROM keyed.artifacts WHERE id_head BETWEEN $low AND $high)
     SELECT id, name, number FROM near WHERE starts_with(id, $ref) ORDER BY seq DESC LIMIT 6
@@ -105,17 +100,17 @@ def _listed(things: object) -> list[object]:
 
 
 def _run(workspace: Workspace, ref: EntityRef) -> Target:
-    row = find_run(workspace, ref, lambda seqs: workspace.catalog.rows(RUNS_FOUND, {"seqs": seqs}))
+    row = find_run(workspace, ref, partial(workspace.catalog.found, "runs", "id, name, pipeline"))
     return Target(Kind.RUN, row["id"], row["pipeline"] or "", row["name"] or row["id"][:8])
 
 
-def find_run(workspace: Workspace, ref: EntityRef, read: Callable[[list[int]], Sequence[Row]]) -> Row:
+def find_run(workspace: Workspace, ref: EntityRef, read: Callable[[str, Mapping[str, Any]], Sequence[Row]]) -> Row:
     """Find the one run that is meant, and read it.
 
     Args:
         workspace: Where to look.
         ref: What `services.pointing.as_ref` read.
-        read: Reads the runs with these numbers, at least their `id` and `name`, the newest first.
+        read: Reads the runs that a statement gives by number, at least their `id` and `name`, the newest first.
 
     Raises:
         NotFoundError: There is none; the nearest names are told.
@@ -124,19 +119,14 @@ def find_run(workspace: Workspace, ref: EntityRef, read: Callable[[list[int]], S
     text = _whole(ref)
     written = _as_id(text)
     if written is not None and is_uuid_like(written):
-        whole = [row for row in read(_seqs(workspace, RUNS_WITH_ID, ids_like(written))) if row["id"] == written]
+        whole = [row for row in read(RUNS_WITH_ID, ids_like(written)) if row["id"] == written]
         if whole:
             return whole[0]
     begun = ids_like(written) if written is not None else {}
-    seqs = _seqs(workspace, RUNS_CALLED if begun else RUNS_NAMED, {**begun, "head": head_of(text)})
-    rows = read(seqs) if seqs else ()
+    rows = read(RUNS_CALLED if begun else RUNS_NAMED, {**begun, "head": head_of(text)})
     named = [row for row in rows if row["name"] == text]
     like = [row for row in rows if written is not None and row["id"].startswith(written)]
     return _only(Kind.RUN, text, named or like, _shown_run, lambda: _names(workspace, RUN_NAMES))
-
-
-def _seqs(workspace: Workspace, sql: str, asked: Mapping[str, int]) -> list[int]:
-    return [row["seq"] for row in workspace.catalog.rows(sql, asked)]
 
 
 def _shown_run(row: Row) -> str:
@@ -190,9 +180,8 @@ def _artifact_version(workspace: Workspace, ref: EntityRef) -> Target:
 
 
 def _newest_of_artifact(workspace: Workspace, name: str, number: int | None = None) -> Sequence[Row]:
-    catalog = workspace.catalog
-    found = catalog.newest(NEWEST_OF_ARTIFACT, {"name": name, "number": number}, limit=1)
-    return catalog.rows(ARTIFACT_FOUND, {"seq": found[0]}) if found else ()
+    asked = {"name": name, "number": number}
+    return workspace.catalog.newest("artifacts", "id, name, number", VERSION_OF_ARTIFACT, asked, limit=1)
 
 
 def _artifact_version_by_id(workspace: Workspace, text: str) -> Target:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from nbpipe.catalog.finding import by_head, near
+from nbpipe.catalog.finding import by_head
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
@@ -21,7 +21,7 @@ from nbpipe.services.explaining import Explanation, explain
 from nbpipe.services.filters import bears
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.pointing import as_ref
-from nbpipe.services.recorded import COLUMNS, RUNS_BY_SEQ, Run, StepRun, run_in, run_rows
+from nbpipe.services.recorded import COLUMNS, RUN_WITH_ID, Run, StepRun, run_in, with_ends
 from nbpipe.services.resolve import find_run, resolve
 from nbpipe.services.starting import RunHandle, RunInProgress, RunRequest
 from nbpipe.services.workspace import Workspace
@@ -32,15 +32,11 @@ FITS = """
     ($pipeline IS NULL OR pipeline = $pipeline) AND ($status IS NULL OR status = $status)
     AND ($snapshot IS NULL OR snapshot_id = $snapshot) AND ($parent IS NULL OR parent_run_id = $parent)
 """
-ALL_RUNS = f"SELECT {COLUMNS} FROM runs WHERE {{fits}} ORDER BY seq DESC"  # noqa: S608 — made of constants
-NEWEST = """
-    SELECT seq FROM keyed.runs WHERE seq > $above AND seq <= $upto AND {fits} ORDER BY seq DESC LIMIT $limit
-"""
-NUMBER = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  # noqa: S608
 METRIC_HOLDS = """id IN (
     SELECT entity_id FROM (
         SELECT entity_id, arg_max(value, logged_at) AS value FROM metrics
-        WHERE entity_kind = 'run' AND key = $metric GROUP BY entity_id)
+        WHERE entity_kind = 'run' AND key = $metric
+          AND entity_id IN (SELECT id FROM keyed.runs WHERE seq > $above AND seq <= $upto) GROUP BY entity_id)
     WHERE {comparison})"""
 
 _COMPARISONS = {
@@ -160,11 +156,12 @@ class RunService:
             NotFoundError: There is none; the nearest names are told.
             AmbiguousNameError: There are several.
         """
-        row = find_run(self._workspace, as_ref(ref, Kind.RUN), self._read)
-        return run_in(row, self._workspace)
+        found = self._workspace.catalog.found
 
-    def _read(self, seqs: Sequence[int]) -> Sequence[Mapping[str, Any]]:
-        return run_rows(self._workspace, RUNS_BY_SEQ, {"seqs": seqs}) if seqs else ()
+        def read(sql: str, asked: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+            return with_ends(self._workspace, lambda: found("runs", COLUMNS, sql, asked))
+
+        return run_in(find_run(self._workspace, as_ref(ref, Kind.RUN), read), self._workspace)
 
     def list(
         self,
@@ -211,17 +208,17 @@ class RunService:
         asked |= {"pipeline": pipeline, "snapshot": snapshot, "status": _status(status), "parent": parent}
         fits = " AND ".join(conditions)
         limit = checked_limit(limit)
-        if limit is None and before is None:
-            rows = run_rows(self._workspace, ALL_RUNS.format(fits=fits), asked)
-        else:
-            older_than = None if before is None else self._number(before)
-            sql = NEWEST.format(fits=fits)
-            rows = self._read(self._workspace.catalog.newest(sql, asked, limit=limit or 2**62, before=older_than))
-        return Listing(run_in(row, self._workspace) for row in rows)
+        older_than = None if before is None else self._number(before)
+        catalog = self._workspace.catalog
+
+        def ask() -> Sequence[Mapping[str, Any]]:
+            return catalog.newest("runs", COLUMNS, fits, asked, limit=limit or 2**62, before=older_than)
+
+        return Listing(run_in(row, self._workspace) for row in with_ends(self._workspace, ask))
 
     def _number(self, ref: object) -> int:
         target = resolve(self._workspace, ref, Kind.RUN)
-        return int(self._workspace.catalog.rows(NUMBER, by_head(id=target.id))[0]["seq"])
+        return int(self._workspace.catalog.rows(RUN_WITH_ID, by_head(id=target.id))[0]["seq"])
 
     def newest(self) -> Run:
         """Give the run that was started last.

@@ -7,9 +7,11 @@ nobody who names them. Both are asked here.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +46,8 @@ Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
 _MOST_FINDINGS = 100
+_TRUTH = ("operations", "logs", "archive", "blobs")
+_PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups")
 _ALL_VIEWS = f"There are {', '.join(COLUMNS)}."
 _INLINE_FILES = "SELECT inline FROM artifacts WHERE materializer LIKE 'files@%' AND inline IS NOT NULL"
 
@@ -86,6 +90,23 @@ class Recovered:
     lost_values: list[str] = field(default_factory=list)
     unreadable_backups: dict[Path, str] = field(default_factory=dict)
     published: Published | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How much a part of the workspace takes.
+
+    Attributes:
+        name: Its folder or file.
+        files: How many files.
+        size_bytes: Their size.
+        is_truth: Whether it could not be made again from the others.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    is_truth: bool
 
 
 class UpkeepService:
@@ -247,6 +268,17 @@ class UpkeepService:
             shutil.rmtree(draft, ignore_errors=True)
         return rows
 
+    def disk_use(self) -> list[Part]:
+        """Say how much each part of the workspace takes, the largest first; what vanishes meanwhile is left out."""
+        paths = self._workspace.paths
+        parts = [_part(paths.root / name, is_truth=name in _TRUTH) for name in _PARTS]
+        return sorted((part for part in parts if part.files), key=lambda part: part.size_bytes, reverse=True)
+
+    def drafts(self) -> int:
+        """Count the files that killed processes left half written in the catalog's folders, an hour ago or more."""
+        paths = self._workspace.paths
+        return sum(_old_drafts(folder, prefix) for folder, prefix in ((paths.logs, "."), (paths.catalog, "t")))
+
     def _recover_values(self, done: Recovered) -> None:
         blobs = self._workspace.store.blobs
         wanted = Wanted(digests={named.digest for named, _ in self._unsound()}, keep=blobs.put_back)
@@ -330,6 +362,27 @@ class UpkeepService:
         """Give the names under which small stored files were laid out: no blob says them."""
         rows = self._workspace.catalog.rows(_INLINE_FILES)
         return {hashlib.sha256(bytes_of_inline(row["inline"])).hexdigest() for row in rows}
+
+
+def _part(path: Path, *, is_truth: bool) -> Part:
+    count = size_bytes = 0
+    places = [(str(path.parent), [], [path.name])] if path.is_file() else os.walk(path)
+    for place, _, names in places:
+        for name in names:
+            with suppress(OSError):
+                size_bytes += os.lstat(os.path.join(place, name)).st_size
+                count += 1
+    return Part(path.name, count, size_bytes, is_truth)
+
+
+def _old_drafts(folder: Path, prefix: str) -> int:
+    before = time.time() - _YOUNG_S
+    count = 0
+    with suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            with suppress(FileNotFoundError):
+                count += name.startswith(prefix) and (folder / name).lstat().st_ctime < before
+    return count
 
 
 def _digest_of(path: Path) -> str:

@@ -137,7 +137,8 @@ def dead_run(workspace) -> str:
 def test_a_dead_run_is_settled_once_with_the_facts_it_left(catalog, dead_run):
     told: list[tuple[str, list[str]]] = []
 
-    def end(run_id, facts):
+    def end(run_id, facts, numbered):
+        assert numbered == set()
         told.append((run_id, [fact["k"] for fact in facts]))
         catalog.transact(
             EndRun(request_id=f"interrupted-{run_id}", run_id=run_id, pipeline="training", status=Status.INTERRUPTED)
@@ -152,7 +153,7 @@ def test_a_dead_run_is_settled_once_with_the_facts_it_left(catalog, dead_run):
 
 def test_publishing_settles_the_dead_if_somebody_is_there_to_end_them(catalog, dead_run):
     told: list[str] = []
-    catalog.on_dead_run = lambda run_id, facts: told.append(run_id)
+    catalog.on_dead_run = lambda run_id, *_: told.append(run_id)
 
     catalog.publish()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -166,3 +168,45 @@ def test_two_hours_pass_before_anything_goes(opened_workspace, care, monkeypatch
     monkeypatch.setattr(upkeep.time, "time_ns", lambda: now_ns + 2 * 3600 * 10**9)
 
     assert care.gc().blobs == 1
+
+
+REUSER = """
+import sys
+import time
+from pathlib import Path
+from nbpipe.base.workspace import WorkspacePaths
+from tests.services.building import opened, record_run
+with opened(WorkspacePaths(Path(sys.argv[1]))) as workspace:
+    print("begun", flush=True)
+    sys.stdin.readline()
+    for n in range(int(sys.argv[2])):
+        time.sleep(0.005)
+        record_run(workspace, outputs={"large": [n] * 3000})
+"""
+
+
+def test_what_a_writer_finds_and_refers_to_outlives_sweeps_that_go_on_all_the_time(opened_workspace, care, monkeypatch):
+    # A grace of a second, a hundred times what a writer here needs from its look to its record.
+    monkeypatch.setattr(upkeep, "_YOUNG_S", 1)
+    count = 300
+    care.gc()
+    for n in range(count):
+        opened_workspace.store.keep({"large": [n] * 3000}, made_by="nobody")
+    orphans = digests(opened_workspace)
+    command = [sys.executable, "-c", REUSER, str(opened_workspace.paths.root), str(count)]
+    writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    writer.stdout.readline()
+    time.sleep(1.1)
+
+    writer.stdin.write(b"\n")
+    writer.stdin.close()
+    swept = 0
+    while writer.poll() is None:
+        swept += care.gc().blobs
+    writer.stdout.close()
+    care.gc()
+
+    assert writer.returncode == 0
+    assert swept > 0, "some went before the writer came to them"
+    assert orphans <= digests(opened_workspace)
+    assert [one for one in care.check(deep=True) if not one.is_note] == []
