@@ -166,6 +166,9 @@ def _gaps_of(path: Path, log: str, size: int, former: int | None, following: int
     run: list[tuple[int, bytes]] = []
     end = 0
     for stretch in stretches(path, 0, size):
+        if stretch.start == stretch.end:
+            # A last line without its line break is looked at below.
+            break
         end = stretch.end
         if not stretch.damaged:
             if run:
