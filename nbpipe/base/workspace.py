@@ -41,6 +41,11 @@ class WorkspacePaths:
         return self.root / "operations"
 
     @property
+    def archive(self) -> Path:
+        """Logs that nobody writes any more, as Parquet files."""
+        return self.root / "archive"
+
+    @property
     def catalog(self) -> Path:
         """Published generations."""
         return self.root / "catalog"
@@ -59,11 +64,6 @@ class WorkspacePaths:
     def unpacked(self) -> Path:
         """Stored files and folders as they are laid out for whoever loads them; made again when they are missing."""
         return self.root / "unpacked"
-
-    @property
-    def archive(self) -> Path:
-        """What old process logs said, in a form that takes less room; part of the truth as they are."""
-        return self.root / "archive"
 
     @property
     def backups(self) -> Path:

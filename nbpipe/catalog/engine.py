@@ -30,15 +30,28 @@ def open_draft(path: Path) -> DuckDBPyConnection:
     return connection
 
 
+# What a question may take of the machine's memory, and no file beside: it ends with an error, not with the kernel.
+_FRUGAL: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "25%", "temp_directory": ""}
+
+
 def open_memory(folder: Path) -> DuckDBPyConnection:
     """Open an instance in memory that can attach files of `folder`, and reach nothing else, whatever it is asked."""
     import duckdb
 
-    connection = duckdb.connect(":memory:", config=_OFFLINE)
+    connection = duckdb.connect(":memory:", config=_OFFLINE | _FRUGAL)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET allowed_directories = [$folder]", {"folder": f"{folder}/"})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def open_archive() -> DuckDBPyConnection:
+    """Open an instance in memory that can read files of ours."""
+    import duckdb
+
+    connection = duckdb.connect(":memory:", config=_OFFLINE)
+    connection.execute("SET TimeZone = 'UTC'")
     return connection
 
 

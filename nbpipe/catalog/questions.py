@@ -1,15 +1,17 @@
 """Asking: rows of trusted statements for services, and one guarded SELECT for people.
 
 A statement of ours is a constant and its values are bound. A statement of the user's is refused
-unless it is a single SELECT, runs in a read-only transaction on an instance that can reach no
-file but the published ones, and is cut off after a time and a number of rows.
+unless it is a single SELECT over the views, runs in a read-only transaction on an instance that
+can reach no file but the published ones, and is cut off after a time, a number of rows and a
+share of the memory. Ctrl-C ends it at once.
 """
 
 from __future__ import annotations
 
 import json
-import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from warnings import catch_warnings, simplefilter
 
 from nbpipe.catalog.engine import failures
 from nbpipe.errors import BadValueError, CatalogError
+from nbpipe.records.base import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,6 +72,7 @@ def frame_of(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
     return pandas.DataFrame(list(rows))
 
 
+_NUDGE_S = 0.2
 _Reader = tuple[int, Callable[[Any], Any]]
 _INSTANT = "TIMESTAMP WITH TIME ZONE"
 _wrapped: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
@@ -119,26 +123,55 @@ def query(cursor: DuckDBPyConnection, sql: str, *, limit: int, timeout_s: float)
 
     if limit < 1 or timeout_s <= 0:
         raise BadValueError(f"A query needs a positive limit and time (got {limit} rows, {timeout_s:g} s).")
-    alarm = threading.Timer(timeout_s, cursor.interrupt)
-    alarm.daemon = True
     try:
         statement = _only_select(sql)
-        alarm.start()
-        cursor.execute("BEGIN TRANSACTION READ ONLY")
-        statement, names, kinds = _wrap(cursor, statement, {})
-        found = cursor.execute(statement).fetchmany(limit + 1)
+        _check_sources(cursor, statement)
+        names, kinds, found = _in_time(cursor, timeout_s, lambda: _answer(cursor, statement, limit + 1))
     except duckdb.InterruptException as error:
         raise BadValueError(
             f"The query took longer than {timeout_s:g} s. Ask for less, or give it more time."
         ) from error
+    except duckdb.OutOfMemoryException as error:
+        raise BadValueError(
+            "The query needs more memory than a query may have, a quarter of the machine's. Ask for less."
+        ) from error
     except duckdb.Error as error:
         raise BadValueError(f"The query cannot be answered: {_said(error)}") from error
-    finally:
-        alarm.cancel()
-        with suppress(duckdb.Error):
-            cursor.execute("ROLLBACK")
     readers: list[_Reader] = [(n, _aware) for n, kind in enumerate(kinds) if kind == _INSTANT]
     return QueryResult(names, [tuple(_read(row, readers)) for row in found[:limit]], kinds, len(found) > limit)
+
+
+_Answer = tuple[tuple[str, ...], tuple[str, ...], list[tuple[Any, ...]]]
+
+
+def _answer(cursor: DuckDBPyConnection, statement: str, count: int) -> _Answer:
+    """Give the names of the columns, their types, and the first rows."""
+    import duckdb
+
+    cursor.execute("BEGIN TRANSACTION READ ONLY")
+    try:
+        wrapped, names, kinds = _wrap(cursor, statement, {})
+        found = cursor.execute(f"SELECT * FROM ({wrapped}\n) LIMIT {count:d}").fetchall()  # noqa: S608 — one SELECT
+    finally:
+        with suppress(duckdb.Error):
+            cursor.execute("ROLLBACK")
+    return names, kinds, found
+
+
+def _in_time(cursor: DuckDBPyConnection, timeout_s: float, ask: Callable[[], _Answer]) -> _Answer:
+    """Ask in a thread, for only a caller that waits hears Ctrl-C, and interrupt it when it takes too long."""
+    with ThreadPoolExecutor(1, thread_name_prefix="nbpipe-query") as thread:
+        answer = thread.submit(ask)
+        ends = time.monotonic() + timeout_s
+        try:
+            while not answer.done() and (left_s := ends - time.monotonic()) > 0:
+                wait([answer], min(left_s, _NUDGE_S))
+        finally:
+            # An interrupt that comes between two statements is lost.
+            while not answer.done():
+                cursor.interrupt()
+                wait([answer], _NUDGE_S)
+        return answer.result()
 
 
 def _only_select(sql: str) -> str:
@@ -155,6 +188,37 @@ def _only_select(sql: str) -> str:
     data = sql.encode()
     ends = [place for place, _ in duckdb.tokenize(sql) if data[place : place + 1] == b";"]
     return data[: ends[0]].decode() if ends else sql
+
+
+# Functions that give rows without reading anything but their arguments.
+_HARMLESS = {"range", "generate_series", "unnest", "json_each", "json_tree", "repeat_row"}
+
+
+def _check_sources(cursor: DuckDBPyConnection, statement: str) -> None:
+    """Refuse what reads something else than tables: the engine has functions for files, settings, and SQL in texts."""
+    row = cursor.execute("SELECT json_serialize_sql($sql)", {"sql": statement}).fetchone()
+    read = json.loads(row[0]) if row is not None else {"error": True}
+    if read["error"]:
+        raise BadValueError("A query is a plain SELECT; what this one reads cannot be told.")
+    for kind, name in _sources_in(read["statements"]):
+        if kind == "TABLE_FUNCTION" and name.casefold() not in _HARMLESS:
+            raise BadValueError(f"A query reads the catalog's views; {name}() is none of them.")
+        if kind == "BASE_TABLE" and not name.isidentifier():
+            raise BadValueError(f"A query reads the catalog's views; {shorten(name)} is none of them.")
+
+
+def _sources_in(node: Any) -> Iterator[tuple[str, str]]:
+    """Walk through what a parsed statement reads from: (kind, name)."""
+    if isinstance(node, list):
+        for part in node:
+            yield from _sources_in(part)
+    elif isinstance(node, dict):
+        if node.get("type") == "TABLE_FUNCTION":
+            yield "TABLE_FUNCTION", str((node.get("function") or {}).get("function_name", ""))
+        elif node.get("type") == "BASE_TABLE":
+            yield "BASE_TABLE", str(node.get("table_name", ""))
+        for part in node.values():
+            yield from _sources_in(part)
 
 
 def _wrap(

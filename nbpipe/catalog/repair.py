@@ -26,7 +26,8 @@ from nbpipe.base.locks import PolledLock
 from nbpipe.base.log import is_sound, seal, stretches, sync
 from nbpipe.catalog import quarantine
 from nbpipe.catalog.correction import corrected, joined, parted
-from nbpipe.catalog.identity import user
+from nbpipe.catalog.identity import FORMAT, OPENED, user
+from nbpipe.catalog.segments import CLOSED
 from nbpipe.catalog.tails import Damage, look
 from nbpipe.catalog.writable import prepare
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from nbpipe.base.workspace import WorkspacePaths
 
 LOST = "lost"
-# The last operation of a segment says so, and must go on saying so.
-_CLOSED = "closed"
 _LONGEST_TAIL_BYTES = 2**24
 _OF_OPERATION = ("n", "req", "k", "at", "by", "b")
 
@@ -172,22 +171,21 @@ def _gaps_of(path: Path, log: str, size: int, former: int | None, following: int
             if run:
                 yield _gap(path, log, run, last, _number(stretch.lines[0][1]) if is_operation else None)
                 run = []
-            last = _number(stretch.lines[-1][1]) if is_operation else None
+            last = _last_of((line for _, line in stretch.lines[-1:]), last)
             continue
         sound = [(after - len(line) - 1, line, True) for after, line in stretch.lines]
         for place, line, is_whole in sorted([*sound, *((place, line, False) for place, line in stretch.damaged)]):
             if not is_whole:
                 run.append((place, line))
                 continue
-            n = _number(line) if is_operation else None
             if run:
-                yield _gap(path, log, run, last, n)
+                yield _gap(path, log, run, last, _number(line) if is_operation else None)
                 run = []
-            last = n
+            last = _last_of([line], last)
     if run:
         is_closing = following is not None and run[-1][0] + len(run[-1][1]) + 1 == size
         yield _gap(path, log, run, last, following, is_closing=is_closing)
-        last = None if not is_operation else (last or 0) + len(run)
+        last = None if last is None else last + len(run)
     yield from _changed_end(path, log, end, size, last)
 
 
@@ -224,8 +222,15 @@ def _number(line: bytes) -> int:
     return n if isinstance(n, int) else -1
 
 
-def _numbers(data: bytes) -> list[int]:
-    return [_number(line) for line in data.removesuffix(b"\n").split(b"\n")] if data else []
+def _last_of(lines: Iterable[bytes], former: int | None) -> int | None:
+    """Give the number of the last operation among these lines, or the one before; the first line of a log is none."""
+    if former is None:
+        return None
+    return max([former, *map(_number, lines)])
+
+
+def _lines(data: bytes) -> list[bytes]:
+    return data.removesuffix(b"\n").split(b"\n") if data else []
 
 
 # Mending ---------------------------------------------------------------------------------------
@@ -282,10 +287,17 @@ def _room(
     former, known_to = gap.former, 0
     if parts:
         _, known_to, data = parts[-1]
-        former = _numbers(data)[-1] if gap.former is not None else None
+        former = _last_of(_lines(data), gap.former)
     length = sum(len(line) + 1 for _, line in lines[start:end])
     is_last = end == len(lines)
-    return _Room(length, former, gap.later, is_first_exact=start == known_to, is_last_exact=is_last)
+    return _Room(
+        length,
+        former,
+        gap.later,
+        is_first_exact=start == known_to,
+        is_last_exact=is_last,
+        is_first=lines[start][0] == 0,
+    )
 
 
 def _with_rests(
@@ -294,17 +306,16 @@ def _with_rests(
     """Give the corrected parts, and between them what is left, each with the numbers around it."""
     last, former = 0, gap.former
     for start, end, data in [*parts, (len(lines), len(lines), b"")]:
-        numbers = _numbers(data)
         is_last = start == len(lines)
         if start > last:
             rest = b"".join(line + b"\n" for _, line in lines[last:start])
-            later = gap.later if is_last else numbers[0] if gap.former is not None else None
+            later = gap.later if is_last else _number(_lines(data)[0]) if gap.former is not None else None
             left = Gap(gap.path, gap.log, lines[last][0], rest, former, later, gap.is_closing and is_last)
             yield Mended(left, "", rest)
         if data:
             old = b"".join(line + b"\n" for _, line in lines[start:end])
             yield Mended(Gap(gap.path, gap.log, lines[start][0], old, former), "corrected", data)
-            former = numbers[-1] if gap.former is not None else None
+            former = _last_of(_lines(data), former)
         last = end
 
 
@@ -318,6 +329,7 @@ class _Room:
         later: The number of an operation behind it, if one follows.
         is_first_exact: Whether the next number must come first.
         is_last_exact: Whether what follows must be the next number.
+        is_first: Whether it is the beginning of the log, whose first line says who began it.
     """
 
     length: int
@@ -325,10 +337,11 @@ class _Room:
     later: int | None
     is_first_exact: bool = True
     is_last_exact: bool = True
+    is_first: bool = False
 
 
 def _room_of(gap: Gap) -> _Room:
-    return _Room(len(gap.data), gap.former, gap.later)
+    return _Room(len(gap.data), gap.former, gap.later, is_first=gap.start == 0)
 
 
 def _fits(data: bytes, room: _Room) -> bool:
@@ -338,15 +351,20 @@ def _fits(data: bytes, room: _Room) -> bool:
     records = [_record(line) for line in data[:-1].split(b"\n")]
     if room.former is None:
         return all(record is not None and _is_fact(record) for record in records)
+    if room.is_first:
+        first = records.pop(0)
+        if first is None or not _is_fact(first) or first["k"] != OPENED:
+            return False
     if not all(record is not None and _is_operation(record) for record in records):
         return False
     numbers = [int(record["n"]) for record in records if record is not None]
-    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+    if room.is_first_exact or not numbers:
+        numbers.insert(0, room.former)
+    if numbers[0] < room.former or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         return False
-    is_begun_well = numbers[0] == room.former + 1 if room.is_first_exact else numbers[0] > room.former
     if room.later is None:
-        return is_begun_well
-    return is_begun_well and (numbers[-1] == room.later - 1 if room.is_last_exact else numbers[-1] < room.later)
+        return True
+    return numbers[-1] == room.later - 1 if room.is_last_exact else numbers[-1] < room.later
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
@@ -385,26 +403,37 @@ def _from_copy(gap: Gap, earlier: Earlier | None) -> Mended | None:
 
 def _given_up(gap: Gap) -> Mended | None:
     """Fill a gap with lines that say nothing; `None` if they do not fit into it."""
-    count = 1
-    if gap.former is not None:
-        count = gap.later - gap.former - 1 if gap.later is not None else len(gap.lines())
-    if count < 1:
+    heads = _heads_of_nothing(gap)
+    if not heads:
         return None
-    empty = [_nothing(gap, nth, "", is_last=nth == count) for nth in range(1, count + 1)]
-    room = len(gap.data) - sum(map(len, empty))
+    room = len(gap.data) - sum(len(_nothing(head, "")) for head in heads)
     if room < 0:
         return None
-    return Mended(gap, "given up", b"".join([*empty[:-1], _nothing(gap, count, " " * room, is_last=True)]))
+    lines = [*(_nothing(head, "") for head in heads[:-1]), _nothing(heads[-1], " " * room)]
+    return Mended(gap, "given up", b"".join(lines))
 
 
-def _nothing(gap: Gap, nth: int, padding: str, *, is_last: bool) -> bytes:
+def _heads_of_nothing(gap: Gap) -> list[dict[str, Any]]:
+    """Give the heads of the lines that are to fill a gap."""
     at = now_text()
     if gap.former is None:
-        return seal({"k": LOST, "id": "", "run": "", "at": at, "b": {LOST: padding}})
-    n = gap.former + nth
-    kind = _CLOSED if gap.is_closing and is_last else LOST
-    body = {"changes": [], "answer": {}, LOST: padding}
-    return seal({"n": n, "req": f"{LOST}-{n}", "k": kind, "at": at, "by": user(), "b": body})
+        return [{"k": LOST, "id": "", "run": "", "at": at}]
+    heads: list[dict[str, Any]] = [{"k": OPENED, "id": gap.path.stem, "at": at}] if gap.start == 0 else []
+    lost = len(gap.lines()) - len(heads) if gap.later is None else gap.later - gap.former - 1
+    heads += [
+        {"n": n, "req": f"{LOST}-{n}", "k": LOST, "at": at, "by": user()}
+        for n in range(gap.former + 1, gap.former + 1 + lost)
+    ]
+    if gap.is_closing and lost:
+        heads[-1]["k"] = CLOSED
+    return heads
+
+
+def _nothing(head: dict[str, Any], padding: str) -> bytes:
+    body: dict[str, Any] = {"changes": [], "answer": {}} if "n" in head else {}
+    if head["k"] == OPENED:
+        body = {"format": FORMAT}
+    return seal({**head, "b": {**body, LOST: padding}})
 
 
 def _write(mended: Mended) -> None:

@@ -4,14 +4,16 @@ Tables of *facts* grow and are never changed, but for two that are finished late
 operation that ends it, an open step by the record of its end. Tables of *state* follow the
 operations; their columns are `records.state.TABLES`. Every row that can change has a number,
 `seq`, in the order of arrival: what hides a row from under a newer one compares numbers, not
-texts. The views that people read are made of these in `catalog.views`.
+texts. What is looked up by an id has the id's head beside it, in a column whose name ends in
+`_head` (`catalog.heads`). The views that people read are made of these in `catalog.views`.
 """
 
 from __future__ import annotations
 
+from nbpipe.catalog.heads import CREATE_HEAD_OF
 from nbpipe.records.state import TABLES
 
-SCHEMA = 1
+SCHEMA = 2
 
 Columns = dict[str, str]
 
@@ -39,6 +41,8 @@ RUN: Columns = {
     "host": "VARCHAR",
     "pid": "BIGINT",
     "log": "VARCHAR",
+    "id_head": "BIGINT",
+    "name_head": "BIGINT",
 }
 
 OPEN_STEP: Columns = {
@@ -77,6 +81,8 @@ STEP: Columns = {
     "inputs": "JSON",
     "files": "JSON",
     "against": "VARCHAR",
+    "id_head": "BIGINT",
+    "run_head": "BIGINT",
 }
 
 ARTIFACT: Columns = {
@@ -97,6 +103,8 @@ ARTIFACT: Columns = {
     "run_id": "VARCHAR",
     "step_id": "VARCHAR",
     "created": "TIMESTAMPTZ",
+    "id_head": "BIGINT",
+    "node": "VARCHAR",
 }
 
 LINEAGE: Columns = {
@@ -106,6 +114,9 @@ LINEAGE: Columns = {
     "direction": "VARCHAR",
     "name": "VARCHAR",
     "artifact_id": "VARCHAR",
+    "run_head": "BIGINT",
+    "step_head": "BIGINT",
+    "artifact_head": "BIGINT",
 }
 
 SOURCE: Columns = {"digest": "VARCHAR", "parts": "JSON"}
@@ -117,6 +128,8 @@ METADATA: Columns = {
     "value": "JSON",
     "at": "TIMESTAMPTZ",
     "step_id": "VARCHAR",
+    "entity_head": "BIGINT",
+    "run_head": "BIGINT",
 }
 
 METRIC: Columns = {
@@ -130,7 +143,12 @@ METRIC: Columns = {
 # What state rows are kept in tables of their own; the others finish a fact.
 _FINISH_A_FACT = ("run_state", "artifact_number")
 STATE: dict[str, Columns] = {
-    table: {"seq": "BIGINT", "change_key": "VARCHAR", **columns}
+    table: {
+        "seq": "BIGINT",
+        "change_key": "VARCHAR",
+        **columns,
+        **({"entity_head": "BIGINT"} if "entity_id" in columns else {}),
+    }
     for table, columns in TABLES.items()
     if table not in _FINISH_A_FACT
 }
@@ -154,4 +172,6 @@ def create(table: str, columns: Columns) -> str:
 
 
 # In a schema of their own, for some of them share their name with the view over them.
-CREATE_ALL = ";\n".join(["CREATE SCHEMA rows", *(create(table, columns) for table, columns in ALL.items())])
+CREATE_ALL = ";\n".join(
+    ["CREATE SCHEMA rows", CREATE_HEAD_OF, *(create(table, columns) for table, columns in ALL.items())]
+)

@@ -7,16 +7,21 @@
 from __future__ import annotations
 
 from nbpipe.catalog.schema import STATE
+from nbpipe.records.state import TABLES
 
 # A line that is sealed well and is no JSON all the same would fail every statement: it is left out here.
+# The body is the last field of a line and stays the text that was written.
 PARSE = """
 CREATE OR REPLACE TEMP TABLE new_line AS
-SELECT row_number() OVER () AS nth, * FROM (
-    SELECT ord, unnest(json_transform(text, '{
-        "n": "BIGINT", "k": "VARCHAR", "id": "VARCHAR", "run": "VARCHAR", "at": "TIMESTAMPTZ", "b": "JSON"}'))
-    FROM (SELECT generate_subscripts($lines::VARCHAR[], 1) AS ord, unnest($lines::VARCHAR[]) AS text)
-    WHERE json_valid(text)
-    ORDER BY json_extract_string(text, '$.at'), ord)
+SELECT row_number() OVER () AS nth, * FROM (FROM (
+    SELECT ord, ($logs::VARCHAR[])[span] AS log, place, unnest(json_transform(head, '{
+        "n": "BIGINT", "k": "VARCHAR", "id": "VARCHAR", "run": "VARCHAR", "at": "TIMESTAMPTZ", "req": "VARCHAR",
+        "by": "VARCHAR"}')), b
+    FROM (SELECT ord, span, place, text[:cut - 1] || '}' AS head, text[cut + 5:-2] AS b
+          FROM (SELECT *, strpos(text, ',"b":') AS cut
+                FROM (SELECT generate_subscripts($lines::VARCHAR[], 1) AS ord, unnest($lines::VARCHAR[]) AS text,
+                             unnest($spans::BIGINT[]) AS span, unnest($places::BIGINT[]) AS place)))
+    WHERE json_valid(head) AND json_valid(b)) ORDER BY "at", ord)
 """
 LEFT_OUT = """
 SELECT ord FROM (SELECT unnest(range(1, $count + 1)) AS ord) WHERE ord NOT IN (SELECT ord FROM new_line) ORDER BY ord
@@ -24,27 +29,26 @@ SELECT ord FROM (SELECT unnest(range(1, $count + 1)) AS ord) WHERE ord NOT IN (S
 
 RUNS = """
 INSERT INTO rows.run BY NAME
-SELECT $top + line.nth AS seq, line.id, line."at" AS started, span.log, body.name, body.pipeline, body.kind,
+SELECT $top + line.nth AS seq, line.id, line."at" AS started, line.log, body.name, body.pipeline, body.kind,
        body.parameters, body.differences, nullif(body.snapshot_id, '') AS snapshot_id,
        nullif(body.schedule_id, '') AS schedule_id, nullif(body.parent_run_id, '') AS parent_run_id,
        nullif(body.parent_step, '') AS parent_step, nullif(body.model_version_id, '') AS model_version_id,
-       body.graph, body."user", body.host, body.pid
-FROM (SELECT nth, ord, id, "at", json_transform(b, '{
+       body.graph, body."user", body.host, body.pid,
+       rows.head_of(line.id) AS id_head, rows.head_of(body.name) AS name_head
+FROM (SELECT nth, id, "at", log, json_transform(b, '{
     "name": "VARCHAR", "pipeline": "VARCHAR", "kind": "VARCHAR", "parameters": "JSON", "differences": "JSON",
     "snapshot_id": "VARCHAR", "schedule_id": "VARCHAR", "parent_run_id": "VARCHAR", "parent_step": "VARCHAR",
     "model_version_id": "VARCHAR", "graph": "VARCHAR", "user": "VARCHAR", "host": "VARCHAR", "pid": "BIGINT"}') AS body
     FROM new_line WHERE k = 'run_started' AND n IS NULL) AS line
-ASOF JOIN (SELECT unnest($firsts::BIGINT[]) AS first, unnest($logs::VARCHAR[]) AS log) AS span ON line.ord >= span.first
 """
 
 STEP_STARTS = """
 INSERT INTO rows.open_step BY NAME
-SELECT $top + line.nth AS seq, line.id, line.run AS run_id, line."at" AS started, span.log,
+SELECT $top + line.nth AS seq, line.id, line.run AS run_id, line."at" AS started, line.log,
        body.node, body.step, body.attempt, false AS run_is_over
-FROM (SELECT nth, ord, id, run, "at",
+FROM (SELECT nth, id, run, "at", log,
              json_transform(b, '{"node": "VARCHAR", "step": "VARCHAR", "attempt": "BIGINT"}') AS body
     FROM new_line WHERE k = 'step_started' AND n IS NULL) AS line
-ASOF JOIN (SELECT unnest($firsts::BIGINT[]) AS first, unnest($logs::VARCHAR[]) AS log) AS span ON line.ord >= span.first
 """
 
 PARSE_STEPS = """
@@ -67,7 +71,8 @@ INSERT INTO rows.step BY NAME
 SELECT $top + nth AS seq, id, run_id, node, step, status, why, key, source, started, ended, attempt, parameters,
        not_carried, to_json(inputs) AS inputs, files, nullif(against, '') AS against, logs, displays,
        error.type AS error_type, error.message AS error_message,
-       error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from
+       error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from,
+       rows.head_of(id) AS id_head, rows.head_of(run_id) AS run_head
 FROM new_step
 """
 
@@ -90,7 +95,9 @@ SELECT row_number() OVER () AS nth, * FROM (
 
 LINEAGE = """
 INSERT INTO rows.lineage BY NAME
-SELECT run_id, step_id, node, direction, name, artifact_id FROM (
+SELECT run_id, step_id, node, direction, name, artifact_id, rows.head_of(run_id) AS run_head,
+       rows.head_of(step_id) AS step_head, rows.head_of(artifact_id) AS artifact_head
+FROM (
     SELECT line, 1 AS side, place, run_id, step_id, node, 'out' AS direction, output AS name, id AS artifact_id
     FROM new_output
     UNION ALL
@@ -100,6 +107,10 @@ SELECT run_id, step_id, node, direction, name, artifact_id FROM (
     WHERE input.artifact <> '')
 ORDER BY line, side, place
 """
+
+# A reuse may have been read before what it reuses was: then the version stands here without the run that made it.
+MAKERLESS = "run_id IS NULL AND id IN (SELECT id FROM new_output WHERE status <> 'reused')"
+FORGET_MAKERLESS = f"DELETE FROM rows.artifact WHERE {MAKERLESS}"  # noqa: S608 — made of constants
 
 # A reused output is the version that was made before, perhaps in these very lines.
 REUSED_OUTPUTS = "SELECT id FROM new_output WHERE status = 'reused'"
@@ -113,7 +124,8 @@ ARTIFACTS = """
 INSERT INTO rows.artifact BY NAME
 SELECT $top + nth AS seq, id, name, output, type_name, materializer, digest, size_bytes, blob, member, pickled,
        inline, preview, CASE WHEN coalesce(made_by, step_id) = step_id THEN run_id END AS run_id,
-       coalesce(made_by, step_id) AS step_id, made AS created
+       coalesce(made_by, step_id) AS step_id, made AS created, rows.head_of(id) AS id_head,
+       CASE WHEN coalesce(made_by, step_id) = step_id THEN node END AS node
 FROM new_output
 """
 
@@ -127,35 +139,50 @@ WHERE step.id = later.id
 PARSE_METADATA = """
 CREATE OR REPLACE TEMP TABLE new_metadata AS
 SELECT nth, b->>'kind' AS entity_kind, id AS entity_id, b->'values' AS entries, "at",
-       nullif(b->>'step_id', '') AS step_id
+       nullif(b->>'step_id', '') AS step_id, run
 FROM new_line WHERE k = 'metadata' AND n IS NULL AND json_type(b, '$.values') = 'OBJECT'
 """
 
 PARSE_STEP_METADATA = """
 INSERT INTO new_metadata
-SELECT nth, entry.kind, coalesce(nullif(entry.id, ''), step_id), entry."values", "at", step_id
-FROM (SELECT nth, id AS step_id, "at", unnest(metadata) AS entry FROM new_step)
+SELECT nth, entry.kind, coalesce(nullif(entry.id, ''), step_id), entry."values", "at", step_id, run_id
+FROM (SELECT nth, id AS step_id, run_id, "at", unnest(metadata) AS entry FROM new_step)
 WHERE entry.kind <> '' AND json_type(entry."values") = 'OBJECT'
+"""
+
+PARSE_ENTRIES = """
+CREATE OR REPLACE TEMP TABLE new_entry AS
+SELECT new.nth, new.entity_kind, new.entity_id, new."at", new.step_id, entry.key, entry.value, entry.type,
+       new.entity_head, new.run_head
+FROM (SELECT *, rows.head_of(entity_id) AS entity_head, rows.head_of(run) AS run_head FROM new_metadata) AS new,
+     json_each(new.entries) AS entry
 """
 
 METADATA = """
 INSERT INTO rows.metadata BY NAME
-SELECT new.entity_kind, new.entity_id, entry.key, entry.value, new."at", new.step_id
-FROM new_metadata AS new, json_each(new.entries) AS entry
-ORDER BY new.nth
+SELECT entity_kind, entity_id, key, value, "at", step_id, entity_head, run_head FROM new_entry
+"""
+
+PLAIN_METRICS = """
+INSERT INTO rows.metric BY NAME
+SELECT entity_kind, entity_id, key, try_cast(value::VARCHAR AS DOUBLE) AS value, "at"
+FROM new_entry WHERE type IN ('BIGINT', 'UBIGINT', 'DOUBLE')
 """
 
 # The rule is `records.metadata.metrics_in`: a number is a metric unless it stands in a list or within a typed leaf,
 # and of typed leaves floats and sizes are numbers. The engine quotes odd names in a path; people do not.
-METRICS = r"""
+NESTED = "SELECT count(*) FROM new_entry WHERE type = 'OBJECT'"
+NESTED_METRICS = r"""
 INSERT INTO rows.metric BY NAME
 WITH leaf AS MATERIALIZED (
     SELECT new.nth, new.entity_kind, new.entity_id, new."at", found.id, found.key, found.type, found.atom, found.path,
            found.fullkey
     FROM new_metadata AS new, json_tree(new.entries) AS found
-    WHERE found.type IN ('BIGINT', 'UBIGINT', 'DOUBLE') OR (found.type = 'VARCHAR' AND found.key IN ('value', '$type'))
+    WHERE new.nth IN (SELECT nth FROM new_entry WHERE type = 'OBJECT') AND found.path <> '$'
+      AND (found.type IN ('BIGINT', 'UBIGINT', 'DOUBLE')
+           OR (found.type = 'VARCHAR' AND found.key IN ('value', '$type')))
 ), typed AS MATERIALIZED (
-    SELECT nth, path, trim(atom, '"') AS name FROM leaf WHERE key = '$type' AND type = 'VARCHAR' AND path <> '$'
+    SELECT nth, path, trim(atom, '"') AS name FROM leaf WHERE key = '$type' AND type = 'VARCHAR'
 ), number AS (
     SELECT leaf.*, CASE WHEN typed.name IS NULL THEN leaf.fullkey ELSE leaf.path END AS place
     FROM leaf LEFT JOIN typed ON leaf.nth = typed.nth AND leaf.path = typed.path AND leaf.key = 'value'
@@ -174,14 +201,14 @@ ORDER BY nth, id
 
 PARSE_CHANGES = """
 CREATE OR REPLACE TEMP TABLE new_change AS
-SELECT row_number() OVER () AS nth, * FROM (
-    SELECT change.t, change.key, change."row" AS "row", coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
-    FROM (SELECT n, unnest(changes) AS change, generate_subscripts(changes, 1) AS place
-          FROM (SELECT n, json_transform(b->'changes', '[{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]') AS changes
-                FROM new_line WHERE n IS NOT NULL))
-    QUALIFY row_number() OVER (PARTITION BY change.t, change.key ORDER BY n DESC, place DESC) = 1
-    ORDER BY n, place)
+SELECT row_number() OVER () AS nth, change.t, change.key, change."row" AS "row",
+       coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
+FROM (SELECT unnest(body.changes) AS change
+      FROM (SELECT json_transform(b, '{"changes": [{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]}') AS body
+            FROM (SELECT n, b FROM new_line WHERE n IS NOT NULL ORDER BY n)))
 """
+# What a later change says of the same row is all that counts.
+OVERTAKEN = "DELETE FROM new_change WHERE nth NOT IN (SELECT max(nth) FROM new_change GROUP BY t, key)"
 
 CHANGED_TABLES = "SELECT t, count(*) FROM new_change GROUP BY t"
 
@@ -194,13 +221,14 @@ FROM (SELECT key AS id, unnest(json_transform("row", '{
           "status": "VARCHAR", "ended": "TIMESTAMPTZ", "error_step": "VARCHAR", "error_type": "VARCHAR",
           "error_message": "VARCHAR", "model_version_id": "VARCHAR"}'))
       FROM new_change WHERE t = 'run_state') AS over
-WHERE run.id = over.id
+WHERE run.id_head = rows.head_of(over.id) AND run.id = over.id
 """
 
 # Of a run whose beginning was damaged, its end is all there is.
 RUNS_WITHOUT_BEGINNING = """
 INSERT INTO rows.run BY NAME
-SELECT $top + nth AS seq, key AS id, "row"->>'status' AS status, try_cast("row"->>'ended' AS TIMESTAMPTZ) AS ended
+SELECT $top + nth AS seq, key AS id, "row"->>'status' AS status, try_cast("row"->>'ended' AS TIMESTAMPTZ) AS ended,
+       rows.head_of(key) AS id_head
 FROM new_change WHERE t = 'run_state' AND NOT gone AND key NOT IN (SELECT id FROM rows.run)
 """
 
@@ -225,14 +253,16 @@ WHERE artifact.id = given.key
 def _merge_state(table: str) -> str:
     """Write the statement that puts the changed rows of a state table in place."""
     columns = [name for name in STATE[table] if name not in ("seq", "change_key")]
-    shape = ", ".join(f'"{name}": "{STATE[table][name]}"' for name in columns)
+    shape = ", ".join(f'"{name}": "{STATE[table][name]}"' for name in TABLES[table])
+    heads = ", rows.head_of(entity_id) AS entity_head" if "entity_head" in columns else ""
     settings = ", ".join(f'"{name}" = later."{name}"' for name in columns)
     names = ", ".join(f'"{name}"' for name in ["seq", "change_key", *columns])
     values = ", ".join(f'later."{name}"' for name in ["seq", "change_key", *columns])
     return f"""
         MERGE INTO rows.{table} USING (
-            SELECT $top + nth AS seq, key AS change_key, gone, unnest(json_transform("row", '{{{shape}}}'))
-            FROM new_change WHERE t = '{table}') AS later ON {table}.change_key = later.change_key
+            SELECT *{heads} FROM (
+                SELECT $top + nth AS seq, key AS change_key, gone, unnest(json_transform("row", '{{{shape}}}'))
+                FROM new_change WHERE t = '{table}')) AS later ON {table}.change_key = later.change_key
         WHEN MATCHED AND later.gone THEN DELETE
         WHEN MATCHED THEN UPDATE SET {settings}
         WHEN NOT MATCHED AND NOT later.gone THEN INSERT ({names}) VALUES ({values})
@@ -244,8 +274,17 @@ MERGE_STATE = {table: _merge_state(table) for table in STATE}
 HIDE = """
 INSERT INTO hidden.{table}
 SELECT seq, $turn FROM {base}.rows.{table}
-WHERE {column} IN ({keys}) AND seq NOT IN (SELECT seq FROM hidden.{table})
+WHERE {condition} AND seq NOT IN (SELECT seq FROM hidden.{table})
 """
+# Where ids have heads, the few rows that may be meant are found by those, and only their texts compared.
+HIDE_BY_HEAD = """
+INSERT INTO hidden.{table}
+WITH near AS MATERIALIZED (
+    SELECT seq, id FROM {base}.rows.{table}
+    WHERE id_head IN (SELECT rows.head_of(key) FROM ({keys}) AS wanted(key)))
+SELECT seq, $turn FROM near WHERE id IN ({keys}) AND seq NOT IN (SELECT seq FROM hidden.{table})
+"""
+HIDE_MAKERLESS = HIDE.format(table="artifact", base="{base}", condition=MAKERLESS)
 BRING_UP = """
 INSERT INTO rows.{table}
 FROM {base}.rows.{table} WHERE seq IN (SELECT seq FROM hidden.{table} WHERE turn = $turn)
@@ -253,3 +292,52 @@ FROM {base}.rows.{table} WHERE seq IN (SELECT seq FROM hidden.{table} WHERE turn
 KEYS_OF_CHANGES = "SELECT key FROM new_change WHERE t = '{table}'"
 
 TOP = "SELECT top FROM {schema}.meta"
+
+# By which instant the rows of a table are in order, whatever the order in which the logs were read.
+IN_ORDER_OF = {"run": "started", "step": "ended", "artifact": "created"}
+SORT = (
+    """
+    CREATE TABLE rows.sorted AS
+    SELECT * REPLACE ($top + row_number() OVER (ORDER BY {instant}, seq) AS seq) FROM rows.{table} ORDER BY seq
+    """,
+    "DROP TABLE rows.{table}",
+    "ALTER TABLE rows.sorted RENAME TO {table}",
+)
+
+# The archive --------------------------------------------------------------------------------------
+
+_ARCHIVED = 'log, place, n, k, id, run, "at", req, "by", b'
+CREATE_ARCHIVED = """
+CREATE TABLE archived (log VARCHAR, place BIGINT, n BIGINT, k VARCHAR, id VARCHAR, run VARCHAR, "at" TIMESTAMPTZ,
+                       req VARCHAR, "by" VARCHAR, b VARCHAR)
+"""
+MERGE_ARCHIVE = f"INSERT INTO archived SELECT {_ARCHIVED} FROM read_parquet($path)"  # noqa: S608 — made of constants
+ARCHIVE_LINES = f"INSERT INTO archived SELECT {_ARCHIVED} FROM new_line WHERE k IS NOT NULL"  # noqa: S608
+LEAVE_LOGS = "DELETE FROM archived WHERE log IN (SELECT unnest($logs::VARCHAR[]))"
+ARCHIVE_ENDS = """
+INSERT INTO archived BY NAME SELECT unnest($logs::VARCHAR[]) AS log, unnest($ends::BIGINT[]) AS place, 'end' AS k
+"""
+WRITE_ARCHIVE = """
+COPY (FROM archived ORDER BY n NULLS FIRST, k, "at", log, place) TO '{path}'
+(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
+"""
+SUM_OF_ARCHIVED = """
+SELECT count(*), bit_xor(hash(log, place, n, k, id, run, "at", req, "by", b)) FROM {table}
+"""
+ARCHIVED_ENDS = "SELECT log, max(place) FROM read_parquet($path) WHERE k = 'end' GROUP BY log"
+ARCHIVED_FACTS = """
+SELECT k, id, run, b FROM read_parquet($path)
+WHERE n IS NULL AND list_contains($kinds, k) AND place >= coalesce(
+    (MAP_FROM_ENTRIES(list_zip($logs::VARCHAR[], $places::BIGINT[]))[log]), 0)
+ORDER BY k <> 'step', "at", log, place
+"""
+ARCHIVED_OPERATIONS = "SELECT n, k, req, b FROM read_parquet($path) WHERE n IS NOT NULL ORDER BY n"
+# While an archive is taken in, its lines stand where those of a batch do.
+OPEN_ARCHIVE = """
+DROP TABLE IF EXISTS temp.new_line;
+CREATE TEMP VIEW new_line AS
+SELECT file_row_number + 1 AS nth, log, n, k, id, run, "at", b FROM read_parquet('{path}', file_row_number = true)
+"""
+CLOSE_ARCHIVE = "DROP VIEW temp.new_line"
+KINDS = "SELECT k, count(*), max(nth) FROM new_line WHERE n IS NULL GROUP BY k"
+OPERATIONS = "SELECT count(*) FROM new_line WHERE n IS NOT NULL"

@@ -3,15 +3,19 @@
 `COLUMNS` says what each column means. Instants are TIMESTAMPTZ, durations are in seconds, JSON
 columns are of the type JSON.
 
-The same views lie over a published file and over that file with the unpublished tail.
+The same views lie over a published file and over that file with the unpublished tail. Views of
+the schema `keyed` show the columns and, beside them, the heads of ids (`catalog.heads`): they are
+for `catalog.finding` and may change.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nbpipe.catalog.heads import head_in_sql
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 COLUMNS: dict[str, dict[str, str]] = {
     "runs": {
@@ -158,56 +162,101 @@ COLUMNS: dict[str, dict[str, str]] = {
         "created": "when it was made",
         "run_id": "the run it was made from, if one",
     },
+    "schedules": {
+        "id": "the schedule's id",
+        "name": "its name; a deleted one gave it back",
+        "pipeline": "its pipeline",
+        "snapshot_id": "the snapshot it runs",
+        "cron_expression": "when it fires, as cron says it",
+        "interval_s": "or every how many seconds",
+        "run_at": "or once, then",
+        "starts": "not before",
+        "ends": "not after",
+        "timezone": "the zone of its cron expression",
+        "catchup": "what becomes of missed firings: last, all or none",
+        "overlap": "what becomes of one that is due while another runs: skip, queue or parallel",
+        "active": "whether it fires",
+        "created": "when it was made",
+        "deleted": "when it was deleted; null while it is there",
+        "last_fired": "the last instant at which it was due and somebody saw to it",
+    },
+    "firings": {
+        "schedule_id": "the schedule",
+        "due": "when it was due",
+        "outcome": "fired, missed or skipped",
+        "claimed_at": "when a process took it on",
+        "claimed_by": "whose process",
+    },
+    "deployments": {
+        "id": "the deployment's id",
+        "name": "its name; a stopped one gave it back",
+        "pipeline": "its pipeline",
+        "snapshot_id": "the snapshot it serves",
+        "url": "where it answers",
+        "pid": "in which process",
+        "log": "the log of that process",
+        "started": "when it started",
+        "stopped": "when it was stopped; null while it is to serve",
+    },
 }
 
 # `{rows[table]}` is where the rows of a table are found.
 _RUNS = """
-CREATE OR REPLACE VIEW runs AS
 SELECT seq, id, name, pipeline, kind,
        CASE WHEN status IS NOT NULL THEN status
             WHEN log IN (SELECT log FROM {rows[dead_log]}) THEN 'interrupted'
             ELSE 'running' END AS status,
        started, ended, (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s,
        parameters, differences, snapshot_id, schedule_id, parent_run_id, parent_step, model_version_id, graph,
-       error_step, error_type, error_message, "user" AS user_name, host, pid
+       error_step, error_type, error_message, "user" AS user_name, host, pid, id_head, name_head
 FROM {rows[run]}
 """
 
-_STEPS = """
-CREATE OR REPLACE VIEW steps AS
+
+def _written(column: str) -> str:
+    """Write the head of a column of a table that has none, for a text that is formatted later."""
+    return head_in_sql(column).replace("{", "{{").replace("}", "}}")
+
+
+_STEPS = f"""
 SELECT seq, id, run_id, node, step, status, why, key AS cache_key, source, started, ended,
        (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s, attempt, parameters,
        error_type, error_message, error_traceback, reused_from, logs, displays, not_carried,
-       inputs, files, against
-FROM {rows[step]}
+       inputs, files, against, id_head, run_head
+FROM {{rows[step]}}
 UNION ALL
 SELECT 4000000000000000000 + seq, id, run_id, node, step,
-       CASE WHEN run_is_over OR log IN (SELECT log FROM {rows[dead_log]}) THEN 'interrupted' ELSE 'running' END,
+       CASE WHEN run_is_over OR log IN (SELECT log FROM {{rows[dead_log]}}) THEN 'interrupted' ELSE 'running' END,
        NULL, NULL, NULL, started, NULL, NULL, attempt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL
-FROM {rows[open_step]}
-"""
+       NULL, NULL, NULL, {_written("id")}, {_written("run_id")}
+FROM {{rows[open_step]}}
+"""  # noqa: S608 — made of constants
 
 _TAGS = """
-CREATE OR REPLACE VIEW tags AS
 SELECT tag.name AS tag, tag.exclusive, tag.cascade, held.entity_kind, held.entity_id, held.scope,
-       held."at" AS tagged_at
+       held."at" AS tagged_at, held.entity_head
 FROM {rows[tagging]} AS held JOIN {rows[tag]} AS tag ON tag.id = held.tag_id
 """
 
 
 _SOURCES = """
-CREATE OR REPLACE VIEW sources AS
 SELECT digest, any_value(parts) AS parts FROM {rows[source]} GROUP BY digest
 """
 
+_HEADS = {
+    "artifacts": ("id_head", "node"),
+    "lineage": ("run_head", "step_head", "artifact_head"),
+    "metadata": ("entity_head", "run_head"),
+    "model_links": ("entity_head",),
+}
 # `at` and `by` are words of SQL; nobody should have to quote a column.
-_STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by"}
+_STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"}
 
 
 def _plain(view: str, table: str) -> str:
-    columns = ", ".join(f'"{_STORED_AS.get(column, column)}" AS "{column}"' for column in COLUMNS[view])
-    return f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {{rows[{table}]}}"  # noqa: S608
+    stored = [(f'"{_STORED_AS.get(column, column)}"', column) for column in COLUMNS[view]]
+    columns = ", ".join([*(f'{name} AS "{column}"' for name, column in stored), *_HEADS.get(view, ())])
+    return f"SELECT {columns} FROM {{rows[{table}]}}"  # noqa: S608 — made of constants
 
 
 _PLAIN = {
@@ -220,6 +269,9 @@ _PLAIN = {
     "model_links": "model_link",
     "stage_history": "stage_history",
     "snapshots": "snapshot",
+    "schedules": "schedule",
+    "firings": "firing",
+    "deployments": "deployment",
 }
 
 _OPEN_LOGS = """
@@ -232,7 +284,23 @@ _INTERRUPTED_RUNS = """
 SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
 """
 
-_CREATE = [_RUNS, _STEPS, _TAGS, _SOURCES, *(_plain(view, table) for view, table in _PLAIN.items())]
+_SELECT = {"runs": _RUNS, "steps": _STEPS, "tags": _TAGS, "sources": _SOURCES} | {
+    view: _plain(view, table) for view, table in _PLAIN.items()
+}
+KEYED = ("runs", "steps", "tags", *_HEADS)
+
+
+def _create(view: str) -> list[str]:
+    if view not in KEYED:
+        return [f"CREATE OR REPLACE VIEW {view} AS {_SELECT[view]}"]
+    columns = ", ".join(f'"{column}"' for column in COLUMNS[view])
+    return [
+        f"CREATE OR REPLACE VIEW keyed.{view} AS {_SELECT[view]}",
+        f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM keyed.{view}",  # noqa: S608 — made of constants
+    ]
+
+
+_CREATE = ["CREATE SCHEMA IF NOT EXISTS keyed", *(statement for view in COLUMNS for statement in _create(view))]
 
 
 def create_views(rows: Mapping[str, str]) -> str:
@@ -242,6 +310,22 @@ def create_views(rows: Mapping[str, str]) -> str:
         rows: For each table of `catalog.schema`, where its rows are found: its name, or a subquery.
     """
     return ";\n".join(_CREATE).format(rows=rows)
+
+
+def create_tops(schemas: Sequence[str]) -> str:
+    """Write the statements that make, for each listing, a view of its largest number, which costs no reading.
+
+    Args:
+        schemas: Where its tables are.
+    """
+    return ";\n".join(
+        f"CREATE VIEW keyed.top_of_{view} AS SELECT greatest({_tops(table, schemas)}, 0) AS top"
+        for view, table in (("runs", "run"), ("artifacts", "artifact"))
+    )
+
+
+def _tops(table: str, schemas: Sequence[str]) -> str:
+    return ", ".join(f"(SELECT max(seq) FROM {schema}.{table})" for schema in schemas)  # noqa: S608
 
 
 def open_logs(rows: Mapping[str, str]) -> str:

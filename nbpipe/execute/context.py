@@ -111,7 +111,10 @@ class StepContext:
         """Take in metadata for all of the targets, or, if it cannot be kept, for none."""
         encoded = metadata.encode(values)
         for target in targets:
-            self.notes[target] = metadata.merge(self.notes.get(target, {}), encoded)
+            kept = self.notes.setdefault(target, {})
+            for key, value in encoded.items():
+                # One key at a time: a loop that logs thousands of keys must not copy them all each time.
+                kept[key] = metadata.merge({key: kept[key]}, {key: value})[key] if key in kept else value
 
 
 _running: ContextVar[StepContext | None] = ContextVar("nbpipe_step", default=None)

@@ -7,11 +7,12 @@ wrote it; a record that comes from elsewhere is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.metadata import MetadataEntry
@@ -27,39 +28,27 @@ from nbpipe.services.workspace import Workspace
 
 # What a record shows; previews and inline values are read when they are asked for.
 COLUMNS = """
-    a.seq, a.id, a.name, a.number, a.output, a.type_name, a.materializer, a.digest, a.size_bytes, a.pickled, a.run_id,
-    a.step_id, a.created
+    id, name, number, output, type_name, materializer, digest, size_bytes, pickled, run_id, step_id, created, node
 """
-
-
-def with_nodes(chosen: str) -> str:
-    """Write the statement that adds to chosen versions the nodes that made them.
-
-    Args:
-        chosen: A statement of ours that gives `COLUMNS`; the join sees no more rows than it gives.
-    """
-    return f"""
-        SELECT a.*, l.node FROM ({chosen}) AS a
-        LEFT JOIN lineage AS l ON l.artifact_id = a.id AND l.step_id = a.step_id AND l.direction = 'out'
-        ORDER BY a.seq DESC
-    """  # noqa: S608 — made of constants
-
-
-ARTIFACT = with_nodes(f"SELECT {COLUMNS} FROM artifacts AS a WHERE a.id = $id")  # noqa: S608 — made of constants
-ARTIFACTS = f"""
-    SELECT {COLUMNS} FROM artifacts AS a
-    WHERE ($name IS NULL OR a.name = $name)
-      AND ($type IS NULL OR a.type_name = $type OR ends_with(a.type_name, '.' || $type))
-      AND ($run IS NULL OR a.id IN (SELECT artifact_id FROM lineage WHERE run_id = $run AND direction = 'out'))
-      AND {{tagged}}
-    ORDER BY a.seq DESC LIMIT $limit
-"""  # noqa: S608 — made of constants
-STORED = """
+WITH_ID = f"{near('artifacts', 'id_head')} SELECT seq FROM near WHERE id = $id"  # noqa: S608 — made of constants
+GIVEN_IN = f"""
+    {near("lineage", "run_head")}, given AS MATERIALIZED (
+        FROM keyed.artifacts WHERE id_head IN (SELECT artifact_head FROM near))
+    SELECT {COLUMNS} FROM given
+    WHERE {{fits}} AND id IN (SELECT artifact_id FROM near WHERE run_id = $run AND direction = 'out')
+    ORDER BY seq DESC
+"""  # noqa: S608
+FITS = """
+    ($name IS NULL OR name = $name)
+    AND ($type IS NULL OR type_name = $type OR ends_with(type_name, '.' || $type)) AND
+"""
+STORED = f"""
+    {near("artifacts", "id_head")}
     SELECT id, name, number, output, type_name, materializer, digest, size_bytes, inline, blob, member, pickled,
            preview, step_id AS made_by
-    FROM artifacts WHERE id = $id
-"""
-PREVIEW = "SELECT preview FROM artifacts WHERE id = $id"
+    FROM near WHERE id = $id
+"""  # noqa: S608
+PREVIEW = f"{near('artifacts', 'id_head')} SELECT preview FROM near WHERE id = $id"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +109,7 @@ class Artifact:
     @property
     def preview(self) -> dict[str, Any]:
         """What a card shows of the value."""
-        rows = self._workspace.catalog.rows(PREVIEW, {"id": self.id})
+        rows = self._workspace.catalog.rows(PREVIEW, by_head(id=self.id))
         return dict(rows[0]["preview"] or {}) if rows else {}
 
     def load(self, *, trust: bool = False) -> Any:
@@ -145,8 +134,12 @@ class Artifact:
         }
 
 
-def artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
-    """Make the record of a row of `COLUMNS` and `node`."""
+def artifacts_in(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> Listing[Artifact]:
+    """Make the records of rows of `COLUMNS`."""
+    return Listing(_artifact_in(row, workspace) for row in rows)
+
+
+def _artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
     return Artifact(
         id=row["id"],
         name=row["name"],
@@ -163,6 +156,11 @@ def artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
         output=row["output"],
         _workspace=workspace,
     )
+
+
+def outputs_of(workspace: Workspace, run_id: str) -> Listing[Artifact]:
+    """Give the versions that a run made or reused, the newest first."""
+    return artifacts_in(workspace, workspace.catalog.rows(GIVEN_IN.format(fits="true"), by_head(run=run_id)))
 
 
 class ArtifactService:
@@ -185,8 +183,8 @@ class ArtifactService:
             NotFoundError: There is none.
             AmbiguousNameError: Several ids begin so.
         """
-        row = self._workspace.catalog.rows(ARTIFACT, {"id": self._id(ref, version)})[0]
-        return artifact_in(row, self._workspace)
+        asked = by_head(id=self._id(ref, version))
+        return artifacts_in(self._workspace, self._workspace.catalog.found("artifacts", COLUMNS, WITH_ID, asked))[0]
 
     def stored(self, ref: object) -> ArtifactVersion:
         """Give the record by which the store knows a version.
@@ -194,7 +192,7 @@ class ArtifactService:
         Raises:
             NotFoundError: There is none.
         """
-        row = self._workspace.catalog.rows(STORED, {"id": self._id(ref)})[0]
+        row = self._workspace.catalog.rows(STORED, by_head(id=self._id(ref)))[0]
         return _stored_in(row)
 
     def list(
@@ -227,21 +225,26 @@ class ArtifactService:
         """
         tagged = bears(
             Kind.ARTIFACT_VERSION,
-            "a.id",
+            "id",
             tags=tags,
             any_tags=any_tags,
             tag_prefix=tag_prefix,
             tag_contains=tag_contains,
         )
+        fits = FITS + tagged.sql
         asked = {
             "name": None if name is None else checked_text("name", name),
             "type": None if type is None else checked_text("type", type),
-            "run": None if run is None else resolve(self._workspace, run, Kind.RUN).id,
-            "limit": checked_limit(limit),
+            **tagged.parameters,
         }
-        sql = with_nodes(ARTIFACTS.format(tagged=tagged.sql))
-        rows = self._workspace.catalog.rows(sql, {**asked, **tagged.parameters})
-        return Listing(artifact_in(row, self._workspace) for row in rows)
+        limit = checked_limit(limit)
+        catalog = self._workspace.catalog
+        if run is not None:
+            asked |= by_head(run=resolve(self._workspace, run, Kind.RUN).id)
+            rows = catalog.rows(GIVEN_IN.format(fits=fits), asked)[:limit]
+        else:
+            rows = catalog.newest("artifacts", COLUMNS, fits, asked, limit=limit or 2**62)
+        return artifacts_in(self._workspace, rows)
 
     def load(self, ref: object, *, trust: bool = False) -> Any:
         """Give a value.

@@ -63,6 +63,9 @@ def bears(
         BEARS_PREFIX: ("tag_prefix", checked_text("tag_prefix", tag_prefix)),
         BEARS_PART: ("tag_contains", checked_text("tag_contains", tag_contains)),
     }
+    if len(asked[BEARS_ALL][1]) == 1 and not asked[BEARS_ANY][1]:
+        # All of one is any of one, which takes no counting.
+        asked[BEARS_ANY], asked[BEARS_ALL] = ("any_tags", asked[BEARS_ALL][1]), ("all_tags", [])
     wanted = {sql: (name, value) for sql, (name, value) in asked.items() if value}
     if not wanted:
         return Conditions("true", {})

@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from nbpipe.catalog.finding import by_head, near
 from nbpipe.services.workspace import Workspace
 
-USES = """
+USES = f"""
+    {near("lineage", "artifact_head")},
+    steps_around AS MATERIALIZED (
+        SELECT seq, id_head FROM keyed.steps WHERE id_head IN (SELECT step_head FROM near)),
+    around AS MATERIALIZED (FROM keyed.lineage WHERE step_head IN (SELECT step_head FROM near))
     SELECT u.run_id, u.step_id, u.node, u.direction, u.name, u.artifact_id
-    FROM lineage AS u JOIN steps AS s ON s.id = u.step_id
-    WHERE u.step_id IN (SELECT step_id FROM lineage WHERE artifact_id = $id)
+    FROM around AS u JOIN steps_around AS s ON s.id_head = u.step_head
+    WHERE u.step_id IN (SELECT step_id FROM near WHERE artifact_id = $id)
     ORDER BY s.seq DESC
-"""
+"""  # noqa: S608 — made of constants
 
 
 class Lineage(NamedTuple):
@@ -56,7 +61,7 @@ def lineage_of(workspace: Workspace, artifact_id: str, made_in: str) -> Lineage:
         made_in: The id of the execution that made it; others that gave it reused it.
     """
     by_step: dict[str, list[Mapping[str, Any]]] = {}
-    for row in workspace.catalog.rows(USES, {"id": artifact_id}):
+    for row in workspace.catalog.rows(USES, by_head(id=artifact_id)):
         by_step.setdefault(row["step_id"], []).append(row)
     uses = {step_id: _use_in(rows) for step_id, rows in by_step.items()}
     readers = tuple(use for use in uses.values() if artifact_id in use.inputs.values())

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from nbpipe.catalog.finding import by_head, near
 from nbpipe.records.metadata import MetadataEntry, decode, encode, merge, metrics_in
 from nbpipe.records.refs import Kind, Target
 from nbpipe.services.instants import as_instant
 from nbpipe.services.resolve import resolve_all
 from nbpipe.services.workspace import Workspace
 
-LOGGED_ON = """
-    SELECT key, value, logged_at FROM metadata WHERE entity_kind = $kind AND entity_id = $id ORDER BY logged_at
-"""
+LOGGED_ON = f"""
+    {near("metadata", "entity_head")}
+    SELECT key, value, logged_at FROM near WHERE entity_kind = $kind AND entity_id = $id ORDER BY logged_at
+"""  # noqa: S608 — made of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def _entry(value: Any, past: list[tuple[datetime, Any]]) -> MetadataEntry:
 
 def metadata_of(workspace: Workspace, kind: Kind, entity_id: str) -> Metadata:
     """Read the metadata of one thing, which is known to exist."""
-    rows = workspace.catalog.rows(LOGGED_ON, {"kind": kind.value, "id": entity_id})
+    rows = workspace.catalog.rows(LOGGED_ON, {"kind": kind.value, **by_head(id=entity_id)})
     return merged(Logged(row["key"], row["value"], as_instant(row["logged_at"])) for row in rows)
 
 

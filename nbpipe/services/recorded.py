@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, CatalogError, WorkspaceError
 from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.metadata import MetadataEntry, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
-from nbpipe.services.artifacts import Artifact, ArtifactService
+from nbpipe.services.artifacts import Artifact, outputs_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import metadata_of
 from nbpipe.services.versions import ModelVersion, version_in
@@ -28,21 +29,26 @@ COLUMNS = """
     id, name, pipeline, kind, status, started, ended, duration_s, parameters, differences, snapshot_id, schedule_id,
     parent_run_id, parent_step, model_version_id, graph, error_step, error_type, error_message
 """
-RUN_BY_ID = f"SELECT {COLUMNS} FROM runs WHERE id = $id"  # noqa: S608 — made of constants
-STEPS_OF_RUN = """
+RUN_WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  # noqa: S608 — made of constants
+STEPS_OF_RUN = f"""
+    {near("steps", "run_head")}
     SELECT id, node, step, status, why, duration_s, parameters, error_type, error_message, error_traceback, logs,
            source, reused_from, files
-    FROM steps WHERE run_id = $run ORDER BY seq
-"""
-OUTPUTS_OF_RUN = """
-    SELECT lineage.step_id, lineage.name, lineage.artifact_id FROM lineage
-    WHERE lineage.run_id = $run AND lineage.direction = 'out'
-"""
-NOTES_OF_STEPS = """
-    SELECT step_id, key, value FROM metadata WHERE step_id IN (SELECT id FROM steps WHERE run_id = $run)
-    ORDER BY logged_at
-"""
-TAGS_OF_RUN = "SELECT tag FROM tags WHERE entity_kind = 'run' AND entity_id = $run ORDER BY tag"
+    FROM near WHERE run_id = $run ORDER BY seq
+"""  # noqa: S608
+OUTPUTS_OF_RUN = f"""
+    {near("lineage", "run_head")}
+    SELECT step_id, name, artifact_id FROM near WHERE run_id = $run AND direction = 'out'
+"""  # noqa: S608
+# Notes of a step of another run, should its head be the same, are passed over: nobody asks for that step.
+NOTES_OF_STEPS = f"""
+    {near("metadata", "run_head")}
+    SELECT step_id, key, value FROM near WHERE step_id IS NOT NULL ORDER BY logged_at
+"""  # noqa: S608
+TAGS_OF_RUN = f"""
+    {near("tags", "entity_head")}
+    SELECT tag FROM near WHERE entity_kind = 'run' AND entity_id = $run ORDER BY tag
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ class Run:
     @property
     def tags(self) -> list[str]:
         """Its tags, as they are now."""
-        return [row["tag"] for row in self.workspace.catalog.rows(TAGS_OF_RUN, {"run": self.id})]
+        return [row["tag"] for row in self.workspace.catalog.rows(TAGS_OF_RUN, by_head(run=self.id))]
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -216,7 +222,9 @@ class Run:
 
     def refresh(self) -> Run:
         """Give the run as it stands now."""
-        return run_in(run_rows(self.workspace, RUN_BY_ID, {"id": self.id})[0], self.workspace)
+        found = self.workspace.catalog.found
+        rows = with_ends(self.workspace, lambda: found("runs", COLUMNS, RUN_WITH_ID, by_head(id=self.id)))
+        return run_in(rows[0], self.workspace)
 
     def as_row(self) -> dict[str, Any]:
         """Give its plain facts."""
@@ -233,10 +241,10 @@ class Run:
         }
 
 
-def run_rows(workspace: Workspace, sql: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def with_ends(workspace: Workspace, ask: Callable[[], Sequence[Mapping[str, Any]]]) -> Sequence[Mapping[str, Any]]:
     """Ask for runs; whoever finds one whose process died records its end."""
     catalog = workspace.catalog
-    rows = catalog.rows(sql, parameters)
+    rows = ask()
     is_abandoned = any(row["status"] == Status.INTERRUPTED and row["ended"] is None for row in rows)
     if not is_abandoned or catalog.on_dead_run is None:
         return rows
@@ -245,22 +253,23 @@ def run_rows(workspace: Workspace, sql: str, parameters: Mapping[str, Any]) -> S
     except (CatalogError, WorkspaceError):
         # It shows as interrupted all the same; another process, or another time, will record it.
         return rows
-    return catalog.rows(sql, parameters)
+    return ask()
 
 
 def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
     """Give what became of each step of a run, by its name in the graph."""
-    rows = workspace.catalog.rows(OUTPUTS_OF_RUN, {"run": run_id})
+    asked = by_head(run=run_id)
+    rows = workspace.catalog.rows(OUTPUTS_OF_RUN, asked)
     # Asked for after them: a run that goes on may have made more meanwhile, but none of these is missing.
-    given = {artifact.id: artifact for artifact in ArtifactService(workspace).list(run=run_id)}
+    given = {artifact.id: artifact for artifact in outputs_of(workspace, run_id)}
     outputs: dict[str, dict[str, Artifact]] = {}
     for row in rows:
         outputs.setdefault(row["step_id"], {})[row["name"]] = given[row["artifact_id"]]
     noted: dict[str, dict[str, Any]] = {}
-    for row in workspace.catalog.rows(NOTES_OF_STEPS, {"run": run_id}):
+    for row in workspace.catalog.rows(NOTES_OF_STEPS, {"head": asked["head"]}):
         noted[row["step_id"]] = merge(noted.get(row["step_id"], {}), {row["key"]: row["value"]})
     found = {}
-    for row in workspace.catalog.rows(STEPS_OF_RUN, {"run": run_id}):
+    for row in workspace.catalog.rows(STEPS_OF_RUN, asked):
         metrics = dict(metrics_in(noted.get(row["id"], {})))
         error = f"{row['error_type']}: {row['error_message']}" if row["error_type"] else ""
         found[row["node"]] = StepRun(

@@ -10,10 +10,13 @@ the operation log, which is at hand. Nothing is ever made here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from nbpipe.base.ids import is_uuid_like, may_be_id_prefix
+from nbpipe.catalog.finding import by_head, ids_like, near
+from nbpipe.catalog.heads import head_of
 from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
 from nbpipe.records.models import find_version
 from nbpipe.records.refs import EntityRef, Kind, Target
@@ -23,28 +26,22 @@ from nbpipe.services.workspace import Workspace
 
 Row = Mapping[str, Any]
 
-RUNS_LIKE = """
-    SELECT id, name, pipeline, id = $ref OR name = $name AS is_exact FROM runs
-    WHERE id = $ref OR name = $name OR ($is_prefix AND starts_with(id, $ref))
-    ORDER BY is_exact DESC, seq DESC LIMIT 6
-"""
+# Candidates first, by number alone: each is one pass over a column of heads.
+RUNS_WITH_ID = "(SELECT seq FROM keyed.runs WHERE id_head BETWEEN $low AND $high ORDER BY seq DESC LIMIT 6)"
+RUNS_NAMED = "(SELECT seq FROM keyed.runs WHERE name_head = $head ORDER BY seq DESC LIMIT 6)"
+RUNS_CALLED = f"{RUNS_WITH_ID} UNION {RUNS_NAMED}"
 RUN_NAMES = "SELECT name FROM runs WHERE name IS NOT NULL ORDER BY seq DESC LIMIT 500"
 
-STEPS_LIKE = """
-    SELECT id, node, run_id, id = $ref AS is_exact FROM steps
-    WHERE id = $ref OR ($is_prefix AND starts_with(id, $ref))
-    ORDER BY is_exact DESC, seq DESC LIMIT 6
+STEPS_WITH_ID = """
+    WITH near AS MATERIALIZED (FROM keyed.steps WHERE id_head BETWEEN $low AND $high)
+    SELECT id, node, run_id FROM near WHERE starts_with(id, $ref) ORDER BY seq DESC LIMIT 6
 """
-STEPS_OF_RUN = "SELECT id, node, run_id FROM steps WHERE run_id = $run ORDER BY seq DESC"
+STEPS_OF_RUN = f"{near('steps', 'run_head')} SELECT id, node, run_id FROM near WHERE run_id = $run ORDER BY seq DESC"  # noqa: S608
 
-VERSIONS_OF_ARTIFACT = """
-    SELECT id, name, number FROM artifacts WHERE name = $name AND ($number IS NULL OR number = $number)
-    ORDER BY seq DESC LIMIT 1
-"""
-ARTIFACTS_LIKE = """
-    SELECT id, name, number, id = $ref AS is_exact FROM artifacts
-    WHERE id = $ref OR ($is_prefix AND starts_with(id, $ref))
-    ORDER BY is_exact DESC, seq DESC LIMIT 6
+VERSION_OF_ARTIFACT = "name = $name AND ($number IS NULL OR number = $number)"
+ARTIFACTS_WITH_ID = """
+    WITH near AS MATERIALIZED (FROM keyed.artifacts WHERE id_head BETWEEN $low AND $high)
+    SELECT id, name, number FROM near WHERE starts_with(id, $ref) ORDER BY seq DESC LIMIT 6
 """
 ARTIFACT_NAMES = "SELECT DISTINCT name FROM artifacts LIMIT 2000"
 
@@ -103,10 +100,33 @@ def _listed(things: object) -> list[object]:
 
 
 def _run(workspace: Workspace, ref: EntityRef) -> Target:
-    text = _whole(ref)
-    rows = workspace.catalog.rows(RUNS_LIKE, {**_like(text), "name": text})
-    row = _only(Kind.RUN, text, rows, _shown_run, lambda: _names(workspace, RUN_NAMES))
+    row = find_run(workspace, ref, partial(workspace.catalog.found, "runs", "id, name, pipeline"))
     return Target(Kind.RUN, row["id"], row["pipeline"] or "", row["name"] or row["id"][:8])
+
+
+def find_run(workspace: Workspace, ref: EntityRef, read: Callable[[str, Mapping[str, Any]], Sequence[Row]]) -> Row:
+    """Find the one run that is meant, and read it.
+
+    Args:
+        workspace: Where to look.
+        ref: What `services.pointing.as_ref` read.
+        read: Reads the runs that a statement gives by number, at least their `id` and `name`, the newest first.
+
+    Raises:
+        NotFoundError: There is none; the nearest names are told.
+        AmbiguousNameError: There are several.
+    """
+    text = _whole(ref)
+    written = _as_id(text)
+    if written is not None and is_uuid_like(written):
+        whole = [row for row in read(RUNS_WITH_ID, ids_like(written)) if row["id"] == written]
+        if whole:
+            return whole[0]
+    begun = ids_like(written) if written is not None else {}
+    rows = read(RUNS_CALLED if begun else RUNS_NAMED, {**begun, "head": head_of(text)})
+    named = [row for row in rows if row["name"] == text]
+    like = [row for row in rows if written is not None and row["id"].startswith(written)]
+    return _only(Kind.RUN, text, named or like, _shown_run, lambda: _names(workspace, RUN_NAMES))
 
 
 def _shown_run(row: Row) -> str:
@@ -116,14 +136,14 @@ def _shown_run(row: Row) -> str:
 def _step(workspace: Workspace, ref: EntityRef) -> Target:
     if ref.version:
         return _step_of_run(workspace, ref)
-    rows = workspace.catalog.rows(STEPS_LIKE, _like(ref.name))
+    rows = _with_id(workspace, STEPS_WITH_ID, ref.name)
     row = _only(Kind.STEP, ref.name, rows, lambda step: f"{step['id'][:8]} ({step['node']})", tuple)
     return _step_target(row)
 
 
 def _step_of_run(workspace: Workspace, ref: EntityRef) -> Target:
     run = _run(workspace, EntityRef(Kind.RUN, ref.name))
-    rows = workspace.catalog.rows(STEPS_OF_RUN, {"run": run.id})
+    rows = workspace.catalog.rows(STEPS_OF_RUN, by_head(run=run.id))
     for row in rows:
         if row["node"] == ref.version:
             return _step_target(row)
@@ -136,7 +156,7 @@ def _step_target(row: Row) -> Target:
 
 def _artifact(workspace: Workspace, ref: EntityRef) -> Target:
     """Find an artifact by name; what is no name may be the id of a version."""
-    if not is_uuid_like(ref.name) and workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": None}):
+    if not is_uuid_like(ref.name) and _newest_of_artifact(workspace, ref.name):
         return Target(Kind.ARTIFACT, ref.name, "", ref.name)
     return _artifact_version_by_id(workspace, ref.name)
 
@@ -147,20 +167,25 @@ def _artifact_version(workspace: Workspace, ref: EntityRef) -> Target:
         return _artifact_version_by_id(workspace, ref.name)
     # No artifact has so many versions, and the catalog's numbers end there.
     number = min(int(ref.version), 2**62) if ref.version.isdecimal() else None
-    rows = workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": number})
+    rows = _newest_of_artifact(workspace, ref.name, number)
     if rows:
         return _artifact_target(rows[0])
     if not ref.version:
         return _artifact_version_by_id(workspace, ref.name)
-    newest = workspace.catalog.rows(VERSIONS_OF_ARTIFACT, {"name": ref.name, "number": None})
+    newest = _newest_of_artifact(workspace, ref.name)
     if newest:
         hint = f"The newest is {_artifact_target(newest[0]).label}."
         raise NotFoundError("artifact version", f"{ref.name}@{ref.version}", hint=hint)
     raise NotFoundError("artifact", ref.name, _names(workspace, ARTIFACT_NAMES))
 
 
+def _newest_of_artifact(workspace: Workspace, name: str, number: int | None = None) -> Sequence[Row]:
+    asked = {"name": name, "number": number}
+    return workspace.catalog.newest("artifacts", "id, name, number", VERSION_OF_ARTIFACT, asked, limit=1)
+
+
 def _artifact_version_by_id(workspace: Workspace, text: str) -> Target:
-    rows = workspace.catalog.rows(ARTIFACTS_LIKE, _like(text))
+    rows = _with_id(workspace, ARTIFACTS_WITH_ID, text)
     row = _only(Kind.ARTIFACT, text, rows, _shown_artifact, lambda: _names(workspace, ARTIFACT_NAMES))
     return _artifact_target(row)
 
@@ -252,9 +277,9 @@ def _whole(ref: EntityRef) -> str:
     return f"{ref.name}@{ref.version}" if ref.version else ref.name
 
 
-def _like(text: str) -> dict[str, Any]:
+def _with_id(workspace: Workspace, sql: str, text: str) -> Sequence[Row]:
     written = _as_id(text)
-    return {"ref": written or text, "is_prefix": written is not None}
+    return workspace.catalog.rows(sql, {"ref": written, **ids_like(written)}) if written is not None else ()
 
 
 def _as_id(text: str) -> str | None:
@@ -280,10 +305,9 @@ def _names(workspace: Workspace, sql: str) -> list[str]:
 def _only(
     kind: Kind, text: str, rows: Sequence[Row], shown: Callable[[Row], str], existing: Callable[[], Iterable[str]]
 ) -> Row:
-    """Give the one row; those that answer in full go before those that only begin so."""
-    best = [row for row in rows if row.get("is_exact")] or rows
-    if len(best) > 1:
-        raise AmbiguousNameError(said(kind), text, [shown(row) for row in best])
-    if not best:
+    """Give the one row."""
+    if len(rows) > 1:
+        raise AmbiguousNameError(said(kind), text, [shown(row) for row in rows])
+    if not rows:
         raise NotFoundError(said(kind), text, existing())
-    return best[0]
+    return rows[0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+from nbpipe.catalog.finding import by_head
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
@@ -19,24 +20,23 @@ from nbpipe.services.artifacts import Artifact
 from nbpipe.services.explaining import Explanation, explain
 from nbpipe.services.filters import bears
 from nbpipe.services.listing import Listing, checked_limit
-from nbpipe.services.recorded import COLUMNS, RUN_BY_ID, Run, StepRun, run_in, run_rows
-from nbpipe.services.resolve import resolve
+from nbpipe.services.pointing import as_ref
+from nbpipe.services.recorded import COLUMNS, RUN_WITH_ID, Run, StepRun, run_in, with_ends
+from nbpipe.services.resolve import find_run, resolve
 from nbpipe.services.starting import RunHandle, RunInProgress, RunRequest
 from nbpipe.services.workspace import Workspace
 
 __all__ = ["Run", "RunService", "StepRun", "parse_where"]
 
-RUNS = f"""
-    SELECT {COLUMNS} FROM runs
-    WHERE ($pipeline IS NULL OR pipeline = $pipeline) AND ($status IS NULL OR status = $status)
-      AND ($snapshot IS NULL OR snapshot_id = $snapshot) AND ($parent IS NULL OR parent_run_id = $parent)
-      AND ({{where}})
-    ORDER BY seq DESC LIMIT $limit
-"""  # noqa: S608 — made of constants
+FITS = """
+    ($pipeline IS NULL OR pipeline = $pipeline) AND ($status IS NULL OR status = $status)
+    AND ($snapshot IS NULL OR snapshot_id = $snapshot) AND ($parent IS NULL OR parent_run_id = $parent)
+"""
 METRIC_HOLDS = """id IN (
     SELECT entity_id FROM (
         SELECT entity_id, arg_max(value, logged_at) AS value FROM metrics
-        WHERE entity_kind = 'run' AND key = $metric GROUP BY entity_id)
+        WHERE entity_kind = 'run' AND key = $metric
+          AND entity_id IN (SELECT id FROM keyed.runs WHERE seq > $above AND seq <= $upto) GROUP BY entity_id)
     WHERE {comparison})"""
 
 _COMPARISONS = {
@@ -156,11 +156,12 @@ class RunService:
             NotFoundError: There is none; the nearest names are told.
             AmbiguousNameError: There are several.
         """
-        target = resolve(self._workspace, ref, Kind.RUN)
-        rows = run_rows(self._workspace, RUN_BY_ID, {"id": target.id})
-        if not rows:
-            raise NotFoundError("run", str(ref))
-        return run_in(rows[0], self._workspace)
+        found = self._workspace.catalog.found
+
+        def read(sql: str, asked: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+            return with_ends(self._workspace, lambda: found("runs", COLUMNS, sql, asked))
+
+        return run_in(find_run(self._workspace, as_ref(ref, Kind.RUN), read), self._workspace)
 
     def list(
         self,
@@ -174,9 +175,12 @@ class RunService:
         tag_prefix: str = "",
         tag_contains: str = "",
         where: str | None = None,
+        before: object = None,
         limit: int | None = 50,
     ) -> Listing[Run]:
         """List runs, newest first.
+
+        The last of one page is `before` of the next.
 
         Args:
             pipeline: Of this pipeline.
@@ -188,26 +192,33 @@ class RunService:
             tag_prefix: That bear a tag that begins so.
             tag_contains: That bear a tag with this in it.
             where: A comparison of a metric: `"evaluation_metrics.accuracy > 0.8"`.
+            before: Only runs that are older than this one: an id, a name or a record.
             limit: How many at most; `None` for all.
 
         Raises:
             BadValueError: A filter that does not fit.
+            NotFoundError: There is no such run as `before`.
         """
         by_tag = bears(Kind.RUN, "id", tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains)
-        conditions, parameters = [by_tag.sql], dict(by_tag.parameters)
+        conditions, asked = [FITS, by_tag.sql], dict(by_tag.parameters)
         if where is not None:
             metric, comparison, bound = parse_where(where)
             conditions.append(METRIC_HOLDS.format(comparison=comparison))
-            parameters |= {"metric": metric, "bound": bound}
-        parameters |= {
-            "pipeline": pipeline,
-            "snapshot": snapshot,
-            "status": _status(status),
-            "parent": parent,
-            "limit": checked_limit(limit) or 2**62,
-        }
-        sql = RUNS.format(where=" AND ".join(conditions))
-        return Listing(run_in(row, self._workspace) for row in run_rows(self._workspace, sql, parameters))
+            asked |= {"metric": metric, "bound": bound}
+        asked |= {"pipeline": pipeline, "snapshot": snapshot, "status": _status(status), "parent": parent}
+        fits = " AND ".join(conditions)
+        limit = checked_limit(limit)
+        older_than = None if before is None else self._number(before)
+        catalog = self._workspace.catalog
+
+        def ask() -> Sequence[Mapping[str, Any]]:
+            return catalog.newest("runs", COLUMNS, fits, asked, limit=limit or 2**62, before=older_than)
+
+        return Listing(run_in(row, self._workspace) for row in with_ends(self._workspace, ask))
+
+    def _number(self, ref: object) -> int:
+        target = resolve(self._workspace, ref, Kind.RUN)
+        return int(self._workspace.catalog.rows(RUN_WITH_ID, by_head(id=target.id))[0]["seq"])
 
     def newest(self) -> Run:
         """Give the run that was started last.

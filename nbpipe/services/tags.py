@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from nbpipe.catalog.finding import by_head, near
+from nbpipe.catalog.heads import head_of
 from nbpipe.errors import ConflictError, NotFoundError
 from nbpipe.records.operations import AddTags, DeleteTag, PointedAt, RemoveTags, RenameTag
 from nbpipe.records.refs import Kind, Target
@@ -22,11 +24,12 @@ from nbpipe.services.listing import Listing
 from nbpipe.services.resolve import resolve_all
 from nbpipe.services.workspace import Workspace
 
-TAGS_ON = """
-    SELECT tag FROM tags WHERE entity_kind = $kind AND entity_id = $id ORDER BY tagged_at, tag
-"""
+TAGS_ON = f"""
+    {near("tags", "entity_head")}
+    SELECT tag FROM near WHERE entity_kind = $kind AND entity_id = $id ORDER BY tagged_at, tag
+"""  # noqa: S608 — made of constants
 HELD = """
-    SELECT count(*) AS held FROM tags
+    SELECT count(*) AS held FROM (FROM keyed.tags WHERE entity_head IN (SELECT unnest($heads::BIGINT[])))
     WHERE list_contains($names, tag) AND list_contains($targets, entity_kind || ':' || entity_id)
 """
 HOLDER_COUNTS = "SELECT tag, count(*) AS held FROM tags GROUP BY tag"
@@ -94,7 +97,7 @@ class TagAnswer:
 
 def tags_of(workspace: Workspace, kind: Kind, entity_id: str) -> list[str]:
     """Give the names of the tags on one thing, in the order in which it got them."""
-    return [row["tag"] for row in workspace.catalog.rows(TAGS_ON, {"kind": kind.value, "id": entity_id})]
+    return [row["tag"] for row in workspace.catalog.rows(TAGS_ON, {"kind": kind.value, **by_head(id=entity_id)})]
 
 
 class TagService:
@@ -183,7 +186,8 @@ class TagService:
             to=to,
         )
         places = [f"{target.kind.value}:{target.id}" for target in targets]
-        held = int(self._workspace.catalog.rows(HELD, {"names": names, "targets": places})[0]["held"]) if names else 0
+        asked = {"names": names, "targets": places, "heads": [head_of(target.id) for target in targets]}
+        held = int(self._workspace.catalog.rows(HELD, asked)[0]["held"]) if names else 0
         if held:
             self._workspace.catalog.transact(RemoveTags(names=tuple(names), targets=_pointed(targets)))
         return held

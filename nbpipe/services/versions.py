@@ -16,20 +16,24 @@ from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.models import ModelStages, as_stage
 from nbpipe.records.operations import SetStage
 from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.services.artifacts import COLUMNS, Artifact, artifact_in, with_nodes
+from nbpipe.services.artifacts import COLUMNS, Artifact, artifacts_in
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.metadata import Metadata, metadata_of
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
 
-LINKED_ARTIFACTS = with_nodes(f"""
-    SELECT {COLUMNS}, l.name AS linked_as FROM model_links AS l JOIN artifacts AS a ON a.id = l.entity_id
-    WHERE l.version_id = $version AND l.kind = 'artifact_version'
-    QUALIFY row_number() OVER (PARTITION BY l.name ORDER BY a.seq DESC) = 1
-""")  # noqa: S608 — made of constants
+LINKED_ARTIFACTS = f"""
+    SELECT {COLUMNS}, linked_as FROM (
+        SELECT a.*, l.name AS linked_as
+        FROM keyed.model_links AS l JOIN keyed.artifacts AS a ON a.id_head = l.entity_head AND a.id = l.entity_id
+        WHERE l.version_id = $version AND l.kind = 'artifact_version'
+        QUALIFY row_number() OVER (PARTITION BY l.name ORDER BY a.seq DESC) = 1)
+    ORDER BY seq DESC
+"""  # noqa: S608 — made of constants
 LINKED_RUNS = """
-    SELECT l.entity_id AS id FROM model_links AS l LEFT JOIN runs AS r ON r.id = l.entity_id
+    SELECT l.entity_id AS id FROM keyed.model_links AS l
+    LEFT JOIN keyed.runs AS r ON r.id_head = l.entity_head AND r.id = l.entity_id
     WHERE l.version_id = $version AND l.kind = 'run' ORDER BY r.seq DESC
 """
 # One promotion is two moves at one instant: the former holder leaves first.
@@ -141,7 +145,8 @@ class ModelVersion:
     def artifacts(self) -> dict[str, Artifact]:
         """The newest version of each artifact that belongs to it, by name."""
         rows = self._workspace.catalog.rows(LINKED_ARTIFACTS, {"version": self.id})
-        return {row["linked_as"]: artifact_in(row, self._workspace) for row in rows}
+        artifacts = artifacts_in(self._workspace, rows)
+        return {row["linked_as"]: artifact for row, artifact in zip(rows, artifacts, strict=True)}
 
     @property
     def runs(self) -> list[str]:

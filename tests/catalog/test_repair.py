@@ -184,7 +184,7 @@ def test_without_an_order_to_give_up_nothing_is_given_up(logs):
         Catalog(logs).state()
 
 
-@pytest.mark.parametrize("nth", [0, 3, 7], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("nth", [1, 4, 8], ids=["first", "middle", "last"])
 def test_a_given_up_operation_lets_the_others_be_read(logs, nth):
     path = operations_of(logs)
     size = path.stat().st_size
@@ -201,6 +201,16 @@ def test_a_given_up_operation_lets_the_others_be_read(logs, nth):
     catalog.close()
 
 
+def test_the_first_line_of_the_log_of_operations_can_be_given_up(logs):
+    path = operations_of(logs)
+    scramble(path, 0)
+
+    (mended,) = mend(logs, give_up=True)
+
+    assert (mended.how, json.loads(mended.data)["k"]) == ("given up", "opened")
+    assert len(models(logs)) == 8
+
+
 def test_several_given_up_operations_keep_their_numbers(logs):
     path = operations_of(logs)
     data = path.read_bytes()
@@ -211,7 +221,7 @@ def test_several_given_up_operations_keep_their_numbers(logs):
 
     (mended,) = mend(logs, give_up=True)
 
-    assert [json.loads(line)["n"] for line in mended.data.splitlines()] == [2, 3, 4]
+    assert [json.loads(line)["n"] for line in mended.data.splitlines()] == [1, 2, 3]
     assert len(models(logs)) == 5
 
 

@@ -70,6 +70,32 @@ def test_runs_are_listed_newest_first_and_narrowed_down(runs: RunService, opened
     assert len(runs.list().df()) == 4
 
 
+def test_the_last_run_of_a_page_begins_the_next(runs: RunService, opened_workspace: Workspace) -> None:
+    made = [record_run(opened_workspace, tags=["a"] if n % 2 else []).id for n in range(5)]
+
+    first = runs.list(limit=2)
+    second = runs.list(limit=2, before=first[-1])
+    last = runs.list(limit=2, before=second[-1].id)
+
+    assert [run.id for run in (*first, *second, *last)] == made[::-1]
+    assert [run.id for run in runs.list(tags=["a"], before=made[3])] == [made[1]]
+    assert runs.list(before=made[0]) == []
+    with pytest.raises(NotFoundError):
+        runs.list(before="ffffffff")
+
+
+def test_a_full_id_goes_before_a_name_and_a_name_before_the_beginning_of_an_id(
+    runs: RunService, opened_workspace: Workspace
+) -> None:
+    made = record_run(opened_workspace, name="one")
+    named_like_it = record_run(opened_workspace, name=made.id[:8])
+    record_run(opened_workspace, name=made.id)
+
+    assert runs.get(made.id).id == made.id
+    assert runs.get(made.id[:8]).id == named_like_it.id
+    assert runs.get(made.id[:9]).id == made.id
+
+
 def test_runs_are_found_by_what_a_metric_is(runs: RunService, opened_workspace: Workspace) -> None:
     made = {}
     for accuracy in (0.5, 0.8, 0.9):
