@@ -167,6 +167,9 @@ def _gaps_of(path: Path, log: str, size: int, former: int | None, following: int
     end = 0
     for stretch in stretches(path, 0, size):
         end = stretch.end
+        if stretch.start == end:
+            # A last line whose line break was changed: it is as long as the file, and is looked at below.
+            continue
         if not stretch.damaged:
             if run:
                 yield _gap(path, log, run, last, _number(stretch.lines[0][1]) if is_operation else None)
