@@ -170,6 +170,9 @@ def _gaps_of(path: Path, log: str, size: int, former: int | None, following: int
             # A last line without its line break is looked at below.
             break
         end = stretch.end
+        if stretch.start == end:
+            # A last line whose line break was changed: it is as long as the file, and is looked at below.
+            continue
         if not stretch.damaged:
             if run:
                 yield _gap(path, log, run, last, _number(stretch.lines[0][1]) if is_operation else None)
