@@ -51,7 +51,7 @@ def check(paths: WorkspacePaths) -> Iterator[Finding]:
     yield from _check_published(paths, extents)
     if paths.quarantine.is_dir():
         for path in sorted(paths.quarantine.iterdir()):
-            yield Finding(path, "is a copy of what was damaged", "look at it, then delete it", is_note=True)
+            yield Finding(path, "was put aside as damaged", "look at it, then delete it", is_note=True)
 
 
 def _check_log(log: str, path: Path, size: int) -> Iterator[Finding]:

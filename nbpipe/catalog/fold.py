@@ -58,19 +58,22 @@ class Fold:
         self._end(batch.kinds, max(rows, len(batch.lines)))
         return damaged
 
-    def take_in_archive(self, path: Path, *, operations: bool) -> None:
-        """Put an archived file's facts, or else its operations, into the tables: of all files the facts come first."""
+    def take_in_archive(self, path: Path, *, operations: bool) -> int:
+        """Put an archived file's facts, or else its operations, into the tables; give how many lines that were.
+
+        The facts of all files come before the operations of any.
+        """
         quoted = str(path).replace("'", "''")
         self._cursor.execute(statements.OPEN_ARCHIVE.format(path=quoted))
-        if operations:
-            if self._cursor.execute(statements.OPERATIONS).fetchone() != (0,):
-                self._end({}, self._take_in_changes())
-        else:
-            found = self._cursor.execute(statements.KINDS).fetchall()
-            kinds = Counter({kind: count for kind, count, _ in found})
+        found = self._cursor.execute(statements.OPERATIONS if operations else statements.FACTS).fetchall()
+        kinds = Counter({kind: count for kind, count, _ in found})
+        if operations and kinds:
+            self._end({}, self._take_in_changes())
+        elif kinds:
             rows = self._take_in_facts(kinds, reuses=True, has_step_metadata=kinds["step"] > 0)
             self._end(kinds, max([rows, *(last for _, _, last in found)]))
         self._cursor.execute(statements.CLOSE_ARCHIVE)
+        return kinds.total()
 
     def sort(self) -> None:
         """Bring the rows into the order of time, in which they arrived for whoever was there."""

@@ -219,18 +219,7 @@ class Publisher:
         made = _Prepared(draft, {log: start[log] for log in start if log in extents})
         with _connected(draft, from_nothing=plan.from_nothing) as connection:
             fold = Fold(connection, top=top_of(connection, "rows"))
-            total = sum(extent.size for extent in extents.values())
-            rounds = [extents] if not files else [_facts_of(extents), _operations_of(extents)]
-            for is_second, chosen in enumerate(rounds):
-                for file in files:
-                    fold.take_in_archive(file.path, operations=bool(is_second))
-                for batch in batches(chosen, start):
-                    made.damaged += batch.damaged + fold.take_in(batch)
-                    made.positions |= batch.ends
-                    made.lines += len(batch.lines)
-                    made.batches += 1
-                    if progress is not None:
-                        progress(sum(made.positions.values()), total)
+            self._take_in(fold, made, _Sources(extents, start, files), progress)
             quarantine.keep(self._paths, made.damaged)
             if made.positions == plan.positions and not files:
                 draft.unlink()
@@ -239,6 +228,25 @@ class Publisher:
                 fold.sort()
             self._finish(connection, newest + 1, made, fold.top)
         return made
+
+    def _take_in(self, fold: Fold, made: _Prepared, sources: _Sources, progress: Progress | None) -> None:
+        extents, files = sources.extents, sources.files
+        sizes = [file.path.stat().st_size for file in files]
+        total = sum(extent.size for extent in extents.values()) + 2 * sum(sizes)
+        read = 0
+        # Of the archive and the logs all facts come before any operation; in the logs alone that is their order.
+        rounds = [extents] if not files else [_facts_of(extents), _operations_of(extents)]
+        for is_second, chosen in enumerate(rounds):
+            for file, size in zip(files, sizes, strict=True):
+                made.lines += fold.take_in_archive(file.path, operations=bool(is_second))
+                read += size
+                _tell(progress, read + sum(made.positions.values()), total)
+            for batch in batches(chosen, sources.start):
+                made.damaged += batch.damaged + fold.take_in(batch)
+                made.positions |= batch.ends
+                made.lines += len(batch.lines)
+                made.batches += 1
+                _tell(progress, read + sum(made.positions.values()), total)
 
     def _start(self, extents: Mapping[str, Extent], plan: _Plan, files: list[Archive]) -> dict[str, int]:
         """Say from where each log is to be read; what left for the archive is known no more."""
@@ -288,6 +296,20 @@ class _Prepared:
     lines: int = 0
     batches: int = 0
     dead: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What is read: the logs, each from its place on, and files of the archive."""
+
+    extents: Mapping[str, Extent]
+    start: Mapping[str, int]
+    files: list[Archive]
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
 
 
 def _facts_of(extents: Mapping[str, Extent]) -> dict[str, Extent]:

@@ -339,5 +339,5 @@ CREATE TEMP VIEW new_line AS
 SELECT file_row_number + 1 AS nth, log, n, k, id, run, "at", b FROM read_parquet('{path}', file_row_number = true)
 """
 CLOSE_ARCHIVE = "DROP VIEW temp.new_line"
-KINDS = "SELECT k, count(*), max(nth) FROM new_line WHERE n IS NULL GROUP BY k"
-OPERATIONS = "SELECT count(*) FROM new_line WHERE n IS NOT NULL"
+FACTS = "SELECT k, count(*), max(nth) FROM new_line WHERE n IS NULL AND k <> 'end' GROUP BY k"
+OPERATIONS = "SELECT k, count(*), max(nth) FROM new_line WHERE n IS NOT NULL GROUP BY k"

@@ -215,7 +215,8 @@ def publish(as_json: AsJson = False) -> Answer:
 @verb(commands, "rebuild", "nbpipe catalog rebuild")
 def rebuild(as_json: AsJson = False) -> Answer:
     """Read everything again from the logs and publish it."""
-    made = current_client().workspace.catalog.rebuild()
+    with percent("Reading the logs") as tell:
+        made = current_client().workspace.catalog.rebuild(tell)
     return sentence(_published(made), made, _plain(made), as_json=as_json)
 
 

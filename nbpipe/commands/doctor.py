@@ -114,9 +114,9 @@ def _disk_use(client: Client) -> Iterator[Line]:
         yield Line(True, part.name, f"{size_text(part.size_bytes)} in {files}")
     drafts = client.upkeep.drafts()
     if drafts:
-        yield Line(
-            True, "leftovers", f"{drafts:,} drafts of killed processes", "`nbpipe catalog publish` removes them."
-        )
+        said = f"{drafts:,} drafts of killed processes" if drafts > 1 else "1 draft of a killed process"
+        goes = "They go" if drafts > 1 else "It goes"
+        yield Line(True, "leftovers", said, f"{goes} when another process records something and publishes.")
     try:
         (counted,) = client.workspace.catalog.rows("SELECT count(*) AS runs FROM runs")
     except NbpipeError:

@@ -290,13 +290,14 @@ class UpkeepService:
 
     def _check_store(self, *, deep: bool, progress: Progress | None) -> Iterator[Finding]:
         found = self._missing_and_damaged()
-        for _, finding in zip(range(_MOST_FINDINGS), found, strict=False):
-            yield finding
+        told = [finding for _, finding in zip(range(_MOST_FINDINGS), found, strict=False)]
+        yield from told
         more = sum(1 for _ in found)
         if more:
             yield Finding(self._workspace.paths.blobs, f"{more:,} more blobs are missing or damaged", "see above")
         if deep:
-            yield from self._unlike_their_names(progress)
+            paths = {finding.path for finding in told}
+            yield from (finding for finding in self._unlike_their_names(progress) if finding.path not in paths)
         yield from self._orphans()
 
     def _missing_and_damaged(self) -> Iterator[Finding]:
