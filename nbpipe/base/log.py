@@ -97,7 +97,8 @@ class Stretch:
         start: Where the first one begins, in bytes from the beginning of the log.
         end: Where the last one ends: the place to go on from.
         lines: The sound ones, each with its own end.
-        damaged: The others, each with its beginning.
+        damaged: The others, each with its beginning. A last line whose line break is another byte now comes with
+            that byte, in a stretch of its own that ends where it begins: nobody gets beyond it.
     """
 
     start: int

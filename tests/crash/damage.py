@@ -15,6 +15,8 @@ from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.operations import AddTags, CreateSnapshot, OpenModelVersion, PointedAt, SetStage
 from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag
+from nbpipe.services.upkeep import UpkeepService
+from nbpipe.services.workspace import Workspace
 from tests.catalog.histories import Recording
 from tests.crash.cast import Diary
 from tests.crash.ledger import differing, lines_of, logs, operation_logs, rows_of
@@ -119,6 +121,7 @@ class _Finder:
             if case.goes_on:
                 operations = [record for path in operation_logs(paths) for _, _, record in lines_of(path)]
                 wrong += _write(catalog, is_damaged=None in operations)
+                wrong += self._recover(paths, case)
         except NbpipeError as error:
             told += f"; {type(error).__name__}"
             if not is_hurt:
@@ -139,6 +142,18 @@ class _Finder:
             catalog.publish()
             wrong += [f"read when published: {row}" for row in differing(expected, rows_of(catalog))]
         return wrong
+
+    def _recover(self, paths: WorkspacePaths, case: Case) -> list[str]:
+        """Mend what can be mended: of what was there before nothing is missing then, or the rest is told again."""
+        workspace = Workspace(paths)
+        try:
+            done = UpkeepService(workspace).recover()
+            if not case.bits or done.left:
+                return [] if case.bits or not done.left else [f"cannot be mended: {done.left}"]
+            rows = rows_of(workspace.catalog)
+            return [f"not there when mended: {row}" for view in rows for row in self._full[view] - rows[view]]
+        finally:
+            workspace.close()
 
     def _rows_of_lines(self, clean: WorkspacePaths, sound: dict[str, bytes]) -> Rows:
         """Give the rows of a workspace that holds these lines and nothing else."""

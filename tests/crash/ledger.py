@@ -26,10 +26,12 @@ _ROWS_OF = {
     "step": "SELECT id FROM steps WHERE status IN ('completed', 'reused')",
     "metadata": "SELECT entity_id AS id FROM metrics WHERE entity_kind = 'run'",
 }
+# The runs that the trials themselves record have one metric each.
 _HALF_WRITTEN = """
     SELECT id FROM runs
     WHERE status = 'completed'
-      AND (id NOT IN (SELECT run_id FROM steps) OR id NOT IN (SELECT entity_id FROM metrics WHERE entity_kind = 'run'))
+      AND (id NOT IN (SELECT run_id FROM steps)
+           OR (pipeline = 'training' AND id NOT IN (SELECT entity_id FROM metrics WHERE entity_kind = 'run')))
 """
 _SEVERAL_HOLDERS = "SELECT tag, scope FROM tags WHERE exclusive GROUP BY ALL HAVING count(*) > 1"
 _SEVERAL_IN_A_STAGE = """
@@ -122,7 +124,7 @@ def audit(paths: WorkspacePaths, told: Told) -> dict[str, list[Any]]:
     catalog = Catalog(paths)
     try:
         overlaid = _audit_rows(catalog, told, wrong)
-        wrong["damaged"] = [f"{finding.path.name} {finding.what}" for finding in catalog.check()]
+        wrong["damaged"] = [f"{finding.path.name} {finding.what}" for finding in catalog.check() if not finding.is_note]
         catalog.publish()
         published = _audit_rows(catalog, told, wrong)
         wrong["otherwise_by_plain_duckdb"] = _as_anybody_sees_it(paths, catalog)

@@ -20,17 +20,17 @@ import pytest
 # Read at import: no test sees a variable of ours from outside.
 SEED = int(os.environ.get("NBPIPE_SOAK_SEED", "1"))
 _REPORT = os.environ.get("NBPIPE_SOAK_REPORT", "")
-_LONG_S = 1800
-_SHOWN = 60
+LONG = [pytest.mark.soak, pytest.mark.timeout(1800)]
+_SHOWN = 20
 
+LINES: list[str] = []
 Answer = TypeVar("Answer")
 
 
 def sizes(names: str, *, short: Sequence[Any], long: Sequence[Any]) -> pytest.MarkDecorator:
     """Parametrize a trial by its counts: once for every day, once for `make soak`."""
-    marks = [pytest.mark.soak, pytest.mark.timeout(_LONG_S)]
     return pytest.mark.parametrize(
-        names, [pytest.param(*short, id="short"), pytest.param(*long, id="long", marks=marks)]
+        names, [pytest.param(*short, id="short"), pytest.param(*long, id="long", marks=LONG)]
     )
 
 
@@ -45,7 +45,8 @@ def report(trial: str, *, none_of: dict[str, Collection[Any] | int], seed: int =
     """
     counts = {name: found if isinstance(found, int) else len(found) for name, found in none_of.items()}
     line = json.dumps({"trial": trial, "seed": seed, **figures, **counts})
-    print(f"\n{line}", flush=True)
+    print(line)
+    LINES.append(line)
     if _REPORT:
         with Path(_REPORT).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
