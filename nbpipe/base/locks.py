@@ -19,9 +19,10 @@ import os
 import threading
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from nbpipe.errors import CatalogBusyError
+from nbpipe.errors import CatalogBusyError, WorkspaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +107,7 @@ class PolledLock:
 
         Raises:
             CatalogBusyError: Others held it for all of `patience_s`.
+            WorkspaceError: The lock file cannot be made or locked.
         """
         started = time.monotonic()
         if not self._mutex.acquire(timeout=self.patience_s):
@@ -124,7 +126,11 @@ class PolledLock:
         self.leave()
 
     def try_enter(self) -> bool:
-        """Take the lock if it is free at once, to be given back by `leave()`."""
+        """Take the lock if it is free at once, to be given back by `leave()`.
+
+        Raises:
+            WorkspaceError: The lock file cannot be made or locked.
+        """
         if not self._mutex.acquire(blocking=False):
             return False
         try:
@@ -140,7 +146,11 @@ class PolledLock:
         """Give the lock back."""
         # A child that was forked inside the block has no handle here, and a new mutex.
         if self._descriptor >= 0:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            except OSError:
+                # With the file goes the lock.
+                self.close()
         if self._mutex.locked():
             self._mutex.release()
 
@@ -168,15 +178,21 @@ class PolledLock:
             time.sleep(pause_s)
 
     def _try(self) -> bool:
-        descriptor = self._opened()
-        if not try_lock(descriptor):
-            return False
+        try:
+            descriptor = self._opened()
+            if not try_lock(descriptor):
+                return False
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise WorkspaceError(f"{self.path} cannot be locked: {why}. Mend that, then try again.") from error
         if not self._is_named(descriptor):
             # Its folder was deleted: whoever comes later locks another file.
             self.close()
             return False
-        # Of one width, so that no signature shows digits of a longer one before it.
-        os.pwrite(descriptor, b"%-20d\n" % os.getpid(), 0)
+        # Of one width, so that no signature shows digits of a longer one before it. It is for messages only: where
+        # the disk is full, the lock is held all the same.
+        with suppress(OSError):
+            os.pwrite(descriptor, b"%-20d\n" % os.getpid(), 0)
         return True
 
     def _is_named(self, descriptor: int) -> bool:

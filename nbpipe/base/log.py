@@ -112,7 +112,7 @@ def stretches(path: Path, start: int, size: int) -> Iterator[Stretch]:
     Args:
         path: The log.
         start: The end of a line, or 0.
-        size: Where to stop; what is not ended by a line break there is left for later.
+        size: Where to stop; what is not ended by a line break there is left for later, unless it was ended by one.
     """
     if start >= size:
         return
@@ -123,7 +123,7 @@ def stretches(path: Path, start: int, size: int) -> Iterator[Stretch]:
         while left > 0:
             chunk = file.read(min(left, _CHUNK_BYTES))
             if not chunk:
-                return
+                break
             left -= len(chunk)
             cut = chunk.rfind(b"\n") + 1
             if not cut:
@@ -133,6 +133,9 @@ def stretches(path: Path, start: int, size: int) -> Iterator[Stretch]:
             yield stretch
             start = stretch.end
             carried = chunk[cut:]
+        if is_sound(carried[:-1]):
+            # Nobody died in the middle of this line: it was whole, and its line break is another byte now.
+            yield Stretch(start, start, damaged=[(start, carried)])
 
 
 def _checked(start: int, data: bytes) -> Stretch:

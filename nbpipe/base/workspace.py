@@ -1,8 +1,9 @@
 """Where a workspace is, and where in it each thing lies.
 
 A workspace is the folder `.nbpipe/`, found by walking up from where the work is done, as git
-does, or named by `NBPIPE_HOME`. It is made on first use. This module knows paths; it opens
-no file of the workspace, and no name that a user chose ever becomes part of one.
+does, or named by `NBPIPE_HOME`. It is made on first use, unless that is where records could be lost
+(`base.filesystems`). This module knows paths; it opens no file of the workspace, and no name that a
+user chose ever becomes part of one.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbpipe.base.filesystems import why_unsafe
 from nbpipe.errors import WorkspaceError
 
 FOLDER_NAME = ".nbpipe"
+INSIST = "NBPIPE_UNSAFE_FILESYSTEM"
 _PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "environment.yml", "requirements.txt")
 
 
@@ -38,6 +41,11 @@ class WorkspacePaths:
         return self.root / "operations"
 
     @property
+    def archive(self) -> Path:
+        """Logs that nobody writes any more, as Parquet files."""
+        return self.root / "archive"
+
+    @property
     def catalog(self) -> Path:
         """Published generations."""
         return self.root / "catalog"
@@ -53,6 +61,16 @@ class WorkspacePaths:
         return self.root / "blobs"
 
     @property
+    def unpacked(self) -> Path:
+        """Stored files and folders as they are laid out for whoever loads them; made again when they are missing."""
+        return self.root / "unpacked"
+
+    @property
+    def backups(self) -> Path:
+        """Backups that were asked for without saying where."""
+        return self.root / "backups"
+
+    @property
     def index(self) -> Path:
         """The derived index of cached executions."""
         return self.root / "index.sqlite"
@@ -66,8 +84,11 @@ class WorkspacePaths:
         """Make the folders, private to the user, if they are not there.
 
         Raises:
-            WorkspaceError: The folder cannot be made or written.
+            WorkspaceError: The folder cannot be made or written, or is where records could be lost.
         """
+        if self.root not in _believed:
+            _refuse_unsafe(self.root)
+            _believed.add(self.root)
         if self.logs.is_dir() and self.operations.is_dir():
             return self
         try:
@@ -82,6 +103,19 @@ class WorkspacePaths:
                 f"The workspace {self.root} cannot be written ({error.strerror}). Set NBPIPE_HOME to a folder that can."
             ) from error
         return self
+
+
+# Looked at once a process: what is mounted where does not change under an open workspace.
+_believed: set[Path] = set()
+
+
+def _refuse_unsafe(root: Path) -> None:
+    why = why_unsafe(root)
+    if why and os.environ.get(INSIST, "") in ("", "0"):
+        raise WorkspaceError(
+            f"The workspace {root} may lose records: {why}, where locks and sizes cannot be trusted.\n"
+            f"Set NBPIPE_HOME to a folder on a disk of this machine, or {INSIST}=1 to insist."
+        )
 
 
 def find_workspace(start: Path | None = None) -> WorkspacePaths:

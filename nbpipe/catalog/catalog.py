@@ -5,35 +5,44 @@ to the process's own log, operations to the one operation log; questions are ans
 newest published file and what was logged since, so whoever asks sees everything acknowledged.
 
 The parts: `processlog`, `operationlog`, `publisher`, `reader`, `questions`, `finding`. The protocol is
-described in docs/design; each of its rules was earned by an attack.
+described in docs/design/catalog.md; each of its rules was earned by an attack.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.log import stretches
-from nbpipe.catalog import checks, finding, generations, questions
+from nbpipe.catalog import checks, finding, generations, questions, references
+from nbpipe.catalog.identity import OPENED, check_format
 from nbpipe.catalog.operationlog import OperationLog
 from nbpipe.catalog.processlog import ProcessLog
 from nbpipe.catalog.publisher import Publisher
 from nbpipe.catalog.reader import Reader
-from nbpipe.catalog.tails import OPERATIONS, look
+from nbpipe.catalog.segments import is_segment
+from nbpipe.catalog.tails import Extent, look
 from nbpipe.errors import CatalogError, WorkspaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nbpipe.base.workspace import WorkspacePaths
     from nbpipe.catalog.checks import Finding
     from nbpipe.catalog.processlog import Fact
     from nbpipe.catalog.publisher import Progress, Published
     from nbpipe.catalog.questions import QueryResult
+    from nbpipe.catalog.references import NamedBlob
     from nbpipe.records.operations import Operation
     from nbpipe.records.state import OperationState
 
+# Told of a run whose process died: its id, its facts, and the artifact versions of such runs that have a number.
+OnDeadRun = Callable[[str, list[dict[str, Any]], set[str]], object]
+
+_NUMBERED = "SELECT id FROM artifacts WHERE number IS NOT NULL AND list_contains($runs, run_id)"
 _RESTS_S = 5.0
 _TAIL_BYTES = 2**20
 _DEAD_LOGS = 500
@@ -49,13 +58,13 @@ class Catalog:
         patience_s: How long an operation waits for others, in seconds.
 
     Attributes:
-        on_dead_run: Called for each run whose process died before it ended, with its id and its facts; it is to
+        on_dead_run: Called for each run whose process died before it ended (see `settle_dead`); it is to
             transact the run's end.
     """
 
     def __init__(self, paths: WorkspacePaths, *, patience_s: float = 10.0) -> None:
         self.paths = paths
-        self.on_dead_run: Callable[[str, list[dict[str, Any]]], object] | None = None
+        self.on_dead_run: OnDeadRun | None = None
         self._log = ProcessLog(paths)
         self._operations = OperationLog(paths, patience_s=patience_s)
         self._publisher = Publisher(paths)
@@ -186,6 +195,37 @@ class Catalog:
         with self._reader.cursor() as cursor:
             return questions.query(cursor, sql, limit=limit, timeout_s=timeout_s)
 
+    def tables(self, views: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Walk through whole views as of one moment: (view, its rows as an Arrow reader, to be read before the next).
+
+        Args:
+            views: Names of views of `catalog.views`.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            yield from questions.tables(cursor, views)
+
+    def named_blobs(self) -> Iterator[NamedBlob]:
+        """Walk through everything recorded that names a blob: those must be there.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        with self._reader.cursor() as cursor:
+            yield from references.named(cursor)
+
+    def mentioned_blobs(self) -> set[str]:
+        """Give every digest that is mentioned anywhere, in damaged lines too: no blob of such a name may be swept.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+            CatalogDamagedError: The operation log holds a damaged line.
+        """
+        with self._reader.cursor() as cursor:
+            return references.mentioned(cursor) | references.mentioned_beside(self.paths, self.state())
+
     # Facts without an engine -------------------------------------------------------------------
 
     @property
@@ -216,14 +256,13 @@ class Catalog:
         self, positions: Mapping[str, int], wanted: Callable[[str], bool]
     ) -> Iterator[tuple[str, int, dict[str, Any]]]:
         for log, extent in look(self.paths).items():
-            if log == OPERATIONS or not wanted(log):
+            if is_segment(log) or not wanted(log):
                 continue
             start = positions.get(log, 0)
-            for stretch in stretches(extent.path, start if start <= extent.size else 0, extent.size):
-                for end, line in stretch.lines:
-                    record = json.loads(line)
-                    if record["k"] != "opened":
-                        yield log, end, record
+            # One that was archived meanwhile is read from there, the next time somebody asks.
+            with suppress(FileNotFoundError):
+                for end, record in _facts_in(extent, start if start <= extent.size else 0):
+                    yield log, end, record
 
     # Publishing --------------------------------------------------------------------------------
 
@@ -267,21 +306,41 @@ class Catalog:
         """
         return self._publisher.rebuild(progress)
 
-    def settle_dead(self, on_dead_run: Callable[[str, list[dict[str, Any]]], object]) -> int:
+    def settle_dead(self, on_dead_run: OnDeadRun) -> int:
         """Have the runs ended whose process died before it could; give their number.
 
         Args:
-            on_dead_run: Called with each run's id and its facts; it is to transact the run's end.
+            on_dead_run: Called with each run's id, its facts, and the artifact versions that have a number; it is to
+                transact the run's end.
         """
-        dead = self._reader.interrupted()
-        for run_id, log in dead:
-            facts = [record for _, _, record in self._facts({}, log.__eq__)]
-            on_dead_run(run_id, [record for record in facts if run_id in (record["run"], record["id"])])
-        return len(dead)
+        dead: dict[str, list[str]] = {}
+        for run_id, log in self._reader.interrupted():
+            dead.setdefault(log, []).append(run_id)
+        if not dead:
+            return 0
+        run_ids = [run_id for runs in dead.values() for run_id in runs]
+        numbered = {row["id"] for row in self.rows(_NUMBERED, {"runs": run_ids})}
+        for log, runs in dead.items():
+            path = self.paths.logs / f"{log}.log"
+            try:
+                facts = [record for _, record in _facts_in(Extent(path, path.stat().st_size), 0)]
+            except FileNotFoundError:
+                # Somebody else settled it, and it was archived.
+                continue
+            for run_id in runs:
+                on_dead_run(run_id, [fact for fact in facts if run_id in (fact["run"], fact["id"])], numbered)
+        return len(run_ids)
 
     def check(self) -> list[Finding]:
-        """Look the logs, the published file and the quarantine over; nothing is changed."""
-        return list(checks.check(self.paths))
+        """Look the logs, the archive, the published file and the quarantine over; nothing is changed.
+
+        Raises:
+            CatalogError: They cannot be read.
+        """
+        try:
+            return list(checks.check(self.paths))
+        except OSError as error:
+            raise CatalogError(f"The catalog cannot be looked over: {error}.") from error
 
     def close(self) -> None:
         """Let go of everything; whoever leaves many logs unpublished publishes them first."""
@@ -301,10 +360,26 @@ class Catalog:
         if tail == 0 or stamp is None:
             return tail > 0
         age_s = time.time() - stamp.mtime_ns / 1e9
+        if age_s < 0:
+            # The clock was set back: of how long ago nothing is known.
+            return True
         return age_s >= _SHARE * stamp.took_s and (age_s >= _RESTS_S or tail >= _TAIL_BYTES)
 
     def _logs_with_news(self) -> int:
         newest = max(generations.published(self.paths.catalog), default=0)
         stamp = generations.stamp_of(self.paths.catalog, newest)
         positions = stamp.positions if stamp is not None else {}
-        return sum(extent.size > positions.get(log, 0) for log, extent in look(self.paths).items() if log != OPERATIONS)
+        return sum(
+            extent.size > positions.get(log, 0) for log, extent in look(self.paths).items() if not is_segment(log)
+        )
+
+
+def _facts_in(extent: Extent, start: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Walk through the facts of a process log beyond a place: (place to go on from, record)."""
+    for stretch in stretches(extent.path, start, extent.size):
+        for end, line in stretch.lines:
+            record = json.loads(line)
+            if record["k"] == OPENED:
+                check_format(extent.path, record)
+            else:
+                yield end, record

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from nbpipe.base.log import stretches
 from nbpipe.catalog import generations
-from nbpipe.catalog.tails import OPERATIONS, look, shrunk
+from nbpipe.catalog.archive import archives
+from nbpipe.catalog.segments import is_segment
+from nbpipe.catalog.tails import look, shrunk
+from nbpipe.errors import CatalogDamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,34 +29,42 @@ class Finding:
         path: The file.
         what: What is wrong with it.
         cure: What to do.
+        is_note: Whether it is worth knowing and nothing is wrong.
     """
 
     path: Path
     what: str
     cure: str
+    is_note: bool = False
 
 
 def check(paths: WorkspacePaths) -> Iterator[Finding]:
     """Look all logs, the newest published file and the quarantine over; nothing is changed."""
     extents = look(paths)
     for log, extent in extents.items():
-        if extent.size:
-            yield from _check_log(log, extent.path, extent.size)
+        yield from _check_log(log, extent.path, extent.size)
+    for file in archives(paths.archive):
+        try:
+            file.verify()
+        except CatalogDamagedError as error:
+            yield Finding(file.path, error.why, "restore it from a backup: `nbpipe catalog recover --from FILE`")
     yield from _check_published(paths, extents)
     if paths.quarantine.is_dir():
         for path in sorted(paths.quarantine.iterdir()):
-            yield Finding(path, "was put aside as damaged", "look at it, then delete it")
+            yield Finding(path, "is a copy of what was damaged", "look at it, then delete it", is_note=True)
 
 
 def _check_log(log: str, path: Path, size: int) -> Iterator[Finding]:
-    n = 0
+    n = int(log) - 1 if is_segment(log) else 0
     for stretch in stretches(path, 0, size):
         for place, _ in stretch.damaged:
             yield Finding(path, f"the line at byte {place} is damaged", "run `nbpipe catalog recover`")
-        if log != OPERATIONS:
+        if not is_segment(log):
             continue
         for end, line in stretch.lines:
             found = json.loads(line).get("n")
+            if found is None and end == len(line) + 1:
+                continue
             if found != n + 1:
                 yield Finding(path, f"operation {n + 1} is missing before byte {end}", "run `nbpipe catalog recover`")
             n = found if isinstance(found, int) else n + 1

@@ -47,6 +47,15 @@ def open_memory(folder: Path) -> DuckDBPyConnection:
     return connection
 
 
+def open_archive() -> DuckDBPyConnection:
+    """Open an instance in memory that can read files of ours."""
+    import duckdb
+
+    connection = duckdb.connect(":memory:", config=_OFFLINE)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
 def abandon(connection: DuckDBPyConnection) -> None:
     """Keep a connection that a forked child inherited from ever being closed: that waits for threads it has not."""
     import ctypes

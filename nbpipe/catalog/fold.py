@@ -10,15 +10,16 @@ This module knows the shapes of records. It opens nothing and decides nothing.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from nbpipe.catalog import statements
 from nbpipe.catalog.schema import CHANGING, STATE
-from nbpipe.catalog.tails import OPERATIONS, Damage
+from nbpipe.catalog.tails import Damage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
@@ -51,31 +52,61 @@ class Fold:
         if not batch.lines:
             return []
         damaged = self._parse(batch)
-        spans = {"firsts": batch.firsts, "logs": batch.logs}
-        if batch.kinds["run_started"]:
-            self._number(statements.RUNS, spans)
-        if batch.kinds["step_started"]:
-            self._number(statements.STEP_STARTS, spans)
-        rows = len(batch.lines)
-        if batch.kinds["step"]:
-            rows = max(rows, self._take_in_steps(may_reuse=batch.reuses))
-        if batch.kinds["source"]:
+        rows = self._take_in_facts(batch.kinds, reuses=batch.reuses, has_step_metadata=batch.has_step_metadata)
+        if batch.has_operations:
+            rows = max(rows, self._take_in_changes())
+        self._end(batch.kinds, max(rows, len(batch.lines)))
+        return damaged
+
+    def take_in_archive(self, path: Path, *, operations: bool) -> None:
+        """Put an archived file's facts, or else its operations, into the tables: of all files the facts come first."""
+        quoted = str(path).replace("'", "''")
+        self._cursor.execute(statements.OPEN_ARCHIVE.format(path=quoted))
+        if operations:
+            if self._cursor.execute(statements.OPERATIONS).fetchone() != (0,):
+                self._end({}, self._take_in_changes())
+        else:
+            found = self._cursor.execute(statements.KINDS).fetchall()
+            kinds = Counter({kind: count for kind, count, _ in found})
+            rows = self._take_in_facts(kinds, reuses=True, has_step_metadata=kinds["step"] > 0)
+            self._end(kinds, max([rows, *(last for _, _, last in found)]))
+        self._cursor.execute(statements.CLOSE_ARCHIVE)
+
+    def sort(self) -> None:
+        """Bring the rows into the order of time, in which they arrived for whoever was there."""
+        for table, instant in statements.IN_ORDER_OF.items():
+            sort, drop, rename = (each.format(table=table, instant=instant) for each in statements.SORT)
+            self._number(sort)
+            self.top += _count(self._cursor)
+            self._cursor.execute(drop)
+            self._cursor.execute(rename)
+
+    def _take_in_facts(self, kinds: Mapping[str, int], *, reuses: bool, has_step_metadata: bool) -> int:
+        """Put the facts among the parsed lines into the tables; give how many numbers that took."""
+        rows = 0
+        if kinds.get("run_started"):
+            self._number(statements.RUNS)
+        if kinds.get("step_started"):
+            self._number(statements.STEP_STARTS)
+        if kinds.get("step"):
+            rows = self._take_in_steps(may_reuse=reuses)
+        if kinds.get("source"):
             self._run(statements.SOURCES)
-        if batch.kinds["displays"]:
+        if kinds.get("displays"):
             self._bring_up("step", "id", statements.STEPS_WITH_DISPLAYS)
             self._run(statements.DISPLAYS)
-        if batch.kinds["metadata"] or batch.has_step_metadata:
-            self._take_in_metadata(from_steps=batch.has_step_metadata)
-        if OPERATIONS in batch.logs:
-            rows = max(rows, self._take_in_changes())
-        if batch.kinds["step_started"]:
+        if kinds.get("metadata") or has_step_metadata:
+            self._take_in_metadata(from_steps=has_step_metadata)
+        return rows
+
+    def _end(self, kinds: Mapping[str, int], rows: int) -> None:
+        if kinds.get("step_started"):
             self._run(self._leave_steps)
         self.top += rows + 1
-        return damaged
 
     def _parse(self, batch: Batch) -> list[Damage]:
         count = len(batch.lines)
-        self._cursor.execute(statements.PARSE, {"lines": batch.lines})
+        self._cursor.execute(statements.PARSE, batch.parameters())
         if _count(self._cursor) == count:
             return []
         left_out = self._cursor.execute(statements.LEFT_OUT, {"count": count}).fetchall()
@@ -88,6 +119,8 @@ class Fold:
         self._number(statements.STEPS)
         outputs = self._run(statements.PARSE_OUTPUTS)
         self._run(statements.LINEAGE)
+        self._hide(statements.HIDE_MAKERLESS)
+        self._run(statements.FORGET_MAKERLESS)
         if may_reuse:
             self._bring_up("artifact", "id", statements.REUSED_OUTPUTS)
             self._run(statements.FORGET_KNOWN_OUTPUTS)
@@ -98,11 +131,15 @@ class Fold:
         self._run(statements.PARSE_METADATA)
         if from_steps:
             self._run(statements.PARSE_STEP_METADATA)
+        self._run(statements.PARSE_ENTRIES)
         self._run(statements.METADATA)
-        self._run(statements.METRICS)
+        self._run(statements.PLAIN_METRICS)
+        if self._cursor.execute(statements.NESTED).fetchone() != (0,):
+            self._run(statements.NESTED_METRICS)
 
     def _take_in_changes(self) -> int:
         changes = self._run(statements.PARSE_CHANGES)
+        self._run(statements.OVERTAKEN)
         for table, count in self._cursor.execute(statements.CHANGED_TABLES).fetchall():
             keys = statements.KEYS_OF_CHANGES.format(table=table)
             if table == "run_state":
@@ -126,19 +163,24 @@ class Fold:
 
     def _bring_up(self, table: str, column: str, keys: str) -> int:
         """Bring the rows with these keys up from the file into the layer, unless they are there; give their number."""
+        if column == "id" and "id_head" in CHANGING[table]:
+            hidden = self._hide(statements.HIDE_BY_HEAD.format(table=table, keys=keys, base="{base}"))
+        else:
+            hidden = self._hide(statements.HIDE.format(table=table, condition=f"{column} IN ({keys})", base="{base}"))
+        if hidden:
+            statement = statements.BRING_UP.format(table=table, base=self._base)
+            self._cursor.execute(statement, {"turn": self._turn})
+        return hidden
+
+    def _hide(self, statement: str) -> int:
+        """Hide rows of the file from under the layer; give their number."""
         if not self._base:
             return 0
         self._turn += 1
-        turn = {"turn": self._turn}
-        names = {"table": table, "base": self._base, "column": column, "keys": keys}
-        hide = statements.HIDE_BY_HEAD if column == "id" and "id_head" in CHANGING[table] else statements.HIDE
-        hidden = _count(self._cursor.execute(hide.format(**names), turn))
-        if hidden:
-            self._cursor.execute(statements.BRING_UP.format(**names), turn)
-        return hidden
+        return _count(self._cursor.execute(statement.format(base=self._base), {"turn": self._turn}))
 
-    def _number(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
-        self._cursor.execute(statement, {"top": self.top + 1, **(parameters or {})})
+    def _number(self, statement: str) -> None:
+        self._cursor.execute(statement, {"top": self.top + 1})
 
     def _run(self, statement: str) -> int:
         return _count(self._cursor.execute(statement))
@@ -157,5 +199,4 @@ def _count(answer: DuckDBPyConnection) -> int:
 
 
 def _damage(batch: Batch, index: int) -> Damage:
-    log = batch.logs[bisect_right(batch.firsts, index + 1) - 1]
-    return Damage(log, batch.places[index], batch.lines[index].encode())
+    return Damage(batch.logs[batch.spans[index] - 1], batch.places[index], batch.lines[index].encode())

@@ -1,4 +1,8 @@
-"""Who is writing: pid, machine, user. For people and messages; no decision rests on it."""
+"""Who is writing, and in which form: what the first line of every log says.
+
+Pid, machine and user are for people and messages; no decision rests on them. The number of the
+form is one: a log in a newer one is refused and not misread.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,16 @@ import os
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.version import VERSION
+from nbpipe.errors import CatalogNewerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPENED = "opened"
+FORMAT = 1
 
 
 @cache
@@ -22,8 +33,9 @@ def user() -> str:
 
 
 def who_writes() -> dict[str, Any]:
-    """Describe this process, as its log's first line does."""
+    """Describe this process, as the first line of a log that it begins does."""
     return {
+        "format": FORMAT,
         "pid": os.getpid(),
         "started": _started(),
         "boot": _read("/proc/sys/kernel/random/boot_id"),
@@ -31,6 +43,17 @@ def who_writes() -> dict[str, Any]:
         "user": user(),
         "nbpipe": VERSION,
     }
+
+
+def check_format(path: Path, first: Mapping[str, Any]) -> None:
+    """Refuse a log whose first line says that a newer nbpipe wrote it in another form.
+
+    Raises:
+        CatalogNewerError: It says so.
+    """
+    found = first["b"].get("format", FORMAT)
+    if found > FORMAT:
+        raise CatalogNewerError(path, found, FORMAT)
 
 
 def _started() -> str:

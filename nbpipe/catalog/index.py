@@ -1,8 +1,9 @@
 """Which executions are known, by key: a derived index that a plan can ask without a query.
 
-It is read from the process logs: each process takes in what was appended since anybody last did,
-and keeps it in a small SQLite file beside the logs. The file is derived and never the truth: a
-damaged one is made anew. What this process itself executed is known to it at once.
+It is read from the process logs, and from what was archived of them: each process takes in what
+was appended since anybody last did, and keeps it in a small SQLite file beside the logs. The file
+is derived and never the truth: a damaged one is made anew. What this process itself executed is
+known to it at once.
 
 This module knows keys and records of executions. It does not know whether one may be reused.
 """
@@ -22,8 +23,10 @@ from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
+from nbpipe.catalog.archive import archives, facts
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.writable import prepare
+from nbpipe.errors import CatalogDamagedError
 from nbpipe.records.executions import RecordedExecution
 
 _REMEMBERED = 50_000
@@ -37,6 +40,7 @@ _SCHEMA = """
         WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS source (digest TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS position (log TEXT PRIMARY KEY, offset INTEGER) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS archive (name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _PUT = """
     INSERT INTO execution VALUES (:key, :half, :id, :body)
@@ -51,6 +55,9 @@ _PUT_LATEST = """
 """
 _PUT_DISPLAYS = "UPDATE execution SET body = json_set(body, '$.displays', json(:displays)) WHERE id = :id"
 _PUT_POSITION = "INSERT INTO position VALUES (?, ?) ON CONFLICT (log) DO UPDATE SET offset = excluded.offset"
+_PUT_ARCHIVE = "INSERT INTO archive VALUES (?) ON CONFLICT DO NOTHING"
+_ARCHIVES = "SELECT name FROM archive"
+_KINDS = ("step", "source", "displays")
 _POSITIONS = "SELECT log, offset FROM position"
 _FIND = "SELECT id, body FROM execution WHERE key = ?"
 _HALF = "SELECT 1 FROM execution WHERE half = ? LIMIT 1"
@@ -260,20 +267,40 @@ class ExecutionIndex:
         own = self._catalog.own_log_name if self._complete else None
         reached: dict[str, int] = {}
         with file:
+            changed = self._take_in_archives(file, positions)
             for log, end, fact in self._catalog.facts_since(positions, skip=own):
                 reached[log] = end
-                body = fact["b"]
-                if fact["k"] == "step" and body["status"] == "completed" and body["key"]:
-                    _put(file, fact["id"], body)
-                elif fact["k"] == "source":
-                    file.execute(_PUT_SOURCE, (fact["id"], json.dumps(body)))
-                elif fact["k"] == "displays":
-                    file.execute(_PUT_DISPLAYS, {"id": fact["id"], "displays": json.dumps(body["displays"])})
+                _put_fact(file, fact)
             if reached:
                 file.executemany(_PUT_POSITION, reached.items())
         version = file.execute(_VERSION).fetchone()[0]
-        if reached or version != self._seen.version:
+        if reached or changed or version != self._seen.version:
             self._seen = _Seen(version)
+
+    def _take_in_archives(self, file: sqlite3.Connection, positions: Mapping[str, int]) -> bool:
+        """Take in what was archived before it was read here; tell whether there was any."""
+        known = {name for (name,) in file.execute(_ARCHIVES)}
+        changed = False
+        for archive in archives(self._catalog.paths.archive):
+            if archive.path.name in known:
+                continue
+            # What a damaged one held is executed again; `catalog check` tells of it.
+            with suppress(CatalogDamagedError):
+                for fact in facts(archive, _KINDS, positions):
+                    changed = True
+                    _put_fact(file, fact)
+            file.execute(_PUT_ARCHIVE, (archive.path.name,))
+        return changed
+
+
+def _put_fact(file: sqlite3.Connection, fact: Mapping[str, Any]) -> None:
+    body = fact["b"]
+    if fact["k"] == "step" and body["status"] == "completed" and body["key"]:
+        _put(file, fact["id"], body)
+    elif fact["k"] == "source":
+        file.execute(_PUT_SOURCE, (fact["id"], json.dumps(body)))
+    elif fact["k"] == "displays":
+        file.execute(_PUT_DISPLAYS, {"id": fact["id"], "displays": json.dumps(body["displays"])})
 
 
 def _put(file: sqlite3.Connection, step_run_id: str, body: Mapping[str, Any]) -> None:

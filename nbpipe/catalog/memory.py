@@ -1,7 +1,7 @@
 """What a process remembers of the operation log: the state, where it stands, and who was answered what.
 
 A remembered prefix has one meaning, whoever wrote it down: so it can be kept in a file beside
-the log (`op-<position>.state`, one sealed line) without a lock, and a cold process begins there
+the log (`op-<number>.state`, one sealed line) without a lock, and a cold process begins there
 in place of at the first operation. A file that does not fit the log is passed over.
 """
 
@@ -11,19 +11,25 @@ import json
 import os
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import new_id
 from nbpipe.base.log import seal, unseal
+from nbpipe.catalog import segments
+from nbpipe.catalog.identity import OPENED, check_format
 from nbpipe.errors import CatalogDamagedError
 from nbpipe.records.changes import Change
 from nbpipe.records.state import OperationState
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
 ANSWERS_KEPT = 10_000
 _STATES_KEPT = 2
-_SCHEMA = 1
+# What this nbpipe remembers; a memory kept by one that knows less, or more, is none for us.
+_SCHEMA = [part.name for part in fields(OperationState)]
 
 
 @dataclass(slots=True)
@@ -32,34 +38,61 @@ class Memory:
 
     Attributes:
         state: What the rules look at.
-        position: Where the prefix ends, in bytes.
+        segment: In which segment the prefix ends: the first operation of that.
+        position: Where it ends there, in bytes.
         n: The number of its last operation.
         seal: The checksum in its last line, and the length of that line: what tells whether a log begins so.
         answers: The answers given to the last 10,000 request ids, oldest first.
     """
 
     state: OperationState = field(default_factory=OperationState)
+    segment: int = 1
     position: int = 0
     n: int = 0
     seal: tuple[str, int] = ("", 0)
     answers: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
-    def take_in(self, line: bytes, end: int) -> None:
-        """Take in the line that ends at `end`, the next one of the log.
+    def take_in(self, line: bytes, end: int, path: Path) -> None:
+        """Take in the line that ends at `end` of the segment, the next one.
 
         Raises:
             ValueError: It is no operation, or not the next one.
+            CatalogNewerError: A newer nbpipe wrote the segment, in another form.
         """
         operation = json.loads(line)
         try:
-            if operation["n"] != self.n + 1:
-                raise ValueError(f"it is number {operation['n']} where {self.n + 1} should stand")
-            for change in operation["b"]["changes"]:
-                self.state.apply(Change(change["t"], change["key"], change["row"]))
-            self.remember(operation["req"], operation["b"]["answer"])
-        except (KeyError, TypeError) as error:
+            if operation["k"] == OPENED:
+                check_format(path, operation)
+            else:
+                self._take_in(operation)
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("it is no operation") from error
-        self.stand(operation["n"], line, end)
+        self.stand(line, end)
+        if operation["k"] == segments.CLOSED:
+            self.go_on()
+
+    def take_in_archived(self, operation: Mapping[str, Any]) -> None:
+        """Take in an operation whose segment was archived.
+
+        Raises:
+            ValueError: It is not the next one.
+        """
+        self._take_in(operation)
+        if operation["k"] == segments.CLOSED:
+            self.go_on()
+
+    def _take_in(self, operation: Mapping[str, Any]) -> None:
+        if operation["n"] != self.n + 1:
+            raise ValueError(f"it is number {operation['n']} where {self.n + 1} should stand")
+        for change in operation["b"]["changes"]:
+            self.state.apply(Change(change["t"], change["key"], change["row"]))
+        if operation["req"]:
+            self.remember(operation["req"], operation["b"]["answer"])
+        self.n = operation["n"]
+
+    def go_on(self) -> None:
+        """Stand at the beginning of the segment after a closed one."""
+        self.segment, self.position, self.seal = self.n + 1, 0, ("", 0)
 
     def remember(self, request_id: str, answer: Any) -> None:
         """Keep an answer, and forget the oldest beyond those kept."""
@@ -67,21 +100,23 @@ class Memory:
         if len(self.answers) > ANSWERS_KEPT:
             self.answers.popitem(last=False)
 
-    def stand(self, n: int, line: bytes, end: int) -> None:
-        """Say that operation `n`, written as `line`, has been taken in."""
-        self.n = n
+    def stand(self, line: bytes, end: int) -> None:
+        """Say that `line`, which ends at `end` of the segment, has been taken in."""
         self.seal = (line[6:14].decode(), len(line.rstrip(b"\n")) + 1)
         self.position = end
 
-    def fits(self, descriptor: int, size: int) -> bool:
-        """Tell whether an open log of this size begins with what is remembered."""
-        if self.position == 0:
-            return True
-        if self.position > size:
-            return False
-        crc, length = self.seal
-        line = os.pread(descriptor, length, self.position - length)
-        return line[6:14] == crc.encode() and line.endswith(b"\n")
+    def fits(self, folder: Path) -> bool:
+        """Tell whether the segments in a folder go on from what is remembered.
+
+        Raises:
+            OSError: The segment cannot be read.
+        """
+        with segments.path_of(folder, self.segment).open("rb", buffering=0) as file:
+            if self.position == 0:
+                return True
+            crc, length = self.seal
+            line = os.pread(file.fileno(), length, self.position - length)
+            return line[6:14] == crc.encode() and line.endswith(b"\n")
 
 
 def save(memory: Memory, folder: Path) -> None:
@@ -89,6 +124,7 @@ def save(memory: Memory, folder: Path) -> None:
     line = seal(
         {
             "schema": _SCHEMA,
+            "segment": memory.segment,
             "position": memory.position,
             "n": memory.n,
             "seal": memory.seal,
@@ -99,21 +135,21 @@ def save(memory: Memory, folder: Path) -> None:
     draft = folder / f".{new_id()}.state"
     try:
         draft.write_bytes(line)
-        draft.rename(folder / f"op-{memory.position}.state")
+        draft.rename(folder / f"op-{memory.n}.state")
     finally:
         draft.unlink(missing_ok=True)
     for old in saved(folder)[_STATES_KEPT:]:
         old.unlink(missing_ok=True)
 
 
-def load(folder: Path, descriptor: int, size: int) -> Memory:
-    """Give the newest memory that fits the open log, or an empty one."""
+def load(folder: Path) -> Memory | None:
+    """Give the newest memory from which the segments go on, or `None`."""
     for path in saved(folder):
         with suppress(OSError, ValueError, CatalogDamagedError):
             memory = _read(path)
-            if memory.fits(descriptor, size):
+            if memory.fits(folder):
                 return memory
-    return Memory()
+    return None
 
 
 def saved(folder: Path) -> list[Path]:
@@ -132,6 +168,7 @@ def _read(path: Path) -> Memory:
     crc, length = record["seal"]
     return Memory(
         state=OperationState.from_json(record["state"]),
+        segment=record["segment"],
         position=record["position"],
         n=record["n"],
         seal=(crc, length),

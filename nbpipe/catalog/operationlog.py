@@ -4,7 +4,9 @@ Under the lock: take in what others appended, ask the rule, append one line. Eve
 the sync included, comes after. A request id is answered once: whoever was interrupted between
 the write and the answer asks again with the same id.
 
-Whoever only reads needs no lock: whole lines stay what they are.
+Whoever only reads needs no lock: whole lines stay what they are. The log is a row of segments
+(`catalog.segments`); earlier ones may have been archived, and are read back only by a process
+that finds no memory to begin with.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.clock import now_text
 from nbpipe.base.locks import PolledLock, forget_in_children
-from nbpipe.base.log import LogFile, plain_json, seal_with_body, stretches, sync
+from nbpipe.base.log import LogFile, plain_json, seal, seal_with_body, stretches, sync, sync_folder
+from nbpipe.catalog import archive, segments
 from nbpipe.catalog import memory as memories
-from nbpipe.catalog.identity import user
+from nbpipe.catalog.identity import OPENED, user, who_writes
 from nbpipe.catalog.memory import Memory
 from nbpipe.catalog.writable import cannot_write, prepare
-from nbpipe.errors import CatalogDamagedError, NotRecordedError
+from nbpipe.errors import CatalogDamagedError, CatalogError, NbpipeError, NotRecordedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
     from nbpipe.records.operations import Operation
     from nbpipe.records.state import OperationState
 
-LOG_NAME = "operations.log"
 _SAVE_EVERY_BYTES = 2**20
+_SEGMENT_BYTES = 64 * 2**20
 
 
 class OperationLog:
@@ -45,16 +48,21 @@ class OperationLog:
     def __init__(self, paths: WorkspacePaths, *, patience_s: float = 10.0) -> None:
         self._paths = paths
         self._patience_s = patience_s
-        self.path = paths.operations / LOG_NAME
-        self._name = str(self.path)
         self._lock = PolledLock(paths.operations / "lock", patience_s=patience_s)
         self._mutex = threading.Lock()
         self._file: LogFile | None = None
+        self._name = ""
+        self._segment = 0
         self._memory = Memory()
-        self._saved = 0
-        self._is_half_taken_in = False
+        self._saved = (0, 0)
+        self._is_to_be_loaded = True
         self._is_writable = False
         forget_in_children(self)
+
+    @property
+    def path(self) -> Path:
+        """The segment that is written now, as far as this process knows."""
+        return segments.path_of(self._paths.operations, self._memory.segment)
 
     def transact(
         self, operation: Operation, *, durable: bool = False, before_sync: Callable[[], None]
@@ -78,33 +86,32 @@ class OperationLog:
         """
         if durable:
             before_sync()
-        with self._mutex:
-            if not self._is_writable or self._file is None or not _is_same(self._name, self._file.descriptor):
-                prepare(self._paths)
-            with self._lock:
-                file, memory = self._caught_up(writing=True)
-                former = memory.n
-                answer = memory.answers.get(operation.request_id)
-                if answer is None:
-                    answer = self._decide(file, memory, operation)
-            if durable:
-                self._sync(file)
-            if memory.n > former and memory.position - self._saved >= _SAVE_EVERY_BYTES:
-                self._save(memory)
-        return dict(answer)
+        try:
+            with self._mutex:
+                return dict(self._transact(operation, durable=durable))
+        except NbpipeError:
+            # Some of ours are system errors too: a lock that is held for too long is a timeout.
+            raise
+        except OSError as error:
+            raise _cannot_use(error) from error
 
     def state(self) -> OperationState:
         """Give the state after every operation recorded so far; it goes on changing, so look and let go.
 
         Raises:
             CatalogDamagedError: The log holds a line that is not what it was.
+            CatalogError: It cannot be read.
         """
         with self._mutex:
             try:
                 return self._caught_up(writing=False)[1].state
             except FileNotFoundError:
-                self._forget()
+                # A writer may have died between closing a segment and beginning the next one.
+                if self._memory.n == 0 or not segments.present(self._paths.operations):
+                    self._forget()
                 return self._memory.state
+            except OSError as error:
+                raise _cannot_use(error) from error
 
     def close(self) -> None:
         """Let go of the files."""
@@ -117,6 +124,23 @@ class OperationLog:
         self._mutex = threading.Lock()
         self._forget()
 
+    def _transact(self, operation: Operation, *, durable: bool) -> dict[str, Any]:
+        if not self._is_writable or self._file is None or not _is_same(self._name, self._file.descriptor):
+            prepare(self._paths)
+        with self._lock:
+            file, memory = self._caught_up(writing=True)
+            former = memory.n
+            answer: dict[str, Any] | None = memory.answers.get(operation.request_id)
+            if answer is None:
+                if memory.position >= _SEGMENT_BYTES:
+                    file = self._begin_next(file, memory)
+                answer = self._decide(file, memory, operation)
+        if durable:
+            self._sync(file)
+        if memory.n > former and self._is_worth_saving(memory):
+            self._save(memory)
+        return answer
+
     def _decide(self, file: LogFile, memory: Memory, operation: Operation) -> dict[str, Any]:
         n, at, by = memory.n + 1, now_text(), user()
         decision = operation.decide(memory.state, n, at, by)
@@ -127,59 +151,135 @@ class OperationLog:
         }
         head = {"n": n, "req": operation.request_id, "k": operation.kind, "at": at, "by": by}
         line = seal_with_body(head, plain_json(body))
-        file.append(line)
-        self._is_half_taken_in = True
+        self._append(file, line)
+        self._is_to_be_loaded = True
         for change in decision.changes:
             memory.state.apply(change)
         memory.remember(operation.request_id, decision.answer)
-        memory.stand(n, line, memory.position + len(line))
-        self._is_half_taken_in = False
+        memory.n = n
+        memory.stand(line, memory.position + len(line))
+        self._is_to_be_loaded = False
         return decision.answer
+
+    def _begin_next(self, file: LogFile, memory: Memory) -> LogFile:
+        """Close a segment that has grown long, and begin the next one.
+
+        The disk holds all of the former first: of two segments, only the later one may ever lose its end.
+        """
+        self._sync(file)
+        head, body = segments.closing(memory.n + 1, now_text(), user())
+        self._append(file, seal_with_body(head, plain_json(body)))
+        memory.n += 1
+        memory.go_on()
+        file = self._opened(writing=True)
+        self._begin(file)
+        self._take_in(memory, file.size())
+        return file
 
     def _caught_up(self, *, writing: bool) -> tuple[LogFile, Memory]:
         """Take in what was appended since; who writes has the lock, and cuts off what a dead writer left half done."""
-        file = self._opened(writing=writing)
-        size = file.size()
-        if self._is_half_taken_in or self._memory.position == 0 or size < self._memory.position:
-            self._memory = memories.load(self._paths.operations, file.descriptor, size)
-            self._saved = self._memory.position
-        memory = self._memory
-        self._is_half_taken_in = True
-        for stretch in stretches(self.path, memory.position, size):
+        while True:
+            if self._is_to_be_loaded:
+                self._load()
+            try:
+                file, memory = self._opened(writing=writing), self._memory
+            except FileNotFoundError:
+                if not self._is_archived():
+                    raise
+                continue
+            size = file.size()
+            if size < memory.position:
+                self._is_to_be_loaded = True
+                continue
+            if writing and size == 0:
+                self._begin(file)
+                continue
+            self._is_to_be_loaded = True
+            try:
+                self._take_in(memory, size)
+            except FileNotFoundError:
+                if not self._is_archived():
+                    raise
+                continue
+            self._is_to_be_loaded = False
+            if memory.segment != self._segment:
+                continue
+            if not writing or memory.position == size:
+                return file, memory
+            file.cut_torn_end()
+
+    def _is_archived(self) -> bool:
+        """Tell whether the segment that is missing was archived: then a later memory is there to begin with."""
+        self._is_to_be_loaded = max(segments.present(self._paths.operations), default=0) > self._memory.segment
+        return self._is_to_be_loaded
+
+    def _take_in(self, memory: Memory, size: int) -> None:
+        path = self.path
+        for stretch in stretches(path, memory.position, size):
             if stretch.damaged:
-                raise _damaged(self.path, stretch.damaged[0][0], "its checksum is wrong")
+                raise _damaged(path, stretch.damaged[0][0], "its checksum is wrong")
             for end, line in stretch.lines:
                 try:
-                    memory.take_in(line, end)
+                    memory.take_in(line, end, path)
                 except ValueError as error:
-                    raise _damaged(self.path, memory.position, str(error)) from error
-        self._is_half_taken_in = False
-        if writing and memory.position < size:
-            file.cut_torn_end()
-        return file, memory
+                    raise _damaged(path, memory.position, str(error)) from error
+
+    def _load(self) -> None:
+        """Begin with the newest memory that was kept, or else with the first operation, wherever that is by now."""
+        self._drop_file()
+        memory = memories.load(self._paths.operations)
+        if memory is None:
+            memory = Memory()
+            first = min(segments.present(self._paths.operations), default=1)
+            if first > 1:
+                archive.replay(self._paths, memory, first)
+        self._memory = memory
+        self._saved = (memory.segment, memory.position)
+        self._is_to_be_loaded = False
 
     def _opened(self, *, writing: bool) -> LogFile:
         if self._file is not None and not _is_same(self._name, self._file.descriptor):
-            self._forget()
-        if self._file is not None and writing and not self._is_writable:
+            self._load()
+        if self._segment != self._memory.segment or (writing and not self._is_writable):
             self._drop_file()
         if self._file is None:
+            path = self.path
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if writing else os.O_RDONLY
             try:
-                self._file = LogFile(self.path, os.open(self.path, flags | os.O_CLOEXEC, 0o600))
-            except PermissionError as error:
+                self._file = LogFile(path, os.open(path, flags | os.O_CLOEXEC, 0o600))
+            except FileNotFoundError:
+                raise
+            except OSError as error:
                 raise cannot_write(self._paths, error.strerror or str(error)) from error
-            self._is_writable = writing
+            self._name, self._segment, self._is_writable = str(path), self._memory.segment, writing
         return self._file
+
+    def _begin(self, file: LogFile) -> None:
+        self._append(file, seal({"k": OPENED, "id": file.path.stem, "at": now_text(), "b": who_writes()}))
+        sync_folder(self._paths.operations)
+
+    def _append(self, file: LogFile, line: bytes) -> None:
+        try:
+            file.append(line)
+        except NotRecordedError:
+            raise
+        except OSError as error:
+            # Its end is torn; the next one to hold the lock cuts it off.
+            self._drop_file()
+            raise NotRecordedError(file.path, error.strerror or str(error)) from error
 
     def _sync(self, file: LogFile) -> None:
         try:
             sync(file.descriptor)
         except OSError as error:
-            raise NotRecordedError(self.path, f"its sync failed ({error.strerror}), the outcome is unknown") from error
+            raise NotRecordedError(file.path, f"its sync failed ({error.strerror}), the outcome is unknown") from error
+
+    def _is_worth_saving(self, memory: Memory) -> bool:
+        segment, position = self._saved
+        return memory.segment != segment or memory.position - position >= _SAVE_EVERY_BYTES
 
     def _save(self, memory: Memory) -> None:
-        self._saved = memory.position
+        self._saved = (memory.segment, memory.position)
         # The log says the same, only slower: a full disk here is nobody's trouble.
         try:
             memories.save(memory, self._paths.operations)
@@ -189,7 +289,7 @@ class OperationLog:
     def _forget(self) -> None:
         self._drop_file()
         self._memory = Memory()
-        self._is_half_taken_in = False
+        self._is_to_be_loaded = True
 
     def _drop_file(self) -> None:
         if self._file is not None:
@@ -203,6 +303,10 @@ def _is_same(name: str, descriptor: int) -> bool:
         return os.path.samestat(os.stat(name), os.fstat(descriptor))
     except FileNotFoundError:
         return False
+
+
+def _cannot_use(error: OSError) -> CatalogError:
+    return CatalogError(f"The log of operations cannot be used: {error.strerror or error}. Try again.")
 
 
 def _damaged(path: Path, place: int, why: str) -> CatalogDamagedError:

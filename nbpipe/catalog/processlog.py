@@ -145,12 +145,16 @@ def _begin(paths: WorkspacePaths) -> LogFile:
     try:
         try_lock(file.descriptor)
         file.append(seal({"k": "opened", "id": log_id, "at": now_text(), "b": who_writes()}))
-        file.path = paths.logs / f"{log_id}.log"
-        draft.rename(file.path)
-    except BaseException:
+        draft.rename(paths.logs / f"{log_id}.log")
+    except BaseException as error:
         file.close()
-        draft.unlink(missing_ok=True)
+        # What stays is swept when it is old.
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, NotRecordedError):
+            raise cannot_write(paths, error.strerror or str(error)) from error
         raise
+    file.path = paths.logs / f"{log_id}.log"
     return file
 
 

@@ -6,7 +6,9 @@ that anybody reads has changed, so a kill at any moment costs a leftover and no 
 newest file cannot be believed, or a log is shorter than it was, everything is read again from
 the logs: recovery, migration and an engine's upgrade are that one road.
 
-Order is what makes this right: see `catalog.tails` for reading, `catalog.generations` for names.
+Logs that nobody writes any more move into the archive once two published files hold them: no
+reader can miss them then. Order is what makes this right: see `catalog.tails` for reading,
+`catalog.generations` for names.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nbpipe.base.locks import PolledLock, is_locked
 from nbpipe.base.log import sync
-from nbpipe.catalog import generations, quarantine
+from nbpipe.catalog import archive, generations, memory, quarantine, segments
 from nbpipe.catalog.engine import failures, first_line, open_draft
 from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import ALL, CREATE_ALL, SCHEMA
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from nbpipe.base.workspace import WorkspacePaths
+    from nbpipe.catalog.archive import Archive
 
 Progress = Callable[[int, int], None]
 
@@ -44,6 +47,10 @@ _ROWS = {table: f"rows.{table}" for table in ALL}
 _PUT_POSITIONS = "INSERT INTO rows.position SELECT unnest($logs::VARCHAR[]), unnest($positions::BIGINT[])"
 _PUT_DEAD_LOGS = "INSERT INTO rows.dead_log SELECT unnest($logs::VARCHAR[])"
 _PUT_META = "INSERT INTO rows.meta VALUES ($schema, $generation, $top)"
+
+# How much there must be to be worth a file of the archive.
+_ARCHIVED_LOGS = 64
+_ARCHIVED_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Published:
         took_s: How long that took, in seconds.
         rebuilt: Why everything was read again from the logs; empty if it was not.
         damaged: Lines that were passed over and put into quarantine.
+        archived: How many logs were moved into the archive afterwards.
     """
 
     generation: int
@@ -63,6 +71,7 @@ class Published:
     took_s: float
     rebuilt: str
     damaged: tuple[Damage, ...]
+    archived: int = 0
 
 
 class Publisher:
@@ -144,17 +153,43 @@ class Publisher:
             if plan is None:
                 return None
             made = self._prepare(newest, extents, plan, progress)
-            return self._name(newest + 1, made, plan, time.monotonic() - started) if made is not None else None
+            if made is None:
+                return None
+            published = self._name(newest + 1, made, plan, time.monotonic() - started)
         except failures() as error:
             generations.sweep_drafts(self._folder)
             raise CatalogError(
                 f"The catalog could not be published ({first_line(error)}). The logs keep everything; try again later."
             ) from error
+        return replace(published, archived=self._archive(extents, plan.positions, made))
+
+    def _archive(self, extents: Mapping[str, Extent], former: Mapping[str, int], made: _Prepared) -> int:
+        """Archive the logs that this published file and the one before hold, if they are many or long."""
+        through = [log for log, extent in extents.items() if former.get(log) == made.positions.get(log) == extent.size]
+        done = {log: extents[log] for log in self._unused(through, made.dead)}
+        if len(done) < _ARCHIVED_LOGS and sum(extent.size for extent in done.values()) < _ARCHIVED_BYTES:
+            return 0
+        # A full disk is no trouble yet: the logs stay until there is room.
+        with suppress(*failures()):
+            return len(archive.add(self._paths, done))
+        return 0
+
+    def _unused(self, logs: list[str], dead: set[str]) -> Iterator[str]:
+        """Say which of these logs nobody writes or needs any more."""
+        kept = memory.load(self._paths.operations)
+        for log in logs:
+            if segments.is_segment(log):
+                # Whoever comes later must have where to begin.
+                if kept is not None and int(log) < kept.segment:
+                    yield log
+            elif log not in dead and not is_locked(self._paths.logs / f"{log}.log"):
+                yield log
 
     def _plan(self, newest: int, extents: Mapping[str, Extent], why_rebuild: str) -> _Plan | None:
         """Decide from where to go on; `None` if nothing is new."""
         if not newest:
-            return _Plan(why_rebuild, {}, from_nothing=True) if has_news(extents, {}) else None
+            is_any = has_news(extents, {}) or archive.archives(self._paths.archive)
+            return _Plan(why_rebuild, {}, from_nothing=True) if is_any else None
         stamp = generations.stamp_of(self._folder, newest)
         if stamp is not None and stamp.schema > SCHEMA:
             raise CatalogNewerError(generations.path_of(self._folder, newest), stamp.schema, SCHEMA)
@@ -178,31 +213,51 @@ class Publisher:
             draft.chmod(0o600)
             if not generations.is_untouched(self._folder, newest):
                 raise CatalogError("Another program changed the published file while it was copied. Publish again.")
-        _sync_all(extents, plan.positions)
-        made = _Prepared(draft, dict(plan.positions))
-        total = sum(extent.size for extent in extents.values())
+        files = archive.archives(self._paths.archive) if plan.from_nothing else []
+        start = self._start(extents, plan, files)
+        _sync_all(extents, start)
+        made = _Prepared(draft, {log: start[log] for log in start if log in extents})
         with _connected(draft, from_nothing=plan.from_nothing) as connection:
             fold = Fold(connection, top=top_of(connection, "rows"))
-            for batch in batches(extents, plan.positions):
-                made.damaged += batch.damaged + fold.take_in(batch)
-                made.positions |= batch.ends
-                made.lines += len(batch.lines)
-                if progress is not None:
-                    progress(sum(made.positions.values()), total)
+            total = sum(extent.size for extent in extents.values())
+            rounds = [extents] if not files else [_facts_of(extents), _operations_of(extents)]
+            for is_second, chosen in enumerate(rounds):
+                for file in files:
+                    fold.take_in_archive(file.path, operations=bool(is_second))
+                for batch in batches(chosen, start):
+                    made.damaged += batch.damaged + fold.take_in(batch)
+                    made.positions |= batch.ends
+                    made.lines += len(batch.lines)
+                    made.batches += 1
+                    if progress is not None:
+                        progress(sum(made.positions.values()), total)
             quarantine.keep(self._paths, made.damaged)
-            if made.positions == plan.positions:
+            if made.positions == plan.positions and not files:
                 draft.unlink()
                 return None
-            self._finish(connection, newest + 1, made.positions, fold.top)
+            if len(files) + made.batches > 1 and plan.from_nothing:
+                fold.sort()
+            self._finish(connection, newest + 1, made, fold.top)
         return made
 
-    def _finish(self, connection: DuckDBPyConnection, generation: int, positions: dict[str, int], top: int) -> None:
+    def _start(self, extents: Mapping[str, Extent], plan: _Plan, files: list[Archive]) -> dict[str, int]:
+        """Say from where each log is to be read; what left for the archive is known no more."""
+        if plan.from_nothing:
+            for file in files:
+                file.verify()
+            return archive.ends(files)
+        gone = plan.positions.keys() - extents.keys()
+        archived = archive.ends(archive.archives(self._paths.archive)) if gone else {}
+        return {log: position for log, position in plan.positions.items() if log not in gone or log not in archived}
+
+    def _finish(self, connection: DuckDBPyConnection, generation: int, made: _Prepared, top: int) -> None:
         connection.execute("DELETE FROM rows.position")
-        connection.execute(_PUT_POSITIONS, {"logs": list(positions), "positions": list(positions.values())})
+        positions = {"logs": list(made.positions), "positions": list(made.positions.values())}
+        connection.execute(_PUT_POSITIONS, positions)
         candidates = [log for (log,) in connection.execute(open_logs(_ROWS)).fetchall()]
-        dead = [log for log in candidates if not is_locked(self._paths.logs / f"{log}.log")]
+        made.dead = {log for log in candidates if not is_locked(self._paths.logs / f"{log}.log")}
         connection.execute("DELETE FROM rows.dead_log")
-        connection.execute(_PUT_DEAD_LOGS, {"logs": dead})
+        connection.execute(_PUT_DEAD_LOGS, {"logs": sorted(made.dead)})
         connection.execute("DELETE FROM rows.meta")
         connection.execute(_PUT_META, {"schema": SCHEMA, "generation": generation, "top": top})
         connection.execute("COMMIT")
@@ -231,6 +286,16 @@ class _Prepared:
     positions: dict[str, int]
     damaged: list[Damage] = field(default_factory=list)
     lines: int = 0
+    batches: int = 0
+    dead: set[str] = field(default_factory=set)
+
+
+def _facts_of(extents: Mapping[str, Extent]) -> dict[str, Extent]:
+    return {log: extent for log, extent in extents.items() if not segments.is_segment(log)}
+
+
+def _operations_of(extents: Mapping[str, Extent]) -> dict[str, Extent]:
+    return {log: extent for log, extent in extents.items() if segments.is_segment(log)}
 
 
 @contextmanager

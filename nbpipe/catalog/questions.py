@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+_ROWS_IN_A_BATCH = 50_000
+
+
 @dataclass(frozen=True, slots=True)
 class QueryResult:
     """What a query answered.
@@ -90,6 +93,24 @@ def rows(cursor: DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) ->
         raise CatalogError(f"The catalog cannot answer: {_said(error)}") from error
     readers = [(n, _READERS[kind]) for n, kind in enumerate(kinds) if kind in _READERS]
     return [dict(zip(names, _read(row, readers), strict=True)) for row in found]
+
+
+def tables(cursor: DuckDBPyConnection, views: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Walk through whole views as of one moment: (view, its rows as an Arrow reader); JSON is text there.
+
+    Args:
+        cursor: The connection.
+        views: Names of views of ours; never a user's text.
+    """
+    cursor.execute("BEGIN TRANSACTION READ ONLY")
+    try:
+        for view in views:
+            yield view, cursor.sql(f"FROM {view}").to_arrow_reader(_ROWS_IN_A_BATCH)
+    except failures() as error:
+        raise CatalogError(f"The catalog cannot be read: {error}.") from error
+    finally:
+        with suppress(*failures()):
+            cursor.execute("ROLLBACK")
 
 
 def query(cursor: DuckDBPyConnection, sql: str, *, limit: int, timeout_s: float) -> QueryResult:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 
 from nbpipe.base.locks import forget_in_children, is_locked
 from nbpipe.catalog import generations
+from nbpipe.catalog.archive import archives
 from nbpipe.catalog.engine import abandon, failures, first_line, open_memory
 from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
 from nbpipe.catalog.views import create_tops, create_views, interrupted_runs, open_logs
-from nbpipe.errors import CatalogError, CatalogNewerError
+from nbpipe.errors import CatalogError, CatalogNewerError, NbpipeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,10 +119,15 @@ class Reader:
         self._forget()
 
     def _ready(self) -> tuple[_Layer, DuckDBPyConnection]:
-        with self._mutex:
-            layer = self._caught_up()
-            cursor = self._opened().cursor()
-            cursor.execute(f"USE {layer.name}")
+        try:
+            with self._mutex:
+                layer = self._caught_up()
+                cursor = self._opened().cursor()
+                cursor.execute(f"USE {layer.name}")
+        except NbpipeError:
+            raise
+        except OSError as error:
+            raise CatalogError(f"The catalog cannot be read: {first_line(error)}.") from error
         return layer, cursor
 
     def _forget(self) -> None:
@@ -196,7 +202,7 @@ class Reader:
     def _read_logs(self, layer: _Layer) -> bool:
         """Take in what is new; tell whether the logs still hold all that the layer knows of them."""
         extents = look(self._paths)
-        if shrunk(extents, layer.positions):
+        if shrunk(extents, layer.positions) or (layer.generation == 0 and archives(self._paths.archive)):
             return False
         if has_news(extents, layer.positions):
             reached = dict(layer.positions)

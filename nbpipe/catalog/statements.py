@@ -10,14 +10,18 @@ from nbpipe.catalog.schema import STATE
 from nbpipe.records.state import TABLES
 
 # A line that is sealed well and is no JSON all the same would fail every statement: it is left out here.
+# The body is the last field of a line and stays the text that was written.
 PARSE = """
 CREATE OR REPLACE TEMP TABLE new_line AS
-SELECT row_number() OVER () AS nth, * FROM (
-    SELECT ord, unnest(json_transform(text, '{
-        "n": "BIGINT", "k": "VARCHAR", "id": "VARCHAR", "run": "VARCHAR", "at": "TIMESTAMPTZ", "b": "JSON"}'))
-    FROM (SELECT generate_subscripts($lines::VARCHAR[], 1) AS ord, unnest($lines::VARCHAR[]) AS text)
-    WHERE json_valid(text)
-    ORDER BY json_extract_string(text, '$.at'), ord)
+SELECT row_number() OVER () AS nth, * FROM (FROM (
+    SELECT ord, ($logs::VARCHAR[])[span] AS log, place, unnest(json_transform(head, '{
+        "n": "BIGINT", "k": "VARCHAR", "id": "VARCHAR", "run": "VARCHAR", "at": "TIMESTAMPTZ", "req": "VARCHAR",
+        "by": "VARCHAR"}')), b
+    FROM (SELECT ord, span, place, text[:cut - 1] || '}' AS head, text[cut + 5:-2] AS b
+          FROM (SELECT *, strpos(text, ',"b":') AS cut
+                FROM (SELECT generate_subscripts($lines::VARCHAR[], 1) AS ord, unnest($lines::VARCHAR[]) AS text,
+                             unnest($spans::BIGINT[]) AS span, unnest($places::BIGINT[]) AS place)))
+    WHERE json_valid(head) AND json_valid(b)) ORDER BY "at", ord)
 """
 LEFT_OUT = """
 SELECT ord FROM (SELECT unnest(range(1, $count + 1)) AS ord) WHERE ord NOT IN (SELECT ord FROM new_line) ORDER BY ord
@@ -25,28 +29,26 @@ SELECT ord FROM (SELECT unnest(range(1, $count + 1)) AS ord) WHERE ord NOT IN (S
 
 RUNS = """
 INSERT INTO rows.run BY NAME
-SELECT $top + line.nth AS seq, line.id, line."at" AS started, span.log, body.name, body.pipeline, body.kind,
+SELECT $top + line.nth AS seq, line.id, line."at" AS started, line.log, body.name, body.pipeline, body.kind,
        body.parameters, body.differences, nullif(body.snapshot_id, '') AS snapshot_id,
        nullif(body.schedule_id, '') AS schedule_id, nullif(body.parent_run_id, '') AS parent_run_id,
        nullif(body.parent_step, '') AS parent_step, nullif(body.model_version_id, '') AS model_version_id,
        body.graph, body."user", body.host, body.pid,
        rows.head_of(line.id) AS id_head, rows.head_of(body.name) AS name_head
-FROM (SELECT nth, ord, id, "at", json_transform(b, '{
+FROM (SELECT nth, id, "at", log, json_transform(b, '{
     "name": "VARCHAR", "pipeline": "VARCHAR", "kind": "VARCHAR", "parameters": "JSON", "differences": "JSON",
     "snapshot_id": "VARCHAR", "schedule_id": "VARCHAR", "parent_run_id": "VARCHAR", "parent_step": "VARCHAR",
     "model_version_id": "VARCHAR", "graph": "VARCHAR", "user": "VARCHAR", "host": "VARCHAR", "pid": "BIGINT"}') AS body
     FROM new_line WHERE k = 'run_started' AND n IS NULL) AS line
-ASOF JOIN (SELECT unnest($firsts::BIGINT[]) AS first, unnest($logs::VARCHAR[]) AS log) AS span ON line.ord >= span.first
 """
 
 STEP_STARTS = """
 INSERT INTO rows.open_step BY NAME
-SELECT $top + line.nth AS seq, line.id, line.run AS run_id, line."at" AS started, span.log,
+SELECT $top + line.nth AS seq, line.id, line.run AS run_id, line."at" AS started, line.log,
        body.node, body.step, body.attempt, false AS run_is_over
-FROM (SELECT nth, ord, id, run, "at",
+FROM (SELECT nth, id, run, "at", log,
              json_transform(b, '{"node": "VARCHAR", "step": "VARCHAR", "attempt": "BIGINT"}') AS body
     FROM new_line WHERE k = 'step_started' AND n IS NULL) AS line
-ASOF JOIN (SELECT unnest($firsts::BIGINT[]) AS first, unnest($logs::VARCHAR[]) AS log) AS span ON line.ord >= span.first
 """
 
 PARSE_STEPS = """
@@ -106,6 +108,10 @@ FROM (
 ORDER BY line, side, place
 """
 
+# A reuse may have been read before what it reuses was: then the version stands here without the run that made it.
+MAKERLESS = "run_id IS NULL AND id IN (SELECT id FROM new_output WHERE status <> 'reused')"
+FORGET_MAKERLESS = f"DELETE FROM rows.artifact WHERE {MAKERLESS}"  # noqa: S608 — made of constants
+
 # A reused output is the version that was made before, perhaps in these very lines.
 REUSED_OUTPUTS = "SELECT id FROM new_output WHERE status = 'reused'"
 FORGET_KNOWN_OUTPUTS = """
@@ -144,25 +150,39 @@ FROM (SELECT nth, id AS step_id, run_id, "at", unnest(metadata) AS entry FROM ne
 WHERE entry.kind <> '' AND json_type(entry."values") = 'OBJECT'
 """
 
-METADATA = """
-INSERT INTO rows.metadata BY NAME
-SELECT new.entity_kind, new.entity_id, entry.key, entry.value, new."at", new.step_id, new.entity_head, new.run_head
+PARSE_ENTRIES = """
+CREATE OR REPLACE TEMP TABLE new_entry AS
+SELECT new.nth, new.entity_kind, new.entity_id, new."at", new.step_id, entry.key, entry.value, entry.type,
+       new.entity_head, new.run_head
 FROM (SELECT *, rows.head_of(entity_id) AS entity_head, rows.head_of(run) AS run_head FROM new_metadata) AS new,
      json_each(new.entries) AS entry
-ORDER BY new.nth
+"""
+
+METADATA = """
+INSERT INTO rows.metadata BY NAME
+SELECT entity_kind, entity_id, key, value, "at", step_id, entity_head, run_head FROM new_entry
+"""
+
+PLAIN_METRICS = """
+INSERT INTO rows.metric BY NAME
+SELECT entity_kind, entity_id, key, try_cast(value::VARCHAR AS DOUBLE) AS value, "at"
+FROM new_entry WHERE type IN ('BIGINT', 'UBIGINT', 'DOUBLE')
 """
 
 # The rule is `records.metadata.metrics_in`: a number is a metric unless it stands in a list or within a typed leaf,
 # and of typed leaves floats and sizes are numbers. The engine quotes odd names in a path; people do not.
-METRICS = r"""
+NESTED = "SELECT count(*) FROM new_entry WHERE type = 'OBJECT'"
+NESTED_METRICS = r"""
 INSERT INTO rows.metric BY NAME
 WITH leaf AS MATERIALIZED (
     SELECT new.nth, new.entity_kind, new.entity_id, new."at", found.id, found.key, found.type, found.atom, found.path,
            found.fullkey
     FROM new_metadata AS new, json_tree(new.entries) AS found
-    WHERE found.type IN ('BIGINT', 'UBIGINT', 'DOUBLE') OR (found.type = 'VARCHAR' AND found.key IN ('value', '$type'))
+    WHERE new.nth IN (SELECT nth FROM new_entry WHERE type = 'OBJECT') AND found.path <> '$'
+      AND (found.type IN ('BIGINT', 'UBIGINT', 'DOUBLE')
+           OR (found.type = 'VARCHAR' AND found.key IN ('value', '$type')))
 ), typed AS MATERIALIZED (
-    SELECT nth, path, trim(atom, '"') AS name FROM leaf WHERE key = '$type' AND type = 'VARCHAR' AND path <> '$'
+    SELECT nth, path, trim(atom, '"') AS name FROM leaf WHERE key = '$type' AND type = 'VARCHAR'
 ), number AS (
     SELECT leaf.*, CASE WHEN typed.name IS NULL THEN leaf.fullkey ELSE leaf.path END AS place
     FROM leaf LEFT JOIN typed ON leaf.nth = typed.nth AND leaf.path = typed.path AND leaf.key = 'value'
@@ -181,14 +201,14 @@ ORDER BY nth, id
 
 PARSE_CHANGES = """
 CREATE OR REPLACE TEMP TABLE new_change AS
-SELECT row_number() OVER () AS nth, * FROM (
-    SELECT change.t, change.key, change."row" AS "row", coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
-    FROM (SELECT n, unnest(changes) AS change, generate_subscripts(changes, 1) AS place
-          FROM (SELECT n, json_transform(b->'changes', '[{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]') AS changes
-                FROM new_line WHERE n IS NOT NULL))
-    QUALIFY row_number() OVER (PARTITION BY change.t, change.key ORDER BY n DESC, place DESC) = 1
-    ORDER BY n, place)
+SELECT row_number() OVER () AS nth, change.t, change.key, change."row" AS "row",
+       coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
+FROM (SELECT unnest(body.changes) AS change
+      FROM (SELECT json_transform(b, '{"changes": [{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]}') AS body
+            FROM (SELECT n, b FROM new_line WHERE n IS NOT NULL ORDER BY n)))
 """
+# What a later change says of the same row is all that counts.
+OVERTAKEN = "DELETE FROM new_change WHERE nth NOT IN (SELECT max(nth) FROM new_change GROUP BY t, key)"
 
 CHANGED_TABLES = "SELECT t, count(*) FROM new_change GROUP BY t"
 
@@ -254,7 +274,7 @@ MERGE_STATE = {table: _merge_state(table) for table in STATE}
 HIDE = """
 INSERT INTO hidden.{table}
 SELECT seq, $turn FROM {base}.rows.{table}
-WHERE {column} IN ({keys}) AND seq NOT IN (SELECT seq FROM hidden.{table})
+WHERE {condition} AND seq NOT IN (SELECT seq FROM hidden.{table})
 """
 # Where ids have heads, the few rows that may be meant are found by those, and only their texts compared.
 HIDE_BY_HEAD = """
@@ -264,6 +284,7 @@ WITH near AS MATERIALIZED (
     WHERE id_head IN (SELECT rows.head_of(key) FROM ({keys}) AS wanted(key)))
 SELECT seq, $turn FROM near WHERE id IN ({keys}) AND seq NOT IN (SELECT seq FROM hidden.{table})
 """
+HIDE_MAKERLESS = HIDE.format(table="artifact", base="{base}", condition=MAKERLESS)
 BRING_UP = """
 INSERT INTO rows.{table}
 FROM {base}.rows.{table} WHERE seq IN (SELECT seq FROM hidden.{table} WHERE turn = $turn)
@@ -271,3 +292,52 @@ FROM {base}.rows.{table} WHERE seq IN (SELECT seq FROM hidden.{table} WHERE turn
 KEYS_OF_CHANGES = "SELECT key FROM new_change WHERE t = '{table}'"
 
 TOP = "SELECT top FROM {schema}.meta"
+
+# By which instant the rows of a table are in order, whatever the order in which the logs were read.
+IN_ORDER_OF = {"run": "started", "step": "ended", "artifact": "created"}
+SORT = (
+    """
+    CREATE TABLE rows.sorted AS
+    SELECT * REPLACE ($top + row_number() OVER (ORDER BY {instant}, seq) AS seq) FROM rows.{table} ORDER BY seq
+    """,
+    "DROP TABLE rows.{table}",
+    "ALTER TABLE rows.sorted RENAME TO {table}",
+)
+
+# The archive --------------------------------------------------------------------------------------
+
+_ARCHIVED = 'log, place, n, k, id, run, "at", req, "by", b'
+CREATE_ARCHIVED = """
+CREATE TABLE archived (log VARCHAR, place BIGINT, n BIGINT, k VARCHAR, id VARCHAR, run VARCHAR, "at" TIMESTAMPTZ,
+                       req VARCHAR, "by" VARCHAR, b VARCHAR)
+"""
+MERGE_ARCHIVE = f"INSERT INTO archived SELECT {_ARCHIVED} FROM read_parquet($path)"  # noqa: S608 — made of constants
+ARCHIVE_LINES = f"INSERT INTO archived SELECT {_ARCHIVED} FROM new_line WHERE k IS NOT NULL"  # noqa: S608
+LEAVE_LOGS = "DELETE FROM archived WHERE log IN (SELECT unnest($logs::VARCHAR[]))"
+ARCHIVE_ENDS = """
+INSERT INTO archived BY NAME SELECT unnest($logs::VARCHAR[]) AS log, unnest($ends::BIGINT[]) AS place, 'end' AS k
+"""
+WRITE_ARCHIVE = """
+COPY (FROM archived ORDER BY n NULLS FIRST, k, "at", log, place) TO '{path}'
+(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
+"""
+SUM_OF_ARCHIVED = """
+SELECT count(*), bit_xor(hash(log, place, n, k, id, run, "at", req, "by", b)) FROM {table}
+"""
+ARCHIVED_ENDS = "SELECT log, max(place) FROM read_parquet($path) WHERE k = 'end' GROUP BY log"
+ARCHIVED_FACTS = """
+SELECT k, id, run, b FROM read_parquet($path)
+WHERE n IS NULL AND list_contains($kinds, k) AND place >= coalesce(
+    (MAP_FROM_ENTRIES(list_zip($logs::VARCHAR[], $places::BIGINT[]))[log]), 0)
+ORDER BY k <> 'step', "at", log, place
+"""
+ARCHIVED_OPERATIONS = "SELECT n, k, req, b FROM read_parquet($path) WHERE n IS NOT NULL ORDER BY n"
+# While an archive is taken in, its lines stand where those of a batch do.
+OPEN_ARCHIVE = """
+DROP TABLE IF EXISTS temp.new_line;
+CREATE TEMP VIEW new_line AS
+SELECT file_row_number + 1 AS nth, log, n, k, id, run, "at", b FROM read_parquet('{path}', file_row_number = true)
+"""
+CLOSE_ARCHIVE = "DROP VIEW temp.new_line"
+KINDS = "SELECT k, count(*), max(nth) FROM new_line WHERE n IS NULL GROUP BY k"
+OPERATIONS = "SELECT count(*) FROM new_line WHERE n IS NOT NULL"

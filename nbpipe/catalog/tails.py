@@ -9,14 +9,16 @@ This module reads bytes and checks lines. What becomes of them is `catalog.fold`
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.log import PREFIX_LENGTH, stretches
-from nbpipe.catalog.operationlog import LOG_NAME
+from nbpipe.catalog import segments
+from nbpipe.catalog.identity import OPENED, check_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,18 +26,18 @@ if TYPE_CHECKING:
 
     from nbpipe.base.workspace import WorkspacePaths
 
-OPERATIONS = "operations"
 _BATCH_BYTES = 16 * 2**20
 
 # Records are written with their fields in one order, so that these few words can be found without parsing them.
 _KIND = '"k":"'
+_OPENED = f'{_KIND}{OPENED}"'
 _KIND_AT = PREFIX_LENGTH + len(_KIND)
 _ID = '"id":"'
 _REUSED = '"status":"reused"'
 _SOME_METADATA = '"metadata":[{'
 
 # What stands in place of a line that means nothing any more.
-NOTHING = "{}"
+NOTHING = '{"nothing":0,"b":{}}'
 # Of a step only its end counts once that is known, and of several ends or displays the last.
 _VOIDS = {"step_started": ("step_started",), "step": ("step_started", "step"), "displays": ("displays",)}
 _CAN_BE_VOID = frozenset(_VOIDS)
@@ -70,48 +72,59 @@ class Batch:
 
     Attributes:
         lines: The lines, log by log.
-        places: Where each begins in its log, in bytes.
+        places: Where each begins in its log, in bytes …
+        spans: … and in which log: an index, from 1, of …
+        logs: … the logs.
         kinds: How many facts of each kind are among them.
         reuses: Whether a step among them may have been reused.
         has_step_metadata: Whether a step among them may carry metadata.
-        firsts: For each log, the index (from 1) of its first line …
-        logs: … and its name.
         ends: How far each log is taken in with these lines.
         damaged: Lines that were passed over.
         last: The index of the last line of a kind about an id.
+        has_operations: Whether there are operations among them.
         size_bytes: How much text that is.
     """
 
     lines: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+    spans: list[int] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     reuses: bool = False
     has_step_metadata: bool = False
-    firsts: list[int] = field(default_factory=list)
-    logs: list[str] = field(default_factory=list)
     ends: dict[str, int] = field(default_factory=dict)
     damaged: list[Damage] = field(default_factory=list)
     last: dict[tuple[str, str], int] = field(default_factory=dict)
+    has_operations: bool = False
     size_bytes: int = 0
+
+    def parameters(self) -> dict[str, Any]:
+        """Give the lines as `statements.PARSE` takes them."""
+        return {"lines": self.lines, "places": self.places, "spans": self.spans, "logs": self.logs}
 
 
 def look(paths: WorkspacePaths) -> dict[str, Extent]:
-    """Find the logs and their sizes, the operation log first; a workspace without logs has none."""
-    found: dict[str, Extent] = {}
-    operations = paths.operations / LOG_NAME
-    try:
-        found[OPERATIONS] = Extent(operations, operations.stat().st_size)
-    except FileNotFoundError:
-        found[OPERATIONS] = Extent(operations, 0)
+    """Find the logs and their sizes, those of operations first; a workspace without logs has none."""
+    found = {path.stem: path for path in _segments(paths)}
+    sizes = _sizes(found)
     try:
         with os.scandir(paths.logs) as entries:
             names = sorted(entry.name for entry in entries if entry.name.endswith(".log") and entry.name[0] != ".")
     except FileNotFoundError:
         names = []
-    for name in names:
-        path = paths.logs / name
+    return sizes | _sizes({name.removesuffix(".log"): paths.logs / name for name in names})
+
+
+def _segments(paths: WorkspacePaths) -> list[Path]:
+    return [segments.path_of(paths.operations, first) for first in segments.present(paths.operations)]
+
+
+def _sizes(files: Mapping[str, Path]) -> dict[str, Extent]:
+    found = {}
+    for log, path in files.items():
+        # One that was archived meanwhile is in the published file.
         with suppress(FileNotFoundError):
-            found[name.removesuffix(".log")] = Extent(path, path.stat().st_size)
+            found[log] = Extent(path, path.stat().st_size)
     return found
 
 
@@ -136,23 +149,29 @@ def _reaches(extent: Extent, position: int) -> bool:
 
 
 def batches(extents: Mapping[str, Extent], positions: Mapping[str, int]) -> Iterator[Batch]:
-    """Read what is new, facts before operations, in batches of some megabytes."""
+    """Read what is new, facts before operations, in batches of some megabytes.
+
+    Raises:
+        CatalogNewerError: A newer nbpipe wrote one of the logs, in another form.
+    """
     batch = Batch()
-    for log in [*(log for log in extents if log != OPERATIONS), OPERATIONS]:
+    for log in sorted(extents, key=lambda log: (segments.is_segment(log), log)):
         extent, start = extents[log], positions.get(log, 0)
         if extent.size <= start:
             continue
+        is_segment = segments.is_segment(log)
         for stretch in stretches(extent.path, start, extent.size):
             end, lines = stretch.end, stretch.lines
-            if stretch.damaged and log == OPERATIONS:
+            if stretch.damaged and is_segment:
                 # Operations build on each other: what follows a damaged one means nothing for now.
                 end = stretch.damaged[0][0]
                 lines = [(line_end, line) for line_end, line in lines if line_end <= end]
             batch.damaged += [Damage(log, place, line) for place, line in stretch.damaged]
-            _put(batch, log, lines)
+            _put(batch, log, extent.path, lines)
             batch.ends[log] = end
             if end < stretch.end:
-                break
+                yield batch
+                return
             if batch.size_bytes >= _BATCH_BYTES:
                 yield batch
                 batch = Batch()
@@ -160,9 +179,11 @@ def batches(extents: Mapping[str, Extent], positions: Mapping[str, int]) -> Iter
         yield batch
 
 
-def _put(batch: Batch, log: str, lines: list[tuple[int, bytes]]) -> None:
-    batch.firsts.append(len(batch.lines) + 1)
+def _put(batch: Batch, log: str, path: Path, lines: list[tuple[int, bytes]]) -> None:
     batch.logs.append(log)
+    span = len(batch.logs)
+    is_segment = segments.is_segment(log)
+    batch.has_operations = batch.has_operations or is_segment
     for end, line in lines:
         place = end - len(line) - 1
         try:
@@ -170,10 +191,14 @@ def _put(batch: Batch, log: str, lines: list[tuple[int, bytes]]) -> None:
         except UnicodeDecodeError:
             batch.damaged.append(Damage(log, place, line))
             continue
-        if log != OPERATIONS:
+        if place == 0 and text.startswith(_OPENED, PREFIX_LENGTH):
+            check_format(path, json.loads(text))
+            continue
+        if not is_segment:
             _note_kind(batch, text)
         batch.lines.append(text)
         batch.places.append(place)
+        batch.spans.append(span)
         batch.size_bytes += len(line)
 
 

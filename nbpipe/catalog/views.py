@@ -162,6 +162,42 @@ COLUMNS: dict[str, dict[str, str]] = {
         "created": "when it was made",
         "run_id": "the run it was made from, if one",
     },
+    "schedules": {
+        "id": "the schedule's id",
+        "name": "its name; a deleted one gave it back",
+        "pipeline": "its pipeline",
+        "snapshot_id": "the snapshot it runs",
+        "cron_expression": "when it fires, as cron says it",
+        "interval_s": "or every how many seconds",
+        "run_at": "or once, then",
+        "starts": "not before",
+        "ends": "not after",
+        "timezone": "the zone of its cron expression",
+        "catchup": "what becomes of missed firings: last, all or none",
+        "overlap": "what becomes of one that is due while another runs: skip, queue or parallel",
+        "active": "whether it fires",
+        "created": "when it was made",
+        "deleted": "when it was deleted; null while it is there",
+        "last_fired": "the last instant at which it was due and somebody saw to it",
+    },
+    "firings": {
+        "schedule_id": "the schedule",
+        "due": "when it was due",
+        "outcome": "fired, missed or skipped",
+        "claimed_at": "when a process took it on",
+        "claimed_by": "whose process",
+    },
+    "deployments": {
+        "id": "the deployment's id",
+        "name": "its name; a stopped one gave it back",
+        "pipeline": "its pipeline",
+        "snapshot_id": "the snapshot it serves",
+        "url": "where it answers",
+        "pid": "in which process",
+        "log": "the log of that process",
+        "started": "when it started",
+        "stopped": "when it was stopped; null while it is to serve",
+    },
 }
 
 # `{rows[table]}` is where the rows of a table are found.
@@ -214,7 +250,7 @@ _HEADS = {
     "model_links": ("entity_head",),
 }
 # `at` and `by` are words of SQL; nobody should have to quote a column.
-_STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by"}
+_STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"}
 
 
 def _plain(view: str, table: str) -> str:
@@ -233,6 +269,9 @@ _PLAIN = {
     "model_links": "model_link",
     "stage_history": "stage_history",
     "snapshots": "snapshot",
+    "schedules": "schedule",
+    "firings": "firing",
+    "deployments": "deployment",
 }
 
 _OPEN_LOGS = """

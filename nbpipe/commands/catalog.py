@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
 from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.findings import Line, bundle_of, lines_of
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.progress import percent
 from nbpipe.errors import CatalogError
+from nbpipe.views.amounts import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbpipe.services.upkeep import Recovered
 
 commands = noun("Ask the catalog, check it and rebuild it.", is_asked_alone=True)
 
@@ -64,16 +73,134 @@ def _told_apart(columns: tuple[str, ...]) -> list[str]:
     return named
 
 
-@verb(commands, "check", "nbpipe catalog check")
-def check(as_json: AsJson = False) -> Answer:
-    """Look the logs and the published file over; nothing is changed."""
-    found = current_client().workspace.catalog.check()
-    facts = [{"file": str(one.path), "what": one.what, "cure": one.cure} for one in found]
+@verb(commands, "check", "nbpipe catalog check", "nbpipe catalog check --deep")
+def check(
+    deep: Annotated[bool, Option("--deep", help="Read every stored blob and compare it with its name.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Look the logs, the published file and the store over; nothing is changed."""
+    with percent("Reading the store") as tell:
+        found = current_client().upkeep.check(deep=deep, progress=tell)
+    facts = [{"file": str(one.path), "what": one.what, "cure": one.cure, "is_note": one.is_note} for one in found]
     if not found:
         return sentence("The catalog is sound.", found, facts, as_json=as_json)
-    rows = [(one.path.name, one.what, one.cure) for one in found]
-    answer = listing(("file", "what", "cure"), rows, record=found, plain=facts, as_json=as_json)
-    return replace(answer, exit_code=CatalogError.exit_code)
+    bundle = bundle_of([*lines_of(found, current_client().workspace.paths.root)])
+    code = CatalogError.exit_code if any(not one.is_note for one in found) else 0
+    return Answer(bundle, found, facts, as_json=as_json, exit_code=code)
+
+
+@verb(commands, "gc", "nbpipe catalog gc --dry-run", "nbpipe catalog gc")
+def gc(
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be removed.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Remove stored blobs that nothing refers to; what is younger than an hour stays."""
+    swept = current_client().upkeep.gc(dry_run=dry_run)
+    removed = "would be removed" if dry_run else "were removed"
+    said = (
+        f"{swept.blobs:,} blobs and {swept.leftovers:,} leftovers {removed}, {size_text(swept.size_bytes)}; "
+        f"{swept.kept:,} blobs stay, {size_text(swept.kept_bytes)}."
+    )
+    return sentence(said, swept, {**asdict(swept), "dry_run": dry_run}, as_json=as_json)
+
+
+@verb(commands, "backup", "nbpipe catalog backup", "nbpipe catalog backup /safe/monday.tar.gz --no-values")
+def backup(
+    file: Annotated[
+        Path | None,
+        Argument(metavar="[FILE]", help="Where to; a file named by the time in the workspace if not given."),
+    ] = None,
+    no_values: Annotated[bool, Option("--no-values", help="Leave the stored values out: records only.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Write all that is truth in the workspace into one file, and read it back."""
+    with percent("Writing the backup") as tell:
+        made = current_client().upkeep.backup(file, values=not no_values, progress=tell)
+    damaged = f" {_damaged_text(made)}" if made.damaged_lines or made.damaged_blobs else ""
+    said = f"{made.path} holds {_held(made)}, {size_text(made.size_bytes)}, and was read back.{damaged}"
+    return sentence(said, made, asdict(made), as_json=as_json)
+
+
+@verb(
+    commands, "recover", "nbpipe catalog recover", "nbpipe catalog recover --drop", "nbpipe catalog recover --from FILE"
+)
+def recover(
+    from_file: Annotated[
+        Path | None, Option("--from", metavar="FILE", help="Make the workspace, which has nothing in it, of a backup.")
+    ] = None,
+    drop: Annotated[
+        bool, Option("--drop", help="Give up lines that nothing can mend, and read on behind them.")
+    ] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Mend damaged logs, bring lost values back from backups, and read everything anew."""
+    if from_file is not None:
+        return _restored(from_file, as_json=as_json)
+    with percent("Reading the logs") as tell:
+        done = current_client().upkeep.recover(give_up=drop, progress=tell)
+    lines = [*_recovered_lines(done, current_client().workspace.paths.root)]
+    facts = {**asdict(done), "published": _plain(done.published) if done.published is not None else None}
+    code = CatalogError.exit_code if done.left or done.lost_values else 0
+    return Answer(bundle_of(lines), done, facts, as_json=as_json, exit_code=code)
+
+
+def _restored(file: Path, *, as_json: bool) -> Answer:
+    with percent("Reading the logs") as tell:
+        found = current_client().upkeep.restore(file, progress=tell)
+    damaged = f" {_damaged_text(found)}" if found.damaged_lines or found.damaged_blobs else ""
+    said = f"{current_client().workspace.paths.root} was restored: {_held(found)}.{damaged}"
+    return sentence(said, found, asdict(found), as_json=as_json)
+
+
+def _recovered_lines(done: Recovered, root: Path) -> Iterator[Line]:
+    for one in done.mended:
+        how = "replaced by a line that says nothing" if one.how == "given up" else f"whole again ({one.how})"
+        yield Line(True, str(one.path.relative_to(root)), f"{_lines_text(one.lines)} at byte {one.place} {how}")
+    for one in done.left:
+        reads = "nothing behind it is read" if one.is_operation else "it is passed over"
+        cure = "`nbpipe catalog recover --drop` gives it up; a copy is in quarantine."
+        said = f"{_lines_text(one.lines)} at byte {one.place} cannot be mended: {reads}"
+        yield Line(False, str(one.path.relative_to(root)), said, cure)
+    for path, why in done.unreadable_backups.items():
+        yield Line(False, str(path.relative_to(root)), why)
+    if done.values:
+        yield Line(True, "blobs", f"{len(done.values):,} values came back from a backup")
+    if done.lost_values:
+        cure = "Run their steps again: they are not reused. `nbpipe catalog check` names them."
+        yield Line(False, "blobs", f"{len(done.lost_values):,} values are missing or damaged, and in no backup", cure)
+    if not (done.mended or done.left):
+        yield Line(True, "logs", "no line is damaged")
+    if done.published is not None:
+        yield Line(True, "catalog", _published(done.published))
+
+
+def _lines_text(count: int) -> str:
+    return "the line" if count == 1 else f"{count:,} lines"
+
+
+@verb(
+    commands, "export", "nbpipe catalog export tables", "nbpipe catalog export tables --format csv --views runs,steps"
+)
+def export(
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="Where to: a folder that is not there yet, or is empty.")],
+    form: Annotated[str, Option("--format", metavar="parquet|csv", help="The format of the files.")] = "parquet",
+    views: Annotated[str, Option("--views", metavar="VIEW,VIEW", help="Only these views.")] = "",
+    as_json: AsJson = False,
+) -> Answer:
+    """Write the catalog's views as files for other tools, one a view."""
+    wanted = [view.strip() for view in views.split(",") if view.strip()]
+    rows = current_client().upkeep.export(folder, form=form, views=wanted)
+    said = f"{folder} has {len(rows)} files with {sum(rows.values()):,} rows."
+    return sentence(said, rows, {"folder": str(folder), "format": form, "rows": rows}, as_json=as_json)
+
+
+def _held(made: Any) -> str:
+    values = f"{made.blobs:,} values" if made.has_values else "no values"
+    return f"{made.lines:,} lines of {made.logs:,} logs, {made.archives:,} archives and {values}"
+
+
+def _damaged_text(made: Any) -> str:
+    return f"{made.damaged_lines:,} lines and {len(made.damaged_blobs):,} values in it are damaged as they were."
 
 
 @verb(commands, "publish", "nbpipe catalog publish")

@@ -10,21 +10,20 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbpipe.base.filesystems import why_unsafe
 from nbpipe.base.version import VERSION
-from nbpipe.base.workspace import WorkspacePaths, find_workspace
+from nbpipe.base.workspace import INSIST, WorkspacePaths, find_workspace
 from nbpipe.commands.answers import Answer
 from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.findings import Line, bundle_of, lines_of
 from nbpipe.commands.grammar import verb, verbs
 from nbpipe.errors import CatalogError, NbpipeError
 from nbpipe.views.amounts import size_text
-from nbpipe.views.frames import Bundle
-from nbpipe.views.markup import element, one_line, render
 
 if TYPE_CHECKING:
     from nbpipe.services.client import Client
@@ -35,35 +34,12 @@ _REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)[^;>]*(?:>=\s*(?P<floor>[0
 _FOR_PEOPLE = "jupyterlab"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One thing that was looked at.
-
-    Attributes:
-        is_sound: Whether it is as it should be.
-        what: What it is.
-        said: How it is.
-        cure: What to do about it; empty if it is sound.
-    """
-
-    is_sound: bool
-    what: str
-    said: str
-    cure: str = ""
-
-    def __str__(self) -> str:
-        cure = f"\n    {self.cure}" if self.cure else ""
-        return f"{'✓' if self.is_sound else '✗'} {self.what}: {one_line(self.said)}{cure}"
-
-
 @verb(commands, "doctor", "nbpipe doctor", "nbpipe doctor --json")
 def doctor(as_json: AsJson = False) -> Answer:
     """Look the installation and the workspace over, and say what to do about each thing that is wrong."""
     lines = [*versions(), *workspace(find_workspace())]
-    text = "\n".join(map(str, lines))
-    bundle = Bundle(render([element("div", str(line)) for line in lines]), text)
     code = 0 if all(line.is_sound for line in lines) else CatalogError.exit_code
-    return Answer(bundle, lines, [asdict(line) for line in lines], as_json=as_json, exit_code=code)
+    return Answer(bundle_of(lines), lines, [asdict(line) for line in lines], as_json=as_json, exit_code=code)
 
 
 def versions() -> Iterator[Line]:
@@ -105,26 +81,59 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def workspace(paths: WorkspacePaths) -> Iterator[Line]:
     """Look at a workspace; nothing in it is changed, and none is made."""
+    yield from _place(paths)
     if not paths.root.exists():
         yield Line(True, "workspace", f"{paths.root} (none yet: it is made on first use)")
         return
-    if not (paths.root.is_dir() and os.access(paths.root, os.R_OK | os.W_OK | os.X_OK)):
-        cure = "Set NBPIPE_HOME to a folder that can be written."
-        yield Line(False, "workspace", f"{paths.root} is no folder that can be written", cure)
-        return
+    parts = [
+        paths.root,
+        *(part for part in (paths.logs, paths.operations, paths.catalog, paths.blobs) if part.exists()),
+    ]
+    for part in parts:
+        if not (part.is_dir() and os.access(part, os.R_OK | os.W_OK | os.X_OK)):
+            cure = "Set NBPIPE_HOME to a folder that can be written."
+            yield Line(False, "workspace", f"{part} is no folder that can be written", cure)
+            return
     yield Line(True, "workspace", str(paths.root))
-    for name in ("logs", "operations", "catalog", "blobs"):
-        count, size_bytes = _size_of(getattr(paths, name))
-        yield Line(True, name, f"{size_text(size_bytes)} in {count:,} files")
-    yield from _catalog(current_client())
+    client = current_client()
+    yield from _disk_use(client)
+    yield from _catalog(client)
+
+
+def _place(paths: WorkspacePaths) -> Iterator[Line]:
+    why = why_unsafe(paths.root)
+    if why:
+        cure = f"Set NBPIPE_HOME to a folder on a disk of this machine; {INSIST}=1 insists."
+        yield Line(False, "place", f"{why}: locks and sizes cannot be trusted there, and records may be lost", cure)
+
+
+def _disk_use(client: Client) -> Iterator[Line]:
+    parts = client.upkeep.disk_use()
+    for part in parts:
+        files = "1 file" if part.files == 1 else f"{part.files:,} files"
+        yield Line(True, part.name, f"{size_text(part.size_bytes)} in {files}")
+    drafts = client.upkeep.drafts()
+    if drafts:
+        yield Line(
+            True, "leftovers", f"{drafts:,} drafts of killed processes", "`nbpipe catalog publish` removes them."
+        )
+    try:
+        (counted,) = client.workspace.catalog.rows("SELECT count(*) AS runs FROM runs")
+    except NbpipeError:
+        # What is wrong with it is told next.
+        return
+    if counted["runs"]:
+        runs, values = counted["runs"], sum(part.size_bytes for part in parts if part.name == "blobs")
+        rest = sum(part.size_bytes for part in parts if part.name not in ("blobs", "backups"))
+        each = f"{size_text(rest // runs)} of records and {size_text(values // runs)} of values"
+        yield Line(True, "disk use of a run", f"{each} ({'1 run' if runs == 1 else f'{runs:,} runs'})")
 
 
 def _catalog(client: Client) -> Iterator[Line]:
     try:
-        findings = client.workspace.catalog.check()
-        for finding in findings:
-            yield Line(False, finding.path.name, finding.what, f"{finding.cure[:1].upper()}{finding.cure[1:]}.")
-        if not findings:
+        findings = client.upkeep.check()
+        yield from lines_of(findings, client.workspace.paths.root)
+        if all(finding.is_note for finding in findings):
             yield Line(True, "catalog", "is sound")
         dead = client.runs.list(status="interrupted", limit=None)
         yield Line(True, "interrupted runs", _dead_text([run.id[:8] for run in dead]))
@@ -137,16 +146,3 @@ def _dead_text(ids: list[str]) -> str:
         return "none"
     rest = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
     return f"{len(ids)} were stopped or their process died: {', '.join(ids[:5])}{rest}"
-
-
-def _size_of(folder: Path) -> tuple[int, int]:
-    """Count the files below a folder and their bytes; those that vanish meanwhile are left out."""
-    count = size_bytes = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                size_bytes += os.lstat(Path(place) / name).st_size
-                count += 1
-            except OSError:
-                continue
-    return count, size_bytes

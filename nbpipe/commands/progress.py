@@ -5,9 +5,10 @@ A reader who stops reading is no trouble of the run's: what cannot be written is
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from nbpipe.records.runs import Status
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nbpipe.services.starting import StartedRun
 
 _MOST = 100
+_PAUSE_S = 0.2
 _MOST_ROWS = 30
 _STYLES = {"completed": "green", "reused": "cyan", "failed": "bold red", "running": "blue", "interrupted": "yellow"}
 
@@ -63,6 +65,37 @@ def outcome_text(settled: SettledStep) -> str:
 def room_for(names: Iterable[str]) -> int:
     """Give the columns that the longest name takes."""
     return min(max((text_columns(one_line(name)) for name in names), default=0), 40)
+
+
+@contextmanager
+def percent(what: str, stream: TextIO | None = None) -> Iterator[Callable[[int, int], None] | None]:
+    """Show on a terminal how far some work is: `Reading the logs: 43 %`; wiped off at its end.
+
+    Args:
+        what: The work.
+        stream: Where that is shown; standard error if not given.
+
+    Yields:
+        What is to be told how much of how much is done; `None` if nobody would see it.
+    """
+    shown = stream if stream is not None else sys.stderr
+    if not shown.isatty():
+        yield None
+        return
+    last_s = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= _PAUSE_S:
+            last_s = time.monotonic()
+            with suppress(OSError, ValueError):
+                print(f"\r\x1b[K{what}: {100 * done // max(total, 1)} %", end="", file=shown, flush=True)
+
+    try:
+        yield tell
+    finally:
+        with suppress(OSError, ValueError):
+            print("\r\x1b[K", end="", file=shown, flush=True)
 
 
 class Lines:

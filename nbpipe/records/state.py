@@ -73,6 +73,42 @@ TABLES: dict[str, dict[str, str]] = {
         "created": "TIMESTAMPTZ",
         "run_id": "VARCHAR",
     },
+    "schedule": {
+        "id": "VARCHAR",
+        "name": "VARCHAR",
+        "pipeline": "VARCHAR",
+        "snapshot_id": "VARCHAR",
+        "cron_expression": "VARCHAR",
+        "interval_s": "DOUBLE",
+        "run_at": "TIMESTAMPTZ",
+        "starts": "TIMESTAMPTZ",
+        "ends": "TIMESTAMPTZ",
+        "timezone": "VARCHAR",
+        "catchup": "VARCHAR",
+        "overlap": "VARCHAR",
+        "active": "BOOLEAN",
+        "created": "TIMESTAMPTZ",
+        "deleted": "TIMESTAMPTZ",
+        "last_fired": "TIMESTAMPTZ",
+    },
+    "firing": {
+        "schedule_id": "VARCHAR",
+        "due": "TIMESTAMPTZ",
+        "outcome": "VARCHAR",
+        "at": "TIMESTAMPTZ",
+        "by": "VARCHAR",
+    },
+    "deployment": {
+        "id": "VARCHAR",
+        "name": "VARCHAR",
+        "pipeline": "VARCHAR",
+        "snapshot_id": "VARCHAR",
+        "url": "VARCHAR",
+        "pid": "BIGINT",
+        "log": "VARCHAR",
+        "started": "TIMESTAMPTZ",
+        "stopped": "TIMESTAMPTZ",
+    },
 }
 
 
@@ -92,6 +128,10 @@ class OperationState:
     stages: MutableMapping[str, str | None] = field(default_factory=dict)
     snapshots: MutableMapping[str, Row | None] = field(default_factory=dict)
     snapshot_names: MutableMapping[str, str | None] = field(default_factory=dict)
+    schedules: MutableMapping[str, Row | None] = field(default_factory=dict)
+    schedule_names: MutableMapping[str, str | None] = field(default_factory=dict)
+    deployments: MutableMapping[str, Row | None] = field(default_factory=dict)
+    deployment_names: MutableMapping[str, str | None] = field(default_factory=dict)
 
     def draft(self) -> OperationState:
         """Give a state that lies over this one: changes applied to it leave this one alone."""
@@ -114,6 +154,10 @@ class OperationState:
                 self._apply_version(change)
             case "snapshot":
                 self._apply_snapshot(change)
+            case "schedule":
+                _put_named(self.schedules, self.schedule_names, change, until="deleted")
+            case "deployment":
+                _put_named(self.deployments, self.deployment_names, change, until="stopped")
 
     def _apply_tag(self, change: Change) -> None:
         former = self.tags.get(change.key)
@@ -176,6 +220,18 @@ class OperationState:
     def from_json(cls, data: Mapping[str, Any]) -> OperationState:
         """Make the state that `to_json` described."""
         return cls(**{part.name: dict(data.get(part.name, {})) for part in fields(cls)})
+
+
+def _put_named(
+    rows: MutableMapping[str, Row | None], names: MutableMapping[str, str | None], change: Change, *, until: str
+) -> None:
+    """Take in a row whose name is its own until it is over."""
+    former = rows.get(change.key)
+    if former is not None and names.get(former["name"]) == change.key:
+        names[former["name"]] = None
+    rows[change.key] = change.row
+    if change.row is not None and change.row[until] is None:
+        names[change.row["name"]] = change.key
 
 
 @dataclass(slots=True)

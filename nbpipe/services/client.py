@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbpipe.services.runs import Run, RunService
     from nbpipe.services.snapshots import Snapshot, SnapshotService
     from nbpipe.services.tags import TagService
+    from nbpipe.services.upkeep import UpkeepService
     from nbpipe.services.versions import ModelVersion
 
 
@@ -91,6 +92,13 @@ class Client:
         from nbpipe.services.snapshots import SnapshotService
 
         return SnapshotService(self.workspace)
+
+    @property
+    def upkeep(self) -> UpkeepService:
+        """What may be asked of the workspace as a whole: whether it is sound, what can go, a copy of it."""
+        from nbpipe.services.upkeep import UpkeepService
+
+        return UpkeepService(self.workspace)
 
     def query(self, sql: str) -> pd.DataFrame:
         """Answer one read-only SQL query over the catalog's views as a DataFrame.

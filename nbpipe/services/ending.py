@@ -6,7 +6,7 @@ what it left. Both say it by one operation with one request id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,6 @@ from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag, as_tags
 
 _LONGEST_MESSAGE = 2000
-_NUMBERED = "SELECT id FROM artifacts WHERE run_id = $run AND number IS NOT NULL"
 
 
 def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag], model_tags: Sequence[Tag] = ()) -> EndRun:
@@ -85,13 +84,14 @@ def failed_end_of(facts: RunFacts, outcome: RunOutcome, error: BaseException) ->
     return end_of(facts, outcome, ()).model_copy(update={"status": Status.FAILED, **said})
 
 
-def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any]]) -> None:
+def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any]], numbered: Collection[str]) -> None:
     """Record the end of a run whose process died: interrupted, with what it had made until then.
 
     Args:
         catalog: Where to.
         run_id: The run.
         left: The facts of the run that its process recorded.
+        numbered: The artifact versions that have their numbers: what a session made gets them at once.
     """
     start = next((fact["b"] for fact in left if fact["k"] == "run_started"), None)
     if start is None:
@@ -103,8 +103,7 @@ def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any
             settled = reused(fact["b"]["node"], fact["id"], fact["b"])
             settled.status = Status(fact["b"]["status"])
             outcome.settled[fact["id"]] = settled
-    # Two that find the same run say the same: it has one request id. What a session numbered has its numbers.
-    numbered = {row["id"] for row in catalog.rows(_NUMBERED, {"run": run_id})}
+    # Two that find the same run say the same: it has one request id.
     try:
         end = end_of(facts, outcome, as_tags(start.get("tags")))
         made = tuple(artifact for artifact in end.made if artifact.id not in numbered)

@@ -15,14 +15,15 @@ import hashlib
 import mmap
 import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
 from nbpipe.base.ids import new_id
 from nbpipe.errors import ArtifactDamagedError, NotRecordedError
-from nbpipe.store.buffers import Pieces, size_of
+from nbpipe.store.buffers import Piece, Pieces, size_of
 
 Stamp: TypeAlias = tuple[int, int]
 
@@ -54,19 +55,43 @@ class BlobStore:
             hasher.update(piece)
         digest = hasher.hexdigest()
         place = self._place(digest)
-        if not self._holds(digest, size_of(pieces)):
+        if not (self._holds(digest, size_of(pieces)) and self._touch(digest)):
             draft = place.parent / f".{new_id()}"
             try:
                 place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _write_new(draft, pieces)
-                _seal(draft, digest)
+                seal(draft, digest)
                 draft.replace(place)
             except OSError as error:
                 with suppress(OSError):
                     draft.unlink()
                 raise NotRecordedError(self.root, error.strerror or str(error)) from error
-        self._verified[digest] = self.stamp(digest)
+        self._verified[digest] = size_of(pieces), _sealed_ns(digest)
         return digest
+
+    def put_back(self, digest: str, pieces: Iterable[bytes]) -> bool:
+        """Keep bytes that should be those of `digest`, as another copy has them; tell whether they were.
+
+        Raises:
+            NotRecordedError: The disk is full or failing; nothing of it was left behind.
+        """
+        place = self._place(digest)
+        draft = place.parent / f".{new_id()}"
+        hasher = hashlib.sha256()
+        try:
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_new(draft, _digested(pieces, hasher.update))
+            is_same = hasher.hexdigest() == digest
+            if is_same:
+                seal(draft, digest)
+                draft.replace(place)
+        except OSError as error:
+            raise NotRecordedError(self.root, error.strerror or str(error)) from error
+        finally:
+            with suppress(OSError):
+                draft.unlink()
+        self._verified.pop(digest, None)
+        return is_same
 
     def open(self, digest: str) -> memoryview:
         """Give the bytes of a blob, as they are mapped from its file and not checked.
@@ -163,6 +188,17 @@ class BlobStore:
             return False
         return True
 
+    def _touch(self, digest: str) -> bool:
+        """Have an old blob count as young, since somebody is about to refer to it; `False` if it is gone by now.
+
+        A sweep (`store.sweeping`) passes over what is young, and notices a touch up to the last moment.
+        """
+        try:
+            os.utime(self._place(digest), ns=(time.time_ns(), _sealed_ns(digest)), follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
     def _place(self, digest: str) -> Path:
         # The digest may come out of a record that somebody else wrote.
         if not _DIGEST.match(digest):
@@ -170,7 +206,13 @@ class BlobStore:
         return self.root / digest[:2] / digest[2:]
 
 
-def _write_new(path: Path, pieces: Pieces) -> None:
+def _digested(pieces: Iterable[bytes], update: Callable[[bytes], object]) -> Iterator[bytes]:
+    for piece in pieces:
+        update(piece)
+        yield piece
+
+
+def _write_new(path: Path, pieces: Iterable[Piece]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         for piece in pieces:
@@ -189,7 +231,8 @@ def _sealed_ns(digest: str) -> int:
     return (1_000_000_000 + int(digest[:7], 16)) * 10**9
 
 
-def _seal(path: Path, digest: str) -> None:
+def seal(path: Path, digest: str) -> None:
+    """Give a file that holds the bytes of `digest` the time of change by which it is known as untouched."""
     os.utime(path, ns=(_sealed_ns(digest), _sealed_ns(digest)))
 
 

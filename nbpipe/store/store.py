@@ -44,6 +44,7 @@ class Store:
 
     Attributes:
         workspace: The workspace's folder.
+        unpacked: Where stored files and folders are laid out when they are loaded.
 
     Args:
         paths: The workspace.
@@ -54,7 +55,7 @@ class Store:
         self.blobs = BlobStore(paths.blobs)
         self.writer = BlobWriter(self.blobs)
         self.workspace = paths.root
-        self._unpacked = paths.root / "unpacked"
+        self.unpacked = paths.unpacked
         self._class_identity = class_identity
 
     def keep(
@@ -117,7 +118,7 @@ class Store:
             ArtifactDamagedError: The bytes of one are gone, or are not those that were stored.
             ArtifactUnreadableError: Something to read one is missing here.
         """
-        loading = Loading(_classes(class_lookup, is_trusted=trust), self._unpacked, trust)
+        loading = Loading(_classes(class_lookup, is_trusted=trust), self.unpacked, trust)
         bundles: dict[tuple[str, str], Any] = {}
         values = {}
         for name, artifact in artifacts.items():

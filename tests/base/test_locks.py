@@ -12,7 +12,8 @@ import time
 import pytest
 
 from nbpipe.base.locks import PolledLock, is_locked
-from nbpipe.errors import CatalogBusyError
+from nbpipe.errors import CatalogBusyError, WorkspaceError
+from tests.base.test_log import files_of_at_most
 
 HOLD = """
 import sys, time
@@ -182,3 +183,26 @@ def test_probes_do_not_take_each_other_for_a_holder(tmp_path):
         thread.join()
 
     assert not any(answers)
+
+
+def test_a_lock_is_held_although_the_disk_has_no_room_for_a_pid(tmp_path):
+    lock = PolledLock(tmp_path / "lock")
+
+    with files_of_at_most(0), lock:
+        was_held = is_locked(lock.path)
+
+    assert (was_held, lock.path.stat().st_size) == (True, 0)
+    lock.close()
+
+
+@pytest.mark.parametrize("take", [PolledLock.__enter__, PolledLock.try_enter], ids=["wait", "try"])
+def test_a_lock_file_that_cannot_be_made_is_told_and_locks_nobody_out(tmp_path, take):
+    lock = PolledLock(tmp_path / "gone" / "lock")
+    with pytest.raises(WorkspaceError, match="cannot be locked"):
+        take(lock)
+
+    (tmp_path / "gone").mkdir()
+
+    assert lock.try_enter()
+    lock.leave()
+    lock.close()

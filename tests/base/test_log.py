@@ -137,6 +137,19 @@ def test_a_damaged_line_is_told_with_its_place_and_the_others_are_read(tmp_path)
     assert [place for place, _ in stretch.damaged] == [len(first)]
 
 
+def test_a_last_line_whose_line_break_was_changed_is_damaged_and_not_taken_for_unfinished(tmp_path):
+    path = tmp_path / "log"
+    lines = [seal({"n": n}) for n in range(3)]
+    path.write_bytes(b"".join(lines)[:-1] + b"*")
+
+    whole, last = stretches(path, 0, path.stat().st_size)
+
+    assert [unseal(line)["n"] for _, line in whole.lines] == [0, 1]
+    assert last.damaged == [(whole.end, lines[-1][:-1] + b"*")]
+    # Nobody has got beyond it.
+    assert (last.start, last.end, last.lines) == (whole.end, whole.end, [])
+
+
 def test_a_line_longer_than_what_is_read_at_once_is_read(tmp_path):
     log = tmp_path / "log"
     log.write_bytes(seal({"n": 1, "text": "x" * (20 * 2**20)}) + seal({"n": 2}))

@@ -122,17 +122,19 @@ class Recording:
 
     def end(self, status: Status = Status.COMPLETED, *, tags: tuple[Tag, ...] = (), **told: Any) -> dict[str, Any]:
         """Record the run's end."""
-        return self.catalog.transact(
-            EndRun(
-                request_id=EndRun.request_id_for(self.id),
-                run_id=self.id,
-                pipeline=self.pipeline,
-                status=status,
-                tags=tags,
-                made=tuple(self.made),
-                reached=tuple(self.made),
-                **told,
-            )
+        return self.catalog.transact(self.ending(status, tags=tags, **told))
+
+    def ending(self, status: Status = Status.COMPLETED, *, tags: tuple[Tag, ...] = (), **told: Any) -> EndRun:
+        """Give the operation that records the run's end."""
+        return EndRun(
+            request_id=EndRun.request_id_for(self.id),
+            run_id=self.id,
+            pipeline=self.pipeline,
+            status=status,
+            tags=tags,
+            made=tuple(self.made),
+            reached=tuple(self.made),
+            **told,
         )
 
 

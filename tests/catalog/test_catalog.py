@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from nbpipe.catalog import catalog as module
+from nbpipe.catalog import generations
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import CatalogError
 from nbpipe.records.operations import EndRun
@@ -135,7 +137,8 @@ def dead_run(workspace) -> str:
 def test_a_dead_run_is_settled_once_with_the_facts_it_left(catalog, dead_run):
     told: list[tuple[str, list[str]]] = []
 
-    def end(run_id, facts):
+    def end(run_id, facts, numbered):
+        assert numbered == set()
         told.append((run_id, [fact["k"] for fact in facts]))
         catalog.transact(
             EndRun(request_id=f"interrupted-{run_id}", run_id=run_id, pipeline="training", status=Status.INTERRUPTED)
@@ -150,7 +153,7 @@ def test_a_dead_run_is_settled_once_with_the_facts_it_left(catalog, dead_run):
 
 def test_publishing_settles_the_dead_if_somebody_is_there_to_end_them(catalog, dead_run):
     told: list[str] = []
-    catalog.on_dead_run = lambda run_id, facts: told.append(run_id)
+    catalog.on_dead_run = lambda run_id, *_: told.append(run_id)
 
     catalog.publish()
 
@@ -185,19 +188,19 @@ def test_what_is_damaged_is_found(workspace, catalog):
     catalog.publish()
     (log,) = workspace.logs.glob("*.log")
     log.write_bytes(log.read_bytes().replace(b"clean", b"klean").replace(b"training", b"draining"))
-    operations = workspace.operations / "operations.log"
-    lines = operations.read_bytes().splitlines(keepends=True)
-    operations.write_bytes(lines[0] + lines[0])
+    (operations,) = workspace.operations.glob("*.log")
+    opened, ended = operations.read_bytes().splitlines(keepends=True)
+    operations.write_bytes(opened + ended + ended)
     (workspace.catalog / "stamps.json").unlink()
     workspace.quarantine.mkdir()
     (workspace.quarantine / "x-1.line").touch()
 
     found = [(finding.path.name, finding.what) for finding in catalog.check()]
 
-    assert (operations.name, f"operation 2 is missing before byte {2 * len(lines[0])}") in found
+    assert (operations.name, f"operation 2 is missing before byte {len(opened) + 2 * len(ended)}") in found
     assert any(name == log.name and "is damaged" in what for name, what in found)
     assert ("00000001.duckdb", "was changed by another program") in found
-    assert ("x-1.line", "was put aside as damaged") in found
+    assert ("x-1.line", "is a copy of what was damaged") in found
 
 
 def test_there_is_nothing_to_rebuild_without_logs(catalog):
@@ -210,4 +213,22 @@ def test_a_closed_catalog_can_be_used_again(catalog):
     catalog.close()
     small_run(catalog)
 
+    assert catalog.rows("SELECT count(*) AS n FROM runs") == [{"n": 2}]
+
+
+def test_a_clock_that_was_set_back_does_not_keep_anybody_from_publishing(workspace, catalog):
+    small_run(catalog)
+    catalog.publish()
+    tomorrow = module.time.time() + 86_400
+    path = generations.path_of(workspace.catalog, 1)
+    stamps = json.loads((workspace.catalog / "stamps.json").read_text())
+    os.utime(path, (tomorrow, tomorrow))
+    stamps[path.name]["mtime_ns"] = path.stat().st_mtime_ns
+    (workspace.catalog / "stamps.json").write_text(json.dumps(stamps))
+    small_run(catalog)
+
+    made = catalog.publish_if_worth()
+
+    assert made is not None
+    assert made.rebuilt == ""
     assert catalog.rows("SELECT count(*) AS n FROM runs") == [{"n": 2}]

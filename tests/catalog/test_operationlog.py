@@ -58,7 +58,8 @@ def next_version(request_id: str | None = None) -> OpenModelVersion:
 
 
 def operations_in(path) -> list[dict]:
-    return [unseal(line) for stretch in stretches(path, 0, path.stat().st_size) for _, line in stretch.lines]
+    lines = [unseal(line) for stretch in stretches(path, 0, path.stat().st_size) for _, line in stretch.lines]
+    return [line for line in lines if "n" in line]
 
 
 def test_operations_are_numbered_without_a_gap_whoever_asks(workspace, log, other):
@@ -118,7 +119,7 @@ def test_a_damaged_line_stops_everything_and_is_told(log, other, damage):
     log.ask(next_version())
     log.path.write_bytes(log.path.read_bytes().replace(b"iris", damage, 1))
 
-    with pytest.raises(CatalogDamagedError, match=r"operations.log is damaged: the line at byte 0"):
+    with pytest.raises(CatalogDamagedError, match=r"000000000001.log is damaged: the line at byte [1-9]\d+:"):
         other.ask(next_version())
     with pytest.raises(CatalogDamagedError):
         other.state()
@@ -127,7 +128,7 @@ def test_a_damaged_line_stops_everything_and_is_told(log, other, damage):
 def test_an_operation_out_of_order_stops_everything(log, other):
     log.ask(next_version())
     with log.path.open("ab") as file:
-        file.write(seal({"n": 3, "req": "x", "b": {"changes": [], "answer": {}}}))
+        file.write(seal({"n": 3, "req": "x", "k": "x", "b": {"changes": [], "answer": {}}}))
 
     with pytest.raises(CatalogDamagedError, match="number 3 where 2 should stand"):
         other.state()
@@ -271,7 +272,7 @@ def test_a_cold_process_begins_at_the_newest_kept_memory(workspace, log, other, 
     log.ask(next_version())
     taken: list[int] = []
     whole = Memory.take_in
-    monkeypatch.setattr(Memory, "take_in", lambda self, line, end: (taken.append(self.n), whole(self, line, end))[1])
+    monkeypatch.setattr(Memory, "take_in", lambda self, *told: (taken.append(self.n), whole(self, *told))[1])
 
     answer = other.ask(next_version("same"))
 
@@ -317,7 +318,7 @@ def test_two_memories_are_kept_and_older_ones_go(workspace, log):
         memories.save(log._memory, workspace.operations)
 
     assert len(memories.saved(workspace.operations)) == 2
-    assert memories.saved(workspace.operations)[0].name == f"op-{log.path.stat().st_size}.state"
+    assert memories.saved(workspace.operations)[0].name == "op-4.state"
 
 
 def test_answers_beyond_those_kept_are_forgotten_oldest_first():

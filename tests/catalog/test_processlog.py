@@ -50,7 +50,7 @@ def test_a_log_tells_who_writes_it_and_then_what_happened(workspace, log):
     opened, step = records_in(path)
 
     assert (opened["k"], opened["id"] + ".log", opened["b"]["pid"]) == ("opened", path.name, os.getpid())
-    assert set(opened["b"]) == {"pid", "started", "boot", "host", "user", "nbpipe"}
+    assert set(opened["b"]) == {"format", "pid", "started", "boot", "host", "user", "nbpipe"}
     assert {key: step[key] for key in ("k", "id", "run", "b")} == {
         "k": "step",
         "id": "id-1",

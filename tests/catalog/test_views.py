@@ -17,6 +17,8 @@ from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.operations import (
     AddTags,
     ChangeSnapshot,
+    ClaimFiring,
+    CreateSchedule,
     CreateSnapshot,
     DeleteModelVersion,
     DeleteTag,
@@ -25,6 +27,7 @@ from nbpipe.records.operations import (
     RemoveTags,
     RenameTag,
     SetStage,
+    StartDeployment,
 )
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
@@ -311,3 +314,23 @@ def test_all_views_are_the_same_over_the_logs_over_a_published_file_and_after_a_
     assert followed == over_a_layer
     assert published == over_a_layer
     assert rebuilt == over_a_layer
+
+
+@pytest.mark.parametrize("is_published", [False, True], ids=["in the logs", "published"])
+def test_schedules_their_firings_and_deployments_are_shown(catalog, is_published):
+    due = datetime(2026, 11, 21, 2, tzinfo=UTC)
+    told = {"cron_expression": "0 2 * * *", "catchup": "last", "overlap": "skip", "timezone": "UTC"}
+    catalog.transact(CreateSchedule(id="s", name="nightly", pipeline="training", snapshot_id="snap", **told))
+    catalog.transact(ClaimFiring(id="s", due=due))
+    served = {"url": "http://127.0.0.1:8000", "pid": 7, "log": "l"}
+    catalog.transact(StartDeployment(id="d", name="predictor", pipeline="training", snapshot_id="snap", **served))
+    if is_published:
+        catalog.publish()
+
+    (schedule,) = catalog.rows("SELECT * FROM schedules")
+    (firing,) = catalog.rows("SELECT * FROM firings")
+    (deployment,) = catalog.rows("SELECT * FROM deployments")
+
+    assert (schedule["name"], schedule["active"], schedule["last_fired"]) == ("nightly", True, due)
+    assert (firing["schedule_id"], firing["due"], firing["outcome"]) == ("s", due, "fired")
+    assert (deployment["name"], deployment["pid"], deployment["stopped"]) == ("predictor", 7, None)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbpipe.base import filesystems
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.commands.dispatch import answer
 from nbpipe.commands.doctor import Line, numbers, package, workspace
+from nbpipe.services import upkeep
 
 
 def test_a_sound_workspace_is_told_line_by_line(ask):
@@ -38,7 +41,7 @@ def test_what_is_wrong_ends_with_five_and_says_the_cure(ask, workspace):
     came = ask("doctor")
 
     assert came.exit_code == 5
-    assert "✗ 9-somebody.log: the line at byte 0 is damaged" in came.text
+    assert "✗ logs/9-somebody.log: the line at byte 0 is damaged" in came.text
     assert all(row["cure"] for row in came.rows if not row["is_sound"])
 
 
@@ -102,3 +105,50 @@ def test_versions_compare_as_their_numbers_do(left, right):
     texts = [".".join(map(str, one)) for one in (left, right)]
 
     assert (numbers(texts[0]) < numbers(texts[1])) == (padded[0] < padded[1])
+
+
+def test_it_says_what_each_part_and_each_run_takes(ask):
+    ask("run flow.py --set n=3000")
+
+    said = ask("doctor").text
+
+    assert "✓ blobs: " in said
+    assert "✓ operations: " in said
+    assert "in 1 file\n" in said
+    assert "of records and" in said
+    assert "of values (1 run)" in said
+
+
+def test_leftovers_of_killed_processes_are_told_with_what_removes_them(ask, workspace, monkeypatch):
+    ask("run flow.py")
+    (workspace.logs / ".draft.log").write_bytes(b"half")
+    assert "✓ leftovers" not in ask("doctor").text
+
+    monkeypatch.setattr(upkeep, "_YOUNG_S", -3600)
+    came = ask("doctor")
+
+    # One that is being published right now may be among them.
+    assert "✓ leftovers: " in came.text
+    assert "when another process records something" in came.text
+
+
+def test_a_folder_that_cannot_be_written_is_told(ask, workspace, monkeypatch):
+    ask("run flow.py")
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != workspace.logs and may(path, mode))
+
+    came = ask("doctor")
+
+    assert came.exit_code == 5
+    assert f"{workspace.logs} is no folder that can be written" in came.text
+
+
+def test_a_network_file_system_is_told(ask, workspace, monkeypatch, tmp_path):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {tmp_path} rw - cifs //nas/x rw\n")
+    monkeypatch.setattr(filesystems, "_MOUNTS", mounts)
+
+    came = ask("doctor")
+
+    assert came.exit_code == 5
+    assert "✗ place: it is on cifs, a network file system" in came.text

@@ -170,7 +170,7 @@ def test_two_who_find_the_same_dead_run_say_the_same(project: Project) -> None:
     left = [fact for fact in facts if run_id in (fact.get("run"), fact["id"])]
 
     for _ in range(3):
-        end_abandoned(catalog, run_id, left)
+        end_abandoned(catalog, run_id, left, ())
 
     assert project.client.query("select max(number) as n from artifacts").n[0] == 1
     assert project.client.runs.get(run_id).status is Status.INTERRUPTED

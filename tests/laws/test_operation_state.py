@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
@@ -13,11 +14,15 @@ from nbpipe.base.digest import canonical_json
 from nbpipe.errors import UserError
 from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.operations import (
+    ActivateSchedule,
     AddTags,
     ArtifactTags,
     ChangeSnapshot,
+    ClaimFiring,
+    CreateSchedule,
     CreateSnapshot,
     DeleteModelVersion,
+    DeleteSchedule,
     DeleteSnapshot,
     DeleteTag,
     DescribeModel,
@@ -30,6 +35,8 @@ from nbpipe.records.operations import (
     RenameModelVersion,
     RenameTag,
     SetStage,
+    StartDeployment,
+    StopDeployment,
 )
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
@@ -51,7 +58,33 @@ TARGETS = st.builds(
 ).map(lambda one: (one,))
 ARTIFACTS = st.lists(st.builds(NamedArtifact, id=IDS, name=st.sampled_from(["a", "b"])), max_size=2).map(tuple)
 TAGGED = st.lists(st.builds(ArtifactTags, id=IDS, name=st.sampled_from(["a", "b"]), tags=TAGS), max_size=2).map(tuple)
+DUE = st.integers(0, 5).map(lambda hour: datetime(2026, 11, 21, hour, tzinfo=UTC))
 OPERATIONS = st.one_of(
+    st.builds(
+        CreateSchedule,
+        id=IDS,
+        name=st.sampled_from(["a", "b"]),
+        pipeline=st.just("p"),
+        snapshot_id=IDS,
+        cron_expression=st.just("0 2 * * *"),
+        catchup=st.just("last"),
+        overlap=st.just("skip"),
+    ),
+    st.builds(ActivateSchedule, id=IDS, active=st.booleans()),
+    st.builds(DeleteSchedule, id=IDS, for_good=st.booleans()),
+    st.builds(ClaimFiring, id=IDS, due=DUE, outcome=st.sampled_from(["fired", "missed", "skipped"])),
+    st.builds(
+        StartDeployment,
+        id=IDS,
+        name=st.sampled_from(["a", "b"]),
+        pipeline=st.just("p"),
+        snapshot_id=IDS,
+        url=st.just("http://127.0.0.1:8000"),
+        pid=st.just(7),
+        log=st.just("log"),
+        replace=st.booleans(),
+    ),
+    st.builds(StopDeployment, id=IDS),
     st.builds(AddTags, tags=TAGS, targets=TARGETS),
     st.builds(RemoveTags, names=TAG_NAMES.map(lambda name: (name,)), targets=TARGETS),
     st.builds(RenameTag, name=TAG_NAMES, to=TAG_NAMES),
@@ -142,7 +175,8 @@ def test_a_state_that_was_written_down_goes_on_like_the_one_that_was_not(operati
             saved.state = OperationState.from_json(json.loads(text_of(saved.state)))
         assert asked(straight, operation) == asked(saved, operation)
 
-    for part in ("holders", "stages", "version_names", "snapshot_names", "tag_ids"):
+    parts = ("holders", "stages", "version_names", "snapshot_names", "schedule_names", "deployment_names", "tag_ids")
+    for part in parts:
         alive = {key: value is not None for key, value in getattr(straight.state, part).items() if value is not None}
         again = {key: value is not None for key, value in getattr(saved.state, part).items() if value is not None}
         # Ids are made anew by each decision; the names they stand for are the same.

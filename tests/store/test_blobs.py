@@ -65,7 +65,8 @@ def test_equal_bytes_are_written_once_however_they_are_cut(store):
     before = place_of(store, digest).stat()
 
     assert store.write([b"something"]) == digest
-    assert place_of(store, digest).stat() == before
+    after = place_of(store, digest).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert BlobStore(store.root).write([b"something"]) == digest
     assert place_of(store, digest).stat().st_ino == before.st_ino
 

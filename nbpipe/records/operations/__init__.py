@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nbpipe.records.operations.base import Operation, PointedAt
+from nbpipe.records.operations.deployments import StartDeployment, StopDeployment
 from nbpipe.records.operations.models import (
     DeleteModelVersion,
     DescribeModel,
@@ -11,15 +12,20 @@ from nbpipe.records.operations.models import (
     SetStage,
 )
 from nbpipe.records.operations.runs import ArtifactTags, EndRun, NamedArtifact, NumberArtifacts
+from nbpipe.records.operations.schedules import ActivateSchedule, ClaimFiring, CreateSchedule, DeleteSchedule
 from nbpipe.records.operations.snapshots import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.operations.tags import AddTags, DeleteTag, RemoveTags, RenameTag
 
 __all__ = [
+    "ActivateSchedule",
     "AddTags",
     "ArtifactTags",
     "ChangeSnapshot",
+    "ClaimFiring",
+    "CreateSchedule",
     "CreateSnapshot",
     "DeleteModelVersion",
+    "DeleteSchedule",
     "DeleteSnapshot",
     "DeleteTag",
     "DescribeModel",
@@ -33,4 +39,6 @@ __all__ = [
     "RenameModelVersion",
     "RenameTag",
     "SetStage",
+    "StartDeployment",
+    "StopDeployment",
 ]

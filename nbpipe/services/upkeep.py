@@ -1,0 +1,390 @@
+"""The care of a workspace: what may be swept, and whether what the catalog names is in the store.
+
+The catalog knows which blobs are named and has never seen one; the store has blobs and knows
+nobody who names them. Both are asked here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nbpipe.base.ids import new_id
+from nbpipe.catalog.checks import Finding
+from nbpipe.catalog.repair import foreseen, mend
+from nbpipe.catalog.tails import look
+from nbpipe.catalog.views import COLUMNS
+from nbpipe.errors import (
+    ArtifactDamagedError,
+    BadValueError,
+    CatalogBusyError,
+    CatalogDamagedError,
+    ConflictError,
+    WorkspaceError,
+    nearest,
+)
+from nbpipe.services.backups import Backup, Wanted, look_up, restore, write_backup
+from nbpipe.store.encoding import bytes_of_inline
+from nbpipe.store.sweeping import Swept, stored, sweep
+from nbpipe.store.tabular import FORMATS, write_table
+
+if TYPE_CHECKING:
+    from nbpipe.catalog.publisher import Published
+    from nbpipe.catalog.references import NamedBlob
+    from nbpipe.services.workspace import Workspace
+
+__all__ = ["Finding", "Recovered", "UpkeepService"]
+
+Progress = Callable[[int, int], None]
+
+_YOUNG_S = 3600
+_MOST_FINDINGS = 100
+_TRUTH = ("operations", "logs", "archive", "blobs")
+_PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups")
+_ALL_VIEWS = f"There are {', '.join(COLUMNS)}."
+_INLINE_FILES = "SELECT inline FROM artifacts WHERE materializer LIKE 'files@%' AND inline IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Damaged lines of a log, and what became of them.
+
+    Attributes:
+        path: The log.
+        place: Where they began, in bytes.
+        lines: How many lines stand there now.
+        how: `corrected`, `from a backup`, `given up`, or `""` if nothing could be done.
+        is_operation: Whether it is the operation log, which is not read beyond them.
+    """
+
+    path: Path
+    place: int
+    lines: int
+    how: str
+    is_operation: bool
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What a recovery did.
+
+    Attributes:
+        mended: Lines that are whole again, or were given up.
+        left: Lines that are damaged still.
+        values: Digests of stored values that came back from a backup.
+        lost_values: Digests of those that are named, and are missing or damaged still.
+        unreadable_backups: Backups that are damaged, and why.
+        published: What was published; `None` if there was nothing to publish, or the operation log is damaged still.
+    """
+
+    mended: list[Damaged] = field(default_factory=list)
+    left: list[Damaged] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+    lost_values: list[str] = field(default_factory=list)
+    unreadable_backups: dict[Path, str] = field(default_factory=dict)
+    published: Published | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How much a part of the workspace takes.
+
+    Attributes:
+        name: Its folder or file.
+        files: How many files.
+        size_bytes: Their size.
+        is_truth: Whether it could not be made again from the others.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    is_truth: bool
+
+
+class UpkeepService:
+    """What may be asked of a workspace as a whole.
+
+    Args:
+        workspace: The workspace.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def gc(self, *, dry_run: bool = False) -> Swept:
+        """Remove the blobs that nothing refers to, and what killed writers left; what is younger than an hour stays.
+
+        Args:
+            dry_run: Only count.
+
+        Raises:
+            CatalogError: The catalog cannot be read, so nothing can be said to be unreferred.
+            WorkspaceError: The store cannot be changed.
+        """
+        # The age is counted from before the references are read: what is recorded later was touched later than that.
+        since_ns = time.time_ns() - _YOUNG_S * 10**9
+        referred = self._mentioned() | self._unpacked_inline()
+        paths = self._workspace.paths
+        try:
+            return sweep(
+                paths.blobs,
+                self._workspace.store.unpacked,
+                (paths.backups, paths.operations),
+                referred=referred,
+                since_ns=since_ns,
+                dry_run=dry_run,
+            )
+        except OSError as error:
+            raise WorkspaceError(f"The store {paths.blobs} cannot be swept ({error.strerror or error}).") from error
+
+    def check(self, *, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
+        """Look over the logs, the published file and every blob that is named; nothing is changed.
+
+        Args:
+            deep: Read every blob and compare it with its name. Without it one is read only if its size or its time of
+                change says that somebody wrote to it.
+            progress: Told, from time to time, how many of how many bytes of the store are read.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
+        return [*self._workspace.catalog.check(), *self._check_store(deep=deep, progress=progress)]
+
+    def backup(self, target: Path | None = None, *, values: bool = True, progress: Progress | None = None) -> Backup:
+        """Write one file with all that is truth in the workspace; others may go on writing meanwhile.
+
+        Args:
+            target: The file; one named by the time, in the workspace's `backups`, if not given.
+            values: Whether stored values are to be in it.
+            progress: Told, from time to time, how many of how many bytes are written.
+
+        Raises:
+            ConflictError: There is such a file already.
+            CatalogBusyError: Another process went on publishing for too long.
+            CatalogDamagedError: What was written could not be read back.
+            WorkspaceError: It could not be written.
+        """
+        return write_backup(self._workspace.paths, target, values=values, progress=progress)
+
+    def restore(self, backup: Path, *, progress: Progress | None = None) -> Backup:
+        """Make this workspace, which has nothing in it, of a backup, and publish it.
+
+        Args:
+            backup: The file.
+            progress: Told, from time to time, how many of how many bytes are published.
+
+        Raises:
+            ConflictError: There is something in the workspace.
+            NotFoundError: There is no such file.
+            CatalogDamagedError: It is no backup, or not what was once written; nothing was made.
+            WorkspaceError: The workspace cannot be written.
+        """
+        found = restore(self._workspace.paths, backup.expanduser().absolute())
+        if found.lines:
+            self._workspace.catalog.rebuild(progress)
+        return found
+
+    def recover(self, *, give_up: bool = False, progress: Progress | None = None) -> Recovered:
+        """Mend the logs, bring lost values back from the workspace's own backups, and publish everything anew.
+
+        Args:
+            give_up: Replace lines that cannot be mended by lines that say nothing.
+            progress: Told, from time to time, how many of how many bytes are published.
+
+        Raises:
+            CatalogBusyError: Another process held a lock for too long.
+            CatalogError: It could not be published.
+            WorkspaceError: The workspace cannot be written.
+        """
+        paths = self._workspace.paths
+        wanted = Wanted()
+        for mended in foreseen(paths):
+            if not mended.how:
+                wanted.places.append((mended.gap.name, mended.gap.start, mended.gap.start + len(mended.gap.data)))
+        look_up(paths, wanted)
+        done = Recovered()
+        try:
+            for mended in mend(paths, earlier=wanted.earlier, give_up=give_up):
+                lines = mended.data.count(b"\n") if mended.how else len(mended.gap.lines())
+                is_operation = mended.gap.former is not None
+                line = Damaged(mended.gap.path, mended.gap.start, lines, mended.how, is_operation)
+                (done.mended if mended.how else done.left).append(line)
+        except CatalogBusyError:
+            raise
+        except OSError as error:
+            raise WorkspaceError(f"The logs of {paths.root} cannot be mended ({error.strerror or error}).") from error
+        done.unreadable_backups = wanted.unreadable
+        if any(line.is_operation for line in done.left):
+            return done
+        if any(extent.size for extent in look(paths).values()):
+            done.published = self._workspace.catalog.rebuild(progress)
+            self._recover_values(done)
+        return done
+
+    def export(self, folder: Path, *, form: str = "parquet", views: Sequence[str] = ()) -> dict[str, int]:
+        """Write the catalog's views as files for other tools, as of one moment, and give the rows of each.
+
+        Args:
+            folder: Where to; made here, or empty.
+            form: `parquet` or `csv`.
+            views: Only these; all of them if none is named.
+
+        Raises:
+            BadValueError: An unknown form or view.
+            ConflictError: The folder is not empty.
+            CatalogError: The catalog cannot be read.
+            WorkspaceError: It cannot be written.
+        """
+        if form not in FORMATS:
+            raise BadValueError(f"{form!r} is no format of an export. Take {' or '.join(FORMATS)}.")
+        for view in views:
+            if view not in COLUMNS:
+                near = nearest(view, list(COLUMNS))
+                raise BadValueError(f"{view!r} is no view. {f'Did you mean {near[0]!r}?' if near else _ALL_VIEWS}")
+        target = folder.expanduser().absolute()
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise ConflictError(f"{target} is no empty folder. Name one that is not there yet.")
+        draft = target.with_name(f".{new_id()}")
+        try:
+            draft.mkdir(mode=0o700, parents=True)
+            rows = {}
+            # A file is written whole before the next view is asked for.
+            for view, reader in self._workspace.catalog.tables(list(dict.fromkeys(views)) or list(COLUMNS)):
+                rows[view] = write_table(draft / f"{view}.{form}", reader.schema, reader, form=form)
+            if target.exists():
+                target.rmdir()
+            draft.rename(target)
+        except OSError as error:
+            raise WorkspaceError(f"{target} cannot be written ({error.strerror or error}).") from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return rows
+
+    def disk_use(self) -> list[Part]:
+        """Say how much each part of the workspace takes, the largest first; what vanishes meanwhile is left out."""
+        paths = self._workspace.paths
+        parts = [_part(paths.root / name, is_truth=name in _TRUTH) for name in _PARTS]
+        return sorted((part for part in parts if part.files), key=lambda part: part.size_bytes, reverse=True)
+
+    def drafts(self) -> int:
+        """Count the files that killed processes left half written in the catalog's folders, an hour ago or more."""
+        paths = self._workspace.paths
+        return sum(_old_drafts(folder, prefix) for folder, prefix in ((paths.logs, "."), (paths.catalog, "t")))
+
+    def _recover_values(self, done: Recovered) -> None:
+        blobs = self._workspace.store.blobs
+        wanted = Wanted(digests={named.digest for named, _ in self._unsound()}, keep=blobs.put_back)
+        if wanted.digests:
+            look_up(self._workspace.paths, wanted)
+        done.values = sorted(wanted.kept)
+        done.lost_values = sorted(wanted.digests - wanted.kept)
+        done.unreadable_backups |= wanted.unreadable
+
+    def _check_store(self, *, deep: bool, progress: Progress | None) -> Iterator[Finding]:
+        found = self._missing_and_damaged()
+        for _, finding in zip(range(_MOST_FINDINGS), found, strict=False):
+            yield finding
+        more = sum(1 for _ in found)
+        if more:
+            yield Finding(self._workspace.paths.blobs, f"{more:,} more blobs are missing or damaged", "see above")
+        if deep:
+            yield from self._unlike_their_names(progress)
+        yield from self._orphans()
+
+    def _missing_and_damaged(self) -> Iterator[Finding]:
+        return (self._finding(named, what) for named, what in self._unsound())
+
+    def _unsound(self) -> Iterator[tuple[NamedBlob, str]]:
+        """Give each blob that is named and is not what it should be, and what it is instead."""
+        blobs = self._workspace.store.blobs
+        seen: set[str] = set()
+        for one in self._workspace.catalog.named_blobs():
+            if one.digest in seen:
+                continue
+            seen.add(one.digest)
+            try:
+                size_bytes = blobs.stamp(one.digest)[0]
+            except ArtifactDamagedError as error:
+                yield one, f"is missing: {error.why}"
+                continue
+            if one.size_bytes not in (None, size_bytes):
+                yield one, f"has {size_bytes:,} bytes in place of {one.size_bytes:,}"
+            elif not blobs.is_sound(one.digest, size_bytes):
+                yield one, "is not what was stored"
+
+    def _finding(self, named: NamedBlob, what: str) -> Finding:
+        cure = "create it again" if named.kind == "snapshot" else "run its step again: it is not reused"
+        path = self._workspace.paths.blobs / named.digest[:2] / named.digest[2:]
+        return Finding(path, f"the blob of {named.kind} {named.name} {what}", cure)
+
+    def _unlike_their_names(self, progress: Progress | None) -> Iterator[Finding]:
+        root = self._workspace.paths.blobs
+        total = sum(blob.size_bytes for blob in stored(root)) if progress is not None else 0
+        done = 0
+        for blob in stored(root):
+            path = root / blob.digest[:2] / blob.digest[2:]
+            try:
+                is_same = _digest_of(path) == blob.digest
+            except OSError as error:
+                yield Finding(path, f"cannot be read ({error.strerror})", "look at the disk")
+                continue
+            if not is_same:
+                yield Finding(path, "does not hold what its name says", "delete it, then run its step again")
+            done += blob.size_bytes
+            if progress is not None:
+                progress(done, total)
+
+    def _orphans(self) -> Iterator[Finding]:
+        try:
+            would = self.gc(dry_run=True)
+        except CatalogDamagedError:
+            # That is told of the logs already; while it is so, nothing can be said to be unreferred.
+            return
+        if would.blobs or would.leftovers:
+            what = f"{would.blobs:,} blobs and {would.leftovers:,} leftovers that nothing refers to"
+            size = f"hold {would.size_bytes:,} bytes"
+            yield Finding(
+                self._workspace.paths.blobs, f"{what} {size}", "run `nbpipe catalog gc` to remove them", is_note=True
+            )
+
+    def _mentioned(self) -> set[str]:
+        return self._workspace.catalog.mentioned_blobs()
+
+    def _unpacked_inline(self) -> set[str]:
+        """Give the names under which small stored files were laid out: no blob says them."""
+        rows = self._workspace.catalog.rows(_INLINE_FILES)
+        return {hashlib.sha256(bytes_of_inline(row["inline"])).hexdigest() for row in rows}
+
+
+def _part(path: Path, *, is_truth: bool) -> Part:
+    count = size_bytes = 0
+    places = [(str(path.parent), [], [path.name])] if path.is_file() else os.walk(path)
+    for place, _, names in places:
+        for name in names:
+            with suppress(OSError):
+                size_bytes += os.lstat(os.path.join(place, name)).st_size
+                count += 1
+    return Part(path.name, count, size_bytes, is_truth)
+
+
+def _old_drafts(folder: Path, prefix: str) -> int:
+    before = time.time() - _YOUNG_S
+    count = 0
+    with suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            with suppress(FileNotFoundError):
+                count += name.startswith(prefix) and (folder / name).lstat().st_ctime < before
+    return count
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
