@@ -31,7 +31,8 @@ def open_draft(path: Path) -> DuckDBPyConnection:
 
 
 # What a question may take of the machine's memory, and no file beside: it ends with an error, not with the kernel.
-_FRUGAL: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "25%", "temp_directory": ""}
+# What is not published yet lies in that memory too.
+_FRUGAL: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "50%", "temp_directory": ""}
 
 
 def open_memory(folder: Path) -> DuckDBPyConnection:

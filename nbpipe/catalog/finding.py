@@ -74,15 +74,18 @@ def newest(
     before: int | None = None,
 ) -> list[int]:
     """Find the numbers of the newest rows that fit, newest first; see `Catalog.newest`."""
-    top = int(rows(cursor, f"SELECT top FROM keyed.top_of_{view}", {})[0]["top"])  # noqa: S608 — a constant of ours
     statement = _WITHIN.format(view=view, fits=fits)
     found: list[int] = []
-    for above, upto in _windows(top if before is None else min(top, before - 1)):
+    for above, upto in _windows(_top(cursor, view) if before is None else before - 1):
         asked = {**parameters, "above": above, "upto": upto, "limit": limit - len(found)}
         found += [row["seq"] for row in rows(cursor, statement, asked)]
         if len(found) >= limit:
             break
     return found
+
+
+def _top(cursor: DuckDBPyConnection, view: str) -> int:
+    return int(rows(cursor, f"SELECT top FROM keyed.top_of_{view}", {})[0]["top"])  # noqa: S608 — a constant of ours
 
 
 def _windows(upto: int) -> Iterator[tuple[int, int]]:

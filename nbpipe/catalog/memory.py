@@ -7,12 +7,13 @@ in place of at the first operation. A file that does not fit the log is passed o
 
 from __future__ import annotations
 
-import json
 import os
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
 
 from nbpipe.base.ids import new_id
 from nbpipe.base.log import seal, unseal
@@ -59,7 +60,7 @@ class Memory:
             ValueError: It is no operation, or not the next one.
             CatalogNewerError: A newer nbpipe wrote the segment, in another form.
         """
-        operation = json.loads(line)
+        operation = from_json(line)
         try:
             if operation["k"] == OPENED:
                 check_format(path, operation)

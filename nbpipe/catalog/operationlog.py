@@ -194,14 +194,15 @@ class OperationLog:
             if writing and size == 0:
                 self._begin(file)
                 continue
-            self._is_to_be_loaded = True
-            try:
-                self._take_in(memory, size)
-            except FileNotFoundError:
-                if not self._is_archived():
-                    raise
-                continue
-            self._is_to_be_loaded = False
+            if size > memory.position:
+                self._is_to_be_loaded = True
+                try:
+                    self._take_in(memory, size)
+                except FileNotFoundError:
+                    if not self._is_archived():
+                        raise
+                    continue
+                self._is_to_be_loaded = False
             if memory.segment != self._segment:
                 continue
             if not writing or memory.position == size:

@@ -133,7 +133,7 @@ def query(cursor: DuckDBPyConnection, sql: str, *, limit: int, timeout_s: float)
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise BadValueError(
-            "The query needs more memory than a query may have, a quarter of the machine's. Ask for less."
+            "The query needs more memory than a query may have, half of the machine's. Ask for less."
         ) from error
     except duckdb.Error as error:
         raise BadValueError(f"The query cannot be answered: {_said(error)}") from error

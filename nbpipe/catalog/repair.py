@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from nbpipe.base.workspace import WorkspacePaths
 
 LOST = "lost"
-_LONGEST_TAIL_BYTES = 2**24
 _OF_OPERATION = ("n", "req", "k", "at", "by", "b")
 
 # Given a log, as a backup names it, and two places, the bytes that earlier copies have between them, newest first.
@@ -164,15 +163,12 @@ def _gaps_of(path: Path, log: str, size: int, former: int | None, following: int
     is_operation = former is not None
     last = former
     run: list[tuple[int, bytes]] = []
-    end = 0
+    changed_end: list[tuple[int, bytes]] = []
     for stretch in stretches(path, 0, size):
-        if stretch.start == stretch.end:
-            # A last line without its line break is looked at below.
+        if stretch.end == stretch.start:
+            # The whole last line, with another byte than a line break behind it.
+            changed_end = stretch.damaged
             break
-        end = stretch.end
-        if stretch.start == end:
-            # A last line whose line break was changed: it is as long as the file, and is looked at below.
-            continue
         if not stretch.damaged:
             if run:
                 yield _gap(path, log, run, last, _number(stretch.lines[0][1]) if is_operation else None)
@@ -192,7 +188,8 @@ def _gaps_of(path: Path, log: str, size: int, former: int | None, following: int
         is_closing = following is not None and run[-1][0] + len(run[-1][1]) + 1 == size
         yield _gap(path, log, run, last, following, is_closing=is_closing)
         last = None if last is None else last + len(run)
-    yield from _changed_end(path, log, end, size, last)
+    for place, tail in changed_end:
+        yield Gap(path, log, place, tail, last)
 
 
 def _gap(
@@ -206,17 +203,6 @@ def _gap(
 ) -> Gap:
     data = b"".join(line + b"\n" for _, line in run)
     return Gap(path, log, run[0][0], data, former, later, is_closing)
-
-
-def _changed_end(path: Path, log: str, end: int, size: int, former: int | None) -> Iterator[Gap]:
-    """Find a whole last line with another byte than a line break behind it: no writer leaves that unfinished."""
-    if not 0 < size - end <= _LONGEST_TAIL_BYTES:
-        return
-    with path.open("rb") as file:
-        file.seek(end)
-        tail = file.read(size - end)
-    if is_sound(tail[:-1]):
-        yield Gap(path, log, end, tail, former)
 
 
 def _number(line: bytes) -> int:

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from nbpipe.base.ids import is_uuid_like
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.artifacts import ArtifactVersion
@@ -22,6 +24,7 @@ from nbpipe.services.instants import as_instant
 from nbpipe.services.lineage import Lineage, lineage_of
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.metadata import metadata_of
+from nbpipe.services.pointing import as_ref
 from nbpipe.services.resolve import resolve
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
@@ -183,8 +186,13 @@ class ArtifactService:
             NotFoundError: There is none.
             AmbiguousNameError: Several ids begin so.
         """
-        asked = by_head(id=self._id(ref, version))
-        return artifacts_in(self._workspace, self._workspace.catalog.found("artifacts", COLUMNS, WITH_ID, asked))[0]
+        written = as_ref(ref, Kind.ARTIFACT_VERSION).name if version is None else ""
+        # A full id goes before all names, so what has it need not be looked for twice.
+        rows = self._with_id(str(UUID(written))) if is_uuid_like(written) else []
+        return artifacts_in(self._workspace, rows or self._with_id(self._id(ref, version)))[0]
+
+    def _with_id(self, artifact_id: str) -> list[dict[str, Any]]:
+        return self._workspace.catalog.found("artifacts", COLUMNS, WITH_ID, by_head(id=artifact_id))
 
     def stored(self, ref: object) -> ArtifactVersion:
         """Give the record by which the store knows a version.

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from nbpipe.catalog.finding import by_head
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
@@ -21,8 +20,8 @@ from nbpipe.services.explaining import Explanation, explain
 from nbpipe.services.filters import bears
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.pointing import as_ref
-from nbpipe.services.recorded import COLUMNS, RUN_WITH_ID, Run, StepRun, run_in, with_ends
-from nbpipe.services.resolve import find_run, resolve
+from nbpipe.services.recorded import COLUMNS, Run, StepRun, run_in, with_ends
+from nbpipe.services.resolve import find_run
 from nbpipe.services.starting import RunHandle, RunInProgress, RunRequest
 from nbpipe.services.workspace import Workspace
 
@@ -217,8 +216,8 @@ class RunService:
         return Listing(run_in(row, self._workspace) for row in with_ends(self._workspace, ask))
 
     def _number(self, ref: object) -> int:
-        target = resolve(self._workspace, ref, Kind.RUN)
-        return int(self._workspace.catalog.rows(RUN_WITH_ID, by_head(id=target.id))[0]["seq"])
+        read = partial(self._workspace.catalog.found, "runs", "seq, id, name")
+        return int(find_run(self._workspace, as_ref(ref, Kind.RUN), read)["seq"])
 
     def newest(self) -> Run:
         """Give the run that was started last.
