@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.base.locks import forget_in_children, try_lock
-from nbpipe.base.log import LogFile, plain_json, seal, seal_with_body, sync, sync_folder
+from nbpipe.base.log import LogFile, plain_json, seal, seal_with_body, stretches, sync, sync_folder
 from nbpipe.catalog.identity import who_writes
 from nbpipe.catalog.writable import cannot_write, prepare
 from nbpipe.errors import NotRecordedError
@@ -174,3 +174,20 @@ def _sweep_draft(path: Path) -> None:
                 path.unlink()
         finally:
             os.close(descriptor)
+
+
+def cut_unfinished(path: Path, end: int) -> None:
+    """Cut off what a dead writer left unfinished behind `end`, where whole lines end; a living one goes on there.
+
+    A last line that lacks only its line break is damaged and not unfinished: it stays, to be mended.
+
+    Raises:
+        OSError: The log cannot be written.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        if try_lock(descriptor) and not any(True for _ in stretches(path, end, size)):
+            os.ftruncate(descriptor, end)
+    finally:
+        os.close(descriptor)

@@ -26,6 +26,7 @@ from nbpipe.base.log import sync
 from nbpipe.catalog import archive, generations, memory, quarantine, segments
 from nbpipe.catalog.engine import failures, first_line, open_draft
 from nbpipe.catalog.fold import Fold, top_of
+from nbpipe.catalog.processlog import cut_unfinished
 from nbpipe.catalog.schema import ALL, CREATE_ALL, SCHEMA
 from nbpipe.catalog.tails import Damage, Extent, batches, has_news, look, shrunk
 from nbpipe.catalog.views import create_views, open_logs
@@ -154,6 +155,7 @@ class Publisher:
                 return None
             made = self._prepare(newest, extents, plan, progress)
             if made is None:
+                self._cut_unfinished(extents, plan.positions)
                 return None
             published = self._name(newest + 1, made, plan, time.monotonic() - started)
         except failures() as error:
@@ -161,7 +163,17 @@ class Publisher:
             raise CatalogError(
                 f"The catalog could not be published ({first_line(error)}). The logs keep everything; try again later."
             ) from error
+        self._cut_unfinished(extents, made.positions)
         return replace(published, archived=self._archive(extents, plan.positions, made))
+
+    def _cut_unfinished(self, extents: Mapping[str, Extent], positions: Mapping[str, int]) -> None:
+        """Cut off what dead writers left in the middle of a line, or it would look like news for ever."""
+        for log, extent in extents.items():
+            end = positions.get(log, 0)
+            if end < extent.size and not segments.is_segment(log):
+                # One that cannot be cut, or left for the archive, is no trouble.
+                with suppress(OSError):
+                    cut_unfinished(extent.path, end)
 
     def _archive(self, extents: Mapping[str, Extent], former: Mapping[str, int], made: _Prepared) -> int:
         """Archive the logs that this published file and the one before hold, if they are many or long."""

@@ -164,6 +164,35 @@ def test_a_log_with_a_damaged_line_stays_where_it_can_be_mended(workspace, catal
     assert any(finding.path == log for finding in catalog.check())
 
 
+def test_what_a_dead_writer_left_unfinished_is_cut_off_and_its_log_is_archived(workspace, catalog, session, eager):
+    session()
+    (log,) = workspace.logs.glob("*.log")
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"c":"12345678","k":"half of a li')
+    catalog.publish()
+    assert log.read_bytes() == whole
+    assert catalog.publish() is None
+
+    publish_thrice(catalog, session)
+
+    assert not log.exists()
+    assert catalog.rows("SELECT count(*) AS n FROM runs") == [{"n": 4}]
+
+
+def test_what_a_living_writer_has_not_finished_is_left_alone(workspace, catalog, session, eager):
+    writing = Catalog(workspace)
+    small_run(writing)
+    (log,) = workspace.logs.glob("*.log")
+    with log.open("ab") as file:
+        file.write(b'{"c":"12345678","k":"half of a li')
+    whole = log.read_bytes()
+
+    catalog.publish()
+
+    assert log.read_bytes() == whole
+    writing.close()
+
+
 def test_a_damaged_file_of_the_archive_is_told_and_nothing_is_built_on_it(workspace, catalog, session, eager):
     publish_thrice(catalog, session)
     before = everything(catalog)
