@@ -153,6 +153,11 @@ def load(folder: Path) -> Memory | None:
     return None
 
 
+def newest(folder: Path) -> int:
+    """Give the number of the last operation that a kept memory holds; 0 if none is kept."""
+    return max((int(path.stem[3:]) for path in saved(folder)), default=0)
+
+
 def saved(folder: Path) -> list[Path]:
     """Give the files in which memories were kept, newest first."""
     found = [path for path in folder.glob("op-*.state") if path.stem[3:].isdecimal()]

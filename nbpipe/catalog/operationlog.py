@@ -55,6 +55,7 @@ class OperationLog:
         self._segment = 0
         self._memory = Memory()
         self._saved = (0, 0)
+        self._saved_number = 0
         self._is_to_be_loaded = True
         self._is_writable = False
         forget_in_children(self)
@@ -235,7 +236,7 @@ class OperationLog:
             if first > 1:
                 archive.replay(self._paths, memory, first)
         self._memory = memory
-        self._saved = (memory.segment, memory.position)
+        self._saved, self._saved_number = (memory.segment, memory.position), memory.n
         self._is_to_be_loaded = False
 
     def _opened(self, *, writing: bool) -> LogFile:
@@ -281,6 +282,11 @@ class OperationLog:
 
     def _save(self, memory: Memory) -> None:
         self._saved = (memory.segment, memory.position)
+        kept, self._saved_number = self._saved_number, memory.n
+        newest = memories.newest(self._paths.operations)
+        if kept < newest <= memory.n and memory.position:
+            # Of many who write at once, one does it for all.
+            return
         # The log says the same, only slower: a full disk here is nobody's trouble.
         try:
             memories.save(memory, self._paths.operations)

@@ -29,7 +29,7 @@ from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.processlog import cut_unfinished
 from nbpipe.catalog.schema import ALL, CREATE_ALL, SCHEMA
 from nbpipe.catalog.tails import Damage, Extent, batches, has_news, look, shrunk
-from nbpipe.catalog.views import create_views, open_logs
+from nbpipe.catalog.views import create_tops, create_views, open_logs
 from nbpipe.catalog.writable import cannot_write, prepare
 from nbpipe.errors import CatalogError, CatalogNewerError
 
@@ -341,6 +341,7 @@ def _connected(draft: Path, *, from_nothing: bool) -> Iterator[DuckDBPyConnectio
         if from_nothing:
             connection.execute(CREATE_ALL)
             connection.execute(create_views(_ROWS))
+            connection.execute(create_tops(["rows"]))
         yield connection
     finally:
         connection.close()

@@ -1,9 +1,9 @@
 """Reading: the newest published file, and over it what was logged since.
 
-Whoever asks sees all that was acknowledged before. The file is attached read-only; the lines
-beyond it are kept as a thin layer in memory, which grows with the logs until the next file is
-published. A file, with its layer, is one database `layer<n>`: a query that began on the former
-one runs on to its end there.
+Whoever asks sees all that was acknowledged before. The file is attached read-only. As long as it
+says all, it is asked itself; the lines beyond it are kept as a thin layer in memory, which is
+made when the first of them comes and grows with the logs until the next file is published. A
+query that began on the former file, or beneath the layer, runs on to its end there.
 
 A log may vanish once its lines are in two published files. So after the logs were read, the
 attached file must still have its name; if not, begin again.
@@ -21,7 +21,7 @@ from nbpipe.catalog import generations
 from nbpipe.catalog.archive import archives
 from nbpipe.catalog.engine import abandon, failures, first_line, open_memory
 from nbpipe.catalog.fold import Fold, top_of
-from nbpipe.catalog.schema import CHANGING, CREATE_ALL, GROWING, SCHEMA
+from nbpipe.catalog.schema import ALL, CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
 from nbpipe.catalog.views import create_tops, create_views, interrupted_runs, open_logs
 from nbpipe.errors import CatalogError, CatalogNewerError, NbpipeError
@@ -47,12 +47,24 @@ _CREATE_HIDDEN = ";\n".join(
 
 @dataclass(slots=True)
 class _Layer:
-    """A published file, or none, with what was logged since."""
+    """A published file, or none, with what was logged since.
+
+    Attributes:
+        generation: The file's; 0 for none.
+        base: The database that is the file, or what stands in for it.
+        name: The database that is asked: the same, or the layer over it.
+        fold: Takes in new lines; `None` while there is no layer.
+        cursor: On which that is done.
+        positions: How far each log is taken in.
+        rows: Where the rows of each table are.
+        open_logs: The logs with runs or steps that have not ended.
+        dead_logs: Those of them without a writer.
+    """
 
     generation: int
-    name: str
     base: str
-    fold: Fold
+    name: str
+    fold: Fold | None
     cursor: DuckDBPyConnection
     positions: dict[str, int]
     rows: dict[str, str]
@@ -175,7 +187,7 @@ class Reader:
                 self._mend_if_there(path, generation)
                 return None
         self._count += 1
-        name, base = f"layer{self._count}", f"base{self._count}"
+        base = f"base{self._count}"
         cursor = self._opened().cursor()
         try:
             cursor.execute(_attach_statement(path if generation else None, base))
@@ -183,7 +195,7 @@ class Reader:
             # Another program holds its lock, or it is damaged.
             self._mend_if_there(path, generation)
             return None
-        layer = _make_layer(cursor, generation, name, base, is_empty=not generation)
+        layer = _published(cursor, generation, base) if generation else _nothing(cursor, base)
         self._replace(layer)
         return layer
 
@@ -196,8 +208,8 @@ class Reader:
         oldest, self._former, self._layer = self._former, self._layer, layer
         if oldest is not None:
             oldest.cursor.close()
-            self._opened().execute(f"DETACH {oldest.name}")
-            self._opened().execute(f"DETACH {oldest.base}")
+            for database in {oldest.name, oldest.base}:
+                self._opened().execute(f"DETACH {database}")
 
     def _read_logs(self, layer: _Layer) -> bool:
         """Take in what is new; tell whether the logs still hold all that the layer knows of them."""
@@ -206,19 +218,31 @@ class Reader:
             return False
         if has_news(extents, layer.positions):
             reached = dict(layer.positions)
+            fold = layer.fold or self._lay_over(layer)
             with self._transaction(layer):
                 for batch in batches(extents, layer.positions):
-                    layer.fold.take_in(batch)
+                    fold.take_in(batch)
                     reached |= batch.ends
                 layer.open_logs = _logs(layer.cursor, open_logs(layer.rows))
             layer.positions = reached
         dead = {log for log in layer.open_logs if not is_locked(self._paths.logs / f"{log}.log")}
         if dead != layer.dead_logs:
+            if layer.fold is None:
+                self._lay_over(layer)
             with self._transaction(layer):
                 layer.cursor.execute("DELETE FROM rows.dead_log")
                 layer.cursor.execute(_PUT_DEAD_LOGS, {"logs": sorted(dead)})
             layer.dead_logs = dead
         return True
+
+    def _lay_over(self, layer: _Layer) -> Fold:
+        """Lay a layer over a published file."""
+        try:
+            return _lay_over(layer, f"layer{self._count}")
+        except BaseException:
+            # Half of one must not stay.
+            self._layer = None
+            raise
 
     @contextmanager
     def _transaction(self, layer: _Layer) -> Iterator[None]:
@@ -243,10 +267,29 @@ def _attach_statement(path: Path | None, base: str) -> str:
     return f"ATTACH '{quoted}' AS {base} (READ_ONLY)"
 
 
-def _make_layer(cursor: DuckDBPyConnection, generation: int, name: str, base: str, *, is_empty: bool) -> _Layer:
-    if is_empty:
-        cursor.execute(f"USE {base}")
-        cursor.execute(CREATE_ALL)
+def _nothing(cursor: DuckDBPyConnection, base: str) -> _Layer:
+    """Make what stands in for a published file while there is none; new lines are folded into it."""
+    cursor.execute(f"USE {base}")
+    cursor.execute(CREATE_ALL)
+    rows = {table: f"rows.{table}" for table in ALL}
+    cursor.execute(create_views(rows))
+    cursor.execute(create_tops(["rows"]))
+    return _Layer(0, base, base, Fold(cursor, top=0), cursor, {}, rows)
+
+
+def _published(cursor: DuckDBPyConnection, generation: int, base: str) -> _Layer:
+    """Take a published file as it is."""
+    rows = {table: f"{base}.rows.{table}" for table in ALL}
+    positions = dict(cursor.execute(f"SELECT log, position FROM {base}.rows.position").fetchall())  # noqa: S608
+    layer = _Layer(generation, base, base, None, cursor, positions, rows)
+    layer.open_logs = _logs(cursor, open_logs(rows))
+    layer.dead_logs = _logs(cursor, f"SELECT log FROM {base}.rows.dead_log")  # noqa: S608
+    return layer
+
+
+def _lay_over(layer: _Layer, name: str) -> Fold:
+    """Make the layer, with the same views over both."""
+    cursor, base = layer.cursor, layer.base
     cursor.execute(f"ATTACH ':memory:' AS {name}")
     cursor.execute(f"USE {name}")
     cursor.execute(CREATE_ALL)
@@ -256,12 +299,10 @@ def _make_layer(cursor: DuckDBPyConnection, generation: int, name: str, base: st
     rows["dead_log"] = f"{name}.rows.dead_log"
     cursor.execute(create_views(rows))
     cursor.execute(create_tops([f"{base}.rows", f"{name}.rows"]))
-    positions = dict(cursor.execute(f"SELECT log, position FROM {base}.rows.position").fetchall())  # noqa: S608
-    layer = _Layer(
-        generation, name, base, Fold(cursor, top=top_of(cursor, f"{base}.rows"), base=base), cursor, positions, rows
-    )
-    layer.open_logs = _logs(cursor, open_logs(rows))
-    return layer
+    cursor.execute(_PUT_DEAD_LOGS, {"logs": sorted(layer.dead_logs)})
+    layer.name, layer.rows = name, rows
+    layer.fold = Fold(cursor, top=top_of(cursor, f"{base}.rows"), base=base)
+    return layer.fold
 
 
 def _logs(cursor: DuckDBPyConnection, question: str) -> set[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from nbpipe.catalog.heads import CREATE_HEAD_OF
 from nbpipe.records.state import TABLES
 
-SCHEMA = 2
+SCHEMA = 3
 
 Columns = dict[str, str]
 
