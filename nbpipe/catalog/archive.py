@@ -27,6 +27,7 @@ from nbpipe.base.log import sync, sync_folder
 from nbpipe.catalog import statements
 from nbpipe.catalog.engine import open_archive, open_draft
 from nbpipe.catalog.generations import draft
+from nbpipe.catalog.segments import is_segment
 from nbpipe.catalog.tails import batches
 from nbpipe.errors import CatalogDamagedError, CatalogError
 
@@ -198,10 +199,11 @@ def _first_small(files: list[Archive]) -> int:
 
 
 def _at_once(extents: Mapping[str, Extent]) -> dict[str, Extent]:
-    """Choose as many logs as are moved in one go, the segments of operations in their order."""
+    """Choose as many logs as are moved in one go: the oldest first, and the segments of operations in their order."""
     chosen: dict[str, Extent] = {}
     size = 0
-    for log, extent in sorted(extents.items()):
+    for log in sorted(extents, key=lambda log: (log if is_segment(log) else "", extents[log].path.stat().st_mtime)):
+        extent = extents[log]
         if chosen and size + extent.size > _AT_ONCE_BYTES:
             break
         chosen[log], size = extent, size + extent.size

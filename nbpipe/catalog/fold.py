@@ -78,6 +78,8 @@ class Fold:
     def sort(self) -> None:
         """Bring the rows into the order of time, in which they arrived for whoever was there."""
         for table, instant in statements.IN_ORDER_OF.items():
+            if self._cursor.execute(statements.IS_IN_ORDER.format(table=table, instant=instant)).fetchone() == (True,):
+                continue
             sort, drop, rename = (each.format(table=table, instant=instant) for each in statements.SORT)
             self._number(sort)
             self.top += _count(self._cursor)

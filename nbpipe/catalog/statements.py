@@ -138,9 +138,12 @@ WHERE step.id = later.id
 
 PARSE_METADATA = """
 CREATE OR REPLACE TEMP TABLE new_metadata AS
-SELECT nth, b->>'kind' AS entity_kind, id AS entity_id, b->'values' AS entries, "at",
-       nullif(b->>'step_id', '') AS step_id, run
-FROM new_line WHERE k = 'metadata' AND n IS NULL AND json_type(b, '$.values') = 'OBJECT'
+SELECT nth, body.kind AS entity_kind, id AS entity_id, body."values" AS entries, "at",
+       nullif(body.step_id, '') AS step_id, run
+FROM (SELECT nth, id, run, "at",
+             json_transform(b, '{"kind": "VARCHAR", "values": "JSON", "step_id": "VARCHAR"}') AS body
+      FROM new_line WHERE k = 'metadata' AND n IS NULL)
+WHERE json_type(body."values") = 'OBJECT'
 """
 
 PARSE_STEP_METADATA = """
@@ -295,6 +298,10 @@ TOP = "SELECT top FROM {schema}.meta"
 
 # By which instant the rows of a table are in order, whatever the order in which the logs were read.
 IN_ORDER_OF = {"run": "started", "step": "ended", "artifact": "created"}
+IS_IN_ORDER = """
+SELECT count(*) = 0 FROM (SELECT {instant} < lag({instant}) OVER (ORDER BY seq) AS is_late FROM rows.{table})
+WHERE is_late
+"""
 SORT = (
     """
     CREATE TABLE rows.sorted AS
