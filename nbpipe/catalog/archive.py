@@ -18,14 +18,14 @@ import hashlib
 import json
 import os
 import re
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import new_id
 from nbpipe.base.log import sync, sync_folder
 from nbpipe.catalog import statements
-from nbpipe.catalog.engine import open_archive, open_draft
+from nbpipe.catalog.engine import failures, open_archive, open_draft
 from nbpipe.catalog.generations import draft
 from nbpipe.catalog.segments import is_segment
 from nbpipe.catalog.tails import batches
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"^(?P<first>\d{8})-(?P<last>\d{8})\.(?P<digest>[0-9a-f]{32})\.parquet$")
 _DRAFT_PREFIX = "t"
 _SMALL_BYTES = 16 * 2**20
-_AT_ONCE_BYTES = 512 * 2**20
+_TRIES = 5
+_AT_ONCE_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,7 @@ def add(paths: WorkspacePaths, extents: Mapping[str, Extent]) -> list[str]:
     paths.archive.mkdir(mode=0o700, exist_ok=True)
     sweep(paths.archive)
     former = archives(paths.archive)
-    merged = former[_first_small(former) :]
-    for file in merged:
-        file.verify()
+    merged = former[_first_to_merge(former) :]
     there = ends(former)
     # What a killed process had archived and did not come to delete.
     left_over = [log for log, extent in extents.items() if there.get(log) == extent.size]
@@ -146,13 +145,13 @@ def sweep(folder: Path) -> None:
 
 
 def ends(files: Iterable[Archive]) -> dict[str, int]:
-    """Say how far each archived log was."""
+    """Say how far each archived log was; of a damaged file nothing is known."""
+    found: dict[str, int] = {}
     with closing(open_archive()) as connection:
-        return {
-            log: end
-            for file in files
-            for log, end in connection.execute(statements.ARCHIVED_ENDS, {"path": str(file.path)}).fetchall()
-        }
+        for file in files:
+            with suppress(*failures()):
+                found |= dict(connection.execute(statements.ARCHIVED_ENDS, {"path": str(file.path)}).fetchall())
+    return found
 
 
 def facts(file: Archive, kinds: Iterable[str], positions: Mapping[str, int]) -> Iterator[dict[str, Any]]:
@@ -176,24 +175,38 @@ def replay(paths: WorkspacePaths, memory: Memory, first: int) -> None:
     Raises:
         CatalogDamagedError: They do not reach that far, or a file is damaged.
     """
-    with closing(open_archive()) as connection:
-        for file in archives(paths.archive):
-            file.verify()
-            answer = connection.execute(statements.ARCHIVED_OPERATIONS, {"path": str(file.path)})
-            while rows := answer.fetchmany(1000):
-                for n, kind, request, body in rows:
-                    if memory.n < n < first:
-                        memory.take_in_archived({"n": n, "k": kind, "req": request, "b": json.loads(body)})
+    for _ in range(_TRIES):
+        try:
+            _replay(archives(paths.archive), memory, first)
+            break
+        except FileNotFoundError:
+            # It was merged with a later one meanwhile.
+            continue
     if memory.n != first - 1:
         raise CatalogDamagedError(
             paths.operations, f"operations {memory.n + 1} to {first - 1} are neither in a log nor in the archive"
         )
 
 
-def _first_small(files: list[Archive]) -> int:
-    """Give where the small files at the end begin."""
+def _replay(files: list[Archive], memory: Memory, first: int) -> None:
+    with closing(open_archive()) as connection:
+        for file in files:
+            file.verify()
+            answer = connection.execute(statements.ARCHIVED_OPERATIONS, {"path": str(file.path)})
+            while rows := answer.fetchmany(1000):
+                for n, kind, request, body in rows:
+                    if memory.n < n < first:
+                        memory.take_in_archived({"n": n, "k": kind, "req": request, "b": json.loads(body)})
+
+
+def _first_to_merge(files: list[Archive]) -> int:
+    """Give where the small files at the end begin; a damaged one is left as it is."""
     place = len(files)
     while place and files[place - 1].path.stat().st_size < _SMALL_BYTES:
+        try:
+            files[place - 1].verify()
+        except CatalogDamagedError:
+            break
         place -= 1
     return place
 

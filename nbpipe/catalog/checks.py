@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbpipe.base.log import stretches
 from nbpipe.catalog import generations
-from nbpipe.catalog.archive import archives
+from nbpipe.catalog.archive import archives, ends
 from nbpipe.catalog.segments import is_segment
 from nbpipe.catalog.tails import look, shrunk
 from nbpipe.errors import CatalogDamagedError
@@ -79,5 +79,11 @@ def _check_published(paths: WorkspacePaths, extents: Mapping[str, Extent]) -> It
         yield Finding(path, "was changed by another program", "run `nbpipe catalog rebuild`")
         return
     stamp = generations.stamp_of(paths.catalog, newest)
-    for log in shrunk(extents, stamp.positions if stamp is not None else {}):
+    positions = stamp.positions if stamp is not None else {}
+    gone = positions.keys() - extents.keys()
+    for log in sorted(gone - ends(archives(paths.archive)).keys()) if gone else ():
+        path = (paths.operations if is_segment(log) else paths.logs) / f"{log}.log"
+        what = "is gone: only the published file has what it said, and a rebuild would lose it"
+        yield Finding(path, what, "restore a backup: `nbpipe catalog recover --from FILE`")
+    for log in shrunk(extents, positions):
         yield Finding(extents[log].path, "is shorter than when it was published", "run `nbpipe catalog rebuild`")

@@ -284,8 +284,9 @@ class ExecutionIndex:
         for archive in archives(self._catalog.paths.archive):
             if archive.path.name in known:
                 continue
-            # What a damaged one held is executed again; `catalog check` tells of it.
-            with suppress(CatalogDamagedError):
+            # What a damaged one held is executed again; `catalog check` tells of it. One that was merged with a later
+            # one meanwhile is found there the next time.
+            with suppress(CatalogDamagedError, FileNotFoundError):
                 for fact in facts(archive, _KINDS, positions):
                     changed = True
                     _put_fact(file, fact)

@@ -182,7 +182,7 @@ class Publisher:
         if len(done) < _ARCHIVED_LOGS and sum(extent.size for extent in done.values()) < _ARCHIVED_BYTES:
             return 0
         # A full disk is no trouble yet: the logs stay until there is room.
-        with suppress(*failures()):
+        with suppress(CatalogError, *failures()):
             return len(archive.add(self._paths, done))
         return 0
 

@@ -209,6 +209,34 @@ def test_a_damaged_file_of_the_archive_is_told_and_nothing_is_built_on_it(worksp
     assert everything(catalog) == before
 
 
+def test_publishing_and_archiving_go_on_beside_a_damaged_file(workspace, catalog, session, eager):
+    publish_thrice(catalog, session)
+    (damaged,) = archive.archives(workspace.archive)
+    damaged.path.chmod(0o600)
+    damaged.path.write_bytes(b"PAR1" + damaged.path.read_bytes()[4:-1] + b"?")
+
+    session()
+    made = catalog.publish()
+
+    assert made is not None
+    assert made.archived == 1
+    assert damaged.path.name in names(workspace.archive)
+    assert len(names(workspace.archive)) == 2
+    assert [finding.path for finding in catalog.check()] == [damaged.path]
+
+
+def test_a_log_that_somebody_deleted_is_told(workspace, catalog):
+    small_run(catalog)
+    catalog.publish()
+    (log,) = workspace.logs.glob("*.log")
+    log.unlink()
+
+    (finding,) = catalog.check()
+
+    assert finding.path == log
+    assert "is gone" in finding.what
+
+
 def test_a_full_disk_leaves_the_logs_where_they_are(workspace, catalog, session, eager):
     publish_thrice(catalog, session)
     before, kept = everything(catalog), names(workspace.archive)
