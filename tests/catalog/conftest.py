@@ -1,4 +1,4 @@
-"""A catalog on a fresh workspace, and a second one as another process would have it."""
+"""A catalog on a fresh workspace, a second one as another process would have it, and what two have logged."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbpipe.catalog.catalog import Catalog
+from nbpipe.records.models import ModelConfig
+from nbpipe.records.operations import OpenModelVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,3 +34,15 @@ def open_catalog(workspace: WorkspacePaths) -> Iterator[Callable[[], Catalog]]:
 def catalog(open_catalog: Callable[[], Catalog]) -> Catalog:
     """A catalog on a fresh workspace."""
     return open_catalog()
+
+
+@pytest.fixture
+def logs(workspace: WorkspacePaths) -> WorkspacePaths:
+    """Write some facts from two processes, and some operations."""
+    for who in range(2):
+        catalog = Catalog(workspace)
+        for n in range(4):
+            catalog.append("run_started", id=f"run-{who}-{n}", run=f"run-{who}-{n}", body={"name": "ü" * n, "pid": n})
+            catalog.transact(OpenModelVersion(model=ModelConfig(name=f"model {who} {n}"), version=None, run_id="r"))
+        catalog.close()
+    return workspace

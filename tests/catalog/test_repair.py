@@ -9,51 +9,17 @@ import shutil
 import pytest
 
 from nbpipe.base.log import is_sound, seal
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog.catalog import Catalog
-from nbpipe.catalog.repair import gaps, mend
+from nbpipe.catalog.gaps import gaps
+from nbpipe.catalog.repair import mend
 from nbpipe.catalog.tails import look
 from nbpipe.errors import CatalogDamagedError
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.operations import OpenModelVersion
+from tests.catalog.damaging import change, operations_of, process_log_of, scramble
 
 FLIPS = 150
 ALL_FLIPS = 1000
-
-
-@pytest.fixture
-def logs(workspace: WorkspacePaths) -> WorkspacePaths:
-    """Write some facts from two processes, and some operations."""
-    for who in range(2):
-        catalog = Catalog(workspace)
-        for n in range(4):
-            catalog.append("run_started", id=f"run-{who}-{n}", run=f"run-{who}-{n}", body={"name": "ü" * n, "pid": n})
-            catalog.transact(OpenModelVersion(model=ModelConfig(name=f"model {who} {n}"), version=None, run_id="r"))
-        catalog.close()
-    return workspace
-
-
-def operations_of(paths):
-    return next(extent.path for extent in look(paths).values() if extent.path.parent == paths.operations)
-
-
-def process_log_of(paths):
-    return next(extent.path for extent in look(paths).values() if extent.path.parent == paths.logs)
-
-
-def change(path, place, value=None):
-    data = bytearray(path.read_bytes())
-    data[place] = (data[place] ^ 0x01) if value is None else value
-    path.write_bytes(data)
-
-
-def scramble(path, nth):
-    """Damage a line beyond what can be corrected; give its place."""
-    lines = path.read_bytes().split(b"\n")
-    place = sum(len(line) + 1 for line in lines[:nth])
-    for at in (20, 30, 40):
-        change(path, place + at)
-    return place
 
 
 def models(paths):
@@ -122,13 +88,6 @@ def test_the_last_line_break_comes_back(logs):
 def test_sound_logs_are_left_alone(logs):
     assert gaps(logs) == mend(logs) == []
     assert not logs.quarantine.exists()
-
-
-def test_an_unfinished_end_is_no_damage(logs):
-    with process_log_of(logs).open("ab") as file:
-        file.write(b'{"c":"12345678","k":"half of a li')
-
-    assert gaps(logs) == []
 
 
 def test_a_mended_operation_is_seen_again_and_its_damage_kept(logs):
