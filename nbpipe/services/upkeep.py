@@ -30,7 +30,9 @@ from nbpipe.errors import (
     WorkspaceError,
     nearest,
 )
-from nbpipe.services.backups import Backup, Wanted, look_up, restore, write_backup
+from nbpipe.services.backing_up import write_backup
+from nbpipe.services.backups import Backup
+from nbpipe.services.restoring import Wanted, look_up, restore
 from nbpipe.store.encoding import bytes_of_inline
 from nbpipe.store.sweeping import Swept, stored, sweep
 from nbpipe.store.tabular import FORMATS, write_table
@@ -208,14 +210,13 @@ class UpkeepService:
         wanted = Wanted()
         for mended in foreseen(paths):
             if not mended.how:
-                wanted.places.append((mended.gap.name, mended.gap.start, mended.gap.start + len(mended.gap.data)))
+                wanted.places.append((mended.gap.name, mended.gap.start, mended.gap.end))
         look_up(paths, wanted)
         done = Recovered()
         try:
             for mended in mend(paths, earlier=wanted.earlier, give_up=give_up):
                 lines = mended.data.count(b"\n") if mended.how else len(mended.gap.lines())
-                is_operation = mended.gap.former is not None
-                line = Damaged(mended.gap.path, mended.gap.start, lines, mended.how, is_operation)
+                line = Damaged(mended.gap.path, mended.gap.start, lines, mended.how, mended.gap.is_operation)
                 (done.mended if mended.how else done.left).append(line)
         except CatalogBusyError:
             raise
