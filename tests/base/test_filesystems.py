@@ -78,7 +78,7 @@ def test_a_local_file_system_is_known_by_its_type(kind):
 
 
 def test_a_sandbox_that_is_one_such_file_system_is_a_machine():
-    found = mount_of(SANDBOX, "/work/.nbpipe")
+    found = mount_of(SANDBOX, "/project/.nbpipe")
 
     assert found == Mount("/", "9p")
     assert not is_over_a_network(found)
