@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 
 from nbpipe.base.locks import PolledLock, is_locked
 from nbpipe.base.log import sync
-from nbpipe.catalog import archive, generations, memory, quarantine, segments
+from nbpipe.catalog import archive, generations, quarantine, segments
 from nbpipe.catalog.engine import failures, first_line, open_draft
 from nbpipe.catalog.fold import Fold, top_of
-from nbpipe.catalog.processlog import cut_unfinished
+from nbpipe.catalog.retiring import cut_unfinished_ends, retire
 from nbpipe.catalog.schema import ALL, CREATE_ALL, SCHEMA
 from nbpipe.catalog.tails import Damage, Extent, batches, has_news, look, shrunk
 from nbpipe.catalog.views import create_tops, create_views, open_logs
@@ -48,10 +48,6 @@ _ROWS = {table: f"rows.{table}" for table in ALL}
 _PUT_POSITIONS = "INSERT INTO rows.position SELECT unnest($logs::VARCHAR[]), unnest($positions::BIGINT[])"
 _PUT_DEAD_LOGS = "INSERT INTO rows.dead_log SELECT unnest($logs::VARCHAR[])"
 _PUT_META = "INSERT INTO rows.meta VALUES ($schema, $generation, $top)"
-
-# How much there must be to be worth a file of the archive.
-_ARCHIVED_LOGS = 64
-_ARCHIVED_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +151,7 @@ class Publisher:
                 return None
             made = self._prepare(newest, extents, plan, progress)
             if made is None:
-                self._cut_unfinished(extents, plan.positions)
+                cut_unfinished_ends(extents, plan.positions)
                 return None
             published = self._name(newest + 1, made, plan, time.monotonic() - started)
         except failures() as error:
@@ -163,39 +159,9 @@ class Publisher:
             raise CatalogError(
                 f"The catalog could not be published ({first_line(error)}). The logs keep everything; try again later."
             ) from error
-        self._cut_unfinished(extents, made.positions)
-        return replace(published, archived=self._archive(extents, plan.positions, made))
-
-    def _cut_unfinished(self, extents: Mapping[str, Extent], positions: Mapping[str, int]) -> None:
-        """Cut off what dead writers left in the middle of a line, or it would look like news for ever."""
-        for log, extent in extents.items():
-            end = positions.get(log, 0)
-            if end < extent.size and not segments.is_segment(log):
-                # One that cannot be cut, or left for the archive, is no trouble.
-                with suppress(OSError):
-                    cut_unfinished(extent.path, end)
-
-    def _archive(self, extents: Mapping[str, Extent], former: Mapping[str, int], made: _Prepared) -> int:
-        """Archive the logs that this published file and the one before hold, if they are many or long."""
-        through = [log for log, extent in extents.items() if former.get(log) == made.positions.get(log) == extent.size]
-        done = {log: extents[log] for log in self._unused(through, made.dead)}
-        if len(done) < _ARCHIVED_LOGS and sum(extent.size for extent in done.values()) < _ARCHIVED_BYTES:
-            return 0
-        # A full disk is no trouble yet: the logs stay until there is room.
-        with suppress(CatalogError, *failures()):
-            return len(archive.add(self._paths, done))
-        return 0
-
-    def _unused(self, logs: list[str], dead: set[str]) -> Iterator[str]:
-        """Say which of these logs nobody writes or needs any more."""
-        kept = memory.load(self._paths.operations)
-        for log in logs:
-            if segments.is_segment(log):
-                # Whoever comes later must have where to begin.
-                if kept is not None and int(log) < kept.segment:
-                    yield log
-            elif log not in dead and not is_locked(self._paths.logs / f"{log}.log"):
-                yield log
+        cut_unfinished_ends(extents, made.positions)
+        archived = retire(self._paths, extents, former=plan.positions, now=made.positions, unsettled=made.dead)
+        return replace(published, archived=archived)
 
     def _plan(self, newest: int, extents: Mapping[str, Extent], why_rebuild: str) -> _Plan | None:
         """Decide from where to go on; `None` if nothing is new."""

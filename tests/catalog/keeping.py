@@ -19,7 +19,7 @@ from unittest import mock
 
 from nbpipe.base.version import VERSION
 from nbpipe.base.workspace import WorkspacePaths
-from nbpipe.catalog import operationlog, publisher
+from nbpipe.catalog import operationlog, retiring
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.views import COLUMNS
 from nbpipe.records.models import ModelConfig, ModelStages
@@ -46,7 +46,7 @@ SAID = "said.json"
 def write_history(paths: WorkspacePaths) -> None:
     """Do what a few sessions do, in a workspace that is new."""
     patches = (
-        mock.patch.object(publisher, "_ARCHIVED_LOGS", 1),
+        mock.patch.object(retiring, "_ENOUGH_LOGS", 1),
         mock.patch.object(operationlog, "_SEGMENT_BYTES", 8192),
     )
     with patches[0], patches[1]:

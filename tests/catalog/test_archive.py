@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from nbpipe.base.workspace import WorkspacePaths
-from nbpipe.catalog import archive, generations, operationlog, publisher, segments, tails
+from nbpipe.catalog import archive, generations, operationlog, retiring, segments, tails
 from nbpipe.catalog import memory as memories
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.index import ExecutionIndex
@@ -21,7 +21,7 @@ from tests.catalog.histories import Recording, everything, small_run
 @pytest.fixture
 def eager(monkeypatch):
     """Archive as soon as there is one log to archive, and begin a segment after some operations."""
-    monkeypatch.setattr(publisher, "_ARCHIVED_LOGS", 1)
+    monkeypatch.setattr(retiring, "_ENOUGH_LOGS", 1)
     monkeypatch.setattr(operationlog, "_SEGMENT_BYTES", 4096)
 
 

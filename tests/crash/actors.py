@@ -11,8 +11,7 @@ from typing import Any, Protocol
 
 from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
-from nbpipe.catalog import archive, operationlog
-from nbpipe.catalog import publisher as publisher_
+from nbpipe.catalog import archive, operationlog, retiring
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import ConflictError, NotFoundError
 from nbpipe.records import operations
@@ -66,7 +65,7 @@ def opened(root: Path) -> Catalog:
     """
     operationlog._SEGMENT_BYTES = 2**17
     operationlog._SAVE_EVERY_BYTES = 2**15
-    publisher_._ARCHIVED_LOGS = 4
+    retiring._ENOUGH_LOGS = 4
     archive._SMALL_BYTES = 2**18
     return Workspace(WorkspacePaths(root)).catalog
 
