@@ -160,7 +160,7 @@ class Publisher:
                 f"The catalog could not be published ({first_line(error)}). The logs keep everything; try again later."
             ) from error
         cut_unfinished_ends(extents, made.positions)
-        archived = retire(self._paths, extents, former=plan.positions, now=made.positions, unsettled=made.dead)
+        archived = retire(self._paths, extents, former=plan.positions, now=made.positions, unsettled=made.unsettled)
         return replace(published, archived=archived)
 
     def _plan(self, newest: int, extents: Mapping[str, Extent], why_rebuild: str) -> _Plan | None:
@@ -240,10 +240,10 @@ class Publisher:
         connection.execute("DELETE FROM rows.position")
         positions = {"logs": list(made.positions), "positions": list(made.positions.values())}
         connection.execute(_PUT_POSITIONS, positions)
-        candidates = [log for (log,) in connection.execute(open_logs(_ROWS)).fetchall()]
-        made.dead = {log for log in candidates if not is_locked(self._paths.logs / f"{log}.log")}
+        made.unsettled = {log for (log,) in connection.execute(open_logs(_ROWS)).fetchall()}
+        dead = [log for log in sorted(made.unsettled) if not is_locked(self._paths.logs / f"{log}.log")]
         connection.execute("DELETE FROM rows.dead_log")
-        connection.execute(_PUT_DEAD_LOGS, {"logs": sorted(made.dead)})
+        connection.execute(_PUT_DEAD_LOGS, {"logs": dead})
         connection.execute("DELETE FROM rows.meta")
         connection.execute(_PUT_META, {"schema": SCHEMA, "generation": generation, "top": top})
         connection.execute("COMMIT")
@@ -273,7 +273,7 @@ class _Prepared:
     damaged: list[Damage] = field(default_factory=list)
     lines: int = 0
     batches: int = 0
-    dead: set[str] = field(default_factory=set)
+    unsettled: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

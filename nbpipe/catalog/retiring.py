@@ -46,7 +46,7 @@ def retire(
         extents: The logs as they were found before publishing.
         former: How far the published file before holds each log.
         now: How far the new one does.
-        unsettled: Logs with runs that nobody has ended yet.
+        unsettled: Logs with runs that have not ended, whether their writer lives or not.
     """
     through = [log for log, extent in extents.items() if former.get(log) == now.get(log) == extent.size]
     kept = memory.load(paths.operations)
