@@ -71,7 +71,7 @@ class Archive:
             CatalogDamagedError: It is not what was archived.
         """
         if _digest(self.path) != self.digest:
-            cure = "Restore it from a backup: `nbpipe catalog recover --from FILE`."
+            cure = "Set NBPIPE_HOME to a new folder, and restore a backup there: `nbpipe catalog recover --from FILE`."
             raise CatalogDamagedError(self.path, "its bytes are not those that were archived", cure=cure)
 
 

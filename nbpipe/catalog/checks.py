@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from nbpipe.catalog.tails import Extent
 
 
+_RESTORE = "set NBPIPE_HOME to a new folder, and restore a backup there: `nbpipe catalog recover --from FILE`"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something that is not as it should be.
@@ -47,7 +50,7 @@ def check(paths: WorkspacePaths) -> Iterator[Finding]:
         try:
             file.verify()
         except CatalogDamagedError as error:
-            yield Finding(file.path, error.why, "restore it from a backup: `nbpipe catalog recover --from FILE`")
+            yield Finding(file.path, error.why, _RESTORE)
     yield from _check_published(paths, extents)
     if paths.quarantine.is_dir():
         for path in sorted(paths.quarantine.iterdir()):
@@ -84,6 +87,6 @@ def _check_published(paths: WorkspacePaths, extents: Mapping[str, Extent]) -> It
     for log in sorted(gone - ends(archives(paths.archive)).keys()) if gone else ():
         path = (paths.operations if is_segment(log) else paths.logs) / f"{log}.log"
         what = "is gone: only the published file has what it said, and a rebuild would lose it"
-        yield Finding(path, what, "restore a backup: `nbpipe catalog recover --from FILE`")
+        yield Finding(path, what, _RESTORE)
     for log in shrunk(extents, positions):
         yield Finding(extents[log].path, "is shorter than when it was published", "run `nbpipe catalog rebuild`")

@@ -10,6 +10,7 @@ This module reads and numbers. It does not know what may be put into a gap: that
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -76,9 +77,12 @@ def gaps(paths: WorkspacePaths) -> list[Gap]:
     segments = [log for log, extent in extents.items() if extent.path.parent == paths.operations]
     formers = {log: int(log) - 1 for log in segments}
     followings = {log: int(following) for log, following in pairwise(segments)}
-    return [
-        gap for log, extent in extents.items() for gap in _gaps_of(log, extent, formers.get(log), followings.get(log))
-    ]
+    found: list[Gap] = []
+    for log, extent in extents.items():
+        # One that was archived meanwhile has none.
+        with suppress(FileNotFoundError):
+            found += _gaps_of(log, extent, formers.get(log), followings.get(log))
+    return found
 
 
 def last_number(lines: Iterable[bytes], former: int | None) -> int | None:

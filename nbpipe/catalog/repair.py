@@ -187,6 +187,8 @@ def _fits(data: bytes, gap: Gap, *, is_first_exact: bool = True, is_last_exact: 
     numbers = [int(record["n"]) for record in records]
     if is_first_exact or not numbers:
         numbers.insert(0, gap.former)
+    elif numbers[0] == gap.former:
+        return False
     if numbers[0] < gap.former or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         return False
     if gap.later is None:

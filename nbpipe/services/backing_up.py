@@ -24,7 +24,7 @@ from typing import Any
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.base.locks import PolledLock
-from nbpipe.base.log import sync_folder
+from nbpipe.base.log import stretches, sync_folder
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog.tails import look
 from nbpipe.catalog.writable import prepare
@@ -41,7 +41,6 @@ from nbpipe.store.sweeping import stored
 
 Progress = Callable[[int, int], None]
 
-_BLOCK_BYTES = 2**20
 _PATIENCE_S = 60.0
 # Logs are text and shrink tenfold at any level; values are mostly packed already.
 _LEVEL = 1
@@ -173,20 +172,12 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 def _end_of_lines(path: Path, size: int) -> int:
-    """Give where the last whole line ends among the first `size` bytes of a log."""
-    try:
-        with path.open("rb") as file:
-            place = size
-            while place:
-                start = max(0, place - _BLOCK_BYTES)
-                file.seek(start)
-                found = file.read(place - start).rfind(b"\n")
-                if found >= 0:
-                    return start + found + 1
-                place = start
-    except FileNotFoundError:
-        return 0
-    return 0
+    """Give where the last line ends among the first `size` bytes of a log, also one whose line break was changed."""
+    ends = [0]
+    with suppress(FileNotFoundError):
+        for stretch in stretches(path, 0, size):
+            ends += [stretch.end, *(place + len(line) for place, line in stretch.damaged)]
+    return max(ends)
 
 
 def _archives(folder: Path) -> Iterator[tuple[str, Path, int]]:

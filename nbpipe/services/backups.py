@@ -102,8 +102,8 @@ class Backup:
             return {}
         if _LOG_NAME.match(name):
             self.logs += 1
-            self.lines += reading.lines
-            self.damaged_lines += reading.damaged_lines
+            self.lines += reading.lines + reading.is_unended
+            self.damaged_lines += reading.damaged_lines + reading.is_unended
         else:
             self.archives += 1
         return {name: {"size": reading.size, "sha256": reading.digest}}
@@ -132,6 +132,11 @@ class Reading:
         self.size = 0
         self.lines = 0
         self.damaged_lines = 0
+
+    @property
+    def is_unended(self) -> bool:
+        """Whether a last line has another byte than its line break; what writers left unfinished is not copied."""
+        return bool(self._carried)
 
     @property
     def digest(self) -> str:

@@ -149,3 +149,17 @@ def test_nothing_is_published_while_the_logs_are_copied(full, target, monkeypatc
 
     assert seen
     assert set(seen) == {None}
+
+
+def test_a_last_line_whose_line_break_was_changed_is_copied_and_counted_as_damaged(full, tmp_path):
+    (path,) = full.paths.operations.glob("*.log")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + b"x")
+
+    made = write_backup(full.paths, tmp_path / "b.tar.gz", values=False)
+
+    assert made.damaged_lines == 1
+    with tarfile.open(made.path) as tar:
+        copied = tar.extractfile(f"operations/{path.name}")
+        assert copied is not None
+        assert copied.read() == data[:-1] + b"x"
