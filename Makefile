@@ -73,7 +73,7 @@ check: environment ## lint, format and types, nothing is changed
 bench: environment ## run every benchmark and print the table
 	@$(PYTHON) benchmarks/run.py
 
-soak: environment ## run the long trials, about twenty minutes, and show the line of each
+soak: environment ## run the long trials, the better part of an hour, and show the line of each
 	@$(PYTEST) -m soak tests -v
 
 lock: environment ## write requirements.lock anew from pyproject.toml

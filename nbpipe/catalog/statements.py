@@ -205,7 +205,7 @@ ORDER BY nth, id
 PARSE_CHANGES = """
 CREATE OR REPLACE TEMP TABLE new_change AS
 SELECT row_number() OVER () AS nth, change.t, change.key, change."row" AS "row",
-       coalesce(json_type(change."row"), 'NULL') = 'NULL' AS gone
+       coalesce(change."row"::VARCHAR, 'null') = 'null' AS gone
 FROM (SELECT unnest(body.changes) AS change
       FROM (SELECT json_transform(b, '{"changes": [{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]}') AS body
             FROM (SELECT n, b FROM new_line WHERE n IS NOT NULL ORDER BY n)))
