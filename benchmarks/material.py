@@ -14,6 +14,7 @@ from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.base.log import plain_json, seal_with_body
 from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.catalog import segments
 
 LOGS, METRICS, TAGGED_EVERY = 20, 10, 10
 TAG = {"id": "T", "name": "good", "exclusive": False, "cascade": False}
@@ -33,7 +34,7 @@ def fill(folder: Path, runs: int, *, steps: int = 0, metrics: int = METRICS) -> 
         metrics: How many numbers each has.
     """
     paths = WorkspacePaths(folder).ensure()
-    operations = paths.operations / "operations.log"
+    operations = segments.path_of(paths.operations, 1)
     count = operations.read_bytes().count(b"\n") if operations.exists() else 0
     with operations.open("ab") as decided:
         for log in range(LOGS):

@@ -59,6 +59,8 @@ def main(runs: int) -> None:
         fill(folder, runs)
         client = Client()
         client.workspace.catalog.publish()
+        ended = client.workspace.catalog.rows("SELECT count(*) AS n FROM runs WHERE status = 'completed'")[0]["n"]
+        assert ended == runs, "all of the material was read"
         engine = duckdb.connect()
         engine.execute(f"ATTACH '{next((folder / 'catalog').glob('*.duckdb'))}' AS published (READ_ONLY)")
         engine.execute("USE published")

@@ -62,12 +62,12 @@ def work(kind: str, folder: Path, count: int) -> None:
             fcntl.flock(plain, fcntl.LOCK_EX)
             os.write(plain, b"x" * 300 + b"\n")
             fcntl.flock(plain, fcntl.LOCK_UN)
-            if kind.endswith("synced"):
+            if kind.endswith("-synced"):
                 os.fdatasync(plain)
         else:
             target = PointedAt(kind=Kind.RUN, id=f"{os.getpid()}-{n}", scope="")
             tags = AddTags(tags=(Tag(name="seen"),), targets=(target,))
-            catalog.transact(tags, durable=kind.endswith("synced"))
+            catalog.transact(tags, durable=kind.endswith("-synced"))
 
 
 def per_second(kind: str) -> float:
