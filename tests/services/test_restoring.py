@@ -9,6 +9,7 @@ from nbpipe.errors import ConflictError
 from nbpipe.services.restoring import restore
 from nbpipe.services.upkeep import UpkeepService
 from nbpipe.services.workspace import open_workspace
+from tests.catalog.keeping import known_columns, said_by, write_history
 from tests.services.building import record_run
 
 COUNTS = "SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM artifacts) AS artifacts"
@@ -66,3 +67,16 @@ def test_an_empty_workspace_that_was_made_is_restored_into(full, target, tmp_pat
     restore(made, target)
 
     assert list(made.logs.glob("*.log"))
+
+
+def test_a_workspace_with_an_archive_comes_back_as_it_was(tmp_path):
+    paths, elsewhere = (WorkspacePaths(tmp_path / name / ".nbpipe") for name in ("here", "there"))
+    write_history(paths)
+    here, there = open_workspace(paths), open_workspace(elsewhere)
+    made = UpkeepService(here).backup(tmp_path / "b.tar.gz")
+
+    UpkeepService(there).restore(made.path)
+
+    assert made.archives == 1
+    assert said_by(there.catalog, known_columns()) == said_by(here.catalog, known_columns())
+    assert there.catalog.state().to_json() == here.catalog.state().to_json()
