@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.clock import now_text
@@ -283,15 +284,12 @@ class OperationLog:
     def _save(self, memory: Memory) -> None:
         self._saved = (memory.segment, memory.position)
         kept, self._saved_number = self._saved_number, memory.n
-        newest = memories.newest(self._paths.operations)
-        if kept < newest <= memory.n and memory.position:
-            # Of many who write at once, one does it for all.
-            return
         # The log says the same, only slower: a full disk here is nobody's trouble.
-        try:
-            memories.save(memory, self._paths.operations)
-        except OSError:
-            return
+        with suppress(OSError):
+            newest = memories.newest(self._paths.operations)
+            # Of many who write at once, one does it for all.
+            if not kept < newest <= memory.n or memory.position == 0:
+                memories.save(memory, self._paths.operations)
 
     def _forget(self) -> None:
         self._drop_file()

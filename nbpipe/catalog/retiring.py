@@ -48,14 +48,11 @@ def retire(
         now: How far the new one does.
         unsettled: Logs with runs that have not ended, whether their writer lives or not.
     """
-    through = [log for log, extent in extents.items() if former.get(log) == now.get(log) == extent.size]
-    kept = memory.load(paths.operations)
-    begins = kept.segment if kept is not None else 0
-    done = {log: extents[log] for log in through if log not in unsettled and _is_over(log, extents[log], begins)}
-    if len(done) < _ENOUGH_LOGS and sum(extent.size for extent in done.values()) < _ENOUGH_BYTES:
-        return 0
+    through = {log: extent for log, extent in extents.items() if former.get(log) == now.get(log) == extent.size}
     with suppress(CatalogError, *failures()):
-        return len(archive.add(paths, done))
+        done = _over(paths, {log: extent for log, extent in through.items() if log not in unsettled})
+        if len(done) >= _ENOUGH_LOGS or sum(extent.size for extent in done.values()) >= _ENOUGH_BYTES:
+            return len(archive.add(paths, done))
     return 0
 
 
@@ -69,8 +66,14 @@ def cut_unfinished_ends(extents: Mapping[str, Extent], positions: Mapping[str, i
                 cut_unfinished(extent.path, end)
 
 
+def _over(paths: WorkspacePaths, extents: Mapping[str, Extent]) -> dict[str, Extent]:
+    """Give the logs to which nothing comes any more, and nothing came since their sizes were taken."""
+    kept = memory.load(paths.operations)
+    begins = kept.segment if kept is not None else 0
+    return {log: extent for log, extent in extents.items() if _is_over(log, extent, begins)}
+
+
 def _is_over(log: str, extent: Extent, begins: int) -> bool:
-    """Tell whether nothing comes to a log any more, and nothing came since its size was taken."""
     is_closed = int(log) < begins if segments.is_segment(log) else not is_locked(extent.path)
     if not is_closed:
         return False

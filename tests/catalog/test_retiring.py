@@ -134,3 +134,13 @@ print(retiring.retire(paths, extents, former=sizes, now=sizes, unsettled=()))
 
     assert done.stdout == "0\n"
     assert log in look(workspace)
+
+
+def test_a_system_that_refuses_to_list_is_no_trouble(workspace, log, monkeypatch):
+    def refuse(folder):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("nbpipe.catalog.memory.saved", refuse)
+
+    assert asked(workspace, look(workspace)) == 0
+    assert log in look(workspace)

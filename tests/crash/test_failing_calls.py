@@ -31,7 +31,7 @@ def test_whichever_call_fails_it_is_told_and_nothing_is_lost(tmp_path: Path, eve
             for stays in (False, True)
             for n in range(PROCESSES)
         ]
-        codes = [actor.join() for actor in actors]
+        codes = [actor.join(1500) for actor in actors]
         days = [entry for actor in actors for entry in actor.said("day")]
         failures = cast.failures()
 
