@@ -109,12 +109,13 @@ def add(paths: WorkspacePaths, extents: Mapping[str, Extent]) -> list[str]:
     sweep(paths.archive)
     former = archives(paths.archive)
     merged = former[_first_to_merge(former) :]
+    # What a killed process had archived and did not come to delete; beside a damaged file it is all there is.
     there = ends(former)
-    # What a killed process had archived and did not come to delete.
-    left_over = [log for log, extent in extents.items() if there.get(log) == extent.size]
+    archived = [log for log, extent in extents.items() if there.get(log) == extent.size]
+    left_over = archived if archived and all(map(_is_sound, former)) else []
     for log in left_over:
         extents[log].path.unlink()
-    chosen = _at_once({log: extent for log, extent in extents.items() if log not in left_over})
+    chosen = _at_once({log: extent for log, extent in extents.items() if log not in archived})
     written = paths.archive / f"{_DRAFT_PREFIX}{new_id()}.parquet"
     scratch = draft(paths.catalog)
     try:
@@ -138,9 +139,14 @@ def add(paths: WorkspacePaths, extents: Mapping[str, Extent]) -> list[str]:
 
 def sweep(folder: Path) -> None:
     """Delete what a killed process left; only for who holds the publisher's lock."""
-    kept = {file.path.name for file in archives(folder)}
-    for name in os.listdir(folder):
-        if name.startswith(_DRAFT_PREFIX) or (_NAME.match(name) and name not in kept):
+    files = archives(folder)
+    names = os.listdir(folder)
+    merged = {name for name in names if _NAME.match(name)} - {file.path.name for file in files}
+    if merged and not all(map(_is_sound, files)):
+        # What a damaged file was to replace is worth keeping.
+        merged = set()
+    for name in names:
+        if name.startswith(_DRAFT_PREFIX) or name in merged:
             (folder / name).unlink(missing_ok=True)
 
 
@@ -202,13 +208,17 @@ def _replay(files: list[Archive], memory: Memory, first: int) -> None:
 def _first_to_merge(files: list[Archive]) -> int:
     """Give where the small files at the end begin; a damaged one is left as it is."""
     place = len(files)
-    while place and files[place - 1].path.stat().st_size < _SMALL_BYTES:
-        try:
-            files[place - 1].verify()
-        except CatalogDamagedError:
-            break
+    while place and files[place - 1].path.stat().st_size < _SMALL_BYTES and _is_sound(files[place - 1]):
         place -= 1
     return place
+
+
+def _is_sound(file: Archive) -> bool:
+    try:
+        file.verify()
+    except CatalogDamagedError:
+        return False
+    return True
 
 
 def _at_once(extents: Mapping[str, Extent]) -> dict[str, Extent]:

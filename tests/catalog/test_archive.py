@@ -225,6 +225,22 @@ def test_publishing_and_archiving_go_on_beside_a_damaged_file(workspace, catalog
     assert [finding.path for finding in catalog.check()] == [damaged.path]
 
 
+def test_a_log_whose_archive_is_damaged_is_not_deleted(workspace, catalog, session, eager, tmp_path):
+    session()
+    (log,) = workspace.logs.glob("*.log")
+    shutil.copy2(log, tmp_path / "kept")
+    publish_thrice(catalog, session)
+    (damaged,) = archive.archives(workspace.archive)
+    # Readable, and all the same not what its name says.
+    damaged.path.rename(damaged.path.with_name(damaged.path.name.replace(damaged.digest, "0" * 32)))
+    # As if it had been archived by a process that was killed before it deleted the log.
+    shutil.copy2(tmp_path / "kept", log)
+
+    archive.add(workspace, {log.stem: tails.look(workspace)[log.stem]})
+
+    assert log.exists()
+
+
 def test_a_log_that_somebody_deleted_is_told(workspace, catalog):
     small_run(catalog)
     catalog.publish()
