@@ -1,0 +1,49 @@
+"""What depends on something that is about to be deleted, in words for whoever is to decide.
+
+Deleting takes one thing away and nothing else: what was made from it stays, and says so here
+beforehand. What hinders is refused unless the caller insists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from nbpipe.errors import ConflictError
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """Something that depends on what is to be deleted.
+
+    Attributes:
+        kind: What it is, such as `"model version"`.
+        count: How many of them.
+        said: What becomes of them, as a sentence without its full stop.
+        hinders: Whether deleting needs force because of it.
+    """
+
+    kind: str
+    count: int
+    said: str
+    hinders: bool
+
+    def as_row(self) -> dict[str, Any]:
+        """Give the facts by column."""
+        return {"kind": self.kind, "count": self.count, "said": self.said, "hinders": self.hinders}
+
+
+def check_nothing_hinders(label: str, dependents: Iterable[Dependent]) -> None:
+    """Refuse a deletion that something hinders.
+
+    Args:
+        label: What is to be deleted, as a message names it.
+        dependents: What depends on it.
+
+    Raises:
+        ConflictError: Something hinders it.
+    """
+    hindering = [dependent.said for dependent in dependents if dependent.hinders]
+    if hindering:
+        raise ConflictError(f"{label} is not deleted: {'; '.join(hindering[:3])}. Pass force to delete it anyway.")
