@@ -162,6 +162,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "created": "when it was made",
         "run_id": "the run it was made from, if one",
     },
+    "deletions": {
+        "entity_kind": "run or artifact_version",
+        "entity_id": "its id; metadata, metrics and lineage still speak of it",
+        "deleted_at": "when it was deleted",
+        "deleted_by": "who deleted it",
+    },
     "schedules": {
         "id": "the schedule's id",
         "name": "its name; a deleted one gave it back",
@@ -250,7 +256,10 @@ _HEADS = {
     "model_links": ("entity_head",),
 }
 # `at` and `by` are words of SQL; nobody should have to quote a column.
-_STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"}
+_STORED_AS = {
+    **{"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"},
+    **{"deleted_at": "at", "deleted_by": "by"},
+}
 
 
 def _plain(view: str, table: str) -> str:
@@ -269,6 +278,7 @@ _PLAIN = {
     "model_links": "model_link",
     "stage_history": "stage_history",
     "snapshots": "snapshot",
+    "deletions": "deletion",
     "schedules": "schedule",
     "firings": "firing",
     "deployments": "deployment",

@@ -7,8 +7,9 @@ from typing import Annotated
 from typer import Argument, Option
 
 from nbpipe.commands.answers import Answer, listing
-from nbpipe.commands.arguments import SOURCE, TAG, AsJson
+from nbpipe.commands.arguments import PIPELINE, SOURCE, TAG, AsJson
 from nbpipe.commands.calling import Runnable, current_client
+from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.plain import definition_plain
 from nbpipe.commands.showing import pipeline_bundle, recorded_bundle
@@ -18,7 +19,7 @@ from nbpipe.errors import NotFoundError
 from nbpipe.services.foreseeing import foresee
 from nbpipe.views.theme import signed
 
-commands = noun("List and show pipelines.")
+commands = noun("List, show and delete pipelines.")
 commands.add_typer(snapshot_commands, name="snapshot")
 
 
@@ -56,6 +57,20 @@ def show(
         if is_importable(source):
             return _defined(find_pipeline(source), as_json=as_json)
         raise
+
+
+@verb(commands, "delete", "nbpipe pipeline delete training --dry-run", "nbpipe pipeline delete training --force")
+def delete(
+    pipeline: Annotated[str, Argument(metavar=PIPELINE, help="A pipeline that ran.")],
+    *,
+    force: Force = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Delete a pipeline with its runs and snapshots; the artifacts that they made stay."""
+    service = current_client().pipelines
+    found = service.get(pipeline)
+    return deleted(service, found, "pipeline", [found.name], force=force, dry_run=dry_run, as_json=as_json)
 
 
 def _defined(pipeline: Runnable, *, as_json: bool) -> Answer:

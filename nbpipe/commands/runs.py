@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing
+from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import (
     RUN,
     SNAPSHOT,
@@ -19,6 +19,7 @@ from nbpipe.commands.arguments import (
     WithTags,
 )
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.showing import explanation_bundle, run_bundle, run_facts
@@ -26,7 +27,7 @@ from nbpipe.services.runs import Run
 from nbpipe.views.comparison import comparison_card
 from nbpipe.views.theme import signed
 
-commands = noun("List, show and compare runs.")
+commands = noun("List, show, compare, rename and delete runs.")
 
 
 @verb(
@@ -112,6 +113,33 @@ def explain(
     explained = runs.explain(found, step)
     plain = {"run": found.as_row(), "steps": [one.as_row() for one in explained]}
     return Answer(explanation_bundle(found, explained), explained, plain, as_json=as_json)
+
+
+@verb(commands, "rename", "nbpipe runs rename 1f3a9c baseline")
+def rename(
+    run: RunName, to: Annotated[str, Argument(metavar="NAME", help="Its new name.")], as_json: AsJson = False
+) -> Answer:
+    """Give a run another name."""
+    runs = current_client().runs
+    former = runs.get(run)
+    renamed = runs.rename(former, to)
+    said = f"Run {former.name} is now named {renamed.name}."
+    return sentence(said, renamed, renamed.as_row(), as_json=as_json)
+
+
+@verb(commands, "delete", "nbpipe runs delete 1f3a9c", "nbpipe runs delete 1f3a9c 8d21e0 --dry-run")
+def delete(
+    runs: Annotated[list[str], Argument(metavar=RUN, help="Runs: ids, beginnings of ids, or names.")],
+    *,
+    force: Force = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Delete runs with their steps; the artifacts that they made stay."""
+    service = current_client().runs
+    found = [service.get(run) for run in runs]
+    names = [run.name for run in found]
+    return deleted(service, found, "run", names, force=force, dry_run=dry_run, as_json=as_json)
 
 
 def _differences(left: Run, right: Run) -> dict[str, Any]:

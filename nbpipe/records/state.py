@@ -30,7 +30,10 @@ TABLES: dict[str, dict[str, str]] = {
         "error_message": "VARCHAR",
         "model_version_id": "VARCHAR",
     },
+    "run_name": {"id": "VARCHAR", "name": "VARCHAR"},
     "artifact_number": {"id": "VARCHAR", "name": "VARCHAR", "number": "BIGINT"},
+    # What was deleted, and is in no listing any more; its facts stay where they were written down.
+    "deletion": {"entity_kind": "VARCHAR", "entity_id": "VARCHAR", "at": "TIMESTAMPTZ", "by": "VARCHAR"},
     "tag": {"id": "VARCHAR", "name": "VARCHAR", "exclusive": "BOOLEAN", "cascade": "BOOLEAN", "created": "TIMESTAMPTZ"},
     # A tagging points at its tag by id: a rename or a deletion of the tag is one row, however many bear it.
     "tagging": {
@@ -120,6 +123,7 @@ class OperationState:
     tag_ids: MutableMapping[str, str | None] = field(default_factory=dict)
     holders: MutableMapping[str, str | None] = field(default_factory=dict)
     artifact_numbers: MutableMapping[str, int] = field(default_factory=dict)
+    deleted_artifacts: MutableMapping[str, str | None] = field(default_factory=dict)
     models: MutableMapping[str, Row | None] = field(default_factory=dict)
     model_numbers: MutableMapping[str, int] = field(default_factory=dict)
     versions: MutableMapping[str, Row | None] = field(default_factory=dict)
@@ -148,6 +152,10 @@ class OperationState:
                 if change.row is not None:
                     name, number = change.row["name"], change.row["number"]
                     self.artifact_numbers[name] = max(self.artifact_numbers.get(name, 0), number)
+            case "deletion":
+                # Known here so that nothing reuses them.
+                if change.row is not None and change.row["entity_kind"] == "artifact_version":
+                    self.deleted_artifacts[change.row["entity_id"]] = change.row["at"]
             case "model":
                 self.models[change.key] = change.row
             case "model_version":

@@ -19,6 +19,8 @@ from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.refs import EntityRef, Kind
+from nbpipe.services.deleting import delete_artifacts, dependents_of_artifacts
+from nbpipe.services.dependents import Dependent, each_of
 from nbpipe.services.filters import bears, checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.lineage import Lineage, lineage_of
@@ -277,6 +279,43 @@ class ArtifactService:
             NotFoundError: There is no such version.
         """
         return self.get(ref).lineage()
+
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what depends on a version, or on several.
+
+        Raises:
+            BadValueError: The reference names an artifact and no version.
+            NotFoundError: There is no such version.
+        """
+        return dependents_of_artifacts(self._workspace, [self._named(one)[0] for one in each_of(ref)])
+
+    def delete(self, ref: object, *, force: bool = False) -> int:
+        """Delete a version, or a list of versions; what runs recorded of it stays.
+
+        Its bytes go with the next `catalog gc`, unless something else is made of them. A step
+        that made it runs again where it would have been reused.
+
+        Args:
+            ref: One as in `get`, but with its version, or a list of those.
+            force: Also if it belongs to a model version in staging or production.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            BadValueError: The reference names an artifact and no version.
+            NotFoundError: There is no such version; nothing was deleted.
+            ConflictError: It is in use and `force` is off.
+        """
+        named = dict(self._named(one) for one in each_of(ref))
+        return delete_artifacts(self._workspace, named, force=force)
+
+    def _named(self, ref: object) -> tuple[str, str]:
+        """Find a version that is really named, and what it is called: what deletes does not guess at the newest."""
+        target = resolve(self._workspace, ref, Kind.ARTIFACT)
+        if target.kind is Kind.ARTIFACT:
+            raise BadValueError(f"{target.id!r} is an artifact; say which version, as in '{target.id}@3'.")
+        return target.id, target.label
 
     def _id(self, ref: object, version: int | str | None = None) -> str:
         if version is None:

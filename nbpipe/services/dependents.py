@@ -34,6 +34,11 @@ class Dependent:
         return {"kind": self.kind, "count": self.count, "said": self.said, "hinders": self.hinders}
 
 
+def each_of(refs: object) -> list[object]:
+    """Give what a caller means by one reference or a list of them, as a list."""
+    return list(refs) if isinstance(refs, list) else [refs]
+
+
 def check_nothing_hinders(label: str, dependents: Iterable[Dependent]) -> None:
     """Refuse a deletion that something hinders.
 

@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from nbpipe.records.refs import EntityRef, Kind
+from nbpipe.services.deleting import delete_pipeline, dependents_of_pipeline
+from nbpipe.services.dependents import Dependent
 from nbpipe.services.filters import bears
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing, checked_limit
@@ -113,6 +115,31 @@ class PipelineService:
         sql = PIPELINES.format(tagged=tagged.sql)
         asked = {"name": None, "limit": checked_limit(limit), **tagged.parameters}
         return Listing(_pipeline_in(row, self._workspace) for row in self._workspace.catalog.rows(sql, asked))
+
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what would go with a pipeline, and what stands in the way.
+
+        Raises:
+            NotFoundError: There is no such pipeline.
+        """
+        return dependents_of_pipeline(self._workspace, self.get(ref).name)
+
+    def delete(self, ref: object, *, force: bool = False) -> int:
+        """Delete a pipeline with its runs and snapshots; the artifacts that they made stay.
+
+        Args:
+            ref: As in `get`.
+            force: Also if it has runs or snapshots.
+
+        Returns:
+            How many runs went with it.
+
+        Raises:
+            NotFoundError: There is no such pipeline.
+            ConflictError: It has runs or snapshots and `force` is off; or, whatever `force` says, one of them goes on,
+                is scheduled or deployed, or made what is in staging or production.
+        """
+        return delete_pipeline(self._workspace, self.get(ref).name, force=force)
 
 
 def _pipeline_in(row: Mapping[str, Any], workspace: Workspace) -> PipelineRecord:

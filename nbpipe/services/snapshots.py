@@ -22,6 +22,7 @@ from nbpipe.errors import (
     ArtifactDamagedError,
     BadValueError,
     CatalogDamagedError,
+    ConflictError,
     EnvironmentMismatchError,
     NotFoundError,
 )
@@ -36,6 +37,8 @@ from nbpipe.records.state import OperationState, Row
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.apart import RunApart
 from nbpipe.services.bound_model import BoundModel
+from nbpipe.services.deleting import dependents_of_snapshot
+from nbpipe.services.dependents import Dependent
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.starting import RunRequest
@@ -279,9 +282,26 @@ class SnapshotService:
         operation = ChangeSnapshot(id=self.get(ref).id, description=description)
         return self._snapshot(self._workspace.catalog.transact(operation))
 
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what depends on a snapshot.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+        """
+        return dependents_of_snapshot(self._workspace, self.get(ref).id)
+
     def delete(self, ref: object) -> None:
-        """Delete a snapshot; its runs stay."""
-        self._workspace.catalog.transact(DeleteSnapshot(id=self.get(ref).id))
+        """Delete a snapshot; its runs stay.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+            ConflictError: A schedule runs it, or a deployment serves it.
+        """
+        snapshot = self.get(ref)
+        used = [one.said for one in self.dependents(snapshot) if one.hinders]
+        if used:
+            raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
+        self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id))
 
     def _state(self) -> OperationState:
         return self._workspace.catalog.state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nbpipe.records.operations.base import Operation, PointedAt
+from nbpipe.records.operations.deletions import DeleteArtifacts, DeleteRuns, RenameRun
 from nbpipe.records.operations.deployments import StartDeployment, StopDeployment
 from nbpipe.records.operations.models import (
     DeleteModelVersion,
@@ -24,7 +25,9 @@ __all__ = [
     "ClaimFiring",
     "CreateSchedule",
     "CreateSnapshot",
+    "DeleteArtifacts",
     "DeleteModelVersion",
+    "DeleteRuns",
     "DeleteSchedule",
     "DeleteSnapshot",
     "DeleteTag",
@@ -37,6 +40,7 @@ __all__ = [
     "PointedAt",
     "RemoveTags",
     "RenameModelVersion",
+    "RenameRun",
     "RenameTag",
     "SetStage",
     "StartDeployment",
