@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from nbpipe.errors import ArtifactUnreadableError, BadValueError
-from nbpipe.store.arrays import Npy, NumpyScalar
+from nbpipe.store.arrays import MaskedArray, Npy, NumpyScalar, Records
 from nbpipe.store.buffers import Pieces
 from nbpipe.store.files import Files
 from nbpipe.store.frames import ArrowFrame
@@ -22,6 +22,7 @@ from nbpipe.store.images import Png
 from nbpipe.store.loading import Loading
 from nbpipe.store.objects import Bundle, Figure, Pickle, PydanticModel, SklearnEstimator
 from nbpipe.store.plain import Bytes, Json, Text
+from nbpipe.store.sparse import Sparse
 
 
 class Materializer(Protocol):
@@ -97,7 +98,7 @@ def label_of(materializer: Materializer) -> str:
 REGISTRY = Materializers(
     [
         *(Pickle(), Bundle(), SklearnEstimator(), Figure(), Png(), PydanticModel(), ArrowFrame(), NumpyScalar()),
-        *(Npy(), Files(), Json(), Bytes(), Text()),
+        *(Records(), Npy(), MaskedArray(), Sparse(), Files(), Json(), Bytes(), Text()),
     ]
 )
 
