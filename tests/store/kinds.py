@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import polars as pl
 import scipy.sparse
 
 
@@ -18,11 +21,13 @@ class Kind:
         make: Makes a new one, each time equal.
         change: Changes it in place; `None` if nobody can.
         label: Which materializer takes it.
+        needs_trust: Whether nothing here can check what comes from elsewhere.
     """
 
     make: Callable[[], Any]
     change: Callable[[Any], Any] | None
     label: str
+    needs_trust: bool = False
 
 
 def structured() -> np.ndarray[Any, Any]:
@@ -128,4 +133,73 @@ SPARSE |= {
         lambda: scipy.sparse.random_array((50, 40), density=0.1, rng=1, dtype="i2"), change_matrix, "sparse@1"
     ),
 }
-KINDS: dict[str, Kind] = {**ARRAYS, **SPARSE}
+
+
+def columns_of_polars() -> dict[str, pl.Series]:
+    """Make a series of every type of polars'."""
+    texts = ["b", None, "a", "b"]
+    days = [datetime(2026, 3, 29, 2, 30), None, datetime(1, 1, 1), datetime(9999, 12, 31)]
+    made = {
+        "int8": ([1, None, -3, 4], pl.Int8),
+        "uint64": ([1, None, 2**64 - 1, 4], pl.UInt64),
+        "int128": ([1, None, -(2**100), 4], pl.Int128),
+        "float16": ([1.5, None, float("nan"), -0.0], pl.Float16),
+        "float": ([1.5, None, float("nan"), -0.0], pl.Float64),
+        "bool": ([True, None, False, True], pl.Boolean),
+        "text": (["é", None, "", "<script>\0" * 9], pl.String),
+        "bytes": ([b"\xff", None, b"", b"x" * 99], pl.Binary),
+        "date": ([date(2026, 1, 1), None, date(1, 1, 1), date(9999, 12, 31)], pl.Date),
+        "time": ([time(1, 2, 3, 4), None, time(0), time(23, 59, 59)], pl.Time),
+        "datetime": (days, pl.Datetime("ms")),
+        "zoned": (days, pl.Datetime("us", "Europe/Paris")),
+        "duration": ([timedelta(1), None, timedelta(-1), timedelta(0, 1)], pl.Duration("ns")),
+        "decimal": ([Decimal("1.10"), None, Decimal("-2.2"), Decimal(0)], pl.Decimal(38, 4)),
+        "categories": (texts, pl.Categorical),
+        "named categories": (texts, pl.Categorical(pl.Categories(name="letters", physical=pl.UInt8))),
+        "enum": (texts, pl.Enum(["c", "b", "a"])),
+        "list": ([[1, None], None, [], [2]], pl.List(pl.Int16)),
+        "array": ([[1, None], None, [3, 4], [5, 6]], pl.Array(pl.Int16, 2)),
+        "struct": (
+            [{"x": 1, "y": ["a"]}, None, {"x": None, "y": []}, {"x": 2, "y": None}],
+            pl.Struct({"x": pl.Int8, "y": pl.List(pl.Enum(["a"]))}),
+        ),
+        "list of categories": ([["b"], None, [], ["a", None]], pl.List(pl.Categorical)),
+        "nulls": ([None] * 4, pl.Null),
+    }
+    return {name: pl.Series(name, values, dtype=dtype, strict=False) for name, (values, dtype) in made.items()}
+
+
+def change_series(series: pl.Series) -> None:
+    series.extend(series.head(1))
+
+
+POLARS: dict[str, Kind] = {
+    f"polars {name}": Kind(lambda name=name: columns_of_polars()[name], change_series, "polars@1", name == "int128")
+    for name in columns_of_polars()
+}
+POLARS |= {
+    "polars frame": Kind(
+        lambda: pl.DataFrame(list(columns_of_polars().values())),
+        lambda frame: frame.drop_in_place("text"),
+        "polars@1",
+        True,
+    ),
+    "polars without rows": Kind(
+        lambda: pl.DataFrame(list(columns_of_polars().values())).clear(),
+        lambda frame: frame.drop_in_place("text"),
+        "polars@1",
+        True,
+    ),
+    "polars without columns": Kind(
+        pl.DataFrame, lambda frame: frame.insert_column(0, pl.Series("a", [], pl.Int8)), "polars@1"
+    ),
+    "polars rows without columns": Kind(lambda: pl.DataFrame(height=3), None, "polars@1"),
+    "polars hostile names": Kind(
+        lambda: pl.DataFrame(
+            {"": [1], "<script>alert(1)</script>": ["x"], "'; DROP TABLE runs": [2.0], "\u202e" * 5000: [1]}
+        ),
+        lambda frame: frame.drop_in_place(""),
+        "polars@1",
+    ),
+}
+KINDS: dict[str, Kind] = {**ARRAYS, **SPARSE, **POLARS}
