@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing
+from nbpipe.commands.answers import Answer
 from nbpipe.commands.arguments import ARTIFACT, RUN, ArtifactName, AsJson, Limit, WithTags
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import artifact_plain
 from nbpipe.commands.showing import artifact_bundle, artifact_label, lineage_bundle
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.lineage import Use
-from nbpipe.views.amounts import size_text
 
 commands = noun("List, show and delete artifacts, and see where they come from.")
 
@@ -34,12 +34,7 @@ def list_(
 ) -> Answer:
     """List versions of artifacts, newest first."""
     found = current_client().artifacts.list(name=name, run=run, type=kind, tags=tags, limit=limit)
-    rows = [
-        (artifact_label(one), one.type, size_text(one.size_bytes), one.step, one.run_id[:8], one.created, one.id[:8])
-        for one in found
-    ]
-    columns = ("artifact", "type", "size", "made by", "run", "created", "id")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    return listed(found, as_json=as_json)
 
 
 @verb(commands, "show", "nbpipe artifact show raw_data", "nbpipe artifact show raw_data@7 --json")

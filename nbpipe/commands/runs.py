@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing, sentence
+from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.arguments import (
     RUN,
     SNAPSHOT,
@@ -21,11 +20,11 @@ from nbpipe.commands.arguments import (
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.showing import explanation_bundle, run_bundle, run_facts
 from nbpipe.services.runs import Run
 from nbpipe.views.comparison import comparison_card
-from nbpipe.views.theme import signed
 
 commands = noun("List, show, compare, rename and delete runs.")
 
@@ -60,21 +59,8 @@ def list_(
         where=where,
         limit=limit,
     )
-    rows = [_row(run) for run in found]
-    plain = [{**run.as_row(), "model_version": _model_of(run)} for run in found]
-    columns = ("run", "pipeline", "status", "started", "took", "model", "parameters")
-    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser")
-
-
-def _row(run: Run) -> tuple[object, ...]:
-    took = timedelta(seconds=run.duration_s) if run.duration_s is not None else None
-    values = ", ".join(f"{name}={value}" for name, value in run.parameters.items())
-    return run.id[:8], run.pipeline, signed(run.status), run.started, took, _model_of(run), values
-
-
-def _model_of(run: Run) -> str | None:
-    version = run.model_version
-    return version.label if version is not None else None
+    plain = [{**run.as_row(), "model_version": model_of(run)} for run in found]
+    return listed(found, plain=plain, as_json=as_json)
 
 
 @verb(commands, "show", "nbpipe runs show 1f3a9c", "nbpipe runs show 1f3a9c --json")

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from nbpipe.base.ids import is_uuid_like
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.deleting import delete_artifacts, dependents_of_artifacts
 from nbpipe.services.dependents import Dependent, each_of
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import bears, checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.lineage import Lineage, lineage_of
@@ -57,7 +59,7 @@ PREVIEW = f"{near('artifacts', 'id_head')} SELECT preview FROM near WHERE id = $
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Displayed):
     """One version of an artifact.
 
     Attributes:
@@ -76,6 +78,17 @@ class Artifact:
         output: The name that the step gave it.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "name": "text",
+        "version": "int",
+        "type": "text",
+        "size_bytes": "int",
+        "created": "instant",
+        "step": "text",
+        "run_id": "text",
+        "id": "text",
+    }
+
     id: str
     name: str
     version: int | None
@@ -90,6 +103,10 @@ class Artifact:
     step_id: str
     output: str
     _workspace: Workspace = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        number = "" if self.version is None else f"@{self.version}"
+        return f"<Artifact {shorten(self.name)}{number}: {self.type}, {self.size_bytes:,} bytes>"
 
     @property
     def ref(self) -> EntityRef:
@@ -141,7 +158,7 @@ class Artifact:
 
 def artifacts_in(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> Listing[Artifact]:
     """Make the records of rows of `COLUMNS`."""
-    return Listing(_artifact_in(row, workspace) for row in rows)
+    return Listing((_artifact_in(row, workspace) for row in rows), Artifact)
 
 
 def _artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:

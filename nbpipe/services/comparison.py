@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.services.listing import Listing
 from nbpipe.services.versions import ModelVersion
@@ -21,6 +21,13 @@ class MetricPair:
         right: Its value in the second.
         delta: How much larger the second is; `None` unless both are numbers that can be compared.
     """
+
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "metric": "text",
+        "left": "float",
+        "right": "float",
+        "delta": "float",
+    }
 
     path: str
     left: float | None
@@ -49,7 +56,8 @@ class Comparison:
 
 def compared(left: Mapping[str, float], right: Mapping[str, float]) -> Listing[MetricPair]:
     """Put the metrics of two versions side by side."""
-    return Listing(_pair(path, left.get(path), right.get(path)) for path in sorted({*left, *right}))
+    paths = sorted({*left, *right})
+    return Listing((_pair(path, left.get(path), right.get(path)) for path in paths), MetricPair)
 
 
 def _pair(path: str, left: float | None, right: float | None) -> MetricPair:

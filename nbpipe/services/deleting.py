@@ -78,7 +78,7 @@ def dependents_of_runs(workspace: Workspace, ids: Sequence[str]) -> Listing[Depe
     found += _versions_of(workspace, Kind.RUN, asked)
     if triggered:
         found.append(Dependent("run", triggered, f"{_many(triggered, 'run')} that its steps triggered stay", False))
-    return Listing(found)
+    return Listing(found, Dependent)
 
 
 def delete_runs(workspace: Workspace, runs: Sequence[Recorded], *, force: bool) -> int:
@@ -112,7 +112,7 @@ def dependents_of_artifacts(workspace: Workspace, ids: Sequence[str]) -> Listing
         found.append(Dependent("run", readers, f"{_many(readers, 'run')} that read it keep their record", False))
     found += _held_by(workspace, Kind.ARTIFACT_VERSION, asked)
     found += _versions_of(workspace, Kind.ARTIFACT_VERSION, asked)
-    return Listing(found)
+    return Listing(found, Dependent)
 
 
 def delete_artifacts(workspace: Workspace, named: Mapping[str, str], *, force: bool) -> int:
@@ -149,7 +149,7 @@ def dependents_of_pipeline(workspace: Workspace, name: str) -> Listing[Dependent
     if snapshots:
         found.append(Dependent("snapshot", snapshots, f"{_many(snapshots, 'snapshot')} would go with it", True))
     found += _in_use(workspace, "pipeline", name)
-    return Listing(found)
+    return Listing(found, Dependent)
 
 
 def delete_pipeline(workspace: Workspace, name: str, *, force: bool) -> int:
@@ -187,7 +187,7 @@ def dependents_of_snapshot(workspace: Workspace, snapshot_id: str) -> Listing[De
     asked = {"id": snapshot_id}
     runs = _count(workspace, RUNS_OF_SNAPSHOT, asked)
     found = [Dependent("run", runs, f"{_many(runs, 'run')} of it stay", False)] if runs else []
-    return Listing([*found, *_in_use(workspace, "snapshot_id", snapshot_id)])
+    return Listing([*found, *_in_use(workspace, "snapshot_id", snapshot_id)], Dependent)
 
 
 # -------------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ beforehand. What hinders is refused unless the caller insists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.errors import ConflictError
 
@@ -23,6 +23,8 @@ class Dependent:
         said: What becomes of them, as a sentence without its full stop.
         hinders: Whether deleting needs force because of it.
     """
+
+    row_kinds: ClassVar[Mapping[str, str]] = {"kind": "text", "count": "int", "said": "text", "hinders": "bool"}
 
     kind: str
     count: int

@@ -12,12 +12,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.errors import NotFoundError
 from nbpipe.execute.plan import parameter_changes
 from nbpipe.execute.sources import changed_parts, said_of
+from nbpipe.records.base import shorten
 from nbpipe.records.runs import Status
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.recorded import Run
 from nbpipe.services.workspace import Workspace
@@ -73,7 +75,7 @@ class EarlierRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Displayed):
     """Why one step ran or was reused.
 
     Attributes:
@@ -84,11 +86,22 @@ class Explanation:
         changes: What differs.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "node": "text",
+        "status": "text",
+        "why": "text",
+        "against_run": "text",
+        "changes": "data",
+    }
+
     node: str
     status: Status
     why: str
     against: EarlierRun | None
     changes: tuple[Change, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Explanation {shorten(self.node)}: {self.status.value}>"
 
     def as_row(self) -> dict[str, Any]:
         """Give it by column."""

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
+from nbpipe.records.base import shorten
 from nbpipe.records.models import ModelStages, as_stage, stage_summary, versions_of
 from nbpipe.records.operations import DeleteModelVersion, DescribeModel, RenameModelVersion
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.comparison import Comparison, compared
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import bears
 from nbpipe.services.gates import CANDIDATE, Gate, holders_named, parse_gates, refusals
 from nbpipe.services.instants import as_instant
@@ -30,7 +32,7 @@ TAGGED = "SELECT DISTINCT entity_id FROM tags WHERE {tagged}"
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRecord:
+class ModelRecord(Displayed):
     """A model.
 
     Attributes:
@@ -41,12 +43,24 @@ class ModelRecord:
         count: How many versions it has.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "name": "text",
+        "description": "text",
+        "versions": "int",
+        "staging": "text",
+        "production": "text",
+        "created": "instant",
+    }
+
     name: str
     description: str
     created: datetime
     stages: Mapping[str, str]
     count: int
     _workspace: Workspace = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<ModelRecord {shorten(self.name)}: {self.count:,} versions>"
 
     @property
     def ref(self) -> EntityRef:
@@ -123,7 +137,7 @@ class ModelService:
             bearers = {row["entity_id"] for row in self._workspace.catalog.rows(sql, tagged.parameters)}
             models = [row for row in models if row["name"] in bearers]
         models.sort(key=lambda row: (as_instant(row["created"]), row["name"]), reverse=True)
-        return Listing(self._record(row["name"]) for row in models[: checked_limit(limit)])
+        return Listing((self._record(row["name"]) for row in models[: checked_limit(limit)]), ModelRecord)
 
     def version(self, ref: object) -> ModelVersion:
         """Give one version.
@@ -269,4 +283,4 @@ class ModelService:
 
 
 def _versions(workspace: Workspace, model: str) -> Listing[ModelVersion]:
-    return Listing(version_in(row, workspace) for row in versions_of(workspace.catalog.state(), model))
+    return Listing((version_in(row, workspace) for row in versions_of(workspace.catalog.state(), model)), ModelVersion)

@@ -217,7 +217,7 @@ class RunService:
         def ask() -> Sequence[Mapping[str, Any]]:
             return catalog.newest("runs", COLUMNS, fits, asked, limit=limit or 2**62, before=older_than)
 
-        return Listing(run_in(row, self._workspace) for row in with_ends(self._workspace, ask))
+        return Listing((run_in(row, self._workspace) for row in with_ends(self._workspace, ask)), Run)
 
     def _number(self, ref: object) -> int:
         read = partial(self._workspace.catalog.found, "runs", "seq, id, name")
@@ -279,7 +279,7 @@ class RunService:
         Raises:
             NotFoundError: There is no such run, or it has no such step.
         """
-        return Listing(explain(self._workspace, self.get(ref), step))
+        return Listing(explain(self._workspace, self.get(ref), step), Explanation)
 
 
 def _status(status: str | Status | None) -> str | None:

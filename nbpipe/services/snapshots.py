@@ -7,12 +7,12 @@ its own digest and is checked whenever it is read. Finding and running one asks 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbpipe.base.ids import may_be_id_prefix, new_id
 from nbpipe.define.overrides import check_complete, with_step_values
@@ -39,6 +39,7 @@ from nbpipe.services.apart import RunApart
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.deleting import dependents_of_snapshot
 from nbpipe.services.dependents import Dependent
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.starting import RunRequest
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Displayed):
     """One snapshot.
 
     Attributes:
@@ -67,6 +68,15 @@ class Snapshot:
         run_id: The run it was made from, or `""`.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "id": "text",
+        "name": "text",
+        "pipeline": "text",
+        "created": "instant",
+        "description": "text",
+        "digest": "text",
+    }
+
     id: str
     name: str
     pipeline: str
@@ -75,6 +85,9 @@ class Snapshot:
     created: datetime
     run_id: str
     workspace: Workspace = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Snapshot {shorten(self.name) if self.name else self.id[:8]} of {shorten(self.pipeline)}>"
 
     @property
     def ref(self) -> EntityRef:
@@ -258,7 +271,7 @@ class SnapshotService:
         found = [self._snapshot(row) for row in _rows(self._state()) if pipeline in (None, row["pipeline"])]
         wanted = set(tags or ())
         kept = [one for one in found if (one.name or not named) and (not wanted or wanted <= set(one.tags))]
-        return Listing(reversed(kept))
+        return Listing(reversed(kept), Snapshot)
 
     def latest(self, pipeline: str) -> Snapshot:
         """Give the newest named snapshot of a pipeline.

@@ -23,6 +23,7 @@ from nbpipe.views.facts import (
     SnapshotFacts,
     StageChange,
     StepFacts,
+    TagFacts,
 )
 from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
 from nbpipe.views.previews import Shown, shown_preview, shown_text
@@ -135,6 +136,13 @@ def model_card(facts: ModelFacts, *, stable: bool = False) -> Bundle:
             sections=[Section("versions", shown_table(table)), *_history(facts.history, stable=stable)],
         )
     )
+
+
+def tag_card(facts: TagFacts, *, stable: bool = False) -> Bundle:
+    """Show a tag: its flags, and how many things bear it."""
+    moving = [] if stable else [("since", time_text(facts.created))]
+    flags = ", ".join(facts.flags) or "none"
+    return written(Card("tag", facts.name, facts=[("flags", flags), ("on", facts.count), *moving]))
 
 
 def pipeline_card(facts: PipelineFacts, *, stable: bool = False) -> Bundle:  # noqa: ARG001 — nothing in it moves

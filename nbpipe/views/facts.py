@@ -177,6 +177,16 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class TagFacts:
+    """One tag: its flags, such as `exclusive`, since when it is known, and how many things bear it."""
+
+    name: str
+    flags: Sequence[str] = ()
+    created: Instant = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterFacts:
     """One parameter: its type, its value or default, and whether a run must be given it."""
 
