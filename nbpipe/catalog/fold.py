@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from nbpipe.catalog import statements
+from nbpipe.catalog import statements, tag_history
 from nbpipe.catalog.schema import CHANGING, STATE
 from nbpipe.catalog.tails import Damage
 
@@ -144,6 +144,10 @@ class Fold:
 
     def _take_in_changes(self) -> int:
         changes = self._run(statements.PARSE_CHANGES)
+        if self._cursor.execute(tag_history.ARE_LOST).fetchone() == (True,):
+            for table, keys in tag_history.LOST.items():
+                self._bring_up(table, "change_key", keys)
+                self._run(tag_history.NOTE_LOST[table])
         self._run(statements.OVERTAKEN)
         for table, count in self._cursor.execute(statements.CHANGED_TABLES).fetchall():
             keys = statements.KEYS_OF_CHANGES.format(table=table)
