@@ -144,10 +144,9 @@ class Fold:
 
     def _take_in_changes(self) -> int:
         changes = self._run(statements.PARSE_CHANGES)
-        if self._cursor.execute(tag_history.ARE_LOST).fetchone() == (True,):
-            for table, keys in tag_history.LOST.items():
-                self._bring_up(table, "change_key", keys)
-                self._run(tag_history.NOTE_LOST[table])
+        for (table,) in self._cursor.execute(tag_history.ARE_LOST).fetchall():
+            self._bring_up(table, "change_key", tag_history.LOST[table])
+            self._run(tag_history.NOTE_LOST[table])
         self._run(statements.OVERTAKEN)
         for table, count in self._cursor.execute(statements.CHANGED_TABLES).fetchall():
             keys = statements.KEYS_OF_CHANGES.format(table=table)
