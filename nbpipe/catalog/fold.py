@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from nbpipe.catalog import statements
+from nbpipe.catalog import statements, tag_history
 from nbpipe.catalog.schema import CHANGING, STATE
 from nbpipe.catalog.tails import Damage
 
@@ -149,6 +149,9 @@ class Fold:
 
     def _take_in_changes(self) -> int:
         changes = self._run(statements.PARSE_CHANGES)
+        for (table,) in self._cursor.execute(tag_history.ARE_LOST).fetchall():
+            self._bring_up(table, "change_key", tag_history.LOST[table])
+            self._run(tag_history.NOTE_LOST[table])
         self._run(statements.OVERTAKEN)
         changed = self._cursor.execute(statements.CHANGED_TABLES).fetchall()
         for table, count in changed:

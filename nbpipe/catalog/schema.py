@@ -141,6 +141,27 @@ METRIC: Columns = {
     "at": "TIMESTAMPTZ",
 }
 
+# Who had a tag and lost it: a row is written when a tagging ends. What ends with its tag stands in `tagging` still.
+TAG_HISTORY: Columns = {
+    "tag_id": "VARCHAR",
+    "entity_kind": "VARCHAR",
+    "entity_id": "VARCHAR",
+    "scope": "VARCHAR",
+    "at": "TIMESTAMPTZ",
+    "by": "VARCHAR",
+    "through": "VARCHAR",
+    "run_id": "VARCHAR",
+    "lost": "TIMESTAMPTZ",
+    "lost_by": "VARCHAR",
+    "lost_through": "VARCHAR",
+    "lost_run_id": "VARCHAR",
+    "entity_head": "BIGINT",
+}
+DELETED_TAG: Columns = {"id": "VARCHAR", "name": "VARCHAR", "at": "TIMESTAMPTZ", "by": "VARCHAR"}
+
+# What a state row keeps of the operation that made it so, which no rule looks at.
+GIVEN: dict[str, Columns] = {"tagging": {"by": "VARCHAR", "through": "VARCHAR", "run_id": "VARCHAR"}}
+
 # What state rows are kept in tables of their own; the others finish a fact.
 _FINISH_A_FACT = ("run_state", "run_name", "artifact_number")
 STATE: dict[str, Columns] = {
@@ -148,6 +169,7 @@ STATE: dict[str, Columns] = {
         "seq": "BIGINT",
         "change_key": "VARCHAR",
         **columns,
+        **GIVEN.get(table, {}),
         **({"entity_head": "BIGINT"} if "entity_id" in columns else {}),
     }
     for table, columns in TABLES.items()
@@ -155,7 +177,14 @@ STATE: dict[str, Columns] = {
 }
 
 CHANGING: dict[str, Columns] = {"run": RUN, "open_step": OPEN_STEP, "step": STEP, "artifact": ARTIFACT, **STATE}
-GROWING: dict[str, Columns] = {"lineage": LINEAGE, "source": SOURCE, "metadata": METADATA, "metric": METRIC}
+GROWING: dict[str, Columns] = {
+    "lineage": LINEAGE,
+    "source": SOURCE,
+    "metadata": METADATA,
+    "metric": METRIC,
+    "tag_history": TAG_HISTORY,
+    "deleted_tag": DELETED_TAG,
+}
 
 # Beside the rows: which logs, with runs or steps that go on, have no writer any more; how far
 # each log was taken in; and what this file is.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbpipe.catalog.heads import head_in_sql
+from nbpipe.catalog.tag_history import TAG_HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,6 +124,20 @@ COLUMNS: dict[str, dict[str, str]] = {
         "entity_id": "id of the bearer",
         "scope": "within what it is exclusive",
         "tagged_at": "since when",
+    },
+    "tag_history": {
+        "tag": "the tag's name, or the last one of a tag that is deleted",
+        "entity_kind": "kind of the bearer",
+        "entity_id": "id of the bearer",
+        "scope": "within what it is exclusive",
+        "got_at": "since when it bore the tag",
+        "got_by": "who gave it",
+        "got_through": "by which operation, such as add_tags or end_run",
+        "got_run_id": "the run that gave it, if one",
+        "lost_at": "until when; null while it bears the tag",
+        "lost_by": "who took it",
+        "lost_through": "by which operation",
+        "lost_run_id": "the run that took it, if one",
     },
     "models": {"name": "the model's name", "description": "what it is for", "created": "when it was made"},
     "model_versions": {
@@ -294,10 +309,10 @@ _INTERRUPTED_RUNS = """
 SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
 """
 
-_SELECT = {"runs": _RUNS, "steps": _STEPS, "tags": _TAGS, "sources": _SOURCES} | {
+_SELECT = {"runs": _RUNS, "steps": _STEPS, "tags": _TAGS, "tag_history": TAG_HISTORY, "sources": _SOURCES} | {
     view: _plain(view, table) for view, table in _PLAIN.items()
 }
-KEYED = ("runs", "steps", "tags", *_HEADS)
+KEYED = ("runs", "steps", "tags", "tag_history", *_HEADS)
 
 
 def _create(view: str) -> list[str]:

@@ -24,6 +24,7 @@ from nbpipe.services.filters import checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.resolve import resolve_all
+from nbpipe.services.tag_history import TagTenure, tenures
 from nbpipe.services.workspace import Workspace
 
 TAGS_ON = f"""
@@ -246,6 +247,20 @@ class TagService:
             for row in rows
         )
         return Listing(holders, TagHolder)
+
+    def history(self, name: str | None = None, *, of: object = None, limit: int | None = None) -> Listing[TagTenure]:
+        """List who bore a tag from when to when, and by whom each got and lost it, the newest first.
+
+        Args:
+            name: The tag; one that is deleted is known still. `None` for every tag of one thing.
+            of: Only this thing: a record, or a text that says its kind, as in `"run:1f3a9c"`.
+            limit: At most so many.
+
+        Raises:
+            BadValueError: Neither a tag nor a thing.
+            NotFoundError: No tag ever had that name, or there is no such thing.
+        """
+        return tenures(self._workspace, name, of, limit)
 
     def rename(self, name: str, to: str) -> TagRecord:
         """Rename a tag, on everything that bears it.
