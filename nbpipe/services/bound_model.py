@@ -15,6 +15,7 @@ from nbpipe.define.trace import Reference, current_trace
 from nbpipe.errors import ConflictError, NotFoundError
 from nbpipe.graph.graph import ExistingArtifact
 from nbpipe.records.models import ModelConfig, find_version, is_look_up
+from nbpipe.services.settling import settle_before_latest
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
 
@@ -106,6 +107,8 @@ class BoundModel:
         Raises:
             NotFoundError: There is no such version, or it was deleted since.
         """
+        if not self._id:
+            settle_before_latest(self._workspace, self._config.version)
         state = self._workspace.catalog.state()
         if not self._id:
             self._id = str(find_version(state, self._config.name, self._config.version)["id"])

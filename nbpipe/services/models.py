@@ -26,6 +26,7 @@ from nbpipe.services.model_deleting import delete_model, delete_version, depende
 from nbpipe.services.model_filters import VersionFilter, bearing, fitting
 from nbpipe.services.promoting import Promotion, judged, promoted, taken_back
 from nbpipe.services.resolve import resolve
+from nbpipe.services.settling import settle_dead_runs
 from nbpipe.services.tags import tags_of
 from nbpipe.services.versions import ModelVersion, StageChange, stage_changes, version_in
 from nbpipe.services.workspace import Workspace
@@ -97,6 +98,7 @@ class ModelService:
         Raises:
             NotFoundError: There is none.
         """
+        settle_dead_runs(self._workspace)
         target = resolve(self._workspace, ref, Kind.MODEL)
         name = target.id if target.kind is Kind.MODEL else target.scope
         return self._record(name)
