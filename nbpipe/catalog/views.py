@@ -269,6 +269,7 @@ _HEADS = {
     "lineage": ("run_head", "step_head", "artifact_head"),
     "metadata": ("entity_head", "run_head"),
     "model_links": ("entity_head",),
+    "stage_history": ("seq",),
 }
 # `at` and `by` are words of SQL; nobody should have to quote a column.
 _STORED_AS = {

@@ -290,13 +290,20 @@ def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVer
         metrics=version.metrics,
         artifacts=[artifact_label(artifact) for artifact in version.artifacts.values()] if deep else (),
         history=[stage_change(change) for change in version.history] if deep else (),
+        description=version.description if deep else "",
     )
 
 
 def stage_change(change: StageChange) -> shown.StageChange:
     """Give the facts of one move between stages."""
     return shown.StageChange(
-        change.at, change.by, f"{change.model}@{change.number}", change.from_stage, change.to_stage, change.note
+        change.at,
+        change.by,
+        f"{change.model}@{change.number}",
+        change.from_stage,
+        change.to_stage,
+        change.note,
+        change.forced,
     )
 
 

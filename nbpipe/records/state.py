@@ -130,6 +130,7 @@ class OperationState:
     version_names: MutableMapping[str, str | None] = field(default_factory=dict)
     version_numbers: MutableMapping[str, str | None] = field(default_factory=dict)
     stages: MutableMapping[str, str | None] = field(default_factory=dict)
+    moves: MutableMapping[str, Row | None] = field(default_factory=dict)
     snapshots: MutableMapping[str, Row | None] = field(default_factory=dict)
     snapshot_names: MutableMapping[str, str | None] = field(default_factory=dict)
     schedules: MutableMapping[str, Row | None] = field(default_factory=dict)
@@ -160,6 +161,8 @@ class OperationState:
                 self.models[change.key] = change.row
             case "model_version":
                 self._apply_version(change)
+            case "stage_history":
+                self._apply_move(change)
             case "snapshot":
                 self._apply_snapshot(change)
             case "schedule":
@@ -206,6 +209,16 @@ class OperationState:
         self.model_numbers[model] = max(self.model_numbers.get(model, 0), change.row["number"])
         if change.row["stage"] in ("staging", "production"):
             self.stages[key_of(model, change.row["stage"])] = change.key
+
+    def _apply_move(self, change: Change) -> None:
+        """Remember of each model's moves the last that were made together: what can be taken back."""
+        if change.row is None:
+            return
+        n, model = int(change.key.partition("-")[0]), change.row["model"]
+        last = self.moves.get(model)
+        together = last["moves"] if last is not None and last["n"] == n else []
+        move = {name: change.row[name] for name in ("version_id", "number", "from_stage", "to_stage")}
+        self.moves[model] = {"n": n, "undoes": change.row.get("undoes", 0), "moves": [*together, move]}
 
     def _apply_snapshot(self, change: Change) -> None:
         former = self.snapshots.get(change.key)

@@ -161,7 +161,7 @@ def _changes(
 ) -> Iterable[Change]:
     parts = ({"parts": sources.get(row["source"], {})} for row in (now, before))
     for name, old, new in changed_parts(*parts):
-        yield Change("source", name, said_of(name, old, new), _diff(old, new))
+        yield Change("source", name, said_of(name, old, new), text_diff(old, new))
     for name, said in parameter_changes(_json(now["parameters"]), _json(before["parameters"])):
         yield Change("parameter", name, said)
     former = {given["name"]: given["digest"] for given in _json(before["inputs"]) or ()}
@@ -185,7 +185,8 @@ def _file_changes(now: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str
         yield Change("file", path, f"{path} is not read any more")
 
 
-def _diff(old: str, new: str) -> tuple[str, ...]:
+def text_diff(old: str, new: str) -> tuple[str, ...]:
+    """Give the lines in which two texts differ, as a unified diff writes them; none where one of them is not there."""
     if not (old and new):
         return ()
     lines = difflib.unified_diff(old.strip("\n").splitlines(), new.strip("\n").splitlines(), lineterm="", n=1)

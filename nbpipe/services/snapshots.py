@@ -184,8 +184,9 @@ class SnapshotService:
             UncapturedNameError: A step reads a name that is no text.
         """
         title = checked_name(name)
-        bound = BoundModel(self._workspace, definition.model) if definition.model is not None else None
         given = configuration or PipelineRunConfiguration()
+        model = given.model or definition.model
+        bound = BoundModel(self._workspace, model) if model is not None else None
         content = freeze(definition, given, this_environment(), bound, self._folder())
         data = content.to_bytes()
         self._workspace.paths.ensure()

@@ -38,11 +38,11 @@ LINKED_RUNS = """
     LEFT JOIN keyed.runs AS r ON r.id_head = l.entity_head AND r.id = l.entity_id
     WHERE l.version_id = $version AND l.kind = 'run' ORDER BY r.seq DESC
 """
-# One promotion is two moves at one instant: the former holder leaves first.
+# By the order in which they were decided: clocks of several processes need not agree.
 HISTORY = """
-    SELECT model, version_id, number, from_stage, to_stage, moved_at, moved_by, note, forced FROM stage_history
+    SELECT model, version_id, number, from_stage, to_stage, moved_at, moved_by, note, forced FROM keyed.stage_history
     WHERE model = $model AND ($version IS NULL OR version_id = $version)
-    ORDER BY moved_at DESC, to_stage = 'archived'
+    ORDER BY seq DESC
 """
 
 

@@ -105,7 +105,12 @@ def model_version_card(facts: ModelVersionFacts, *, stable: bool = False) -> Bun
             "model version",
             f"{facts.model}@{facts.number}",
             facts.status,
-            [("stage", facts.stage), *moving, ("artifacts", ", ".join(facts.artifacts))],
+            [
+                ("stage", facts.stage),
+                ("description", facts.description),
+                *moving,
+                ("artifacts", ", ".join(facts.artifacts)),
+            ],
             facts.tags,
             sections=[*_values("metrics", facts.metrics), *_history(facts.history, stable=stable)],
         )
@@ -252,7 +257,7 @@ def _history(history: Sequence[StageChange], *, stable: bool) -> list[Section]:
         (
             None if stable else time_text(change.when),
             change.version,
-            f"{change.from_stage} → {change.to_stage}",
+            f"{change.from_stage} → {change.to_stage}{', by force' if change.is_forced else ''}",
             None if stable else change.who,
             change.note,
         )

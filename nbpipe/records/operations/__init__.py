@@ -6,11 +6,14 @@ from nbpipe.records.operations.base import Operation, PointedAt
 from nbpipe.records.operations.deletions import DeleteArtifacts, DeleteRuns, RenameRun
 from nbpipe.records.operations.deployments import StartDeployment, StopDeployment
 from nbpipe.records.operations.models import (
+    DeleteModel,
     DeleteModelVersion,
     DescribeModel,
+    DescribeModelVersion,
     OpenModelVersion,
     RenameModelVersion,
     SetStage,
+    UndoPromotion,
 )
 from nbpipe.records.operations.runs import ArtifactTags, EndRun, NamedArtifact, NumberArtifacts
 from nbpipe.records.operations.schedules import ActivateSchedule, ClaimFiring, CreateSchedule, DeleteSchedule
@@ -26,12 +29,14 @@ __all__ = [
     "CreateSchedule",
     "CreateSnapshot",
     "DeleteArtifacts",
+    "DeleteModel",
     "DeleteModelVersion",
     "DeleteRuns",
     "DeleteSchedule",
     "DeleteSnapshot",
     "DeleteTag",
     "DescribeModel",
+    "DescribeModelVersion",
     "EndRun",
     "NamedArtifact",
     "NumberArtifacts",
@@ -45,4 +50,5 @@ __all__ = [
     "SetStage",
     "StartDeployment",
     "StopDeployment",
+    "UndoPromotion",
 ]
