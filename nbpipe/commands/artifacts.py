@@ -7,7 +7,26 @@ from typing import Annotated, Any
 from typer import Option
 
 from nbpipe.commands.answers import Answer
-from nbpipe.commands.arguments import ARTIFACT, RUN, ArtifactName, AsJson, Limit, WithTags
+from nbpipe.commands.arguments import (
+    ARTIFACT,
+    RUN,
+    ArtifactName,
+    AsJson,
+    Limit,
+    NameContains,
+    NamePrefix,
+    OfModelVersion,
+    OrderBy,
+    Since,
+    TagContains,
+    TagPrefix,
+    Until,
+    Where,
+    WithAnyTag,
+    WithMetadata,
+    WithTags,
+    metadata_said,
+)
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
@@ -19,20 +38,58 @@ from nbpipe.services.lineage import Use
 commands = noun("List and show artifacts, and where they come from.")
 
 
-@verb(commands, "list", "nbpipe artifact list --name raw_data", "nbpipe artifact list --run 1f3a9c --json")
+@verb(
+    commands,
+    "list",
+    "nbpipe artifact list --name raw_data --since 2d",
+    "nbpipe artifact list --run 1f3a9c --json",
+    'nbpipe artifact list --tag-prefix exp- --where "rows > 100" --order-by "-size_bytes"',
+)
 def list_(
     *,
     name: Annotated[str | None, Option("--name", metavar=ARTIFACT, help="Only versions of this artifact.")] = None,
+    name_prefix: NamePrefix = "",
+    name_contains: NameContains = "",
     run: Annotated[str | None, Option("--run", metavar=RUN, help="Only what this run made or reused.")] = None,
     kind: Annotated[
         str | None, Option("--type", metavar="TYPE", help="Only those of this type, such as DataFrame.")
     ] = None,
+    model_version: OfModelVersion = None,
     tags: WithTags = None,
+    any_tags: WithAnyTag = None,
+    tag_prefix: TagPrefix = "",
+    tag_contains: TagContains = "",
+    where: Where = None,
+    metadata: WithMetadata = None,
+    since: Since = None,
+    until: Until = None,
+    order_by: OrderBy = None,
+    before: Annotated[
+        str | None, Option("--before", metavar=ARTIFACT, help="Only those older than this version.")
+    ] = None,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> Answer:
     """List versions of artifacts, newest first."""
-    found = current_client().artifacts.list(name=name, run=run, type=kind, tags=tags, limit=limit)
+    found = current_client().artifacts.list(
+        name=name,
+        name_prefix=name_prefix,
+        name_contains=name_contains,
+        run=run,
+        type=kind,
+        model_version=model_version,
+        tags=tags,
+        any_tags=any_tags,
+        tag_prefix=tag_prefix,
+        tag_contains=tag_contains,
+        where=where,
+        metadata=metadata_said(metadata),
+        since=since,
+        until=until,
+        order_by=order_by,
+        before=before,
+        limit=limit,
+    )
     return listed(found, as_json=as_json)
 
 
