@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Option
 
@@ -31,9 +31,8 @@ from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import artifact_plain
-from nbpipe.commands.showing import artifact_bundle, artifact_label, lineage_bundle
-from nbpipe.services.artifacts import ArtifactService
-from nbpipe.services.lineage import Use
+from nbpipe.commands.showing import artifact_bundle
+from nbpipe.commands.tracing import lineage_bundle, lineage_plain
 
 commands = noun("List and show artifacts, and where they come from.")
 
@@ -100,34 +99,19 @@ def show(artifact: ArtifactName, as_json: AsJson = False) -> Answer:
     return Answer(artifact_bundle(found), found, artifact_plain(found), as_json=as_json)
 
 
-@verb(commands, "lineage", "nbpipe artifact lineage raw_data@7")
-def lineage(artifact: ArtifactName, as_json: AsJson = False) -> Answer:
+@verb(
+    commands,
+    "lineage",
+    "nbpipe artifact lineage raw_data@7",
+    "nbpipe artifact lineage raw_data@7 --up 3 --down all --json",
+)
+def lineage(
+    artifact: ArtifactName,
+    *,
+    up: Annotated[str, Option("--up", metavar="N", help="How many steps back, or all.")] = "1",
+    down: Annotated[str, Option("--down", metavar="N", help="How many steps on, or all.")] = "1",
+    as_json: AsJson = False,
+) -> Answer:
     """Show what a version was made from and what it went into."""
-    artifacts = current_client().artifacts
-    found = artifacts.get(artifact)
-    known = found.lineage()
-    uses = [("made by", known.made_by), *(("read by", use) for use in known.used_by)]
-    rows = [
-        (said, use.node, use.run_id[:8], _named(artifacts, use.inputs), _named(artifacts, use.outputs))
-        for said, use in uses
-        if use is not None
-    ]
-    facts = {
-        "artifact": found.as_row(),
-        "made_by": _use_plain(artifacts, known.made_by) if known.made_by is not None else None,
-        "used_by": [_use_plain(artifacts, use) for use in known.used_by],
-    }
-    return Answer(lineage_bundle(found, rows), found, facts, as_json=as_json)
-
-
-def _named(artifacts: ArtifactService, ids: Any) -> str:
-    return ", ".join(artifact_label(artifacts.get(artifact_id)) for artifact_id in ids.values())
-
-
-def _use_plain(artifacts: ArtifactService, use: Use) -> dict[str, Any]:
-    sides = {"inputs": use.inputs, "outputs": use.outputs}
-    named = {
-        side: {name: {"id": one, "artifact": artifact_label(artifacts.get(one))} for name, one in ids.items()}
-        for side, ids in sides.items()
-    }
-    return {"run_id": use.run_id, "step": use.node, **named}
+    found = current_client().artifacts.lineage(artifact, up=up, down=down)
+    return Answer(lineage_bundle(found), found, lineage_plain(found), as_json=as_json)

@@ -23,7 +23,7 @@ from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import Conditions, all_of, bears, checked_text, during, named, refuse_unknown
 from nbpipe.services.instants import as_instant
-from nbpipe.services.lineage import Lineage, lineage_of
+from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.metadata import metadata_of
 from nbpipe.services.noted import notes
@@ -31,6 +31,7 @@ from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.resolve import linked, resolve
 from nbpipe.services.tags import tags_of
+from nbpipe.services.walking import lineage_of
 from nbpipe.services.workspace import Workspace
 
 # What a record shows; previews and inline values are read when they are asked for.
@@ -150,9 +151,9 @@ class Artifact(Displayed):
         """Give the value; see `ArtifactService.load`."""
         return ArtifactService(self._workspace).load(self, trust=trust)
 
-    def lineage(self) -> Lineage:
-        """Say what made this version and what read it."""
-        return lineage_of(self._workspace, self.id, self.step_id)
+    def lineage(self, *, up: int | str | None = 1, down: int | str | None = 1) -> Lineage:
+        """Say where this version came from and what it went into; see `ArtifactService.lineage`."""
+        return lineage_of(self._workspace, self.id, up=up, down=down)
 
     def as_row(self) -> dict[str, Any]:
         """Give the version's facts by column."""
@@ -340,13 +341,22 @@ class ArtifactService:
             return self._workspace.store.load(ref, trust=trust)
         return self._workspace.store.load(self.stored(ref), trust=True)
 
-    def lineage(self, ref: object) -> Lineage:
-        """Say what made a version and what read it.
+    def lineage(
+        self, ref: object, *, up: int | str | None = 1, down: int | str | None = 1, most: int = 1000
+    ) -> Lineage:
+        """Say where a version came from and what it went into.
+
+        Args:
+            ref: Which one, as for `get`.
+            up: How many steps back; `None` or `"all"` for all.
+            down: How many steps on, likewise.
+            most: How many executions at most, the nearest and newest; more of them are cut off, which is told.
 
         Raises:
+            BadValueError: No such number.
             NotFoundError: There is no such version.
         """
-        return self.get(ref).lineage()
+        return lineage_of(self._workspace, self._id(ref), up=up, down=down, most=most)
 
     def _id(self, ref: object, version: int | str | None = None) -> str:
         if version is None:
