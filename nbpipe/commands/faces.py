@@ -21,9 +21,11 @@ from nbpipe.commands.showing import (
     tag_bundle,
     version_bundle,
 )
+from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError
 from nbpipe.services.artifacts import Artifact
 from nbpipe.services.explaining import Explanation
+from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
@@ -45,6 +47,7 @@ FACES: dict[type, Callable[..., Bundle]] = {
     PipelineRecord: recorded_bundle,
     TagRecord: tag_bundle,
     Explanation: step_explanation_bundle,
+    Lineage: lineage_bundle,
     Listing: listing_bundle,
 }
 

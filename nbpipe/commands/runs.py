@@ -10,12 +10,24 @@ from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.arguments import (
     RUN,
     SNAPSHOT,
-    STATUS,
     AsJson,
     Limit,
+    NameContains,
+    NamePrefix,
+    OfModelVersion,
     OfPipeline,
+    OrderBy,
     RunName,
+    Since,
+    Statuses,
+    TagContains,
+    TagPrefix,
+    Until,
+    Where,
+    WithAnyTag,
+    WithMetadata,
     WithTags,
+    metadata_said,
 )
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.deleting import DryRun, Force, deleted
@@ -32,19 +44,30 @@ commands = noun("List, show, compare, rename and delete runs.")
 @verb(
     commands,
     "list",
-    "nbpipe runs list --pipeline training --status failed",
-    'nbpipe runs list --tag v1 --where "evaluation_metrics.accuracy > 0.8" --json',
+    "nbpipe runs list --pipeline training --status failed --since 2d",
+    'nbpipe runs list --tag v1 --where "evaluation_metrics.accuracy > 0.8 and loss < 0.2" --json',
+    'nbpipe runs list --tag-prefix exp- --metadata dataset.rows=344 --order-by "accuracy desc"',
 )
 def list_(
     *,
     pipeline: OfPipeline = None,
-    status: Annotated[str | None, Option("--status", metavar=STATUS, help="Only those that stand so.")] = None,
+    status: Statuses = None,
     snapshot: Annotated[str | None, Option("--snapshot", metavar=SNAPSHOT, help="Only runs of this snapshot.")] = None,
     parent: Annotated[str | None, Option("--parent", metavar=RUN, help="Only those that this run triggered.")] = None,
+    model_version: OfModelVersion = None,
+    name: Annotated[str | None, Option("--name", metavar="NAME", help="Only the one of this name.")] = None,
+    name_prefix: NamePrefix = "",
+    name_contains: NameContains = "",
     tags: WithTags = None,
-    where: Annotated[
-        str | None, Option("--where", metavar="COMPARISON", help='A comparison of a metric: "accuracy > 0.8".')
-    ] = None,
+    any_tags: WithAnyTag = None,
+    tag_prefix: TagPrefix = "",
+    tag_contains: TagContains = "",
+    where: Where = None,
+    metadata: WithMetadata = None,
+    since: Since = None,
+    until: Until = None,
+    order_by: OrderBy = None,
+    before: Annotated[str | None, Option("--before", metavar=RUN, help="Only those older than this run.")] = None,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> Answer:
@@ -52,11 +75,23 @@ def list_(
     client = current_client()
     found = client.runs.list(
         pipeline=pipeline,
-        status=status,
+        status=status or None,
         snapshot=client.snapshots.get(snapshot).id if snapshot is not None else None,
         parent=client.runs.get(parent).id if parent is not None else None,
+        model_version=model_version,
+        name=name,
+        name_prefix=name_prefix,
+        name_contains=name_contains,
         tags=tags,
+        any_tags=any_tags,
+        tag_prefix=tag_prefix,
+        tag_contains=tag_contains,
         where=where,
+        metadata=metadata_said(metadata),
+        since=since,
+        until=until,
+        order_by=order_by,
+        before=before,
         limit=limit,
     )
     plain = [{**run.as_row(), "model_version": model_of(run)} for run in found]
