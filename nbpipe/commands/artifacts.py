@@ -32,13 +32,17 @@ def list_(
     as_json: AsJson = False,
 ) -> Answer:
     """List versions of artifacts, newest first."""
-    found = current_client().artifacts.list(name=name, run=run, type=kind, tags=tags, limit=limit)
+    client = current_client()
+    found = client.artifacts.list(name=name, run=run, type=kind, tags=tags, limit=limit)
     rows = [
         (artifact_label(one), one.type, size_text(one.size_bytes), one.step, one.run_id[:8], one.created, one.id[:8])
         for one in found
     ]
     columns = ("artifact", "type", "size", "made by", "run", "created", "id")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    of_run = client.runs.get(run).id if run is not None else None
+    asked = {"noun": "artifacts", "name": name, "run": of_run, "type": kind, "tags": tags}
+    plain = found.as_rows()
+    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
 
 
 @verb(commands, "show", "nbpipe artifact show raw_data", "nbpipe artifact show raw_data@7 --json")

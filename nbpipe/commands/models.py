@@ -29,7 +29,9 @@ def list_(tags: WithTags = None, as_json: AsJson = False) -> Answer:
         for one in found
     ]
     columns = ("model", "versions", "staging", "production", "created", "description")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    asked = {"noun": "models", "tags": tags}
+    plain = found.as_rows()
+    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
 
 
 @verb(commands, "show", "nbpipe model show iris", "nbpipe model show iris@production --json")

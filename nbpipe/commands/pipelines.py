@@ -34,7 +34,9 @@ def list_(
         for one in found
     ]
     columns = ("pipeline", "runs", "snapshots", "last status", "last started", "last run")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    asked = {"noun": "pipelines", "tags": tags}
+    plain = found.as_rows()
+    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
 
 
 @verb(commands, "show", "nbpipe pipeline show flow.py", "nbpipe pipeline show training --json")

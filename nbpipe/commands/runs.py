@@ -50,19 +50,17 @@ def list_(
 ) -> Answer:
     """List runs, newest first."""
     client = current_client()
+    snapshot_id = client.snapshots.get(snapshot).id if snapshot is not None else None
+    parent_id = client.runs.get(parent).id if parent is not None else None
     found = client.runs.list(
-        pipeline=pipeline,
-        status=status,
-        snapshot=client.snapshots.get(snapshot).id if snapshot is not None else None,
-        parent=client.runs.get(parent).id if parent is not None else None,
-        tags=tags,
-        where=where,
-        limit=limit,
+        pipeline=pipeline, status=status, snapshot=snapshot_id, parent=parent_id, tags=tags, where=where, limit=limit
     )
     rows = [_row(run) for run in found]
     plain = [{**run.as_row(), "model_version": _model_of(run)} for run in found]
     columns = ("run", "pipeline", "status", "started", "took", "model", "parameters")
-    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser")
+    asked = {"noun": "runs", "pipeline": pipeline, "status": status, "tags": tags, "where": where}
+    asked |= {"snapshot": snapshot_id, "parent": parent_id}
+    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
 
 
 def _row(run: Run) -> tuple[object, ...]:

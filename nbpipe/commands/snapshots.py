@@ -80,7 +80,9 @@ def list_(
     found = current_client().snapshots.list(pipeline=pipeline, tags=tags)
     rows = [(one.name, one.pipeline, one.id[:8], one.created, one.description) for one in found]
     columns = ("name", "pipeline", "id", "created", "description")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    asked = {"noun": "snapshots", "pipeline": pipeline, "tags": tags}
+    plain = found.as_rows()
+    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
 
 
 @verb(commands, "show", "nbpipe snapshot show nightly", "nbpipe snapshot show nightly --code > nightly.py")

@@ -94,7 +94,9 @@ def list_(
     found = current_client().tags.list(prefix=prefix, contains=contains)
     rows = [(one.name, one.count, _flags(one), one.created) for one in found]
     columns = ("tag", "on", "flags", "created")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    asked = {"noun": "tags", "prefix": prefix, "contains": contains}
+    plain = found.as_rows()
+    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
 
 
 def _flags(tag: Any) -> str:
