@@ -42,6 +42,7 @@ class Column:
         sql: The expression for it; its name where there is none.
         label: Its heading; its name where there is none.
         is_shown: Whether a table shows it, rather than a frame alone.
+        is_wide: Whether it takes much room, and is shown last.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column:
     sql: str = ""
     label: str = ""
     is_shown: bool = True
+    is_wide: bool = False
 
     @property
     def heading(self) -> str:
@@ -196,12 +198,12 @@ NOUNS: dict[str, Noun] = {
                 Column("started", Form.INSTANT),
                 Column("duration_s", Form.DURATION, label="took"),
                 Column("model", sql=_MODEL_OF_RUN),
-                Column("parameters", Form.VALUES),
+                Column("parameters", Form.VALUES, is_wide=True),
                 Column("snapshot", sql=_SNAPSHOT_OF, is_shown=False),
                 Column("error_type", label="error", is_shown=False),
                 Column("error_message", is_shown=False),
                 Column("ended", Form.INSTANT, is_shown=False),
-                Column("id", Form.ID),
+                Column("id", Form.ID, is_shown=False),
             ),
             ("name", "id", "pipeline", "status", "error_type", "error_message"),
             {
@@ -263,7 +265,7 @@ NOUNS: dict[str, Noun] = {
                 Column("staging"),
                 Column("production"),
                 Column("created", Form.INSTANT),
-                Column("description"),
+                Column("description", is_wide=True),
             ),
             ("name", "description"),
         ),
@@ -284,7 +286,7 @@ NOUNS: dict[str, Noun] = {
                 Column("status", Form.STATUS),
                 Column("created", Form.INSTANT),
                 Column("run_id", Form.ID, label="run"),
-                Column("description"),
+                Column("description", is_wide=True),
                 Column("id", Form.ID, is_shown=False),
             ),
             ("model", "name", "stage", "id", "description"),
@@ -308,7 +310,7 @@ NOUNS: dict[str, Noun] = {
             (
                 Column("name", label="snapshot"),
                 Column("pipeline"),
-                Column("description"),
+                Column("description", is_wide=True),
                 Column("created", Form.INSTANT),
                 Column("digest", Form.ID, is_shown=False),
                 Column("run_id", Form.ID, label="run", is_shown=False),

@@ -20,8 +20,10 @@ function make(tag, attributes = {}, ...children) {
 function sortButton(column, view, tell) {
   const isSorted = view.sort === column.name;
   const arrow = isSorted ? (view.descending ? "▼" : "▲") : "";
-  const button = make("button", { type: "button", class: "nbp-sort", title: `sort by ${column.heading}` });
-  button.append(column.heading, make("span", { class: "nbp-arrow", "aria-hidden": "true" }, arrow));
+  const button = make("button", { type: "button", class: "nbp-sort", title: `sort by ${column.heading}`, "data-column": column.name });
+  const parts = [column.heading, make("span", { class: "nbp-arrow", "aria-hidden": "true" }, arrow)];
+  // The arrow's room is kept, and stands where it does not push the heading away from its column.
+  button.append(...(column.align === "right" ? parts.reverse() : parts));
   button.addEventListener("click", () => tell({ do: "sort", column: column.name }));
   return button;
 }
@@ -170,7 +172,7 @@ function render({ model, el }) {
     if (!view.columns) return;
     const focused = el.contains(document.activeElement) ? document.activeElement : null;
     const heldRow = focused?.closest("tbody") !== null && focused !== null;
-    const heldSort = focused?.classList.contains("nbp-sort") ? view.columns.findIndex((c) => focused.textContent.startsWith(c.heading)) : -1;
+    const heldSort = focused?.classList.contains("nbp-sort") ? view.columns.findIndex((column) => column.name === focused.dataset.column) : -1;
     active = Math.min(active, Math.max(view.rows.length - 1, 0));
     anchor = null;
 

@@ -52,6 +52,7 @@ class CatalogControls:
     def __init__(self, told: Told, actions: CatalogActions) -> None:
         self._told = told
         self._filters: dict[str, Any] = {}
+        self._filters_of = ""
         self._watching: Callable[[str, Any], None] | None = None
         self._links: tuple[Any, ...] = ()
         self.table = CatalogTable(told)
@@ -75,6 +76,7 @@ class CatalogControls:
         self.back = self._button("Close", "times", {"do": "close"})
         self.links = appearance.stack([])
         self.filters = appearance.bar([])
+        self.filters.layout.width = "100%"
         detail = appearance.stack([appearance.bar([self.back]), self.links, self.opened])
         self.detail = detail
         detail.layout.display = "none"
@@ -88,7 +90,7 @@ class CatalogControls:
                 bar,
                 self.said,
                 actions.place,
-                actions.buttons["close"],
+                appearance.bar([actions.buttons["close"]]),
                 detail,
             ]
         )
@@ -111,14 +113,13 @@ class CatalogControls:
             values: Gives the values to choose from for a filter.
         """
         noun = NOUNS[asked.noun]
-        is_new = self.noun.value != asked.noun or not self._filters
         self.noun.value, self.text.value = asked.noun, asked.text
         self.tags.layout.display = None if noun.kind is not None else "none"
         self.tags.value = list(asked.tags)
         if asked.size not in _SIZES:
             self.size.options = [(f"{size} rows", size) for size in sorted({*_SIZES, asked.size})]
         self.size.value = asked.size
-        if is_new:
+        if self._filters_of != asked.noun:
             self._make_filters(asked.noun)
         for name, control in self._filters.items():
             _set(control, asked.filters.get(name, _ANY), _options(name, values))
@@ -162,8 +163,8 @@ class CatalogControls:
             ]
 
     def _make_filters(self, noun: str) -> None:
-        known = NOUNS[noun]
-        wide = widgets.Layout(width="170px")
+        known, self._filters_of = NOUNS[noun], noun
+        wide = widgets.Layout(flex="1 1 110px", width="auto", min_width="110px", max_width="190px")
         offered = [name for name, filter in known.filters.items() if filter.choices or filter.values]
         self._filters = {name: widgets.Dropdown(layout=wide) for name in offered}
         if known.is_measured:

@@ -21,6 +21,7 @@ _TO_THE_RIGHT = {Form.NUMBER, Form.SIZE, Form.DURATION}
 _MOVING = {Form.ID, Form.INSTANT, Form.DURATION}
 _MOST_IN_CELL = 120
 _MOST_IN_TITLE = 1000
+_MOST_IN_LABEL = 200
 _MOST_TAGS = 8
 _ID_LETTERS = 8
 # A version that is sound is nothing to point at.
@@ -35,11 +36,15 @@ def view_of(page: Page, *, opened: str = "") -> dict[str, Any]:
         opened: The id of the row whose card is shown.
     """
     noun, asked = noun_named(page.question.noun), page.question
-    shown = _shown(page)
-    columns = [_head(column.name, column.heading, column.form) for column in shown]
+    first, last = _shown(page)
+    columns = [_head(column.name, column.heading, column.form) for column in first]
     columns += [_head(METRIC + name, name, Form.NUMBER) for name in page.metrics]
     columns += [_head("", "tags", "tags", sortable=False)] if noun.kind is not None else []
-    rows = [{"id": row.id, "label": one_line(row.label)[:200], "cells": _cells(page, shown, row)} for row in page.rows]
+    columns += [_head(column.name, column.heading, column.form) for column in last]
+    rows = [
+        {"id": row.id, "label": shorten(one_line(row.label), _MOST_IN_LABEL), "cells": _cells(page, row, first, last)}
+        for row in page.rows
+    ]
     nothing = f"No {noun.name.replace('_', ' ')} fit." if asked.text or asked.filters else "There are none yet."
     return {
         "label": noun.name.replace("_", " "),
@@ -57,15 +62,18 @@ def view_of(page: Page, *, opened: str = "") -> dict[str, Any]:
 def table_of(page: Page, *, stable: bool) -> Table:
     """Write a page as a plain table; `stable` leaves out what differs between two equal runs."""
     noun = noun_named(page.question.noun)
-    shown = [column for column in _shown(page) if not (stable and _moves(noun.kind, column))]
-    columns = [column.heading for column in shown] + list(page.metrics) + (["tags"] if noun.kind is not None else [])
+    both = [[one for one in some if not (stable and _moves(noun.kind, one))] for some in _shown(page)]
+    first, last = both
+    with_tags = noun.kind is not None
+    columns = [*(column.heading for column in first), *page.metrics, *(["tags"] if with_tags else [])]
+    columns += [column.heading for column in last]
     rows = []
     for row in page.rows:
-        texts: list[object] = [_text(column, row.values[column.name], stable=stable) or None for column in shown]
-        texts += [row.metrics.get(name) for name in page.metrics]
-        rows.append([*texts, ", ".join(row.tags) or None] if noun.kind is not None else texts)
-    right = frozenset(column.heading for column in shown if column.form in _TO_THE_RIGHT)
-    return Table(columns, rows, right | set(page.metrics))
+        before, after = ([_text(one, row.values[one.name], stable=stable) or None for one in some] for some in both)
+        tags = [", ".join(row.tags) or None] if with_tags else []
+        rows.append([*before, *(row.metrics.get(name) for name in page.metrics), *tags, *after])
+    right = {column.heading for column in first if column.form in _TO_THE_RIGHT}
+    return Table(columns, rows, frozenset({*right, *page.metrics}))
 
 
 def count_text(page: Page) -> str:
@@ -77,8 +85,10 @@ def count_text(page: Page) -> str:
     return f"{first:,}–{first + len(page.rows) - 1:,} of {page.total:,} {name}"
 
 
-def _shown(page: Page) -> list[Column]:
-    return [column for column in page.columns if column.is_shown]
+def _shown(page: Page) -> tuple[list[Column], list[Column]]:
+    """Give the columns that are shown: those before metrics and tags, and the wide ones behind them."""
+    shown = [column for column in page.columns if column.is_shown]
+    return [one for one in shown if not one.is_wide], [one for one in shown if one.is_wide]
 
 
 def _moves(kind: Kind | None, column: Column) -> bool:
@@ -90,8 +100,8 @@ def _head(name: str, heading: str, form: str, *, sortable: bool = True) -> dict[
     return {"name": name, "heading": shorten(one_line(heading), 60), "form": form, "align": align, "sortable": sortable}
 
 
-def _cells(page: Page, shown: Sequence[Column], row: BrowsedRow) -> list[dict[str, Any]]:
-    cells = [_cell(column, row.values[column.name]) for column in shown]
+def _cells(page: Page, row: BrowsedRow, first: Sequence[Column], last: Sequence[Column]) -> list[dict[str, Any]]:
+    cells = [_cell(column, row.values[column.name]) for column in first]
     for name in page.metrics:
         value = row.metrics.get(name)
         cells.append(
@@ -101,7 +111,7 @@ def _cells(page: Page, shown: Sequence[Column], row: BrowsedRow) -> list[dict[st
         tags = [{"name": tag, "text": shorten(one_line(tag), 60)} for tag in row.tags[:_MOST_TAGS]]
         more = len(row.tags) - _MOST_TAGS
         cells.append({"tags": tags, "more": f"and {more} more" if more > 0 else "", "text": ""})
-    return cells
+    return cells + [_cell(column, row.values[column.name]) for column in last]
 
 
 def _cell(column: Column, value: Any) -> dict[str, Any]:
