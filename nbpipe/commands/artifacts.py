@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -71,26 +71,27 @@ def list_(
     as_json: AsJson = False,
 ) -> Answer:
     """List versions of artifacts, newest first."""
-    found = current_client().artifacts.list(
-        name=name,
-        name_prefix=name_prefix,
-        name_contains=name_contains,
-        run=run,
-        type=kind,
-        model_version=model_version,
-        tags=tags,
-        any_tags=any_tags,
-        tag_prefix=tag_prefix,
-        tag_contains=tag_contains,
-        where=where,
-        metadata=metadata_said(metadata),
-        since=since,
-        until=until,
-        order_by=order_by,
-        before=before,
-        limit=limit,
-    )
-    return listed(found, as_json=as_json)
+    client = current_client()
+    asked: dict[str, Any] = {
+        "name": name,
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "run": client.runs.get(run).id if run is not None else None,
+        "type": kind,
+        "model_version": model_version,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "where": where,
+        "metadata": metadata_said(metadata),
+        "since": since,
+        "until": until,
+        "order_by": order_by,
+        "before": before,
+    }
+    found = client.artifacts.list(**asked, limit=limit)
+    return listed(found, as_json=as_json, noun="artifacts", asked=asked)
 
 
 @verb(commands, "show", "nbpipe artifact show raw_data", "nbpipe artifact show raw_data@7 --json")

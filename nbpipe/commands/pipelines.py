@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -55,20 +55,20 @@ def list_(
     as_json: AsJson = False,
 ) -> Answer:
     """List the pipelines that have runs or snapshots, the one that ran last first."""
-    found = current_client().pipelines.list(
-        name_prefix=name_prefix,
-        name_contains=name_contains,
-        status=status or None,
-        tags=tags,
-        any_tags=any_tags,
-        tag_prefix=tag_prefix,
-        tag_contains=tag_contains,
-        since=since,
-        until=until,
-        order_by=order_by,
-        limit=limit,
-    )
-    return listed(found, as_json=as_json)
+    asked: dict[str, Any] = {
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "status": status or None,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "since": since,
+        "until": until,
+        "order_by": order_by,
+    }
+    found = current_client().pipelines.list(**asked, limit=limit)
+    return listed(found, as_json=as_json, noun="pipelines", asked=asked)
 
 
 @verb(commands, "show", "nbpipe pipeline show flow.py", "nbpipe pipeline show training --json")

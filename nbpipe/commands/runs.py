@@ -73,29 +73,29 @@ def list_(
 ) -> Answer:
     """List runs, newest first."""
     client = current_client()
-    found = client.runs.list(
-        pipeline=pipeline,
-        status=status or None,
-        snapshot=client.snapshots.get(snapshot).id if snapshot is not None else None,
-        parent=client.runs.get(parent).id if parent is not None else None,
-        model_version=model_version,
-        name=name,
-        name_prefix=name_prefix,
-        name_contains=name_contains,
-        tags=tags,
-        any_tags=any_tags,
-        tag_prefix=tag_prefix,
-        tag_contains=tag_contains,
-        where=where,
-        metadata=metadata_said(metadata),
-        since=since,
-        until=until,
-        order_by=order_by,
-        before=before,
-        limit=limit,
-    )
+    asked: dict[str, Any] = {
+        "pipeline": pipeline,
+        "status": status or None,
+        "snapshot": client.snapshots.get(snapshot).id if snapshot is not None else None,
+        "parent": client.runs.get(parent).id if parent is not None else None,
+        "model_version": model_version,
+        "name": name,
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "where": where,
+        "metadata": metadata_said(metadata),
+        "since": since,
+        "until": until,
+        "order_by": order_by,
+        "before": before,
+    }
+    found = client.runs.list(**asked, limit=limit)
     plain = [{**run.as_row(), "model_version": model_of(run)} for run in found]
-    return listed(found, plain=plain, as_json=as_json)
+    return listed(found, plain=plain, as_json=as_json, noun="runs", asked=asked)
 
 
 @verb(commands, "show", "nbpipe runs show 1f3a9c", "nbpipe runs show 1f3a9c --json")

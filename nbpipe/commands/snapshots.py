@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -99,21 +99,21 @@ def list_(
     as_json: AsJson = False,
 ) -> Answer:
     """List snapshots, newest first."""
-    found = current_client().snapshots.list(
-        pipeline=pipeline,
-        name_prefix=name_prefix,
-        name_contains=name_contains,
-        tags=tags,
-        any_tags=any_tags,
-        tag_prefix=tag_prefix,
-        tag_contains=tag_contains,
-        where=where,
-        metadata=metadata_said(metadata),
-        since=since,
-        until=until,
-        limit=limit,
-    )
-    return listed(found, as_json=as_json)
+    asked: dict[str, Any] = {
+        "pipeline": pipeline,
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "where": where,
+        "metadata": metadata_said(metadata),
+        "since": since,
+        "until": until,
+    }
+    found = current_client().snapshots.list(**asked, limit=limit)
+    return listed(found, as_json=as_json, noun="snapshots", asked=asked)
 
 
 @verb(commands, "show", "nbpipe snapshot show nightly", "nbpipe snapshot show nightly --code > nightly.py")

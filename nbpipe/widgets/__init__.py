@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
 
-__all__ = ["ParameterForm", "PromoteModel"]
+__all__ = ["CatalogBrowser", "ParameterForm", "PromoteModel"]
