@@ -7,7 +7,9 @@ from typing import Any
 
 from nbpipe.services.compared import ComparedData, ComparedRuns, ComparedStep
 from nbpipe.views.compared import ComparedRow, ComparedRunFacts, ComparisonFacts
+from nbpipe.views.comparison import comparison_card
 from nbpipe.views.facts import StepFacts
+from nbpipe.views.frames import Bundle
 
 _DIGITS = 8
 
@@ -28,6 +30,11 @@ def comparison_facts(compared: ComparedRuns, more_is_better: Mapping[str, bool] 
         for fact in compared.facts
     ]
     return ComparisonFacts(runs, rows, dict(more_is_better or {}))
+
+
+def comparison_bundle(compared: ComparedRuns, *, stable: bool = False) -> Bundle:
+    """Show in what runs differ; `stable` leaves out ids and durations."""
+    return comparison_card(comparison_facts(compared), stable=stable)
 
 
 def _shown(value: Any) -> object:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbpipe.catalog.questions import frame_of
 from nbpipe.records.runs import Status
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.recorded import Run
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class ComparedFact:
 
 
 @dataclass(frozen=True)
-class ComparedRuns:
+class ComparedRuns(Displayed):
     """Two runs or more, side by side.
 
     Attributes:

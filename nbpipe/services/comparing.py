@@ -183,9 +183,12 @@ def _metrics(
         key, value = row["key"], row["value"]
         # One key at a time: of thousands, not all must be copied for each.
         kept[key] = merge({key: kept[key]}, {key: value})[key] if key in kept else value
-    return {
-        run_id: dict(metrics_in(of_model.get(run_id, {}))) | dict(metrics_in(own.get(run_id, {}))) for run_id in runs
-    }
+    found = {}
+    for run_id in runs:
+        numbers = dict(metrics_in(of_model.get(run_id, {}))) | dict(metrics_in(own.get(run_id, {})))
+        # What was logged at one instant has no order of its own.
+        found[run_id] = {path: numbers[path] for path in sorted(numbers)}
+    return found
 
 
 def _data(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, ComparedData]]:
@@ -221,13 +224,15 @@ def _code(workspace: Workspace, sides: Sequence[ComparedRun]) -> dict[str, StepC
     code = {}
     for node, digests in by_node.items():
         variants = met[node]
-        said = tuple(_changes(parts.get(digest, {}), parts.get(variants[0], {})) for digest in variants[1:])
+        said = tuple(_changes(parts.get(digest), parts.get(variants[0])) for digest in variants[1:])
         code[node] = StepCode({place: variants.index(digest) for place, digest in digests.items()}, ("", *said))
     return code
 
 
-def _changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:
-    return "; ".join(said_of(*part) for part in changed_parts(now, before)) or "its source changed"
+def _changes(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> str:
+    # Of an old record, what a source was made of may not be known.
+    parts = changed_parts(now, before) if now is not None and before is not None else []
+    return "; ".join(said_of(*part) for part in parts) or "its source changed"
 
 
 def _json(value: Any) -> Any:
