@@ -120,7 +120,7 @@ class ComparedRuns(Displayed):
     @cached_property
     def facts(self) -> tuple[ComparedFact, ...]:
         """Everything that is compared, group by group."""
-        return tuple(self._facts())
+        return tuple(fact for fact in self._facts() if fact.values)
 
     def shown(self, *, only_differences: bool = True) -> list[ComparedFact]:
         """Give the facts in which the runs differ, or all."""
