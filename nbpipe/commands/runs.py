@@ -24,7 +24,6 @@ from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.showing import explanation_bundle, run_bundle
-from nbpipe.services.runs import Run
 from nbpipe.views.comparison import comparison_card
 
 commands = noun("List, show, compare, rename and delete runs.")

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.catalog.questions import frame_of
+from nbpipe.records.base import shorten
 from nbpipe.records.runs import Status
 from nbpipe.services.displaying import Displayed
 from nbpipe.services.recorded import Run
@@ -117,6 +118,9 @@ class ComparedRuns(Displayed):
     runs: tuple[ComparedRun, ...]
     code: Mapping[str, StepCode] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<ComparedRuns: {', '.join(shorten(side.run.name) for side in self.runs[:3])}, {len(self.runs)} in all>"
+
     @cached_property
     def facts(self) -> tuple[ComparedFact, ...]:
         """Everything that is compared, group by group."""
@@ -129,13 +133,14 @@ class ComparedRuns(Displayed):
     def df(self, *, only_differences: bool = True) -> pd.DataFrame:
         """Give a pandas frame: a row for each run, a column for each fact, as in `parameters.rate`."""
         facts = self.shown(only_differences=only_differences)
-        return frame_of(
-            [
-                {"run": side.run.id, "name": side.run.name, "took_s": side.run.duration_s}
-                | {f"{fact.group}.{fact.name}": _plain(fact, place) for fact in facts}
-                for place, side in enumerate(self.runs)
-            ]
-        )
+        kinds = {"run": "text", "name": "text", "took_s": "float"}
+        kinds |= {f"{fact.group}.{fact.name}": _kind(fact) for fact in facts}
+        rows = [
+            {"run": side.run.id, "name": side.run.name, "took_s": side.run.duration_s}
+            | {f"{fact.group}.{fact.name}": _plain(fact, place) for fact in facts}
+            for place, side in enumerate(self.runs)
+        ]
+        return frame_of(rows, kinds)
 
     def as_plain(self, *, only_differences: bool = True) -> dict[str, Any]:
         """Give plain facts: the runs, then for each group the values by name, one for each run in their order."""
@@ -201,6 +206,16 @@ def _identity(group: str, value: Any) -> object:
             # A zero is a zero, whatever its sign.
             return repr(float(value) + 0.0)
     return json.dumps(value, sort_keys=True, default=repr)
+
+
+def _kind(fact: ComparedFact) -> str:
+    """Say what a column holds, a word of `catalog.questions.DTYPES`."""
+    if fact.group != "parameters":
+        return {"metrics": "float", "tags": "bool"}.get(fact.group, "text")
+    types = {type(value) for value in fact.values.values() if value is not None}
+    if types == {int} and all(value is None or -(2**63) <= value < 2**63 for value in fact.values.values()):
+        return "int"
+    return "float" if types == {float} else "text" if types == {str} else "data"
 
 
 def _plain(fact: ComparedFact, place: int) -> Any:

@@ -15,7 +15,7 @@ from uuid import UUID
 from nbpipe.base.ids import is_uuid_like, may_be_id_prefix
 from nbpipe.catalog.finding import ids_like
 from nbpipe.catalog.heads import head_of
-from nbpipe.errors import BadValueError
+from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.execute.sources import changed_parts, said_of
 from nbpipe.records.base import shorten
 from nbpipe.records.metadata import merge, metrics_in
@@ -50,15 +50,16 @@ _STEPS = """
     SELECT id, run_id, node, status, duration_s, source, files, error_type, error_message FROM near
     WHERE list_contains($ids, run_id) ORDER BY seq
 """
-# What a step gave, and what it was given that no step of its run had made.
+# What a step gave, and what it was given that no step of its run had made. Of a deleted version only the id is known.
 _DATA = """
     WITH near AS MATERIALIZED (
         SELECT run_id, node, direction, name, artifact_id, artifact_head FROM keyed.lineage
         WHERE run_head IN (SELECT unnest($heads::BIGINT[]))),
     given AS MATERIALIZED (
         SELECT seq, id, name, number, digest FROM keyed.artifacts WHERE id_head IN (SELECT artifact_head FROM near))
-    SELECT near.run_id, near.node, near.direction, near.name AS put, given.id, given.name, given.number, given.digest
-    FROM near JOIN given ON given.id = near.artifact_id WHERE list_contains($ids, near.run_id)
+    SELECT near.run_id, near.node, near.direction, near.name AS put, near.artifact_id AS id,
+           coalesce(given.name, 'deleted') AS name, given.number, given.digest
+    FROM near LEFT JOIN given ON given.id = near.artifact_id WHERE list_contains($ids, near.run_id)
     ORDER BY given.seq, near.node, put
 """
 _TAGS = """
@@ -141,6 +142,10 @@ def _found(workspace: Workspace, refs: Sequence[EntityRef]) -> list[Mapping[str,
     found = workspace.catalog.found
     rows = with_ends(workspace, lambda: found("runs", COLUMNS, _THESE, {"seqs": list(seqs.values())}))
     by_id = {row["id"]: row for row in rows}
+    for run_id in seqs:
+        if run_id not in by_id:
+            # Somebody deleted it meanwhile.
+            raise NotFoundError("run", run_id)
     return [by_id[run_id] for run_id in seqs]
 
 

@@ -14,6 +14,7 @@ from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
 from nbpipe.records.operations import EndRun
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import as_tags
+from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.compared import ComparedFact, ComparedRuns, code_text
 from nbpipe.services.comparing import MOST_RUNS
 from nbpipe.services.metadata import MetadataService
@@ -309,3 +310,31 @@ def test_plain_facts_hold_a_value_for_each_run_in_their_order(runs: RunService, 
 @pytest.mark.parametrize(("variant", "letters"), [(0, "A"), (25, "Z"), (26, "AA"), (199, "GR")])
 def test_sources_are_lettered_as_columns_of_a_sheet_are(variant: int, letters: str) -> None:
     assert code_text(variant, "") == letters
+
+
+def test_a_run_that_was_renamed_goes_by_its_new_name_and_a_deleted_one_by_none(
+    runs: RunService, opened_workspace: Workspace
+) -> None:
+    ids = [record(opened_workspace, name) for name in ("one", "two", "three")]
+    runs.rename("one", "first")
+    runs.delete("three")
+
+    found = runs.compare("first", "two")
+
+    assert [side.run.name for side in found.runs] == ["first", "two"]
+    for gone in ("one", "three", ids[2]):
+        with pytest.raises(NotFoundError):
+            runs.compare("two", gone)
+
+
+def test_data_of_which_the_version_was_deleted_is_still_told_apart(
+    runs: RunService, opened_workspace: Workspace
+) -> None:
+    kept, gone = output("raw", 1), output("raw", 1)
+    ids = [record(opened_workspace, steps=[step("load", outputs=[one])]) for one in (kept, gone)]
+    ArtifactService(opened_workspace).delete(gone["id"], force=True)
+
+    found = runs.compare(*ids)
+
+    assert [side.data["load.raw"].label for side in found.runs] == ["raw", "deleted"]
+    assert differing(found, "data") == {"load.raw"}
