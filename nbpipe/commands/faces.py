@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nbpipe.commands.comparing import comparison_bundle
 from nbpipe.commands.listed import listing_bundle
 from nbpipe.commands.showing import (
     artifact_bundle,
@@ -24,6 +25,7 @@ from nbpipe.commands.showing import (
 from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing
@@ -48,6 +50,7 @@ FACES: dict[type, Callable[..., Bundle]] = {
     TagRecord: tag_bundle,
     Explanation: step_explanation_bundle,
     Lineage: lineage_bundle,
+    ComparedRuns: comparison_bundle,
     Listing: listing_bundle,
 }
 

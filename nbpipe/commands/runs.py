@@ -29,13 +29,13 @@ from nbpipe.commands.arguments import (
     WithTags,
     metadata_said,
 )
-from nbpipe.commands.calling import current_client
+from nbpipe.commands.calling import current_call, current_client
+from nbpipe.commands.comparing import comparison_facts
 from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
-from nbpipe.commands.showing import explanation_bundle, run_bundle, run_facts
-from nbpipe.services.runs import Run
+from nbpipe.commands.showing import explanation_bundle, run_bundle
 from nbpipe.views.comparison import comparison_card
 
 commands = noun("List, show, compare, rename and delete runs.")
@@ -105,13 +105,23 @@ def show(run: RunName, as_json: AsJson = False) -> Answer:
     return Answer(run_bundle(found), found, run_plain(found, found.tags), as_json=as_json)
 
 
-@verb(commands, "compare", "nbpipe runs compare 1f3a9c 8d21e0")
-def compare(left: RunName, right: RunName, as_json: AsJson = False) -> Answer:
-    """Show what differs between two runs."""
-    runs = current_client().runs
-    first, second = runs.get(left), runs.get(right)
-    bundle = comparison_card(run_facts(first), run_facts(second))
-    return Answer(bundle, (first, second), _differences(first, second), "RunComparison", as_json)
+@verb(
+    commands,
+    "compare",
+    "nbpipe runs compare 1f3a9c 8d21e0",
+    "nbpipe runs compare 1f3a9c 8d21e0 52c0aa --all",
+)
+def compare(
+    runs: Annotated[list[str], Argument(metavar=RUN, help="Two runs or more: ids, beginnings of ids, or names.")],
+    *,
+    is_all: Annotated[bool, Option("--all", help="Show also in what they do not differ.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Show in what runs differ: parameters, metrics, steps, data, code and tags."""
+    compared = current_client().runs.compare(*runs)
+    bundle = comparison_card(comparison_facts(compared), only_differences=not is_all, width=current_call().width)
+    plain = compared.as_plain(only_differences=not is_all)
+    return Answer(bundle, compared, plain, "RunComparison", as_json)
 
 
 @verb(
@@ -161,23 +171,3 @@ def delete(
     found = [service.get(run) for run in runs]
     names = [run.name for run in found]
     return deleted(service, found, "run", names, force=force, dry_run=dry_run, as_json=as_json)
-
-
-def _differences(left: Run, right: Run) -> dict[str, Any]:
-    statuses = [{node: step.status for node, step in run.steps.items()} for run in (left, right)]
-    return {
-        "left": left.as_row(),
-        "right": right.as_row(),
-        "parameters": _differing(dict(left.parameters), dict(right.parameters)),
-        "metrics": _differing(dict(left.metrics), dict(right.metrics)),
-        "steps": _differing(*statuses),
-    }
-
-
-def _differing(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-    """Give both sides of what is not the same, by name; what a side does not have is `None`."""
-    return {
-        name: {"left": left.get(name), "right": right.get(name)}
-        for name in dict.fromkeys((*left, *right))
-        if left.get(name) != right.get(name)
-    }

@@ -18,6 +18,8 @@ from nbpipe.records.parameters import as_json
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.compared import ComparedRuns
+from nbpipe.services.comparing import compare_runs
 from nbpipe.services.deleting import delete_runs, dependents_of_runs
 from nbpipe.services.dependents import Dependent, each_of
 from nbpipe.services.explaining import Explanation, explain
@@ -302,3 +304,16 @@ class RunService:
             NotFoundError: There is no such run, or it has no such step.
         """
         return Listing(explain(self._workspace, self.get(ref), step), Explanation)
+
+    def compare(self, *refs: object) -> ComparedRuns:
+        """Put two runs or more side by side.
+
+        Args:
+            refs: The runs, each as in `get`.
+
+        Raises:
+            BadValueError: Fewer than two, too many, or the same run twice.
+            NotFoundError: There is no such run; the nearest names are told.
+            AmbiguousNameError: There are several.
+        """
+        return compare_runs(self._workspace, refs)
