@@ -2,7 +2,8 @@
 
 Tables of *facts* grow and are never changed, but for two that are finished later: a run by the
 operation that ends it, an open step by the record of its end. Tables of *state* follow the
-operations; their columns are `records.state.TABLES`. Every row that can change has a number,
+operations; their columns are `records.state.TABLES`. A deletion removes the rows of what was
+deleted; what merely speaks of it (lineage, metadata, metrics) stays. Every row that can change has a number,
 `seq`, in the order of arrival: what hides a row from under a newer one compares numbers, not
 texts. What is looked up by an id has the id's head beside it, in a column whose name ends in
 `_head` (`catalog.heads`). The views that people read are made of these in `catalog.views`.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from nbpipe.catalog.heads import CREATE_HEAD_OF
 from nbpipe.records.state import TABLES
 
-SCHEMA = 3
+SCHEMA = 4
 
 Columns = dict[str, str]
 
@@ -140,13 +141,35 @@ METRIC: Columns = {
     "at": "TIMESTAMPTZ",
 }
 
+# Who had a tag and lost it: a row is written when a tagging ends. What ends with its tag stands in `tagging` still.
+TAG_HISTORY: Columns = {
+    "tag_id": "VARCHAR",
+    "entity_kind": "VARCHAR",
+    "entity_id": "VARCHAR",
+    "scope": "VARCHAR",
+    "at": "TIMESTAMPTZ",
+    "by": "VARCHAR",
+    "through": "VARCHAR",
+    "run_id": "VARCHAR",
+    "lost": "TIMESTAMPTZ",
+    "lost_by": "VARCHAR",
+    "lost_through": "VARCHAR",
+    "lost_run_id": "VARCHAR",
+    "entity_head": "BIGINT",
+}
+DELETED_TAG: Columns = {"id": "VARCHAR", "name": "VARCHAR", "at": "TIMESTAMPTZ", "by": "VARCHAR"}
+
+# What a state row keeps of the operation that made it so, which no rule looks at.
+GIVEN: dict[str, Columns] = {"tagging": {"by": "VARCHAR", "through": "VARCHAR", "run_id": "VARCHAR"}}
+
 # What state rows are kept in tables of their own; the others finish a fact.
-_FINISH_A_FACT = ("run_state", "artifact_number")
+_FINISH_A_FACT = ("run_state", "run_name", "artifact_number")
 STATE: dict[str, Columns] = {
     table: {
         "seq": "BIGINT",
         "change_key": "VARCHAR",
         **columns,
+        **GIVEN.get(table, {}),
         **({"entity_head": "BIGINT"} if "entity_id" in columns else {}),
     }
     for table, columns in TABLES.items()
@@ -154,7 +177,14 @@ STATE: dict[str, Columns] = {
 }
 
 CHANGING: dict[str, Columns] = {"run": RUN, "open_step": OPEN_STEP, "step": STEP, "artifact": ARTIFACT, **STATE}
-GROWING: dict[str, Columns] = {"lineage": LINEAGE, "source": SOURCE, "metadata": METADATA, "metric": METRIC}
+GROWING: dict[str, Columns] = {
+    "lineage": LINEAGE,
+    "source": SOURCE,
+    "metadata": METADATA,
+    "metric": METRIC,
+    "tag_history": TAG_HISTORY,
+    "deleted_tag": DELETED_TAG,
+}
 
 # Beside the rows: which logs, with runs or steps that go on, have no writer any more; how far
 # each log was taken in; and what this file is.

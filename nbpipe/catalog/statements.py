@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from nbpipe.catalog.schema import STATE
+from nbpipe.catalog.schema import GIVEN, STATE
 from nbpipe.records.state import TABLES
 
 # A line that is sealed well and is no JSON all the same would fail every statement: it is left out here.
@@ -205,10 +205,11 @@ ORDER BY nth, id
 PARSE_CHANGES = """
 CREATE OR REPLACE TEMP TABLE new_change AS
 SELECT row_number() OVER () AS nth, change.t, change.key, change."row" AS "row",
-       coalesce(change."row"::VARCHAR, 'null') = 'null' AS gone
-FROM (SELECT unnest(body.changes) AS change
-      FROM (SELECT json_transform(b, '{"changes": [{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]}') AS body
-            FROM (SELECT n, b FROM new_line WHERE n IS NOT NULL ORDER BY n)))
+       coalesce(change."row"::VARCHAR, 'null') = 'null' AS gone, said, "by", through, run_id
+FROM (SELECT "at" AS said, "by", k AS through, nullif(body.op.run_id, '') AS run_id, unnest(body.changes) AS change
+      FROM (SELECT "at", "by", k, json_transform(b, '{
+                "op": {"run_id": "VARCHAR"}, "changes": [{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]}') AS body
+            FROM (SELECT n, "at", "by", k, b FROM new_line WHERE n IS NOT NULL ORDER BY n)))
 """
 # What a later change says of the same row is all that counts.
 OVERTAKEN = "DELETE FROM new_change WHERE nth NOT IN (SELECT max(nth) FROM new_change GROUP BY t, key)"
@@ -246,6 +247,12 @@ UPDATE rows.open_step SET run_is_over = true WHERE NOT run_is_over AND run_id IN
     SELECT id FROM {runs} WHERE status IS NOT NULL AND id IN (SELECT run_id FROM rows.open_step))
 """
 
+RUN_NAMES = """
+UPDATE rows.run SET name = given.name, name_head = rows.head_of(given.name)
+FROM (SELECT key AS id, "row"->>'name' AS name FROM new_change WHERE t = 'run_name' AND NOT gone) AS given
+WHERE run.id_head = rows.head_of(given.id) AND run.id = given.id
+"""
+
 NUMBERS = """
 UPDATE rows.artifact SET number = given.number
 FROM (SELECT key, ("row"->>'number')::BIGINT AS number FROM new_change WHERE t = 'artifact_number') AS given
@@ -258,13 +265,16 @@ def _merge_state(table: str) -> str:
     columns = [name for name in STATE[table] if name not in ("seq", "change_key")]
     shape = ", ".join(f'"{name}": "{STATE[table][name]}"' for name in TABLES[table])
     heads = ", rows.head_of(entity_id) AS entity_head" if "entity_head" in columns else ""
+    given = "".join(f'"{name}", ' for name in GIVEN.get(table, ()))
+    # A run that tags itself need not be named twice.
+    shorter = " REPLACE (nullif(run_id, entity_id) AS run_id)" if given else ""
     settings = ", ".join(f'"{name}" = later."{name}"' for name in columns)
     names = ", ".join(f'"{name}"' for name in ["seq", "change_key", *columns])
     values = ", ".join(f'later."{name}"' for name in ["seq", "change_key", *columns])
     return f"""
         MERGE INTO rows.{table} USING (
-            SELECT *{heads} FROM (
-                SELECT $top + nth AS seq, key AS change_key, gone, unnest(json_transform("row", '{{{shape}}}'))
+            SELECT *{shorter}{heads} FROM (
+                SELECT $top + nth AS seq, key AS change_key, gone, {given}unnest(json_transform("row", '{{{shape}}}'))
                 FROM new_change WHERE t = '{table}')) AS later ON {table}.change_key = later.change_key
         WHEN MATCHED AND later.gone THEN DELETE
         WHEN MATCHED THEN UPDATE SET {settings}
@@ -273,6 +283,27 @@ def _merge_state(table: str) -> str:
 
 
 MERGE_STATE = {table: _merge_state(table) for table in STATE}
+
+# Which rows go with what is deleted: by its kind, the tables, and the column that names it there.
+GO_WITH = {
+    "run": {"run": "id", "step": "run_id", "open_step": "run_id", "tagging": "entity_id", "model_link": "entity_id"},
+    "artifact_version": {"artifact": "id", "tagging": "entity_id", "model_link": "entity_id"},
+}
+DELETED = """
+SELECT "row"->>'entity_id' FROM new_change WHERE t = 'deletion' AND NOT gone AND "row"->>'entity_kind' = '{kind}'
+"""
+DELETE = "DELETE FROM rows.{table} WHERE {condition}"
+# What goes on while something is deleted may speak of it afterwards: a run that reuses it and bears its tags.
+MAY_COME_BACK = {
+    "artifact": ("id", "'artifact_version'"),
+    "tagging": ("entity_id", "entity_kind"),
+    "model_link": ("entity_id", "kind"),
+}
+DELETE_AGAIN = """
+DELETE FROM rows.{table} WHERE EXISTS (
+    FROM {deletions} AS gone WHERE gone.entity_id = {table}.{column} AND gone.entity_kind = {kind})
+"""
+HAS_DELETIONS = "SELECT count(*) > 0 FROM {deletions}"
 
 HIDE = """
 INSERT INTO hidden.{table}
@@ -343,7 +374,7 @@ ARCHIVED_OPERATIONS = "SELECT n, k, req, b FROM read_parquet($path) WHERE n IS N
 OPEN_ARCHIVE = """
 DROP TABLE IF EXISTS temp.new_line;
 CREATE TEMP VIEW new_line AS
-SELECT file_row_number + 1 AS nth, log, n, k, id, run, "at", b FROM read_parquet('{path}', file_row_number = true)
+SELECT file_row_number + 1 AS nth, log, n, k, id, run, "at", "by", b FROM read_parquet('{path}', file_row_number = true)
 """
 CLOSE_ARCHIVE = "DROP VIEW temp.new_line"
 FACTS = "SELECT k, count(*), max(nth) FROM new_line WHERE n IS NULL AND k <> 'end' GROUP BY k"

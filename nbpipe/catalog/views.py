@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbpipe.catalog.heads import head_in_sql
+from nbpipe.catalog.tag_history import TAG_HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,6 +125,20 @@ COLUMNS: dict[str, dict[str, str]] = {
         "scope": "within what it is exclusive",
         "tagged_at": "since when",
     },
+    "tag_history": {
+        "tag": "the tag's name, or the last one of a tag that is deleted",
+        "entity_kind": "kind of the bearer",
+        "entity_id": "id of the bearer",
+        "scope": "within what it is exclusive",
+        "got_at": "since when it bore the tag",
+        "got_by": "who gave it",
+        "got_through": "by which operation, such as add_tags or end_run",
+        "got_run_id": "the run that gave it, if one",
+        "lost_at": "until when; null while it bears the tag",
+        "lost_by": "who took it",
+        "lost_through": "by which operation",
+        "lost_run_id": "the run that took it, if one",
+    },
     "models": {"name": "the model's name", "description": "what it is for", "created": "when it was made"},
     "model_versions": {
         "id": "the version's id",
@@ -161,6 +176,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "digest": "digest of its content",
         "created": "when it was made",
         "run_id": "the run it was made from, if one",
+    },
+    "deletions": {
+        "entity_kind": "run or artifact_version",
+        "entity_id": "its id; metadata, metrics and lineage still speak of it",
+        "deleted_at": "when it was deleted",
+        "deleted_by": "who deleted it",
     },
     "schedules": {
         "id": "the schedule's id",
@@ -248,9 +269,13 @@ _HEADS = {
     "lineage": ("run_head", "step_head", "artifact_head"),
     "metadata": ("entity_head", "run_head"),
     "model_links": ("entity_head",),
+    "stage_history": ("seq",),
 }
 # `at` and `by` are words of SQL; nobody should have to quote a column.
-_STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"}
+_STORED_AS = {
+    **{"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"},
+    **{"deleted_at": "at", "deleted_by": "by"},
+}
 
 
 def _plain(view: str, table: str) -> str:
@@ -269,6 +294,7 @@ _PLAIN = {
     "model_links": "model_link",
     "stage_history": "stage_history",
     "snapshots": "snapshot",
+    "deletions": "deletion",
     "schedules": "schedule",
     "firings": "firing",
     "deployments": "deployment",
@@ -284,10 +310,10 @@ _INTERRUPTED_RUNS = """
 SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
 """
 
-_SELECT = {"runs": _RUNS, "steps": _STEPS, "tags": _TAGS, "sources": _SOURCES} | {
+_SELECT = {"runs": _RUNS, "steps": _STEPS, "tags": _TAGS, "tag_history": TAG_HISTORY, "sources": _SOURCES} | {
     view: _plain(view, table) for view, table in _PLAIN.items()
 }
-KEYED = ("runs", "steps", "tags", *_HEADS)
+KEYED = ("runs", "steps", "tags", "tag_history", *_HEADS)
 
 
 def _create(view: str) -> list[str]:

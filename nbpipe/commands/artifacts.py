@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing
+from nbpipe.commands.answers import Answer
 from nbpipe.commands.arguments import ARTIFACT, RUN, ArtifactName, AsJson, Limit, WithTags
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import artifact_plain
 from nbpipe.commands.showing import artifact_bundle, artifact_label, lineage_bundle
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.lineage import Use
-from nbpipe.views.amounts import size_text
 
-commands = noun("List and show artifacts, and where they come from.")
+commands = noun("List, show and delete artifacts, and see where they come from.")
 
 
 @verb(commands, "list", "nbpipe artifact list --name raw_data", "nbpipe artifact list --run 1f3a9c --json")
@@ -34,15 +35,9 @@ def list_(
     """List versions of artifacts, newest first."""
     client = current_client()
     found = client.artifacts.list(name=name, run=run, type=kind, tags=tags, limit=limit)
-    rows = [
-        (artifact_label(one), one.type, size_text(one.size_bytes), one.step, one.run_id[:8], one.created, one.id[:8])
-        for one in found
-    ]
-    columns = ("artifact", "type", "size", "made by", "run", "created", "id")
     of_run = client.runs.get(run).id if run is not None else None
     asked = {"noun": "artifacts", "name": name, "run": of_run, "type": kind, "tags": tags}
-    plain = found.as_rows()
-    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
+    return listed(found, as_json=as_json, asked=asked)
 
 
 @verb(commands, "show", "nbpipe artifact show raw_data", "nbpipe artifact show raw_data@7 --json")
@@ -70,6 +65,19 @@ def lineage(artifact: ArtifactName, as_json: AsJson = False) -> Answer:
         "used_by": [_use_plain(artifacts, use) for use in known.used_by],
     }
     return Answer(lineage_bundle(found, rows), found, facts, as_json=as_json)
+
+
+@verb(commands, "delete", "nbpipe artifact delete raw_data@7", "nbpipe artifact delete raw_data@7 --dry-run")
+def delete(
+    artifacts: Annotated[list[str], Argument(metavar=ARTIFACT, help="Versions: name@number, or ids.")],
+    *,
+    force: Force = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Delete versions; their bytes go with the next `catalog gc`."""
+    service = current_client().artifacts
+    return deleted(service, artifacts, "artifact", artifacts, force=force, dry_run=dry_run, as_json=as_json)
 
 
 def _named(artifacts: ArtifactService, ids: Any) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing
+from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.arguments import (
     RUN,
     SNAPSHOT,
@@ -19,14 +18,15 @@ from nbpipe.commands.arguments import (
     WithTags,
 )
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.showing import explanation_bundle, run_bundle, run_facts
 from nbpipe.services.runs import Run
 from nbpipe.views.comparison import comparison_card
-from nbpipe.views.theme import signed
 
-commands = noun("List, show and compare runs.")
+commands = noun("List, show, compare, rename and delete runs.")
 
 
 @verb(
@@ -55,23 +55,10 @@ def list_(
     found = client.runs.list(
         pipeline=pipeline, status=status, snapshot=snapshot_id, parent=parent_id, tags=tags, where=where, limit=limit
     )
-    rows = [_row(run) for run in found]
-    plain = [{**run.as_row(), "model_version": _model_of(run)} for run in found]
-    columns = ("run", "pipeline", "status", "started", "took", "model", "parameters")
+    plain = [{**run.as_row(), "model_version": model_of(run)} for run in found]
     asked = {"noun": "runs", "pipeline": pipeline, "status": status, "tags": tags, "where": where}
     asked |= {"snapshot": snapshot_id, "parent": parent_id}
-    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
-
-
-def _row(run: Run) -> tuple[object, ...]:
-    took = timedelta(seconds=run.duration_s) if run.duration_s is not None else None
-    values = ", ".join(f"{name}={value}" for name, value in run.parameters.items())
-    return run.id[:8], run.pipeline, signed(run.status), run.started, took, _model_of(run), values
-
-
-def _model_of(run: Run) -> str | None:
-    version = run.model_version
-    return version.label if version is not None else None
+    return listed(found, plain=plain, as_json=as_json, asked=asked)
 
 
 @verb(commands, "show", "nbpipe runs show 1f3a9c", "nbpipe runs show 1f3a9c --json")
@@ -110,6 +97,33 @@ def explain(
     explained = runs.explain(found, step)
     plain = {"run": found.as_row(), "steps": [one.as_row() for one in explained]}
     return Answer(explanation_bundle(found, explained), explained, plain, as_json=as_json)
+
+
+@verb(commands, "rename", "nbpipe runs rename 1f3a9c baseline")
+def rename(
+    run: RunName, to: Annotated[str, Argument(metavar="NAME", help="Its new name.")], as_json: AsJson = False
+) -> Answer:
+    """Give a run another name."""
+    runs = current_client().runs
+    former = runs.get(run)
+    renamed = runs.rename(former, to)
+    said = f"Run {former.name} is now named {renamed.name}."
+    return sentence(said, renamed, renamed.as_row(), as_json=as_json)
+
+
+@verb(commands, "delete", "nbpipe runs delete 1f3a9c", "nbpipe runs delete 1f3a9c 8d21e0 --dry-run")
+def delete(
+    runs: Annotated[list[str], Argument(metavar=RUN, help="Runs: ids, beginnings of ids, or names.")],
+    *,
+    force: Force = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Delete runs with their steps; the artifacts that they made stay."""
+    service = current_client().runs
+    found = [service.get(run) for run in runs]
+    names = [run.name for run in found]
+    return deleted(service, found, "run", names, force=force, dry_run=dry_run, as_json=as_json)
 
 
 def _differences(left: Run, right: Run) -> dict[str, Any]:

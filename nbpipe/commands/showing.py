@@ -7,6 +7,7 @@ terminal, the notebook and the pages alike.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nbpipe.commands.shapes import ShownDefinition, ShownGraph
@@ -22,9 +23,19 @@ from nbpipe.services.models import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown
-from nbpipe.views.cards import artifact_card, model_card, model_version_card, pipeline_card, run_card, snapshot_card
+from nbpipe.views.cards import (
+    artifact_card,
+    model_card,
+    model_version_card,
+    pipeline_card,
+    run_card,
+    snapshot_card,
+    step_card,
+    tag_card,
+)
 from nbpipe.views.explaining import WhyFacts, explanation_card
 from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
 from nbpipe.views.markup import render
@@ -115,8 +126,9 @@ def pipeline_bundle(
     return Bundle(card.html + render(reasons.element), f"{card.text}\n\nwould run again\n{reasons.text}")
 
 
-def recorded_bundle(record: PipelineRecord, newest: Run | None) -> Bundle:
+def recorded_bundle(record: PipelineRecord, *, stable: bool = False) -> Bundle:
     """Show a pipeline as the workspace knows it: its newest run's graph, and how much there is of it."""
+    newest = record.newest
     graph = newest.graph if newest is not None else None
     card = pipeline_card(
         shown.PipelineFacts(
@@ -131,7 +143,8 @@ def recorded_bundle(record: PipelineRecord, newest: Run | None) -> Bundle:
     )
     facts: list[tuple[str, object]] = [("runs", record.runs), ("snapshots", record.snapshots)]
     if newest is not None:
-        facts += [("last run", f"{newest.id[:8]} {signed(newest.status)}"), ("started", newest.started)]
+        name = "" if stable else f"{newest.id[:8]} "
+        facts += [("last run", name + signed(newest.status)), *([] if stable else [("started", newest.started)])]
     known = shown_facts(facts)
     return Bundle(card.html + render(known.element), f"{card.text}\n\n{known.text}")
 
@@ -151,30 +164,40 @@ def step_facts(step: StepRun) -> shown.StepFacts:
     )
 
 
+def step_bundle(step: StepRun, *, stable: bool = False) -> Bundle:
+    """Show what became of one step of a run."""
+    previews = {artifact_label(artifact): artifact.preview for artifact in step.outputs.values()}
+    return step_card(replace(step_facts(step), previews=previews), stable=stable)
+
+
 def explanation_bundle(run: Run, explained: Sequence[Explanation]) -> Bundle:
     """Show why the steps of a run ran or were reused."""
-    facts = [
-        WhyFacts(
-            one.node,
-            one.status.value,
-            [_said(change) for change in one.changes] or [one.why],
-            _against(one),
-            [
-                (change.name or "its own text", change.diff)
-                for change in one.changes
-                if change.kind == "source" and change.diff
-            ],
-        )
-        for one in explained
-    ]
-    return explanation_card(run.name, run.status.value, facts)
+    return explanation_card(run.name, run.status.value, [_why_facts(one) for one in explained])
+
+
+def step_explanation_bundle(one: Explanation, *, stable: bool = False) -> Bundle:
+    """Show why one step ran or was reused."""
+    facts = _why_facts(one)
+    return explanation_card(one.node, one.status.value, [replace(facts, against="") if stable else facts])
+
+
+def _why_facts(one: Explanation) -> WhyFacts:
+    texts = [(change.name or "its own text", change.diff) for change in one.changes if change.kind == "source"]
+    return WhyFacts(
+        one.node,
+        one.status.value,
+        [_said(change) for change in one.changes] or [one.why],
+        explained_against(one),
+        [(name, diff) for name, diff in texts if diff],
+    )
 
 
 def _said(change: Change) -> str:
     return f"{change.said}, for {change.made_by} ran" if change.made_by else change.said
 
 
-def _against(one: Explanation) -> str:
+def explained_against(one: Explanation) -> str:
+    """Name the run with which a step was compared, or whose result it reuses."""
     return f"{one.against.id[:8]} {one.against.name}" if one.against is not None else ""
 
 
@@ -247,6 +270,12 @@ def lineage_bundle(artifact: Artifact, rows: Sequence[Sequence[object]]) -> Bund
     return written(Card("lineage", artifact_label(artifact), sections=[Section("steps", shown_table(table))]))
 
 
+def tag_bundle(tag: TagRecord, *, stable: bool = False) -> Bundle:
+    """Show a tag."""
+    flags = [flag for flag in ("exclusive", "cascade") if getattr(tag, flag)]
+    return tag_card(shown.TagFacts(tag.name, flags, tag.created, tag.count), stable=stable)
+
+
 def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVersionFacts:
     """Give the facts of a model version; `deep` adds its artifacts, tags and history."""
     return shown.ModelVersionFacts(
@@ -261,13 +290,20 @@ def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVer
         metrics=version.metrics,
         artifacts=[artifact_label(artifact) for artifact in version.artifacts.values()] if deep else (),
         history=[stage_change(change) for change in version.history] if deep else (),
+        description=version.description if deep else "",
     )
 
 
 def stage_change(change: StageChange) -> shown.StageChange:
     """Give the facts of one move between stages."""
     return shown.StageChange(
-        change.at, change.by, f"{change.model}@{change.number}", change.from_stage, change.to_stage, change.note
+        change.at,
+        change.by,
+        f"{change.model}@{change.number}",
+        change.from_stage,
+        change.to_stage,
+        change.note,
+        change.forced,
     )
 
 

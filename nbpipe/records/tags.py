@@ -157,6 +157,9 @@ def put_tag(draft: Draft, tag: Tag, target: Target, at: str, *, from_pipeline: b
             "tag a run, a version or a snapshot."
         )
     tag_id = _known_tag(draft, tag.name, exclusive=exclusive, cascade=cascade, at=at)
+    if exclusive and draft.state.holders.get(key_of(tag_id, target.kind.value, target.scope)) == target.id:
+        # It holds the tag since it got it.
+        return ""
     lost = _take_from_holder(draft, tag_id, target) if exclusive else ""
     row = {
         "tag_id": tag_id,
@@ -180,7 +183,7 @@ def _known_tag(draft: Draft, name: str, *, exclusive: bool, cascade: bool, at: s
 
 def _take_from_holder(draft: Draft, tag_id: str, target: Target) -> str:
     holder = draft.state.holders.get(key_of(tag_id, target.kind.value, target.scope))
-    if holder is None or holder == target.id:
+    if holder is None:
         return ""
     draft.put("tagging", key_of(tag_id, target.kind.value, holder), None)
     return holder

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from nbpipe.base.ids import is_uuid_like
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.refs import EntityRef, Kind
+from nbpipe.services.deleting import delete_artifacts, dependents_of_artifacts
+from nbpipe.services.dependents import Dependent, each_of
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import bears, checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.lineage import Lineage, lineage_of
@@ -55,7 +59,7 @@ PREVIEW = f"{near('artifacts', 'id_head')} SELECT preview FROM near WHERE id = $
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Displayed):
     """One version of an artifact.
 
     Attributes:
@@ -74,6 +78,17 @@ class Artifact:
         output: The name that the step gave it.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "name": "text",
+        "version": "int",
+        "type": "text",
+        "size_bytes": "int",
+        "created": "instant",
+        "step": "text",
+        "run_id": "text",
+        "id": "text",
+    }
+
     id: str
     name: str
     version: int | None
@@ -88,6 +103,10 @@ class Artifact:
     step_id: str
     output: str
     _workspace: Workspace = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        number = "" if self.version is None else f"@{self.version}"
+        return f"<Artifact {shorten(self.name)}{number}: {self.type}, {self.size_bytes:,} bytes>"
 
     @property
     def ref(self) -> EntityRef:
@@ -139,7 +158,7 @@ class Artifact:
 
 def artifacts_in(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> Listing[Artifact]:
     """Make the records of rows of `COLUMNS`."""
-    return Listing(_artifact_in(row, workspace) for row in rows)
+    return Listing((_artifact_in(row, workspace) for row in rows), Artifact)
 
 
 def _artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
@@ -277,6 +296,43 @@ class ArtifactService:
             NotFoundError: There is no such version.
         """
         return self.get(ref).lineage()
+
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what depends on a version, or on several.
+
+        Raises:
+            BadValueError: The reference names an artifact and no version.
+            NotFoundError: There is no such version.
+        """
+        return dependents_of_artifacts(self._workspace, [self._named(one)[0] for one in each_of(ref)])
+
+    def delete(self, ref: object, *, force: bool = False) -> int:
+        """Delete a version, or a list of versions; what runs recorded of it stays.
+
+        Its bytes go with the next `catalog gc`, unless something else is made of them. A step
+        that made it runs again where it would have been reused.
+
+        Args:
+            ref: One as in `get`, but with its version, or a list of those.
+            force: Also if it belongs to a model version in staging or production.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            BadValueError: The reference names an artifact and no version.
+            NotFoundError: There is no such version; nothing was deleted.
+            ConflictError: It is in use and `force` is off.
+        """
+        named = dict(self._named(one) for one in each_of(ref))
+        return delete_artifacts(self._workspace, named, force=force)
+
+    def _named(self, ref: object) -> tuple[str, str]:
+        """Find a version that is really named, and what it is called: what deletes does not guess at the newest."""
+        target = resolve(self._workspace, ref, Kind.ARTIFACT)
+        if target.kind is Kind.ARTIFACT:
+            raise BadValueError(f"{target.id!r} is an artifact; say which version, as in '{target.id}@3'.")
+        return target.id, target.label
 
     def _id(self, ref: object, version: int | str | None = None) -> str:
         if version is None:

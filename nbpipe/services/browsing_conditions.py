@@ -31,17 +31,17 @@ _MOST_WORDS = 12
 _MOST_COMPARISONS = 8
 _AGE = re.compile(r"(\d{1,6})\s*(min|m|h|d|w)", re.IGNORECASE)
 _AGE_UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_METRIC = """{id} IN (
+_MEASURED = """
     SELECT entity_id FROM (
         SELECT entity_id, arg_max(value, logged_at) AS value FROM metrics
         WHERE entity_kind = $metric_kind AND key = $metric_{n} GROUP BY entity_id)
-    WHERE {comparison} {sound})"""
+    WHERE {comparison} {sound}"""
 
 
 def known_filters(noun: Noun) -> list[str]:
     """Give the names of all filters that a noun has."""
     of_tags = BY_TAGS if noun.kind is not None else ()
-    of_metrics = (BY_METRIC,) if noun.is_measured else ()
+    of_metrics = (BY_METRIC,) if noun.measured_in else ()
     return [*noun.filters, *of_tags, *of_metrics, *BY_ALL]
 
 
@@ -100,8 +100,8 @@ def words_in(text: str) -> list[str]:
 
 
 def metric_kind(noun: Noun) -> str:
-    """Give the kind under which a noun's metrics are kept."""
-    return noun.kind.value if noun.kind is not None else ""
+    """Give the kind under which the metrics are kept by which a noun is compared."""
+    return noun.measured_kind.value if noun.measured_kind is not None else ""
 
 
 def checked_word(name: str, value: object) -> str:
@@ -150,7 +150,7 @@ def _measured(noun: Noun, comparison: str, n: int) -> str:
     # The engine takes NaN for the largest of numbers.
     sound = "" if "<>" in comparison else "AND NOT isnan(value)"
     bound = comparison.replace("$bound", f"$bound_{n}")
-    return _METRIC.format(id=f"it.{noun.id}", n=n, comparison=bound, sound=sound)
+    return noun.measured_in.format(ids=_MEASURED.format(n=n, comparison=bound, sound=sound))
 
 
 def _instant(name: str, value: Any) -> datetime:

@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
+from nbpipe.records.base import shorten
 from nbpipe.records.refs import EntityRef, Kind
+from nbpipe.services.deleting import delete_pipeline, dependents_of_pipeline
+from nbpipe.services.dependents import Dependent
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import bears
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing, checked_limit
+from nbpipe.services.recorded import Run, run_with_id
 from nbpipe.services.resolve import resolve
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
@@ -30,7 +35,7 @@ PIPELINES = """
 
 
 @dataclass(frozen=True, slots=True)
-class PipelineRecord:
+class PipelineRecord(Displayed):
     """A pipeline that has runs or snapshots.
 
     Attributes:
@@ -42,6 +47,15 @@ class PipelineRecord:
         last_started: When that one started; `None` if there is none.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "name": "text",
+        "runs": "int",
+        "snapshots": "int",
+        "last_run": "text",
+        "last_status": "text",
+        "last_started": "instant",
+    }
+
     name: str
     runs: int
     snapshots: int
@@ -49,6 +63,9 @@ class PipelineRecord:
     last_status: str
     last_started: datetime | None
     _workspace: Workspace = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<PipelineRecord {shorten(self.name)}: {self.runs:,} runs, {self.snapshots:,} snapshots>"
 
     @property
     def ref(self) -> EntityRef:
@@ -59,6 +76,11 @@ class PipelineRecord:
     def tags(self) -> list[str]:
         """The tags that the pipeline itself bears now; those of its definition are on its runs."""
         return tags_of(self._workspace, Kind.PIPELINE, self.name)
+
+    @property
+    def newest(self) -> Run | None:
+        """Its newest run; `None` if it has none."""
+        return run_with_id(self._workspace, self.last_run) if self.last_run else None
 
     def as_row(self) -> dict[str, Any]:
         """Give the pipeline's facts by column."""
@@ -112,7 +134,33 @@ class PipelineService:
         )
         sql = PIPELINES.format(tagged=tagged.sql)
         asked = {"name": None, "limit": checked_limit(limit), **tagged.parameters}
-        return Listing(_pipeline_in(row, self._workspace) for row in self._workspace.catalog.rows(sql, asked))
+        rows = self._workspace.catalog.rows(sql, asked)
+        return Listing((_pipeline_in(row, self._workspace) for row in rows), PipelineRecord)
+
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what would go with a pipeline, and what stands in the way.
+
+        Raises:
+            NotFoundError: There is no such pipeline.
+        """
+        return dependents_of_pipeline(self._workspace, self.get(ref).name)
+
+    def delete(self, ref: object, *, force: bool = False) -> int:
+        """Delete a pipeline with its runs and snapshots; the artifacts that they made stay.
+
+        Args:
+            ref: As in `get`.
+            force: Also if it has runs or snapshots.
+
+        Returns:
+            How many runs went with it.
+
+        Raises:
+            NotFoundError: There is no such pipeline.
+            ConflictError: It has runs or snapshots and `force` is off; or, whatever `force` says, one of them goes on,
+                is scheduled or deployed, or made what is in staging or production.
+        """
+        return delete_pipeline(self._workspace, self.get(ref).name, force=force)
 
 
 def _pipeline_in(row: Mapping[str, Any], workspace: Workspace) -> PipelineRecord:

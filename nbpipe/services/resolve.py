@@ -22,6 +22,7 @@ from nbpipe.records.models import find_version
 from nbpipe.records.refs import EntityRef, Kind, Target
 from nbpipe.records.state import OperationState
 from nbpipe.services.pointing import as_ref, said
+from nbpipe.services.settling import settle_before_latest
 from nbpipe.services.workspace import Workspace
 
 Row = Mapping[str, Any]
@@ -217,6 +218,7 @@ def _model(workspace: Workspace, ref: EntityRef) -> Target:
 
 def _model_version(workspace: Workspace, ref: EntityRef) -> Target:
     """Find a version by model and number, name or stage, by model alone (the latest), or by id."""
+    settle_before_latest(workspace, ref.version)
     state = workspace.catalog.state()
     if state.models.get(_whole(ref)) is not None:
         return _version_target(find_version(state, _whole(ref), None))

@@ -11,11 +11,15 @@ from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.base import plain_name
 from nbpipe.records.metadata import merge, metrics_in
+from nbpipe.records.operations import RenameRun
 from nbpipe.records.parameters import as_json
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.deleting import delete_runs, dependents_of_runs
+from nbpipe.services.dependents import Dependent, each_of
 from nbpipe.services.explaining import Explanation, explain
 from nbpipe.services.filters import bears
 from nbpipe.services.listing import Listing, checked_limit
@@ -213,7 +217,7 @@ class RunService:
         def ask() -> Sequence[Mapping[str, Any]]:
             return catalog.newest("runs", COLUMNS, fits, asked, limit=limit or 2**62, before=older_than)
 
-        return Listing(run_in(row, self._workspace) for row in with_ends(self._workspace, ask))
+        return Listing((run_in(row, self._workspace) for row in with_ends(self._workspace, ask)), Run)
 
     def _number(self, ref: object) -> int:
         read = partial(self._workspace.catalog.found, "runs", "seq, id, name")
@@ -230,6 +234,41 @@ class RunService:
             raise NotFoundError("run", "the newest")
         return found[0]
 
+    def rename(self, ref: object, to: str) -> Run:
+        """Give a run another name; two runs may have the same.
+
+        Raises:
+            BadValueError: It cannot be a name.
+            NotFoundError: There is no such run.
+        """
+        run = self.get(ref)
+        self._workspace.catalog.transact(RenameRun(id=run.id, to=plain_name("run", to)))
+        return self.get(run.id)
+
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what depends on a run, or on several.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        return dependents_of_runs(self._workspace, [self.get(one).id for one in each_of(ref)])
+
+    def delete(self, ref: object, *, force: bool = False) -> int:
+        """Delete a run, or a list of runs, with their steps; the artifacts that they made stay.
+
+        Args:
+            ref: One as in `get`, or a list of those.
+            force: Also if what it made is in staging or production.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            NotFoundError: There is no such run; nothing was deleted.
+            ConflictError: It still goes on, or what it made is in use and `force` is off.
+        """
+        return delete_runs(self._workspace, [self.get(one) for one in each_of(ref)], force=force)
+
     def explain(self, ref: object, step: str | None = None) -> Listing[Explanation]:
         """Say why each step of a run ran or was reused.
 
@@ -240,7 +279,7 @@ class RunService:
         Raises:
             NotFoundError: There is no such run, or it has no such step.
         """
-        return Listing(explain(self._workspace, self.get(ref), step))
+        return Listing(explain(self._workspace, self.get(ref), step), Explanation)
 
 
 def _status(status: str | Status | None) -> str | None:

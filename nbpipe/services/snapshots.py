@@ -7,12 +7,12 @@ its own digest and is checked whenever it is read. Finding and running one asks 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbpipe.base.ids import may_be_id_prefix, new_id
 from nbpipe.define.overrides import check_complete, with_step_values
@@ -22,6 +22,7 @@ from nbpipe.errors import (
     ArtifactDamagedError,
     BadValueError,
     CatalogDamagedError,
+    ConflictError,
     EnvironmentMismatchError,
     NotFoundError,
 )
@@ -36,6 +37,9 @@ from nbpipe.records.state import OperationState, Row
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.apart import RunApart
 from nbpipe.services.bound_model import BoundModel
+from nbpipe.services.deleting import dependents_of_snapshot
+from nbpipe.services.dependents import Dependent
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.starting import RunRequest
@@ -51,7 +55,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Displayed):
     """One snapshot.
 
     Attributes:
@@ -64,6 +68,15 @@ class Snapshot:
         run_id: The run it was made from, or `""`.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "id": "text",
+        "name": "text",
+        "pipeline": "text",
+        "created": "instant",
+        "description": "text",
+        "digest": "text",
+    }
+
     id: str
     name: str
     pipeline: str
@@ -72,6 +85,9 @@ class Snapshot:
     created: datetime
     run_id: str
     workspace: Workspace = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Snapshot {shorten(self.name) if self.name else self.id[:8]} of {shorten(self.pipeline)}>"
 
     @property
     def ref(self) -> EntityRef:
@@ -168,8 +184,9 @@ class SnapshotService:
             UncapturedNameError: A step reads a name that is no text.
         """
         title = checked_name(name)
-        bound = BoundModel(self._workspace, definition.model) if definition.model is not None else None
         given = configuration or PipelineRunConfiguration()
+        model = given.model or definition.model
+        bound = BoundModel(self._workspace, model) if model is not None else None
         content = freeze(definition, given, this_environment(), bound, self._folder())
         data = content.to_bytes()
         self._workspace.paths.ensure()
@@ -255,7 +272,7 @@ class SnapshotService:
         found = [self._snapshot(row) for row in _rows(self._state()) if pipeline in (None, row["pipeline"])]
         wanted = set(tags or ())
         kept = [one for one in found if (one.name or not named) and (not wanted or wanted <= set(one.tags))]
-        return Listing(reversed(kept))
+        return Listing(reversed(kept), Snapshot)
 
     def latest(self, pipeline: str) -> Snapshot:
         """Give the newest named snapshot of a pipeline.
@@ -279,9 +296,26 @@ class SnapshotService:
         operation = ChangeSnapshot(id=self.get(ref).id, description=description)
         return self._snapshot(self._workspace.catalog.transact(operation))
 
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what depends on a snapshot.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+        """
+        return dependents_of_snapshot(self._workspace, self.get(ref).id)
+
     def delete(self, ref: object) -> None:
-        """Delete a snapshot; its runs stay."""
-        self._workspace.catalog.transact(DeleteSnapshot(id=self.get(ref).id))
+        """Delete a snapshot; its runs stay.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+            ConflictError: A schedule runs it, or a deployment serves it.
+        """
+        snapshot = self.get(ref)
+        used = [one.said for one in self.dependents(snapshot) if one.hinders]
+        if used:
+            raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
+        self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id))
 
     def _state(self) -> OperationState:
         return self._workspace.catalog.state()

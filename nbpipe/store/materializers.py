@@ -10,11 +10,12 @@ Types of libraries are named in text, so that nothing heavy is imported to look 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from nbpipe.errors import ArtifactUnreadableError, BadValueError
-from nbpipe.store.arrays import Npy, NumpyScalar
+from nbpipe.store.arrays import MaskedArray, Npy, NumpyScalar, Records
 from nbpipe.store.buffers import Pieces
 from nbpipe.store.files import Files
 from nbpipe.store.frames import ArrowFrame
@@ -22,6 +23,8 @@ from nbpipe.store.images import Png
 from nbpipe.store.loading import Loading
 from nbpipe.store.objects import Bundle, Figure, Pickle, PydanticModel, SklearnEstimator
 from nbpipe.store.plain import Bytes, Json, Text
+from nbpipe.store.polars_frames import Polars
+from nbpipe.store.sparse import Sparse
 
 
 class Materializer(Protocol):
@@ -30,7 +33,7 @@ class Materializer(Protocol):
     Attributes:
         name: Stands in every record; never change it.
         version: One more whenever the bytes change.
-        types: Classes, or their full names such as `"polars.DataFrame"`; subclasses are meant too.
+        types: Classes, or names such as `"polars.DataFrame"` by which they can be imported; subclasses are meant too.
         pickled: Whether reading runs code that the bytes name.
     """
 
@@ -54,6 +57,7 @@ class Materializers:
 
     def __init__(self, built_in: Sequence[Materializer]) -> None:
         self._by_type: dict[type | str, list[Materializer]] = {}
+        self._names: dict[str, list[str]] = {}
         self._by_name: dict[str, Materializer] = {}
         for materializer in built_in:
             self.add(materializer)
@@ -65,14 +69,25 @@ class Materializers:
             if former in known:
                 known.remove(former)
         for kind in materializer.types:
+            if isinstance(kind, str) and kind not in self._by_type:
+                self._names.setdefault(kind.partition(".")[0], []).append(kind)
             self._by_type.setdefault(kind, []).insert(0, materializer)
         self._by_name[materializer.name] = materializer
 
     def for_type(self, kind: type) -> Iterator[Materializer]:
         """Give those that may write a value of this type, in the order in which to ask them."""
         for ancestor in kind.__mro__:
-            yield from self._by_type.get(ancestor, ())
-            yield from self._by_type.get(f"{ancestor.__module__}.{ancestor.__qualname__}", ())
+            for key in self._keys_of(ancestor):
+                yield from self._by_type.get(key, ())
+
+    def _keys_of(self, kind: type) -> Iterator[type | str]:
+        """Give the class, its own name, and the names by which else it is known: a library moves its classes about."""
+        yield kind
+        own = f"{kind.__module__}.{kind.__qualname__}"
+        yield own
+        for name in self._names.get(own.partition(".")[0], ()):
+            if name != own and _is_named(kind, name):
+                yield name
 
     def reading(self, artifact: str, label: str) -> Materializer:
         """Give the one that wrote what a record calls `arrow@1`.
@@ -89,6 +104,11 @@ class Materializers:
         return known
 
 
+def _is_named(kind: type, name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    return getattr(sys.modules.get(module), attribute, None) is kind
+
+
 def label_of(materializer: Materializer) -> str:
     """Say which materializer and version this is, as records do: `arrow@1`."""
     return f"{materializer.name}@{materializer.version}"
@@ -97,7 +117,7 @@ def label_of(materializer: Materializer) -> str:
 REGISTRY = Materializers(
     [
         *(Pickle(), Bundle(), SklearnEstimator(), Figure(), Png(), PydanticModel(), ArrowFrame(), NumpyScalar()),
-        *(Npy(), Files(), Json(), Bytes(), Text()),
+        *(Records(), Npy(), MaskedArray(), Sparse(), Polars(), Files(), Json(), Bytes(), Text()),
     ]
 )
 

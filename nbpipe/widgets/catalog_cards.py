@@ -133,7 +133,7 @@ def _pipeline(client: Client, name: str) -> OpenedCard:
     record = client.pipelines.get(EntityRef(Kind.PIPELINE, name))
     runs = client.runs.list(pipeline=record.name, limit=_MOST_LINKS)
     links = [_to_run("runs", run.name, run.id) for run in runs]
-    return _opened("pipelines", name, recorded_bundle(record, runs[0] if runs else None), links)
+    return _opened("pipelines", name, recorded_bundle(record), links)
 
 
 def _tag(client: Client, name: str) -> OpenedCard:

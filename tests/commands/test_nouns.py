@@ -44,15 +44,6 @@ NASTY = [
 ]
 
 
-@pytest.fixture
-def two_runs(ask):
-    """Two runs with different rates, and a snapshot; give the beginnings of their ids."""
-    first = ask("run flow.py").record
-    second = ask("run flow.py --set rate=0.5 --tag second").record
-    ask("snapshot create flow.py --name nightly")
-    return {"first": first.id[:8], "second": second.id[:8]}
-
-
 def test_every_question_is_answered_as_text_as_html_and_as_json(ask, two_runs):
     for question in QUESTIONS:
         line = question.format(**two_runs)

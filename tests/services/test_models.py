@@ -13,7 +13,7 @@ from nbpipe.errors import AmbiguousNameError, BadValueError, ConflictError, NotF
 from nbpipe.records.models import ModelStages
 from nbpipe.records.runs import Status
 from nbpipe.services.comparison import compared
-from nbpipe.services.gates import CANDIDATE, find_metric, parse_gate, refusals
+from nbpipe.services.gates import CANDIDATE, find_metric, parse_gate, results
 from nbpipe.services.metadata import MetadataService
 from nbpipe.services.models import ModelService
 from nbpipe.services.tags import TagService
@@ -44,15 +44,17 @@ def make_versions(workspace: Workspace, *accuracies: float) -> list[str]:
 def test_a_gate_holds_exactly_when_python_says_so(mine: float, theirs: float, sign: str) -> None:
     gate = parse_gate(f"m.accuracy {sign} production.accuracy")
 
-    refused = refusals([gate], {CANDIDATE: {"m.accuracy": mine}, "production": {"m.accuracy": theirs}})
+    (result,) = results([gate], {CANDIDATE: {"m.accuracy": mine}, "production": {"m.accuracy": theirs}})
 
-    assert (refused == []) is eval(f"{mine!r} {sign} {theirs!r}", {"inf": math.inf})
+    assert (result.left, result.right) == (mine, theirs)
+    assert result.passed is eval(f"{mine!r} {sign} {theirs!r}", {"inf": math.inf})
 
 
-def test_a_number_that_is_none_passes_no_gate() -> None:
-    refused = refusals([parse_gate("accuracy >= 0.5")], {CANDIDATE: {"accuracy": math.nan}})
+@pytest.mark.parametrize("sign", [">=", "<=", ">", "<", "==", "!="])
+def test_a_number_that_is_none_passes_no_gate(sign: str) -> None:
+    told = results([parse_gate(f"accuracy {sign} 0.5")], {CANDIDATE: {"accuracy": math.nan}})
 
-    assert [str(refusal) for refusal in refused] == ["'accuracy >= 0.5' does not hold: accuracy is nan"]
+    assert [str(result) for result in told] == [f"'accuracy {sign} 0.5' does not hold: accuracy is nan"]
 
 
 def test_the_end_of_a_path_names_a_metric_if_no_other_ends_so() -> None:

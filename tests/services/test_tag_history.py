@@ -1,0 +1,245 @@
+"""Tag history: who bore a tag from when to when, and by whom each got and lost it."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.errors import BadValueError, NotFoundError
+from nbpipe.records.refs import Kind
+from nbpipe.records.runs import Status
+from nbpipe.records.tags import Tag
+from nbpipe.services.tags import TagService
+from nbpipe.services.workspace import Workspace
+from tests.services.building import create_snapshot, open_version, opened, record_run
+
+LATEST = Tag(name="latest", exclusive=True)
+
+
+@pytest.fixture
+def tags(opened_workspace: Workspace) -> TagService:
+    return TagService(opened_workspace)
+
+
+@pytest.fixture(params=["in the tail", "published", "published each time"])
+def settle(request: pytest.FixtureRequest, opened_workspace: Workspace):
+    """Publish never, at last, or after everything: history must say the same."""
+
+    def settled(*, last: bool = False) -> None:
+        if request.param == "published each time" or (request.param == "published" and last):
+            opened_workspace.catalog.publish()
+
+    return settled
+
+
+def told(tags: TagService, name: str) -> list[tuple]:
+    """Give the tenures of a tag, oldest first: (label, gave, took, taken to)."""
+    return [(t.label, t.got_through, t.lost_through, t.lost_to) for t in reversed(tags.history(name))]
+
+
+def test_history_keeps_who_held_an_exclusive_tag_when(tags: TagService, opened_workspace: Workspace, settle) -> None:
+    first = record_run(opened_workspace, tags=[LATEST])
+    settle()
+    second = record_run(opened_workspace, tags=[LATEST])
+    settle()
+    third = record_run(opened_workspace)
+    tags.add(["latest"], run=third.id)
+    settle(last=True)
+
+    now, before, oldest = tags.history("latest")
+
+    assert [one.id for one in (now, before, oldest)] == [third.id, second.id, first.id]
+    assert (oldest.lost, oldest.lost_to, oldest.lost_run_id) == (before.got, second.name, second.id)
+    assert (before.lost, before.lost_to, before.lost_run_id) == (now.got, third.name, "")
+    assert (now.holds, now.lost, now.lost_to) == (True, None, "")
+    assert [one.got_run_id for one in (now, before, oldest)] == ["", second.id, first.id]
+    assert now.got_by == before.lost_by != ""
+    assert told(tags, "latest") == [
+        (first.name, "end_run", "end_run", second.name),
+        (second.name, "end_run", "add_tags", third.name),
+        (third.name, "add_tags", "", ""),
+    ]
+
+
+def test_scopes_have_histories_of_their_own(tags: TagService, opened_workspace: Workspace, settle) -> None:
+    first = record_run(opened_workspace, tags=[LATEST])
+    record_run(opened_workspace, "inference", tags=[LATEST])
+    settle(last=True)
+    record_run(opened_workspace, "inference", tags=[LATEST])
+
+    kept = {one.scope: one for one in tags.history("latest") if not one.holds}
+
+    assert kept.keys() == {"inference"}
+    assert tags.history(of=f"run:{first.id}")[0].holds
+
+
+def test_a_tag_that_was_removed_and_given_again_has_two_tenures(
+    tags: TagService, opened_workspace: Workspace, settle
+) -> None:
+    run = record_run(opened_workspace, outputs={"raw": 1})
+    tags.add(["checked"], artifact="raw@1")
+    settle()
+    tags.remove(["checked"], artifact="raw@1")
+    settle()
+    tags.add(["checked"], artifact="raw@1")
+    settle(last=True)
+
+    assert told(tags, "checked") == [
+        ("raw@1", "add_tags", "remove_tags", ""),
+        ("raw@1", "add_tags", "", ""),
+    ]
+    assert {one.id for one in tags.history("checked")} == {run.artifacts["raw"]}
+
+
+def test_a_holder_that_gets_its_exclusive_tag_once_more_holds_it_since_it_got_it(
+    tags: TagService, opened_workspace: Workspace, settle
+) -> None:
+    run = record_run(opened_workspace, tags=[LATEST])
+    since = tags.history("latest")[0].got
+    settle()
+
+    tags.add(["latest"], run=run.id)
+    settle(last=True)
+
+    (only,) = tags.history("latest")
+    assert (only.got, only.got_through) == (since, "end_run")
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.INTERRUPTED])
+def test_a_run_that_did_not_succeed_is_nowhere_in_the_history(
+    tags: TagService, opened_workspace: Workspace, status: Status
+) -> None:
+    good = record_run(opened_workspace, tags=[LATEST])
+    record_run(opened_workspace, tags=[LATEST], status=status)
+
+    assert [(one.id, one.holds) for one in tags.history("latest")] == [(good.id, True)]
+
+
+def test_a_deleted_tag_has_its_history_still(tags: TagService, opened_workspace: Workspace, settle) -> None:
+    record_run(opened_workspace, tags=[LATEST, "v1"])
+    settle()
+    record_run(opened_workspace, tags=[LATEST, "v1"])
+    settle()
+    tags.delete("latest")
+    settle(last=True)
+
+    assert [through for _, _, through, _ in told(tags, "latest")] == ["end_run", "delete_tag"]
+    assert not any(one.holds for one in tags.history("latest"))
+    assert all(one.holds for one in tags.history("v1"))
+
+
+def test_a_tag_made_anew_under_the_name_of_a_deleted_one_goes_on_with_its_history(
+    tags: TagService, opened_workspace: Workspace
+) -> None:
+    first, second = record_run(opened_workspace), record_run(opened_workspace)
+    tags.add([LATEST], run=first.id)
+    tags.delete("latest")
+    tags.add(["latest"], run=second.id)
+
+    assert [(one.id, one.holds) for one in tags.history("latest")] == [(second.id, True), (first.id, False)]
+
+
+def test_history_goes_by_the_name_that_a_tag_has_now(tags: TagService, opened_workspace: Workspace, settle) -> None:
+    record_run(opened_workspace, tags=[LATEST])
+    settle()
+    record_run(opened_workspace, tags=[LATEST])
+    tags.rename("latest", "newest")
+    settle(last=True)
+
+    assert len(tags.history("newest")) == 2
+    with pytest.raises(NotFoundError, match="'newest'"):
+        tags.history("newes")
+
+
+def test_of_two_versions_made_by_one_run_the_first_never_held_the_tag(
+    tags: TagService, opened_workspace: Workspace
+) -> None:
+    both = Tag(name="now", exclusive=True, cascade=True)
+    record_run(opened_workspace, outputs={"raw": 1}, tags=[both])
+    second = record_run(opened_workspace, outputs={"raw": 2}, tags=[both])
+
+    versions = [one for one in tags.history("now") if one.kind is Kind.ARTIFACT_VERSION]
+
+    assert [(one.label, one.holds) for one in versions] == [("raw@2", True), ("raw@1", False)]
+    assert versions[0].got_run_id == versions[1].lost_run_id == second.id
+
+
+def test_a_thing_has_a_history_of_all_its_tags(tags: TagService, opened_workspace: Workspace) -> None:
+    run = record_run(opened_workspace, tags=["training", LATEST])
+    record_run(opened_workspace, tags=["training", LATEST])
+    tags.remove(["training"], run=run.id)
+
+    history = tags.history(of=f"run:{run.id}")
+
+    assert {(one.tag, one.lost_through) for one in history} == {("latest", "end_run"), ("training", "remove_tags")}
+    assert [one.id for one in tags.history("latest", of=f"run:{run.id}")] == [run.id]
+
+
+def test_everything_that_bears_tags_is_named_as_a_reader_knows_it(
+    tags: TagService, opened_workspace: Workspace
+) -> None:
+    run = record_run(opened_workspace, outputs={"raw": 1}, name="monday")
+    open_version(opened_workspace, "iris")
+    create_snapshot(opened_workspace)
+    tags.add(
+        ["seen"],
+        run=run.id,
+        artifact=["raw", "raw@1"],
+        model=["iris", "iris@1"],
+        pipeline="training",
+        to="snapshot:nightly",
+    )
+
+    assert {(one.kind, one.label) for one in tags.history("seen")} == {
+        (Kind.RUN, "monday"),
+        (Kind.ARTIFACT, "raw"),
+        (Kind.ARTIFACT_VERSION, "raw@1"),
+        (Kind.MODEL, "iris"),
+        (Kind.MODEL_VERSION, "iris@1"),
+        (Kind.PIPELINE, "training"),
+        (Kind.SNAPSHOT, "nightly"),
+    }
+
+
+def test_a_history_can_be_cut_short_and_had_as_a_table(tags: TagService, opened_workspace: Workspace) -> None:
+    runs = [record_run(opened_workspace, tags=[LATEST]) for _ in range(4)]
+
+    newest = tags.history("latest", limit=2)
+
+    assert list(newest.df()["id"]) == [runs[3].id, runs[2].id]
+    with pytest.raises(BadValueError, match="limit=0"):
+        tags.history("latest", limit=0)
+
+
+def test_whose_history_has_to_be_said(tags: TagService) -> None:
+    with pytest.raises(BadValueError, match="of='run:"):
+        tags.history()
+
+
+def test_a_tag_that_nothing_bears_any_more_has_a_history_and_one_that_never_was_has_none(
+    tags: TagService, opened_workspace: Workspace
+) -> None:
+    run = record_run(opened_workspace)
+    tags.add(["brief"], run=run.id)
+    tags.remove(["brief"], run=run.id)
+
+    assert len(tags.history("brief")) == 1
+    with pytest.raises(NotFoundError, match=r"No tag is named 'brie'.*'brief'"):
+        tags.history("brie")
+
+
+def test_history_is_read_anew_from_the_logs_alone(workspace: WorkspacePaths) -> None:
+    with opened(workspace) as first:
+        for _ in range(3):
+            record_run(first, tags=[LATEST])
+            first.catalog.publish()
+        TagService(first).delete("latest")
+        before = TagService(first).history("latest")
+    shutil.rmtree(workspace.catalog)
+
+    with opened(workspace) as again:
+        assert TagService(again).history("latest") == before
+        again.catalog.publish()
+        assert TagService(again).history("latest") == before
