@@ -44,7 +44,7 @@ def list_(
 ) -> Answer:
     """List models, newest first."""
     found = current_client().models.list(tags=tags, stage=stage, where=where)
-    return listed(found, as_json=as_json, noun="models", asked={"tags": tags})
+    return listed(found, as_json=as_json, noun="models", asked={"tags": tags, "stage": stage, "where": where})
 
 
 @verb(commands, "show", "nbpipe model show iris", "nbpipe model show iris@production --json")

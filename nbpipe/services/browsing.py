@@ -28,17 +28,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRIC = "metric:"
-# What stands in a column of a frame, by how a reader is shown it.
-_HELD = {
-    **dict.fromkeys((Form.TEXT, Form.ID, Form.STATUS), "text"),
-    **dict.fromkeys((Form.NUMBER, Form.SIZE), "int"),
-    **{Form.DURATION: "float", Form.INSTANT: "instant", Form.FLAG: "bool", Form.VALUES: "data"},
-}
 LARGEST_PAGE = 500
 _MOST_METRICS = 12
 _USUAL_METRICS = 3
 _LONGEST_TEXT = 20_000
 _FARTHEST = 2**62
+# What a frame's column holds, by how it is written.
+_KINDS = {
+    Form.TEXT: "text",
+    Form.ID: "text",
+    Form.STATUS: "text",
+    Form.NUMBER: "int",
+    Form.SIZE: "int",
+    Form.DURATION: "float",
+    Form.INSTANT: "instant",
+    Form.FLAG: "bool",
+    Form.VALUES: "data",
+}
 _NUMBER = "seq"
 
 _FOUND = """
@@ -151,9 +157,11 @@ class BrowsedRow:
         return EntityRef(self.kind, self.id)
 
     def as_row(self) -> dict[str, Any]:
-        """Give its facts by column, its tags as a list, and each metric under its own name."""
+        """Give its facts by column, its tags as a list, and each metric by its name."""
         tags = {"tags": list(self.tags)} if self.kind is not None else {}
-        return {**self.values, **tags, **self.metrics}
+        facts = {**self.values, **tags}
+        # A metric may be called as a column is.
+        return facts | {METRIC + name if name in facts else name: value for name, value in self.metrics.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +197,12 @@ class Page:
         return [row.as_row() for row in self.rows]
 
     def df(self) -> pd.DataFrame:
-        """Give the page as a pandas DataFrame; its columns have the same types whatever is on it."""
-        kinds = {column.name: _HELD[column.form] for column in self.columns}
-        tags = {"tags": "data"} if noun_named(self.question.noun).kind is not None else {}
-        return frame_of(self.as_rows(), {**kinds, **tags, **dict.fromkeys(self.metrics, "float")})
+        """Give the page as a pandas DataFrame; a metric that is called as a column has `metric:` before its name."""
+        kinds = {column.name: _KINDS[column.form] for column in self.columns}
+        if noun_named(self.question.noun).kind is not None:
+            kinds["tags"] = "data"
+        kinds |= {METRIC + name if name in kinds else name: "float" for name in self.metrics}
+        return frame_of(self.as_rows(), kinds)
 
 
 class BrowsingService:

@@ -99,6 +99,8 @@ class Noun:
         texts: The columns in which words are looked for.
         filters: By what its rows are narrowed down.
         is_measured: Whether its rows have metrics.
+        measured_in: Where metrics and metadata are looked for: `{fits}` is a condition on a column `id`.
+        measured_kind: The kind of what has that id.
         given: What the source binds.
     """
 
@@ -114,6 +116,8 @@ class Noun:
     texts: tuple[str, ...]
     filters: Mapping[str, Filter] = field(default_factory=dict)
     is_measured: bool = False
+    measured_in: str = ""
+    measured_kind: Kind | None = None
     given: Callable[[Workspace], dict[str, Any]] = _nothing
 
     def column(self, name: str) -> Column:
@@ -176,6 +180,7 @@ def _known_tags(workspace: Workspace) -> dict[str, Any]:
     return {f"tag_{column}{'s' if column == 'name' else ''}": [row[column] for row in rows] for column in columns}
 
 
+_ITS_OWN = "{fits}"
 _OF_TYPE = "(it.type_name = $type OR ends_with(it.type_name, '.' || $type))"
 _OF_PIPELINE = Filter("it.pipeline = $pipeline", values="it.pipeline")
 
@@ -217,6 +222,8 @@ NOUNS: dict[str, Noun] = {
                 ),
             },
             is_measured=True,
+            measured_in=_ITS_OWN,
+            measured_kind=Kind.RUN,
         ),
         Noun(
             "artifacts",
@@ -249,6 +256,8 @@ NOUNS: dict[str, Noun] = {
                 "run": Filter("it.id IN (SELECT artifact_id FROM lineage WHERE run_id = $run AND direction = 'out')"),
             },
             is_measured=True,
+            measured_in=_ITS_OWN,
+            measured_kind=Kind.ARTIFACT_VERSION,
         ),
         Noun(
             "models",
@@ -268,6 +277,9 @@ NOUNS: dict[str, Noun] = {
                 Column("description", is_wide=True),
             ),
             ("name", "description"),
+            {"stage": Filter("it.name IN (SELECT model FROM model_versions WHERE stage = $stage)", _STAGES)},
+            measured_in="it.name IN (SELECT model FROM model_versions WHERE {fits})",
+            measured_kind=Kind.MODEL_VERSION,
         ),
         Noun(
             "model_versions",
@@ -297,6 +309,8 @@ NOUNS: dict[str, Noun] = {
                 "run": Filter("it.run_id = $run"),
             },
             is_measured=True,
+            measured_in=_ITS_OWN,
+            measured_kind=Kind.MODEL_VERSION,
         ),
         Noun(
             "snapshots",

@@ -226,7 +226,7 @@ def test_strange_words_are_found_as_they_are_and_do_nothing_else(
         ({"filters": {"until": "999999w"}}, "until takes an instant or an age"),
         ({"filters": {"since": 7}}, "since takes an instant or an age"),
         ({"noun": "tags", "filters": {"tags": ["a"]}}, "tags are not filtered by 'tags'"),
-        ({"noun": "models", "filters": {"where": "a > 1"}}, "models are not filtered by 'where'"),
+        ({"noun": "snapshots", "filters": {"where": "a > 1"}}, "snapshots are not filtered by 'where'"),
     ],
     ids=range(31),
 )
@@ -271,6 +271,8 @@ def test_every_noun_is_filtered_sorted_and_paged(browsing: BrowsingService, open
     assert labels("artifacts", sort="metric:rows") == ["raw@1", "raw@3", "raw@2"]
     assert labels("models") == ["moons", "iris"]
     assert labels("models", sort="versions") == ["iris", "moons"]
+    assert labels("models", filters={"stage": "production"}) == ["iris"]
+    assert labels("models", filters={"where": "acc > 0.5"}) == ["iris"]
     assert labels("model_versions", filters={"model": "iris"}) == ["iris@3", "iris@2", "iris@1"]
     assert labels("model versions", filters={"stage": "production"}) == ["iris@3"]
     assert labels("model_version", filters={"status": "failed"}) == ["moons@1"]
@@ -293,6 +295,16 @@ def test_the_values_to_choose_from_are_those_that_are_there(browsing: BrowsingSe
     assert browsing.values("runs", "parent") == ()
     with pytest.raises(BadValueError, match="Did you mean 'pipeline'"):
         browsing.values("runs", "pipelin")
+
+
+def test_a_metric_that_is_called_as_a_column_hides_none(browsing: BrowsingService, opened_workspace: Workspace) -> None:
+    run = record_run(opened_workspace)
+    MetadataService(opened_workspace).log({"status": 1.5, "tags": 2}, run=run.id)
+
+    frame = browsing.page(Question()).df()
+
+    assert [*frame.columns[-3:]] == ["tags", "metric:status", "metric:tags"]
+    assert (frame["status"][0], frame["metric:status"][0], frame["tags"][0]) == ("completed", 1.5, [])
 
 
 def test_what_was_tagged_a_moment_ago_is_on_the_page(browsing: BrowsingService, known: list[Known]) -> None:
