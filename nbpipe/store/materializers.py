@@ -19,7 +19,7 @@ from nbpipe.store.arrays import MaskedArray, Npy, NumpyScalar, Records
 from nbpipe.store.buffers import Pieces
 from nbpipe.store.files import Files
 from nbpipe.store.frames import ArrowFrame
-from nbpipe.store.images import Png
+from nbpipe.store.images import Pixels, Png
 from nbpipe.store.loading import Loading
 from nbpipe.store.objects import Bundle, Figure, Pickle, PydanticModel, SklearnEstimator
 from nbpipe.store.plain import Bytes, Json, Text
@@ -35,6 +35,9 @@ class Materializer(Protocol):
         version: One more whenever the bytes change.
         types: Classes, or names such as `"polars.DataFrame"` by which they can be imported; subclasses are meant too.
         pickled: Whether reading runs code that the bytes name.
+
+    It may also have `reads`, older versions whose bytes `decode` reads, and `preview`, a method that gives the
+    preview of a value (see `store.previews`).
     """
 
     name: ClassVar[str]
@@ -99,7 +102,7 @@ class Materializers:
         known = self._by_name.get(name)
         if known is None:
             raise ArtifactUnreadableError(artifact, f"no materializer {name!r} is registered. Import what registers it")
-        if version != str(known.version):
+        if version not in map(str, (known.version, *getattr(known, "reads", ()))):
             raise ArtifactUnreadableError(artifact, f"it was written as {label}, and this is {label_of(known)}")
         return known
 
@@ -116,7 +119,17 @@ def label_of(materializer: Materializer) -> str:
 
 REGISTRY = Materializers(
     [
-        *(Pickle(), Bundle(), SklearnEstimator(), Figure(), Png(), PydanticModel(), ArrowFrame(), NumpyScalar()),
+        *(
+            Pickle(),
+            Bundle(),
+            SklearnEstimator(),
+            Figure(),
+            Pixels(),
+            Png(),
+            PydanticModel(),
+            ArrowFrame(),
+            NumpyScalar(),
+        ),
         *(Records(), Npy(), MaskedArray(), Sparse(), Polars(), Files(), Json(), Bytes(), Text()),
     ]
 )

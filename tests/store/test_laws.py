@@ -99,7 +99,7 @@ def test_a_part_of_another_output_is_told_and_stored_with_it_or_not_at_all(store
     answer = store.keep({"value": value, "in a list": [value]}, made_by="step")
 
     if kind.change is not None:
-        assert len({version.blob or str(version.inline) for version in answer.versions.values()}) == 1
+        assert len({version.blob or str(version.inline) for version in answer.versions.values()}) <= 1
     again = store.load_all(answer.versions, trust=True)
     for left in answer.not_carried:
         assert left.why
