@@ -19,7 +19,8 @@ from nbpipe.store.buffers import joined
 from nbpipe.store.content import content_digest
 from nbpipe.store.encoding import encoded
 from nbpipe.store.materializers import label_of
-from nbpipe.store.previews import MAX_BYTES, MAX_IMAGE_LETTERS
+from nbpipe.store.preview_pictures import MAX_IMAGE_LETTERS
+from nbpipe.store.preview_texts import MAX_BYTES
 from nbpipe.store.store import Store
 from tests.store.kinds import KINDS
 from tests.store.test_blobs import damage, place_of
