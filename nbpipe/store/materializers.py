@@ -26,6 +26,7 @@ from nbpipe.store.plain import Bytes, Json, Text
 from nbpipe.store.polars_frames import Polars
 from nbpipe.store.registering import check_materializer, registered_as
 from nbpipe.store.sparse import Sparse
+from nbpipe.store.tensors import Tensors
 
 
 class Materializer(Protocol):
@@ -145,7 +146,7 @@ REGISTRY = Materializers(
             ArrowFrame(),
             NumpyScalar(),
         ),
-        *(Records(), Npy(), MaskedArray(), Sparse(), Polars(), Files(), Json(), Bytes(), Text()),
+        *(Records(), Npy(), MaskedArray(), Sparse(), Polars(), Tensors(), Files(), Json(), Bytes(), Text()),
     ]
 )
 

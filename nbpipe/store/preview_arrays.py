@@ -65,10 +65,20 @@ def tensor_preview(tensor: Any) -> dict[str, Any]:
     if tensor.device.type == "cpu" and not tensor.is_sparse and not tensor.is_quantized and tensor.numel():
         flat = tensor.detach().flatten()[:VALUES] if tensor.is_contiguous() else tensor.detach()[:1].flatten()[:VALUES]
         values = [cell(part) for part in flat.tolist()]
-        if not tensor.is_complex() and tensor.numel() <= _MOST_LOOKED_THROUGH:
-            looked = tensor.detach().nan_to_num() if tensor.is_floating_point() else tensor.detach()
+        looked = _comparable(tensor.detach())
+        if looked is not None and looked.numel():
             lowest, highest = cell(looked.min().item()), cell(looked.max().item())
     return _array(dtype, shape, (lowest, highest), values, ", ".join(notes))
+
+
+def _comparable(tensor: Any) -> Any:
+    """Give the numbers of a tensor in a type that torch can compare, without what is no number."""
+    if tensor.is_complex() or tensor.numel() > _MOST_LOOKED_THROUGH:
+        return None
+    if tensor.is_floating_point():
+        numbers = tensor.double()
+        return numbers[~numbers.isnan()]
+    return tensor.double() if str(tensor.dtype) in ("torch.uint16", "torch.uint32", "torch.uint64") else tensor
 
 
 def tensors_preview(held: Mapping[Any, Any]) -> dict[str, Any] | None:
