@@ -144,11 +144,13 @@ class Fold:
 
     def _take_in_changes(self) -> int:
         changes = self._run(statements.PARSE_CHANGES)
-        for (table,) in self._cursor.execute(tag_history.ARE_LOST).fetchall():
-            self._bring_up(table, "change_key", tag_history.LOST[table])
-            self._run(tag_history.NOTE_LOST[table])
+        changed = self._cursor.execute(statements.CHANGED_TABLES).fetchall()
+        for table, _, are_gone in changed:
+            if are_gone and table in tag_history.NOTE_LOST:
+                self._bring_up(table, "change_key", tag_history.LOST[table])
+                self._run(tag_history.NOTE_LOST[table])
         self._run(statements.OVERTAKEN)
-        for table, count in self._cursor.execute(statements.CHANGED_TABLES).fetchall():
+        for table, count, _ in changed:
             keys = statements.KEYS_OF_CHANGES.format(table=table)
             if table == "run_state":
                 self._end_runs(keys, count)
