@@ -56,7 +56,7 @@ class OpenModelVersion(Operation):
         for tag in self.model.tags:
             # An exclusive one moves when the run succeeds.
             if not is_exclusive(draft, tag):
-                put_tag(draft, tag, version_target(row), at)
+                put_tag(draft, tag, version_target(row), at, from_pipeline=True)
         return Decision(tuple(draft.changes), dict(row))
 
 
