@@ -12,7 +12,6 @@ from nbpipe.services.artifacts import Artifact
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot
-from nbpipe.services.versions import ModelVersion
 
 
 def answered(line: str, notebook: Surroundings, *, is_watched: bool) -> Any:
@@ -39,7 +38,7 @@ def _shown(answer: Answer, *, is_watched: bool, wants_code: bool) -> Any:
         return answer
     if answer.widget is None:
         # Where nobody looks, a record's own card leaves out what differs from one run to the next.
-        has_stable_card = isinstance(answer.record, Snapshot | Artifact | ModelRecord | ModelVersion)
+        has_stable_card = isinstance(answer.record, Snapshot | Artifact | ModelRecord)
         return answer.record if has_stable_card and not is_watched else answer
     from nbpipe.widgets.opening import widget_for
 

@@ -206,11 +206,12 @@ class PromoteModel(Shown, HasTraits):
         assert now.candidate is not None, "somebody is to be promoted"
         holder = now.holder
         # No more than was announced: a gate that fails only now, or another holder, is refused by the service.
+        # Without gates the ticked box is what takes a stage; with gates that hold, they do.
         done = self._models.move(
             self._at(now.candidate.number),
             self.stage,
-            force=bool(now.failing),
-            replace=holder is not None,
+            force=bool(now.failing) or not self.gates,
+            replace=holder is not None and bool(self.gates),
             note=self.note,
             gates=self.gates,
             instead_of=(holder.id if holder is not None else "") if self.stage in SINGLE_HOLDER else None,
