@@ -17,6 +17,7 @@ from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.bound_model import DrawnModel
 from nbpipe.services.explaining import Change, Explanation
 from nbpipe.services.foreseeing import Foreseen
 from nbpipe.services.models import ModelRecord
@@ -80,17 +81,10 @@ def parameter_facts(parameters: Parameters, values: Mapping[str, Any]) -> list[s
     ]
 
 
-class _NoModel:
-    """Stands in for a model while a pipeline is only drawn: nothing is looked up."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_, **__: None
-
-
 def drawn(definition: ShownDefinition, configuration: PipelineRunConfiguration | None = None) -> Traced:
     """Trace a pipeline as far as it can be without running: required parameters may stand open."""
     given = configuration.parameters if configuration is not None else {}
-    return definition.trace(given, _NoModel(), partial=True)
+    return definition.trace(given, DrawnModel(definition.model), partial=True)
 
 
 def pipeline_bundle(
