@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbpipe.commands.listed import listing_bundle
+from nbpipe.commands.reasons import step_explanation_bundle
 from nbpipe.commands.showing import (
     artifact_bundle,
     model_bundle,
@@ -17,7 +18,6 @@ from nbpipe.commands.showing import (
     run_bundle,
     snapshot_bundle,
     step_bundle,
-    step_explanation_bundle,
     tag_bundle,
     version_bundle,
 )

@@ -33,7 +33,8 @@ from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
-from nbpipe.commands.showing import explanation_bundle, run_bundle, run_facts
+from nbpipe.commands.reasons import explanation_bundle
+from nbpipe.commands.showing import run_bundle, run_facts
 from nbpipe.services.runs import Run
 from nbpipe.views.comparison import comparison_card
 
