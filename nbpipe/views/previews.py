@@ -87,7 +87,9 @@ def _table(preview: Preview) -> Shown:
     if any(len(row) < len(columns) for row in rows):
         raise ValueError("a row is shorter than the columns")
     count, *width = (int(size) for size in preview["shape"])
-    said = _note(preview) or (f"{count:,} rows × {width[0]:,} columns" if width else f"{count:,} values")
+    said = _note(preview) or (
+        f"{_counted(count, 'row')} × {_counted(width[0], 'column')}" if width else _counted(count, "value")
+    )
     # The cells are text by now, so what is a number has to be guessed from how it looks.
     right = frozenset(
         name for place, name in enumerate(columns) if rows and all(_is_number(row[place]) for row in rows)
@@ -159,6 +161,10 @@ _KINDS: dict[str, Callable[[Preview], Shown]] = {
     "json": _json,
     "object": _object,
 }
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _note(preview: Preview) -> str:
