@@ -17,7 +17,7 @@ from typing import Any
 from nbpipe.base.clock import now
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
-from nbpipe.services.browsing_nouns import Noun, unknown
+from nbpipe.services.browsing_columns import Noun, unknown
 from nbpipe.services.filters import Conditions, bears
 from nbpipe.services.runs import parse_where
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from nbpipe.errors import BadValueError
 from nbpipe.records.runs import Status
-from nbpipe.services.browsing import BrowsingService, Question
+from nbpipe.services.browsing import BrowsingService
 from nbpipe.services.browsing_nouns import NOUNS
+from nbpipe.services.browsing_questions import Question
 from nbpipe.services.metadata import MetadataService
 from nbpipe.services.models import ModelService
 from nbpipe.services.tags import TagService
