@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nbpipe.commands.comparing import comparison_bundle
 from nbpipe.commands.listed import listing_bundle
 from nbpipe.commands.showing import (
     artifact_bundle,
@@ -21,9 +22,12 @@ from nbpipe.commands.showing import (
     tag_bundle,
     version_bundle,
 )
+from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.explaining import Explanation
+from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
@@ -45,6 +49,8 @@ FACES: dict[type, Callable[..., Bundle]] = {
     PipelineRecord: recorded_bundle,
     TagRecord: tag_bundle,
     Explanation: step_explanation_bundle,
+    Lineage: lineage_bundle,
+    ComparedRuns: comparison_bundle,
     Listing: listing_bundle,
 }
 

@@ -14,6 +14,8 @@ from typing import Any
 from nbpipe.commands.answers import Answer, listing
 from nbpipe.commands.showing import artifact_label, explained_against
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.browsing_conditions import known_filters
+from nbpipe.services.browsing_nouns import noun_named
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.listing import Listing
 from nbpipe.services.models import ModelRecord
@@ -142,18 +144,35 @@ def _table(listing: Listing[Any]) -> tuple[Sequence[str], Sequence[Sequence[obje
     return columns, [[row.get(name) for name in columns] for row in listing.as_rows()]
 
 
-def listed(found: Listing[Any], *, as_json: bool, plain: Any = None, asked: Mapping[str, Any] | None = None) -> Answer:
-    """Answer with a listing.
+def listed(
+    found: Listing[Any],
+    *,
+    as_json: bool,
+    noun: str,
+    plain: Any = None,
+    asked: Mapping[str, Any] | None = None,
+) -> Answer:
+    """Answer with a listing; in a notebook with the browser, if that can ask the same.
 
     Args:
         found: The listing.
         as_json: Whether its facts were asked for.
+        noun: What the browser calls it.
         plain: Those facts, where they are more than its rows.
-        asked: What the browser of the catalog begins with.
+        asked: What the listing was narrowed down by.
     """
     table, facts = listed_table(found), plain if plain is not None else found.as_rows()
     columns, rows = table.columns, table.rows
-    return listing(columns, rows, record=found, plain=facts, as_json=as_json, widget="CatalogBrowser", asked=asked)
+    said = {name: _single(name, value) for name, value in (asked or {}).items() if value not in (None, "", [], {})}
+    can_browse = said.keys() <= set(known_filters(noun_named(noun)))
+    widget = "CatalogBrowser" if can_browse and not isinstance(said.get("status"), list) else None
+    return listing(
+        columns, rows, record=found, plain=facts, as_json=as_json, widget=widget, asked={"noun": noun, **said}
+    )
+
+
+def _single(name: str, value: Any) -> Any:
+    return value[0] if name == "status" and len(value) == 1 else value
 
 
 def listing_bundle(listing: Listing[Any], *, stable: bool = False) -> Bundle:

@@ -12,6 +12,7 @@ from nbpipe.commands.arguments import STAGE, AsJson, ModelName, WithTags
 from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.comparing_versions import comparison_bundle, gates_bundle
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import model_plain, version_plain
 from nbpipe.commands.showing import model_bundle, version_bundle
 from nbpipe.errors import BadValueError
@@ -43,14 +44,7 @@ def list_(
 ) -> Answer:
     """List models, newest first."""
     found = current_client().models.list(tags=tags, stage=stage, where=where)
-    rows = [
-        (one.name, one.count, one.stages.get("staging"), one.stages.get("production"), one.created, one.description)
-        for one in found
-    ]
-    columns = ("model", "versions", "staging", "production", "created", "description")
-    asked = {"noun": "models", "tags": tags, "stage": stage, "where": where}
-    plain = found.as_rows()
-    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser", asked=asked)
+    return listed(found, as_json=as_json, noun="models", asked={"tags": tags, "stage": stage, "where": where})
 
 
 @verb(commands, "show", "nbpipe model show iris", "nbpipe model show iris@production --json")

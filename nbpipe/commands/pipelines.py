@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from nbpipe.commands.answers import Answer
-from nbpipe.commands.arguments import PIPELINE, SOURCE, TAG, AsJson
+from nbpipe.commands.arguments import (
+    PIPELINE,
+    SOURCE,
+    AsJson,
+    NameContains,
+    NamePrefix,
+    Since,
+    Statuses,
+    TagContains,
+    TagPrefix,
+    Until,
+    WithAnyTag,
+    WithTags,
+)
 from nbpipe.commands.calling import Runnable, current_client
 from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
@@ -23,14 +36,39 @@ commands = noun("List, show and delete pipelines.")
 commands.add_typer(snapshot_commands, name="snapshot")
 
 
-@verb(commands, "list", "nbpipe pipeline list", "nbpipe pipeline list --json")
+@verb(commands, "list", "nbpipe pipeline list", "nbpipe pipeline list --since 2d --status failed --json")
 def list_(
-    tags: Annotated[list[str] | None, Option("--tag", metavar=TAG, help="Only those that bear this tag.")] = None,
+    *,
+    name_prefix: NamePrefix = "",
+    name_contains: NameContains = "",
+    status: Statuses = None,
+    tags: WithTags = None,
+    any_tags: WithAnyTag = None,
+    tag_prefix: TagPrefix = "",
+    tag_contains: TagContains = "",
+    since: Since = None,
+    until: Until = None,
+    order_by: Annotated[
+        str | None, Option("--order-by", metavar="NAME", help="A column: name, -runs, snapshots.")
+    ] = None,
+    limit: Annotated[int | None, Option("--limit", metavar="N", help="How many at most; all if none is given.")] = None,
     as_json: AsJson = False,
 ) -> Answer:
     """List the pipelines that have runs or snapshots, the one that ran last first."""
-    found = current_client().pipelines.list(tags=tags)
-    return listed(found, as_json=as_json, asked={"noun": "pipelines", "tags": tags})
+    asked: dict[str, Any] = {
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "status": status or None,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "since": since,
+        "until": until,
+        "order_by": order_by,
+    }
+    found = current_client().pipelines.list(**asked, limit=limit)
+    return listed(found, as_json=as_json, noun="pipelines", asked=asked)
 
 
 @verb(commands, "show", "nbpipe pipeline show flow.py", "nbpipe pipeline show training --json")

@@ -37,10 +37,9 @@ from nbpipe.views.cards import (
     tag_card,
 )
 from nbpipe.views.explaining import WhyFacts, explanation_card
-from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
+from nbpipe.views.frames import Bundle, shown_facts
 from nbpipe.views.markup import render
 from nbpipe.views.steps_graph import DagEdge, DagNode
-from nbpipe.views.tables import Table
 from nbpipe.views.theme import look, signed
 
 
@@ -257,17 +256,6 @@ def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
         preview=artifact.preview,
     )
     return artifact_card(facts, stable=stable)
-
-
-def lineage_bundle(artifact: Artifact, rows: Sequence[Sequence[object]]) -> Bundle:
-    """Show what an artifact version was made from and what read it.
-
-    Args:
-        artifact: The version.
-        rows: For each execution: what it did with the version, its step, its run, what it read and what it gave.
-    """
-    table = Table(("", "step", "run", "from", "to"), rows)
-    return written(Card("lineage", artifact_label(artifact), sections=[Section("steps", shown_table(table))]))
 
 
 def tag_bundle(tag: TagRecord, *, stable: bool = False) -> Bundle:

@@ -97,8 +97,8 @@ class Noun:
         texts: The columns in which words are looked for.
         filters: By what its rows are narrowed down.
         is_measured: Whether its rows have metrics.
-        measured_in: Where a metric's comparison is looked for: a condition on `{ids}`, which have `measured_kind`.
-        measured_kind: The kind of those.
+        noted_kind: The kind of those whose metrics and metadata rows are narrowed down by; `None` if by none's.
+        noted_in: A condition made of one on a column `id` of those, which is put for `{fits}`.
         given: What the source binds.
     """
 
@@ -114,8 +114,8 @@ class Noun:
     texts: tuple[str, ...]
     filters: Mapping[str, Filter] = field(default_factory=dict)
     is_measured: bool = False
-    measured_in: str = ""
-    measured_kind: Kind | None = None
+    noted_kind: Kind | None = None
+    noted_in: str = "({fits})"
     given: Callable[[Workspace], dict[str, Any]] = _nothing
 
     def column(self, name: str) -> Column:

@@ -54,7 +54,6 @@ def _known_tags(workspace: Workspace) -> dict[str, Any]:
     return {f"tag_{column}{'s' if column == 'name' else ''}": [row[column] for row in rows] for column in columns}
 
 
-_ITS_OWN = "it.id IN ({ids})"
 _OF_TYPE = "(it.type_name = $type OR ends_with(it.type_name, '.' || $type))"
 _OF_PIPELINE = Filter("it.pipeline = $pipeline", values="it.pipeline")
 
@@ -96,8 +95,7 @@ NOUNS: dict[str, Noun] = {
                 ),
             },
             is_measured=True,
-            measured_in=_ITS_OWN,
-            measured_kind=Kind.RUN,
+            noted_kind=Kind.RUN,
         ),
         Noun(
             "artifacts",
@@ -130,8 +128,7 @@ NOUNS: dict[str, Noun] = {
                 "run": Filter("it.id IN (SELECT artifact_id FROM lineage WHERE run_id = $run AND direction = 'out')"),
             },
             is_measured=True,
-            measured_in=_ITS_OWN,
-            measured_kind=Kind.ARTIFACT_VERSION,
+            noted_kind=Kind.ARTIFACT_VERSION,
         ),
         Noun(
             "models",
@@ -152,8 +149,8 @@ NOUNS: dict[str, Noun] = {
             ),
             ("name", "description"),
             {"stage": Filter("it.name IN (SELECT model FROM model_versions WHERE stage = $stage)", _STAGES)},
-            measured_in="it.name IN (SELECT model FROM model_versions WHERE id IN ({ids}))",
-            measured_kind=Kind.MODEL_VERSION,
+            noted_kind=Kind.MODEL_VERSION,
+            noted_in="it.name IN (SELECT model FROM model_versions WHERE {fits})",
         ),
         Noun(
             "model_versions",
@@ -183,8 +180,7 @@ NOUNS: dict[str, Noun] = {
                 "run": Filter("it.run_id = $run"),
             },
             is_measured=True,
-            measured_in=_ITS_OWN,
-            measured_kind=Kind.MODEL_VERSION,
+            noted_kind=Kind.MODEL_VERSION,
         ),
         Noun(
             "snapshots",

@@ -6,25 +6,18 @@ only if somebody asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
 from nbpipe.records.models import ModelStages, as_stage
 from nbpipe.records.refs import Kind
 from nbpipe.records.state import Row
-from nbpipe.services.filters import bears
-from nbpipe.services.runs import parse_where
+from nbpipe.services.filters import bears, entities
+from nbpipe.services.noted import notes
 from nbpipe.services.workspace import Workspace
-
-TAGGED = "SELECT DISTINCT entity_id FROM tags WHERE entity_kind = $tagged_kind AND {tagged}"
-METRIC_HOLDS = """
-    SELECT entity_id FROM (
-        SELECT entity_id, arg_max(value, logged_at) AS value FROM metrics
-        WHERE entity_kind = 'model_version' AND key = $metric GROUP BY entity_id)
-    WHERE {comparison}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +31,8 @@ class VersionFilter:
         any_tags: Tags of which each must bear one at least.
         tag_prefix: What one of its tags must begin with.
         tag_contains: What one of its tags must hold.
-        where: A comparison of a metric: `"evaluation.accuracy > 0.8"`.
+        where: Comparisons of metrics: `"evaluation.accuracy > 0.8 and loss < 0.2"`, or a list of those.
+        metadata: What their metadata must say, by dotted path.
     """
 
     stage: ModelStages | str | None = None
@@ -47,7 +41,8 @@ class VersionFilter:
     any_tags: Sequence[str] | None = None
     tag_prefix: str = ""
     tag_contains: str = ""
-    where: str | None = None
+    where: str | Sequence[str] | None = None
+    metadata: Mapping[Any, Any] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -69,12 +64,9 @@ def fitting(workspace: Workspace, rows: Iterable[Row], asked: VersionFilter) -> 
         if not isinstance(asked.failed, bool):
             raise BadValueError(f"failed={shorten(asked.failed)} should be True, False or None.")
         found = [row for row in found if row["failed"] is asked.failed]
-    bearers = bearing(workspace, Kind.MODEL_VERSION, asked)
-    if bearers is not None:
-        found = [row for row in found if row["id"] in bearers]
-    if asked.where is not None:
-        better = _where(workspace, asked.where)
-        found = [row for row in found if row["id"] in better]
+    for known in (bearing(workspace, Kind.MODEL_VERSION, asked), _noted(workspace, asked)):
+        if known is not None:
+            found = [row for row in found if row["id"] in known]
     return found
 
 
@@ -82,21 +74,15 @@ def bearing(workspace: Workspace, kind: Kind, asked: VersionFilter) -> set[str] 
     """Give what bears the tags that are asked for, by id; `None` where none are."""
     tagged = bears(
         kind,
-        "entity_id",
+        "id",
         tags=asked.tags,
         any_tags=asked.any_tags,
         tag_prefix=asked.tag_prefix,
         tag_contains=asked.tag_contains,
     )
-    if not tagged.parameters:
-        return None
-    rows = workspace.catalog.rows(TAGGED.format(tagged=tagged.sql), tagged.parameters)
-    return {row["entity_id"] for row in rows}
+    return entities(workspace, kind, tagged)
 
 
-def _where(workspace: Workspace, text: str) -> set[str]:
-    if not isinstance(text, str):
-        raise BadValueError(f"where={shorten(text)} compares nothing; write it as in 'evaluation.accuracy > 0.8'.")
-    metric, comparison, bound = parse_where(text)
-    asked = {"metric": metric, "bound": bound}
-    return {row["entity_id"] for row in workspace.catalog.rows(METRIC_HOLDS.format(comparison=comparison), asked)}
+def _noted(workspace: Workspace, asked: VersionFilter) -> set[str] | None:
+    noted = notes(Kind.MODEL_VERSION, where=asked.where, metadata=asked.metadata)
+    return entities(workspace, Kind.MODEL_VERSION, noted)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,8 +41,10 @@ from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.deleting import dependents_of_snapshot
 from nbpipe.services.dependents import Dependent
 from nbpipe.services.displaying import Displayed
+from nbpipe.services.filters import all_of, bears, checked_text, entities, fits_name, is_within, refuse_unknown, stretch
 from nbpipe.services.instants import as_instant
-from nbpipe.services.listing import Listing
+from nbpipe.services.listing import Listing, checked_limit
+from nbpipe.services.noted import notes
 from nbpipe.services.starting import RunRequest
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
@@ -260,19 +263,67 @@ class SnapshotService:
         return self._snapshot(named[0])
 
     def list(
-        self, *, pipeline: str | None = None, tags: Sequence[str] | None = None, named: bool = False
+        self,
+        *,
+        pipeline: str | None = None,
+        named: bool = False,
+        name: str | None = None,
+        name_prefix: str = "",
+        name_contains: str = "",
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        tag_prefix: str = "",
+        tag_contains: str = "",
+        where: str | Sequence[str] | None = None,
+        metadata: Mapping[Any, Any] | None = None,
+        since: object = None,
+        until: object = None,
+        limit: int | None = None,
+        **unknown: object,
     ) -> Listing[Snapshot]:
         """List snapshots, newest first.
 
         Args:
             pipeline: Of this pipeline.
-            tags: That bear all of these tags.
             named: Only those with a name.
+            name: Of this name.
+            name_prefix: Whose name begins so.
+            name_contains: Whose name has this in it.
+            tags: That bear all of these tags.
+            any_tags: That bear any of these.
+            tag_prefix: That bear a tag that begins so.
+            tag_contains: That bear a tag with this in it.
+            where: Comparisons of metrics: `"accuracy > 0.8 and loss < 0.2"`, or a list of them.
+            metadata: Values in the metadata, by dotted path: `{"dataset.rows": 344}`.
+            since: That were made then or later: a `datetime`, ISO text, a `timedelta` or `"2h"` ago.
+            until: That were made before then.
+            limit: How many at most; `None` for all.
+            unknown: Whatever is no filter, to be refused.
+
+        Raises:
+            BadValueError: A filter that there is not, or whose value does not fit.
         """
-        found = [self._snapshot(row) for row in _rows(self._state()) if pipeline in (None, row["pipeline"])]
-        wanted = set(tags or ())
-        kept = [one for one in found if (one.name or not named) and (not wanted or wanted <= set(one.tags))]
-        return Listing(reversed(kept), Snapshot)
+        refuse_unknown("Snapshots", self.list, unknown)
+        kind = Kind.SNAPSHOT
+        asked = all_of(
+            bears(kind, "id", tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains),
+            notes(kind, where=where, metadata=metadata),
+        )
+        has_name = fits_name(name=name, name_prefix=name_prefix, name_contains=name_contains)
+        begin, end = stretch(since, until)
+        if pipeline is not None:
+            checked_text("pipeline", pipeline)
+        limit, fitting = checked_limit(limit), entities(self._workspace, kind, asked)
+        found = (
+            self._snapshot(row)
+            for row in reversed(_rows(self._state()))
+            if pipeline in (None, row["pipeline"])
+            and (row["name"] or not named)
+            and has_name(row["name"])
+            and (fitting is None or row["id"] in fitting)
+            and is_within(row["created"], begin, end)
+        )
+        return Listing(islice(found, limit), Snapshot)
 
     def latest(self, pipeline: str) -> Snapshot:
         """Give the newest named snapshot of a pipeline.

@@ -5,5 +5,6 @@ from __future__ import annotations
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
+from nbpipe.widgets.run_comparison import RunComparison
 
-__all__ = ["CatalogBrowser", "ParameterForm", "PromoteModel"]
+__all__ = ["CatalogBrowser", "ParameterForm", "PromoteModel", "RunComparison"]

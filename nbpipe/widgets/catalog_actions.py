@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbpipe.commands.showing import run_facts
-from nbpipe.errors import BadValueError, NbpipeError
+from nbpipe.errors import NbpipeError
 from nbpipe.records.refs import EntityRef
 from nbpipe.services.browsing import BrowsedRow
 from nbpipe.services.browsing_nouns import NOUNS
-from nbpipe.views.comparison import comparison_card
 from nbpipe.widgets import appearance
 from nbpipe.widgets.catalog_deleting import Deletion, deletion_of
 from nbpipe.widgets.catalog_tagging import PlainTagEditor
 from nbpipe.widgets.promotion import PromoteModel
+from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.running import error_text
 from nbpipe.widgets.showing import html_of
 
@@ -176,10 +175,7 @@ class CatalogActions:
         if self._browser.noun == "model_versions":
             self._embed(Markup(html_of(self._client.models.compare(*targets))))
             return
-        if len(targets) > 2:
-            raise BadValueError("Two runs are compared at a time; select two.")
-        left, right = (run_facts(self._client.runs.get(target)) for target in targets)
-        self._embed(Markup(comparison_card(left, right).html))
+        self._embed(RunComparison(self._client.runs, targets))
 
     def _promote(self, row: BrowsedRow) -> None:
         model, version = (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import ipywidgets as widgets
 
 from nbpipe.records.base import shorten
-from nbpipe.services.browsing_conditions import BY_METRIC
+from nbpipe.services.browsing_conditions import BY_NOTES
 from nbpipe.services.browsing_nouns import NOUNS
 from nbpipe.views.amounts import shorten as cut
 from nbpipe.views.markup import one_line
@@ -167,11 +167,11 @@ class CatalogControls:
         wide = widgets.Layout(flex="1 1 110px", width="auto", min_width="110px", max_width="190px")
         offered = [name for name, filter in known.filters.items() if filter.choices or filter.values]
         self._filters = {name: widgets.Dropdown(layout=wide) for name in offered}
-        if known.measured_in:
-            self._filters[BY_METRIC] = widgets.Text(placeholder="metric > 0.8", continuous_update=False, layout=wide)
+        if known.noted_kind is not None:
+            self._filters[BY_NOTES[0]] = widgets.Text(placeholder="metric > 0.8", continuous_update=False, layout=wide)
         self._filters["since"] = widgets.Dropdown(layout=wide)
         for name, control in self._filters.items():
-            appearance.name(control, "a metric's comparison" if name == BY_METRIC else name)
+            appearance.name(control, "a metric's comparison" if name == BY_NOTES[0] else name)
             if self._watching is not None:
                 self._watch(f"filters.{name}", control)
 
@@ -199,7 +199,7 @@ class CatalogControls:
 def _options(name: str, values: Callable[[str], Sequence[str]]) -> list[tuple[str, str]]:
     if name == "since":
         return _AGES
-    if name == BY_METRIC:
+    if name == BY_NOTES[0]:
         return []
     return [(f"any {name}", _ANY), *((cut(one_line(value), _LONGEST_OPTION), value) for value in values(name))]
 

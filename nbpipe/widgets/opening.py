@@ -1,4 +1,4 @@
-"""Which widget answers which command: forms of pipelines and snapshots, the board of a model, the catalog's browser.
+"""Which widget answers which command: forms, the board of a model, runs side by side, the catalog's browser.
 
 A form needs to know what its Run button does and how the same is written by hand; here both are
 said for each kind of thing that can be run.
@@ -16,11 +16,13 @@ from nbpipe.commands.calling import Runnable
 from nbpipe.commands.showing import run_bundle
 from nbpipe.records.parameters import as_json
 from nbpipe.services.client import Client
+from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
+from nbpipe.widgets.run_comparison import RunComparison
 
 
 def pipeline_form(pipeline: Runnable, *, static: bool) -> ParameterForm:
@@ -69,6 +71,10 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
         case "PromoteModel", record if record is not None:
             model, version = _model_of(record)
             return PromoteModel(Client().models, model, version, static=static)
+        case "RunComparison", ComparedRuns() as compared:
+            shown = RunComparison(Client().runs, [side.run for side in compared.runs], static=static)
+            shown.only_differences = answer.rows["only_differences"]
+            return shown
     return answer
 
 

@@ -75,12 +75,44 @@ def test_runs_are_filtered_by_what_they_bear_and_how_they_did(ask, two_runs):
     assert ids("runs list --snapshot nightly") == []
 
 
-def test_a_comparison_says_only_what_differs(ask, two_runs):
-    came = ask("runs compare {first} {second}".format(**two_runs))
+def test_a_comparison_says_only_what_differs_unless_all_is_asked_for(ask, two_runs):
+    line = "runs compare {first} {second}".format(**two_runs)
 
-    assert came.rows["parameters"] == {"rate": {"left": 0.1, "right": 0.5}}
-    assert came.rows["metrics"] == {"total": {"left": 1.0, "right": 5.0}}
+    came, everything = ask(line), ask(f"{line} --all")
+
+    assert came.rows["parameters"] == {"rate": [0.1, 0.5]}
+    assert came.rows["metrics"] == {"total": [1.0, 5.0], "evaluation.total": [1.0, 5.0]}
+    assert came.rows["tags"] == {"latest": [False, True], "second": [False, True]}
+    assert everything.rows["parameters"] == {"n": [5, 5], "rate": [0.1, 0.5]}
+    assert "· n " in everything.text
+    assert "· n " not in came.text
     assert came.widget == "RunComparison"
+
+
+def test_three_runs_stand_in_three_columns(ask, two_runs):
+    third = ask("run flow.py --set rate=0.9").record.id[:8]
+
+    said = ask("runs compare {first} {second} {third}".format(third=third, **two_runs)).text
+
+    assert re.search(r"{first} +{second} +{third}".format(third=third, **two_runs), said)
+    assert re.search(r"rate +0\.1 +0\.5 +0\.9", said)
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "said"),
+    [
+        ("{first}", BadValueError, "needs two runs or more"),
+        ("", BadValueError, "missing argument"),
+        ("{first} {second} {first}", BadValueError, "named twice"),
+        ("{first} nothing-like-it", NotFoundError, "No run is named 'nothing-like-it'"),
+    ],
+    ids=["one", "none", "twice", "unknown"],
+)
+def test_runs_that_cannot_be_compared_are_refused_in_a_line(ask, two_runs, names, error, said):
+    with pytest.raises(error, match=said) as refused:
+        ask(f"runs compare {names}".format(**two_runs))
+
+    assert len(str(refused.value).splitlines()) == 1
 
 
 def test_a_run_that_died_is_shown_with_the_steps_it_did_not_reach(ask):

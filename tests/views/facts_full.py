@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbpipe.views.compared import ComparedRow, ComparedRunFacts, ComparisonFacts
 from nbpipe.views.facts import (
     ArtifactFacts,
     ModelFacts,
@@ -70,6 +71,22 @@ def full_run(said: str) -> RunFacts:
         model_version=f"{said}@3",
         error=said,
     )
+
+
+def full_comparison(said: str, runs: int = 3) -> ComparisonFacts:
+    sides = [ComparedRunFacts(f"{n}{RUN_ID[1:]}" if n else RUN_ID, said, said, said, 64.0 + n) for n in range(runs)]
+    rows = [
+        ComparedRow("run", "error", {0: said}, differs=True),
+        ComparedRow("parameters", f"a {said}", {0: said, 1: {said: [said]}}, differs=True),
+        ComparedRow("parameters", "rate", {n: 0.1 + n for n in range(runs)}, differs=True),
+        ComparedRow("metrics", f"m {said}", {n: n / 7 for n in range(1, runs)}, differs=True),
+        ComparedRow("metrics", "loss", {n: 1 - n / 9 for n in range(runs)}, differs=True),
+        ComparedRow("steps", said, {0: StepFacts(said, said, duration_s=2.0), 1: StepFacts(said)}, differs=True),
+        ComparedRow("data", said, {0: said, 1: f"{said}@2"}, differs=True),
+        ComparedRow("code", said, {0: "A", 1: f"B: {said}"}, differs=True),
+        ComparedRow("tags", said, {1: True}, differs=True),
+    ]
+    return ComparisonFacts(sides, rows)
 
 
 def full_artifact(said: str) -> ArtifactFacts:

@@ -23,6 +23,7 @@ from tests.views.facts_full import (
     RUN_ID,
     STARTED,
     full_artifact,
+    full_comparison,
     full_model,
     full_model_version,
     full_pipeline,
@@ -40,7 +41,8 @@ STABLE = {
     "model": model_card(full_model("word"), stable=True),
     "snapshot": snapshot_card(full_snapshot("word"), stable=True),
     "pipeline": pipeline_card(full_pipeline("word"), stable=True),
-    "comparison": comparison_card(full_run("word"), full_run("other"), stable=True),
+    "comparison": comparison_card(full_comparison("word"), stable=True),
+    "comparison of many": comparison_card(full_comparison("word", 20), stable=True),
 }
 
 
