@@ -2,7 +2,8 @@
 
 Each run has ten metrics and three steps, each of which reads what the one before it made. The fifty stand far
 apart, are named by the beginnings of their ids as on the command line, and some have further runs in an unpublished
-tail. The same number of runs read one by one, as `get` does, is told beside. 100,000 runs by default.
+tail. The same number of runs read one by one, as `get` does, is told beside. 100,000 runs by default; it takes a minute
+or two, nearly all of them to write and publish what is asked.
 """
 
 from __future__ import annotations

@@ -14,9 +14,11 @@ from nbpipe.define.trace import current_trace
 from nbpipe.errors import BadValueError, ConflictError
 from nbpipe.execute.context import RUN, STEP, RunFacts, StepContext, current_step
 from nbpipe.records.models import ModelConfig
+from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag, as_tags, check_declared
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.client import Client
+from nbpipe.services.pointing import as_ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +149,17 @@ def log_metadata(
         NotFoundError: A target that does not exist.
         ConflictError: A target that only makes sense in a step.
     """
-    given = {"run": run, "step": step, "artifact": artifact, "model_version": model, "snapshot": snapshot}
-    outside = {kind: target for kind, target in given.items() if target is not None}
     context = current_step()
+    is_own, run = _apart(context, run)
+    outside = _named(run=run, step=step, artifact=artifact, model_version=model, snapshot=snapshot)
     if context is None:
-        if infer_model or infer_artifact:
+        if infer_model or infer_artifact or artifact_name is not None:
             raise ConflictError("No step is running here; name the target: model=, artifact= or run=.")
         if not outside:
             raise BadValueError("log_metadata outside a step needs a target: run=, artifact= or model=.")
     targets = _targets(context, infer_model=infer_model, infer_artifact=infer_artifact, artifact_name=artifact_name)
+    if is_own:
+        targets.append(RUN)
     if outside:
         Client().metadata.log(metadata, **outside)
     if context is not None and (targets or not outside):
@@ -195,6 +199,8 @@ def add_tags(
         NotFoundError: A target that does not exist.
     """
     checked = as_tags(tags)
+    context = current_step()
+    is_own, run = _apart(context, run)
     outside = _named(
         run=run,
         artifact=artifact,
@@ -204,21 +210,29 @@ def add_tags(
         model_version=model_version,
         snapshot=snapshot,
     )
-    context = current_step()
     if context is None:
-        if infer_artifact:
+        if infer_artifact or artifact_name is not None:
             raise ConflictError("infer_artifact means an output of the running step; no step is running here.")
         if not outside:
             raise BadValueError("add_tags outside a step needs a target: run=, artifact=, pipeline= or model=.")
+    inside = _targets(context, infer_model=False, infer_artifact=infer_artifact, artifact_name=artifact_name)
+    if context is not None and (is_own or not (inside or outside)):
+        inside.append(RUN)
+    if context is not None and inside:
+        _check_inside(checked)
+        context.check(checked)
     if outside:
         Client().tags.add(checked, **outside)
-    if context is not None and (infer_artifact or not outside):
-        for tag in checked:
-            if tag.cascade:
-                raise ConflictError(f"Tag {tag.name!r} cascades; only a pipeline's own tags can.")
-        check_declared(Client().workspace.catalog.state(), checked)
-        target = context.output_target(artifact_name) if infer_artifact else RUN
-        context.tags.setdefault(target, []).extend(checked)
+    if context is not None:
+        for target in inside:
+            context.give(target, checked)
+
+
+def _check_inside(tags: Iterable[Tag]) -> None:
+    for tag in tags:
+        if tag.cascade:
+            raise ConflictError(f"Tag {tag.name!r} cascades; only a pipeline's own tags can.")
+    check_declared(Client().workspace.catalog.state(), tuple(tags))
 
 
 def remove_tags(
@@ -270,6 +284,15 @@ def load_artifact(name_or_id: Any, version: int | str | None = None, *, trust: b
 
 def _named(**targets: Any) -> dict[str, Any]:
     return {kind: target for kind, target in targets.items() if target is not None}
+
+
+def _apart(context: StepContext | None, runs: Any) -> tuple[bool, Any]:
+    """Tell the run that the step is part of from other runs: what is said of it is kept with the step."""
+    if context is None or runs is None:
+        return False, runs
+    listed = list(runs) if isinstance(runs, list) else [runs]
+    others = [run for run in listed if not context.is_own(as_ref(run, Kind.RUN).name)]
+    return len(others) < len(listed), others or None
 
 
 def _targets(

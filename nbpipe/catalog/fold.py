@@ -149,12 +149,13 @@ class Fold:
 
     def _take_in_changes(self) -> int:
         changes = self._run(statements.PARSE_CHANGES)
-        for (table,) in self._cursor.execute(tag_history.ARE_LOST).fetchall():
-            self._bring_up(table, "change_key", tag_history.LOST[table])
-            self._run(tag_history.NOTE_LOST[table])
-        self._run(statements.OVERTAKEN)
         changed = self._cursor.execute(statements.CHANGED_TABLES).fetchall()
-        for table, count in changed:
+        for table, _, are_gone in changed:
+            if are_gone and table in tag_history.NOTE_LOST:
+                self._bring_up(table, "change_key", tag_history.LOST[table])
+                self._run(tag_history.NOTE_LOST[table])
+        self._run(statements.OVERTAKEN)
+        for table, count, _ in changed:
             keys = statements.KEYS_OF_CHANGES.format(table=table)
             if table == "run_state":
                 self._end_runs(keys, count)
@@ -167,12 +168,13 @@ class Fold:
             elif table in STATE:
                 self._bring_up(table, "change_key", keys)
                 self._number(statements.MERGE_STATE[table])
-        if "deletion" in dict(changed):
+        tables = {table for table, *_ in changed}
+        if "deletion" in tables:
             self._has_deletions = True
             for kind, gone in statements.GO_WITH.items():
                 self._delete(kind, gone)
         for table in ("tagging", "model_link"):
-            if table in dict(changed):
+            if table in tables:
                 self._delete_again(table)
         return changes
 

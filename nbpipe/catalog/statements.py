@@ -211,10 +211,9 @@ FROM (SELECT "at" AS said, "by", k AS through, nullif(body.op.run_id, '') AS run
                 "op": {"run_id": "VARCHAR"}, "changes": [{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]}') AS body
             FROM (SELECT n, "at", "by", k, b FROM new_line WHERE n IS NOT NULL ORDER BY n)))
 """
+CHANGED_TABLES = "SELECT t, count(DISTINCT key), bool_or(gone) FROM new_change GROUP BY t"
 # What a later change says of the same row is all that counts.
 OVERTAKEN = "DELETE FROM new_change WHERE nth NOT IN (SELECT max(nth) FROM new_change GROUP BY t, key)"
-
-CHANGED_TABLES = "SELECT t, count(*) FROM new_change GROUP BY t"
 
 RUN_ENDS = """
 UPDATE rows.run SET

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 _LOST = "SELECT key FROM new_change WHERE t = '{table}' AND gone"
 LOST = {table: _LOST.format(table=table) for table in ("tagging", "tag")}
-ARE_LOST = "SELECT DISTINCT t FROM new_change WHERE t IN ('tagging', 'tag') AND gone"
 
 
 def _note_lost(table: str, *, into: str, kept: str, shape: str, before: str, given: str) -> str:

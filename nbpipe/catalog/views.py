@@ -166,7 +166,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "moved_at": "when",
         "moved_by": "who moved it",
         "note": "why",
-        "forced": "whether it took the stage from another",
+        "forced": "whether it was by force: past another version, or past a gate",
     },
     "snapshots": {
         "id": "the snapshot's id",

@@ -11,6 +11,7 @@ from typing import Any
 
 from nbpipe.commands.comparing import comparison_bundle
 from nbpipe.commands.listed import listing_bundle
+from nbpipe.commands.reasons import step_explanation_bundle
 from nbpipe.commands.showing import (
     artifact_bundle,
     model_bundle,
@@ -18,7 +19,6 @@ from nbpipe.commands.showing import (
     run_bundle,
     snapshot_bundle,
     step_bundle,
-    step_explanation_bundle,
     tag_bundle,
     version_bundle,
 )

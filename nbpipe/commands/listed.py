@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 from nbpipe.commands.answers import Answer, listing
-from nbpipe.commands.showing import artifact_label, explained_against
+from nbpipe.commands.reasons import explained_against
+from nbpipe.commands.showing import artifact_label
 from nbpipe.services.artifacts import Artifact
 from nbpipe.services.browsing_conditions import known_filters
 from nbpipe.services.browsing_nouns import noun_named

@@ -16,8 +16,8 @@ from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import model_plain, version_plain
 from nbpipe.commands.showing import model_bundle, version_bundle
 from nbpipe.errors import BadValueError
+from nbpipe.records.models import stage_said
 from nbpipe.records.refs import Kind
-from nbpipe.services.models import ModelService
 from nbpipe.services.resolve import resolve
 from nbpipe.services.versions import ModelVersion
 
@@ -50,15 +50,15 @@ def list_(
 @verb(commands, "show", "nbpipe model show iris", "nbpipe model show iris@production --json")
 def show(model: ModelName, as_json: AsJson = False) -> Answer:
     """Show a model with its versions, or one version of it."""
+    return _shown(model, as_json=as_json)
+
+
+def _shown(ref: str, *, as_json: bool) -> Answer:
     client = current_client()
-    if resolve(client.workspace, model, Kind.MODEL).kind is Kind.MODEL:
-        return _whole(model, as_json=as_json)
-    return dataclasses.replace(_version(client.models, model), as_json=as_json)
-
-
-def _version(models: ModelService, ref: str) -> Answer:
-    version = models.version(ref)
-    return Answer(version_bundle(version), version, version_plain(version))
+    if resolve(client.workspace, ref, Kind.MODEL).kind is Kind.MODEL:
+        return _whole(ref, as_json=as_json)
+    version = client.models.version(ref)
+    return Answer(version_bundle(version), version, version_plain(version), as_json=as_json)
 
 
 def _whole(model: str, *, as_json: bool) -> Answer:
@@ -94,8 +94,7 @@ def promote(
     if stage is None:
         if current_call().surroundings is None:
             raise BadValueError("Say which stage: staging, production, archived or none.")
-        answer = _version(models, model) if "@" in model else _whole(model, as_json=as_json)
-        return dataclasses.replace(answer, widget="PromoteModel", as_json=as_json)
+        return dataclasses.replace(_shown(model, as_json=as_json), widget="PromoteModel")
     moved = models.move(model, stage, force=force, replace=replace, note=note, gates=gates or ())
     if not moved.gates:
         return sentence(moved.said, moved.version, moved.as_row(), as_json=as_json)
@@ -112,7 +111,7 @@ def undo(
 ) -> Answer:
     """Take back the last promotion of a model; refused if anybody has moved a version since."""
     moved = current_client().models.undo(model, note=note)
-    told = [f"{version.label} is back in {version.stage.value}" for version in moved]
+    told = [f"{version.label} is back in {stage_said(version.stage)}" for version in moved]
     return sentence(f"{', and '.join(told)}.", moved, moved.as_rows(), as_json=as_json)
 
 

@@ -35,7 +35,8 @@ from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
-from nbpipe.commands.showing import explanation_bundle, run_bundle
+from nbpipe.commands.reasons import explanation_bundle
+from nbpipe.commands.showing import run_bundle
 from nbpipe.views.comparison import comparison_card
 
 commands = noun("List, show, compare, rename and delete runs.")

@@ -6,7 +6,7 @@ terminal, the notebook and the pages alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +17,9 @@ from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifacts import Artifact
-from nbpipe.services.explaining import Change, Explanation
+from nbpipe.services.bound_model import DrawnModel
 from nbpipe.services.foreseeing import Foreseen
+from nbpipe.services.lineage import Lineage, Use
 from nbpipe.services.models import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
@@ -36,7 +37,6 @@ from nbpipe.views.cards import (
     step_card,
     tag_card,
 )
-from nbpipe.views.explaining import WhyFacts, explanation_card
 from nbpipe.views.frames import Bundle, shown_facts
 from nbpipe.views.markup import render
 from nbpipe.views.steps_graph import DagEdge, DagNode
@@ -80,17 +80,10 @@ def parameter_facts(parameters: Parameters, values: Mapping[str, Any]) -> list[s
     ]
 
 
-class _NoModel:
-    """Stands in for a model while a pipeline is only drawn: nothing is looked up."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_, **__: None
-
-
 def drawn(definition: ShownDefinition, configuration: PipelineRunConfiguration | None = None) -> Traced:
     """Trace a pipeline as far as it can be without running: required parameters may stand open."""
     given = configuration.parameters if configuration is not None else {}
-    return definition.trace(given, _NoModel(), partial=True)
+    return definition.trace(given, DrawnModel(definition.model), partial=True)
 
 
 def pipeline_bundle(
@@ -169,37 +162,6 @@ def step_bundle(step: StepRun, *, stable: bool = False) -> Bundle:
     return step_card(replace(step_facts(step), previews=previews), stable=stable)
 
 
-def explanation_bundle(run: Run, explained: Sequence[Explanation]) -> Bundle:
-    """Show why the steps of a run ran or were reused."""
-    return explanation_card(run.name, run.status.value, [_why_facts(one) for one in explained])
-
-
-def step_explanation_bundle(one: Explanation, *, stable: bool = False) -> Bundle:
-    """Show why one step ran or was reused."""
-    facts = _why_facts(one)
-    return explanation_card(one.node, one.status.value, [replace(facts, against="") if stable else facts])
-
-
-def _why_facts(one: Explanation) -> WhyFacts:
-    texts = [(change.name or "its own text", change.diff) for change in one.changes if change.kind == "source"]
-    return WhyFacts(
-        one.node,
-        one.status.value,
-        [_said(change) for change in one.changes] or [one.why],
-        explained_against(one),
-        [(name, diff) for name, diff in texts if diff],
-    )
-
-
-def _said(change: Change) -> str:
-    return f"{change.said}, for {change.made_by} ran" if change.made_by else change.said
-
-
-def explained_against(one: Explanation) -> str:
-    """Name the run with which a step was compared, or whose result it reuses."""
-    return f"{one.against.id[:8]} {one.against.name}" if one.against is not None else ""
-
-
 def artifact_label(artifact: Artifact) -> str:
     """Name an artifact version in a line: `raw_data@7`."""
     return artifact.name if artifact.version is None else f"{artifact.name}@{artifact.version}"
@@ -239,7 +201,8 @@ def run_bundle(run: Run, *, stable: bool = False) -> Bundle:
 
 
 def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
-    """Show an artifact version with its preview."""
+    """Show an artifact version with its preview, and one step of its lineage each way."""
+    lineage = artifact.lineage()
     facts = shown.ArtifactFacts(
         name=artifact.name,
         version=artifact.version,
@@ -254,8 +217,20 @@ def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
         tags=artifact.tags,
         metadata=artifact.metadata,
         preview=artifact.preview,
+        made_from=_labels(lineage, lineage.made_by.inputs.values()) if lineage.made_by is not None else (),
+        went_into=list(dict.fromkeys(_use_said(lineage, use) for use in lineage.used_by)),
+        load=f"load_artifact({artifact_label(artifact)!r})" if artifact.version is not None else "",
     )
     return artifact_card(facts, stable=stable)
+
+
+def _labels(lineage: Lineage, ids: Iterable[str]) -> list[str]:
+    return [lineage.versions[one].label for one in dict.fromkeys(ids) if one in lineage.versions]
+
+
+def _use_said(lineage: Lineage, use: Use) -> str:
+    given = ", ".join(_labels(lineage, use.outputs.values()))
+    return f"{use.node} → {given}" if given else use.node
 
 
 def tag_bundle(tag: TagRecord, *, stable: bool = False) -> Bundle:

@@ -57,10 +57,12 @@ def add(
     )
     labels = [target.label for target in answer.targets]
     lost = "".join(f" {tag} was taken from {holder[:8]}." for tag, holder in answer.lost.items())
+    lost += "".join(f" {tag} reached {_versions(count)}." for tag, count in answer.reached.items())
     facts = {
         "tags": names,
         "targets": [{"kind": target.kind, "id": target.id, "label": target.label} for target in answer.targets],
         "lost": answer.lost,
+        "reached": answer.reached,
     }
     return sentence(f"Tagged {', '.join(labels)} with {', '.join(names)}.{lost}", answer, facts, as_json=as_json)
 
@@ -120,6 +122,10 @@ def delete(tag: TagName, as_json: AsJson = False) -> Answer:
 def _check_says_on_what(*targets: list[str] | None) -> None:
     if not any(targets):
         raise BadValueError("Say on what: --run, --artifact, --model, --pipeline, --snapshot or --to.")
+
+
+def _versions(count: int) -> str:
+    return f"{count} artifact version" if count == 1 else f"{count} artifact versions"
 
 
 def _many(count: int) -> str:

@@ -6,14 +6,15 @@ any of that is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
 from nbpipe.records import metadata
-from nbpipe.records.tags import Tag
+from nbpipe.records.tags import Tag, as_tags
 
 RUN, STEP, MODEL = "run", "step", "model"
 
@@ -35,6 +36,7 @@ class RunFacts:
         model: The name of the model it works on, or `""`.
         model_version: The name of the version it works on, or `""`.
         model_version_id: That version's id, or `""`.
+        tags: The tags that its pipeline declares.
     """
 
     id: str
@@ -44,6 +46,7 @@ class RunFacts:
     model: str = ""
     model_version: str = ""
     model_version_id: str = ""
+    tags: tuple[Tag, ...] = ()
 
 
 @dataclass(slots=True)
@@ -106,6 +109,22 @@ class StepContext:
                 f"Pipeline {self.run.pipeline!r} works on no model; declare one: @pipeline(model=Model(name=…))."
             )
         return MODEL
+
+    def is_own(self, run: str) -> bool:
+        """Tell whether this names the run that the step is part of."""
+        return run in (self.run.id, self.run.name) or (len(run) >= 4 and self.run.id.startswith(run.casefold()))
+
+    def check(self, tags: Iterable[Tag]) -> None:
+        """Refuse tags that contradict what was said of them before, in this step or by the pipeline.
+
+        Raises:
+            ConflictError: One does.
+        """
+        as_tags((*self.run.tags, *chain.from_iterable(self.tags.values()), *tags))
+
+    def give(self, target: str, tags: Iterable[Tag]) -> None:
+        """Take in tags for a target: the run, or an output."""
+        self.tags.setdefault(target, []).extend(tags)
 
     def note(self, targets: list[str], values: Mapping[str, Any]) -> None:
         """Take in metadata for all of the targets, or, if it cannot be kept, for none."""

@@ -24,7 +24,7 @@ from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.errors import ArtifactDamagedError, NbpipeError, NotRecordedError, NotStorableError, StepTimeoutError
 from nbpipe.execute.capture import Capture, capturing
-from nbpipe.execute.context import RunFacts, StepContext, artifact_target
+from nbpipe.execute.context import RunFacts, StepContext
 from nbpipe.execute.files import FileWatch, move_as, same_folder_afterwards
 from nbpipe.execute.plan import Keys, full_key, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
@@ -383,7 +383,7 @@ class Driver:
 
     def _reuse(self, call: PlannedCall, keys: Keys, record: RecordedExecution) -> None:
         at = now_text()
-        settled = reused(call.node.id, new_id(), record)
+        settled = reused(call.node.id, new_id(), record, call.prepared.step)
         if call.prepared.is_cell:
             self._random.reuse(record)
         move_as(record, self._store.workspace)
@@ -607,10 +607,8 @@ class Driver:
         )
         settled.artifacts = dict(kept.versions)
         settled.not_carried = {lost.name: lost for lost in kept.not_carried}
-        for output in prepared.step.signature.outputs:
-            tags = (*output.tags, *prepared.step.options.tags)
-            if tags and output.name not in settled.not_carried:
-                settled.tags.setdefault(artifact_target(output.name), []).extend(tags)
+        outputs = (output.name for output in prepared.step.signature.outputs)
+        settled.declare(prepared.step, [name for name in outputs if name not in settled.not_carried])
         for name in (*kept.versions, *kept.pending):
             self._live[settled.node, name] = values[name] if name in values else beside[name]
         return dict(kept.pending)

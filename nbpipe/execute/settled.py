@@ -5,19 +5,20 @@ The body of a `step` fact is made here and read here, so that its form stands in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nbpipe.base.clock import now
 from nbpipe.base.log import plain_json
-from nbpipe.execute.context import MODEL, RUN, RunFacts
+from nbpipe.execute.context import MODEL, RUN, RunFacts, artifact_target
 from nbpipe.execute.files import NO_FILES, FilesUsed, changed_file
 from nbpipe.execute.plan import Keys, is_expired
 from nbpipe.execute.prepared import Inputs, Prepared
 from nbpipe.execute.randomness import Drawn
 from nbpipe.execute.worker import Failure
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
+from nbpipe.records.definitions import AnyStep
 from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
@@ -39,7 +40,8 @@ class Settled:
         failure: What it raised.
         duration_s: How long it took, in seconds.
         metadata: What it noted, by target, encoded.
-        tags: The tags it gave, by target.
+        tags: The tags it gave, by target: those that its code gave, then those that its definition declares.
+        declared: How many of these its definition declares, by target.
         logs: What it printed.
         files: The files that it read and wrote.
         drawn: For a cell: what it did to the process's sources of random numbers.
@@ -55,10 +57,21 @@ class Settled:
     duration_s: float = 0.0
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: dict[str, list[Tag]] = field(default_factory=dict)
+    declared: dict[str, int] = field(default_factory=dict)
     logs: str = ""
     files: FilesUsed = NO_FILES
     drawn: Sequence[Drawn] = ()
     against: str = ""
+
+    def declare(self, definition: AnyStep, outputs: Iterable[str]) -> None:
+        """Give outputs the tags that the step's definition, as it stands now, declares for them."""
+        declared = {output.name: output.tags for output in definition.signature.outputs}
+        for output in outputs:
+            tags = (*declared.get(output, ()), *definition.options.tags)
+            if tags:
+                target = artifact_target(output)
+                self.tags.setdefault(target, []).extend(tags)
+                self.declared[target] = len(tags)
 
 
 Listener = Callable[[str, Settled | None], None]
@@ -79,12 +92,24 @@ class RunOutcome:
     failed: Settled | None = None
 
 
-def reused(node: str, step_run_id: str, record: Mapping[str, Any]) -> Settled:
-    """Give what a node that is reused gives: all that the recorded execution gave, said once more."""
+def reused(node: str, step_run_id: str, record: Mapping[str, Any], definition: AnyStep | None = None) -> Settled:
+    """Give what a node that is reused gives: all that the recorded execution gave, said once more.
+
+    With a definition, it is the tags which that declares that its outputs get, whatever was declared then.
+    """
     settled = Settled(node, Status.REUSED, "nothing it depends on changed", step_run_id, dict(artifacts_in(record)))
     settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
     settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
     settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
+    settled.declared = dict(record.get("declared", {}))
+    if definition is not None:
+        for target, count in settled.declared.items():
+            del settled.tags[target][-count:]
+        settled.tags = {target: tags for target, tags in settled.tags.items() if tags}
+        known = {output.name for output in definition.signature.outputs}
+        meant = [name for name in settled.artifacts if name in known or artifact_target(name) in settled.declared]
+        settled.declared = {}
+        settled.declare(definition, meant)
     return settled
 
 
@@ -122,6 +147,8 @@ def reuse_as_json(
     and the rest is kept with the execution.
     """
     place = run.pipeline, settled.node, step, *(artifact.id for artifact in inputs.artifacts.values())
+    if settled.declared:
+        place += (repr(settled.tags),)
     former_place, rest = record.last_reuse
     if place != former_place:
         body = body_of(run, step, prepared, settled, keys=keys, inputs=inputs, started=at, ended=at, record=record)
@@ -192,6 +219,8 @@ def body_of(
         "reused_from": (record["reused_from"] or record["id"]) if record is not None else "",
         "logs": settled.logs,
     }
+    if settled.declared:
+        body["declared"] = settled.declared
     return body | (_seen_again(record) if record is not None else _seen(settled))
 
 

@@ -58,6 +58,11 @@ def as_stage(text: str | ModelStages) -> ModelStages:
     return ModelStages(word)
 
 
+def stage_said(stage: ModelStages) -> str:
+    """Say where a version is: `production`, or `no stage`."""
+    return "no stage" if stage is ModelStages.NONE else stage.value
+
+
 def is_stage_word(text: str) -> bool:
     """Tell whether `text` is the name of a stage, `latest` included, in any letter case."""
     return text.strip().casefold() in set(ModelStages)

@@ -21,7 +21,15 @@ from nbpipe.records.state import Draft, OperationState, Row
 
 
 def set_stage(
-    draft: Draft, row: Row, stage: ModelStages, moment: Moment, *, force: bool, note: str, is_overriding: bool = False
+    draft: Draft,
+    row: Row,
+    stage: ModelStages,
+    moment: Moment,
+    *,
+    force: bool,
+    note: str,
+    is_overriding: bool = False,
+    replace: bool = False,
 ) -> Row | None:
     """Move a version to a stage; who held it before is archived in the same breath.
 
@@ -33,26 +41,27 @@ def set_stage(
         force: Whether the present holder may be archived.
         note: Why.
         is_overriding: Whether something else stood against it too.
+        replace: Whether the present holder may be archived for one that passed its gates: no force is needed then.
 
     Returns:
         The version that was archived for it, or `None`.
 
     Raises:
-        ConflictError: Another version holds the stage and `force` is off.
+        ConflictError: Another version holds the stage, and `force` and `replace` are off.
     """
     moved: Row | None = None
     if stage in SINGLE_HOLDER:
         holder_id = draft.state.stages.get(key_of(row["model"], stage.value))
         if holder_id is not None and holder_id != row["id"]:
             moved = present(draft.state.versions[holder_id])
-            if not force:
+            if not (force or replace):
                 raise ConflictError(
                     f"{row['model']}@{moved['name']} is in {stage.value}; pass force to archive it and promote "
                     f"{row['model']}@{row['name']}."
                 )
-            _move(draft, moved, ModelStages.ARCHIVED, moment, note=f"replaced by {row['name']}", forced=True)
+            _move(draft, moved, ModelStages.ARCHIVED, moment, note=f"replaced by {row['name']}", forced=not replace)
     if row["stage"] != stage.value:
-        _move(draft, row, stage, moment, note=note, forced=moved is not None or is_overriding)
+        _move(draft, row, stage, moment, note=note, forced=is_overriding or (moved is not None and not replace))
     return moved
 
 

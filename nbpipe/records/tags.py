@@ -5,7 +5,7 @@ Two flags give a tag a rule of its own.
 - *exclusive*: of all the entities in its scope, one at most bears the tag. Giving it to another
   takes it from the first.
 - *cascade*: declared on a pipeline, it is also put on every artifact version that a run makes
-  or reuses.
+  or reuses. What is so declared once goes on to what a run made also where the run gets it by name.
 
 The flags belong to the tag and are fixed at its first use. A tag written without flags, or as a
 plain string, is whatever that tag already is. This module holds the words and the rules; what
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import AfterValidator, StringConstraints, model_serializer
 
@@ -30,7 +31,7 @@ _SCOPED = {Kind.RUN, Kind.SNAPSHOT, Kind.ARTIFACT_VERSION, Kind.MODEL_VERSION}
 
 
 def _plain_name(name: str) -> str:
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+    if any(category(letter) == "Cc" for letter in name):
         raise ValueError(f"{shorten(name)} holds a control character; a tag is plain text")
     if is_uuid_like(name):
         raise ValueError(f"{name!r} looks like an id; a tag needs a name of its own")
@@ -126,6 +127,12 @@ def flags_of(state: OperationState, tag: Tag) -> tuple[bool, bool]:
     return row["exclusive"], row["cascade"]
 
 
+def cascades(state: OperationState, tag: Tag) -> bool:
+    """Tell whether a tag goes on to what a run made: by what the workspace knows of it, else by what was declared."""
+    row = state.tags.get(state.tag_ids.get(tag.name) or "")
+    return bool(row["cascade"]) if row is not None else tag.cascade
+
+
 def check_declared(state: OperationState, tags: Sequence[Tag]) -> None:
     """Refuse tags that contradict what the workspace knows of them; nothing is changed."""
     for tag in tags:
@@ -140,7 +147,7 @@ def put_tag(draft: Draft, tag: Tag, target: Target, at: str, *, from_pipeline: b
         tag: The tag.
         target: What gets it.
         at: The instant, for the record.
-        from_pipeline: Whether a pipeline's declaration asks, which alone may cascade.
+        from_pipeline: Whether a pipeline that has declared its tags asks; no other tag may be said to cascade.
 
     Returns:
         The id of the entity that lost the tag, or `""`.

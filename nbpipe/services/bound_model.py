@@ -126,3 +126,28 @@ class BoundModel:
 
     def __repr__(self) -> str:
         return f"<model {self.name}{'' if self.version is None else f'@{self.version}'}>"
+
+
+class DrawnModel:
+    """Stands in for a model while a pipeline is only drawn: nothing is looked up, and nothing needs to be there.
+
+    Args:
+        config: The model as the pipeline declares it, if it declares one.
+    """
+
+    def __init__(self, config: ModelConfig | None) -> None:
+        self.name = config.name if config is not None else ""
+        self.version = config.version if config is not None else None
+        self.metadata: dict[str, Any] = {}
+        self.run_metadata: dict[str, Any] = {}
+
+    def get_model_artifact(self, name: str) -> Reference:
+        """Give a reference to whichever version of the artifact a run would find."""
+        return Reference(ExistingArtifact(id=name, name=name))
+
+    get_artifact = get_model_artifact
+    get_data_artifact = get_model_artifact
+
+    def __getattr__(self, name: str) -> Any:
+        # What a body asks besides is answered by the run that comes; here it only must not fail.
+        return lambda *_, **__: None

@@ -189,10 +189,7 @@ class InteractiveRun:
         settled.artifacts = dict(kept.versions)
         settled.not_carried = {lost.name: lost for lost in kept.not_carried}
         settled.status, settled.duration_s = Status.COMPLETED, duration_s
-        for name in settled.artifacts:
-            tags = execution.prepared.step.options.tags
-            if tags:
-                settled.tags.setdefault(artifact_target(name), []).extend(tags)
+        settled.declare(execution.prepared.step, settled.artifacts)
         body = self._written(execution)
         self._workspace.executions.remember(self.facts.pipeline, settled.step_run_id, body)
         self._number(settled)
@@ -202,7 +199,8 @@ class InteractiveRun:
         """Record that a cell was not run because an equal execution is known."""
         assert execution.record is not None, "only a known execution can be reused"
         self._begin_run()
-        execution.settled = reused(execution.settled.node, execution.settled.step_run_id, execution.record)
+        known, record = execution.settled, execution.record
+        execution.settled = reused(known.node, known.step_run_id, record, execution.prepared.step)
         move_as(execution.record, self._workspace.paths.root)
         self._written(execution)
         self._number(execution.settled)

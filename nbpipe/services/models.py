@@ -246,7 +246,7 @@ class ModelService:
                 if it is another by then, nothing moves. `None` for whoever it is.
 
         Raises:
-            BadValueError: No stage, `latest`, or a text that is no gate.
+            BadValueError: No stage, `latest`, a text that is no gate, or `replace` without gates.
             NotFoundError: There is no such version, or it does not have a gate's metric.
             ConflictError: Another version holds the stage and neither `force` nor `replace` is on,
                 or a gate does not hold and `force` is off.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nbpipe.errors import ConflictError
+from nbpipe.errors import BadValueError, ConflictError
 from nbpipe.records.models import ModelStages, as_stage, stage_summary
 from nbpipe.records.operations import SetStage, UndoPromotion
 from nbpipe.services.gates import CANDIDATE, Gate, GateResult, holders_named, parse_gates, results
@@ -88,6 +88,8 @@ def promoted(
 ) -> Promotion:
     """Move a version to a stage; see `ModelService.move`."""
     wanted, conditions = as_stage(stage), parse_gates(gates)
+    if replace and not conditions and not force:
+        raise BadValueError("replace takes a stage for a version that passes its gates, and there are none: use force.")
     while True:
         held = _held(workspace, version.model, conditions)
         found = _judged(version, conditions, held)
@@ -101,7 +103,8 @@ def promoted(
             model=version.model,
             version=version.id,
             stage=wanted,
-            force=force or replace,
+            force=force,
+            replace=replace and not force,
             note=_noted(note, failed),
             is_overriding=bool(failed),
             judged={**looked_at, **announced},

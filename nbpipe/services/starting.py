@@ -11,7 +11,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbpipe.base.clock import now, now_text
@@ -127,6 +127,7 @@ class RunInProgress:
             configuration.run_name or run_name(definition.name, started),
             definition.name,
             self.traced.parameters,
+            tags=self._tags,
         )
         self.stop_signal = StopSignal()
         self._driver = self._made_driver(facts, existing)
@@ -164,21 +165,25 @@ class RunInProgress:
         for tag in (*outputs, *steps, *model):
             if tag.cascade:
                 raise ConflictError(f"Tag {tag.name!r} cascades; only a pipeline's own tags can.")
-        check_declared(self._workspace.catalog.state(), as_tags((*self._tags, *outputs, *steps, *model)))
+        meant = as_tags((*self._tags, *outputs, *steps, *model))
+        check_declared(self._workspace.catalog.state(), meant)
+        self._meant = {tag.name: tag for tag in meant}
 
     def _with_model(self, facts: RunFacts) -> RunFacts:
         if self._model is None:
             return facts
         version = _version_text(self._model, facts, self.request.substitutions)
+        # The model may name a tag that the pipeline declares, and comes first to use it.
+        model = self._model.model_copy(update={"tags": tuple(self._meant[tag.name] for tag in self._model.tags)})
         wanted = OpenModelVersion(
-            model=self._model,
+            model=model,
             version=version,
             run_id=facts.id,
             pipeline=facts.pipeline,
             version_id=self._bound.looked_up if self._bound is not None else "",
         )
         row = self._workspace.catalog.transact(wanted)
-        return RunFacts(facts.id, facts.name, facts.pipeline, facts.parameters, row["model"], row["name"], row["id"])
+        return replace(facts, model=row["model"], model_version=row["name"], model_version_id=row["id"])
 
     def _write_start(self) -> None:
         request = self.request

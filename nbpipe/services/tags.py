@@ -6,25 +6,25 @@ so a call puts its tags on all of its targets or on none, and a refused tag is n
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.catalog.heads import head_of
-from nbpipe.errors import ConflictError, NotFoundError
+from nbpipe.errors import NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.operations import AddTags, DeleteTag, PointedAt, RemoveTags, RenameTag
 from nbpipe.records.refs import Kind, Target
-from nbpipe.records.tags import Tag, as_tag, as_tags, flags_of
+from nbpipe.records.tags import Tag, as_tag, as_tags, cascades, flags_of
 from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.resolve import resolve_all
 from nbpipe.services.tag_history import TagTenure, tenures
+from nbpipe.services.tag_reach import made_by, refusals
 from nbpipe.services.workspace import Workspace
 
 TAGS_ON = f"""
@@ -110,10 +110,12 @@ class TagAnswer:
     Attributes:
         targets: What was tagged.
         lost: For each exclusive tag that changed hands, the id of what lost it.
+        reached: For each cascading tag, how many artifact versions of the tagged runs it reached.
     """
 
     targets: tuple[Target, ...]
     lost: dict[str, str]
+    reached: dict[str, int] = field(default_factory=dict)
 
 
 def tags_of(workspace: Workspace, kind: Kind, entity_id: str) -> list[str]:
@@ -150,11 +152,13 @@ class TagService:
     ) -> TagAnswer:
         """Put every tag on every target, or, if one will not do, none on any.
 
+        A tag that cascades goes on to what a tagged run made or reused.
+
         Raises:
             BadValueError: A bad name, a bare string in place of a list, or no target.
             NotFoundError: A target that does not exist.
             ConflictError: Other flags than the tag's, a flag that makes no sense on the target, or
-                an exclusive tag for two targets of which one alone can hold it.
+                an exclusive tag for two targets of which one alone can hold it or for a run that did not succeed.
         """
         wanted = as_tags(tags)
         targets = self._targets(
@@ -169,9 +173,12 @@ class TagService:
         )
         if not wanted:
             return TagAnswer(targets, {})
-        self._check_one_holder(wanted, targets)
-        answer = self._workspace.catalog.transact(AddTags(tags=wanted, targets=_pointed(targets)))
-        return TagAnswer(targets, dict(answer["lost"]))
+        self._check_holders(wanted, targets)
+        state = self._workspace.catalog.state()
+        reached = made_by(self._workspace, targets) if any(cascades(state, tag) for tag in wanted) else ()
+        asked = AddTags(tags=wanted, targets=_pointed(targets), reached=_pointed(reached))
+        answer = self._workspace.catalog.transact(asked)
+        return TagAnswer(targets, dict(answer["lost"]), dict(answer["reached"]))
 
     def remove(
         self,
@@ -285,19 +292,11 @@ class TagService:
     def _targets(self, *, to: object, **given: object) -> tuple[Target, ...]:
         return resolve_all(self._workspace, {**{Kind(kind): things for kind, things in given.items()}, None: to})
 
-    def _check_one_holder(self, tags: tuple[Tag, ...], targets: tuple[Target, ...]) -> None:
-        places = Counter((target.kind, target.scope) for target in targets)
-        crowded = next((place for place, count in places.items() if count > 1), None)
-        if crowded is None:
-            return
+    def _check_holders(self, tags: tuple[Tag, ...], targets: tuple[Target, ...]) -> None:
         state = self._workspace.catalog.state()
-        for tag in tags:
-            exclusive, _ = flags_of(state, tag)
-            if exclusive:
-                kind, scope = crowded
-                raise ConflictError(
-                    f"Tag {tag.name!r} is exclusive: one {kind.value} of {scope!r} can hold it, and several are given."
-                )
+        refusal = next(refusals(self._workspace, [tag for tag in tags if flags_of(state, tag)[0]], targets), None)
+        if refusal is not None:
+            raise refusal
 
     def _counts(self) -> dict[str, int]:
         return {row["tag"]: row["held"] for row in self._workspace.catalog.rows(HOLDER_COUNTS)}

@@ -59,7 +59,7 @@ class StageChange:
         at: When.
         by: Who moved it.
         note: Why.
-        forced: Whether the stage was taken from another version.
+        forced: Whether it was forced: the stage taken from another version, or a gate passed that did not hold.
     """
 
     row_kinds: ClassVar[Mapping[str, str]] = {

@@ -87,7 +87,16 @@ def artifact_card(facts: ArtifactFacts, *, stable: bool = False) -> Bundle:
         Card(
             "artifact",
             facts.name if facts.version is None else f"{facts.name}@{facts.version}",
-            facts=[("type", facts.type_name), ("size", size), ("kept as", kept), ("made by", facts.step), *moving],
+            facts=[
+                ("type", facts.type_name),
+                ("size", size),
+                ("kept as", kept),
+                ("made by", facts.step),
+                ("made from", _first_few(facts.made_from)),
+                ("went into", _first_few(facts.went_into)),
+                ("load it", facts.load),
+                *moving,
+            ],
             tags=facts.tags,
             sections=[
                 *([Section("preview", shown_preview(facts.preview))] if facts.preview else []),
@@ -187,6 +196,11 @@ def snapshot_card(facts: SnapshotFacts, *, stable: bool = False) -> Bundle:
             ],
         )
     )
+
+
+def _first_few(words: Sequence[str]) -> str:
+    more = [f"and {len(words) - _FEW:,} more"] if len(words) > _FEW else []
+    return ", ".join([*words[:_FEW], *more])
 
 
 def _timing(started: Instant, ended: Instant) -> list[tuple[str, object]]:

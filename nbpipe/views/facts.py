@@ -105,6 +105,9 @@ class ArtifactFacts:
         tags: Its tags.
         metadata: What was logged about it.
         preview: What it holds, in small.
+        made_from: What it was made of, such as `raw_data@7`.
+        went_into: The steps that read it, each with what it gave, such as `train → trained_model@3`.
+        load: The Python that loads it.
     """
 
     name: str
@@ -120,6 +123,9 @@ class ArtifactFacts:
     tags: Sequence[str] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
     preview: Preview | None = None
+    made_from: Sequence[str] = ()
+    went_into: Sequence[str] = ()
+    load: str = ""
 
 
 @dataclass(frozen=True, slots=True)

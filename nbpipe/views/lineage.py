@@ -115,7 +115,7 @@ def _status(status: str) -> Element:
     shown = look(status)
     return element(
         "span",
-        f"{shown.sign} {shown.word}",
+        one_line(f"{shown.sign} {shown.word}"),
         style=f"background-color:{shown.fill}; color:{shown.text}; border:1px solid {shown.line}; "
         "border-radius:9px; padding:0 7px; margin:0 6px 0 0; font-size:11px;",
     )
@@ -129,6 +129,6 @@ def _text(line: LineageLine, arrow: str) -> str:
         one_line(line.title),
     ]
     if shown is not None and shown.word != look("completed").word:
-        words.append(f"({shown.word})")
+        words.append(f"({one_line(shown.word)})")
     said = _said(line)
     return f"{' '.join(filter(None, words))}{'  ' + said if said else ''}"

@@ -179,7 +179,12 @@ def test_the_lineage_names_what_was_read_and_who_reads_it(ask, two_runs):
 
     assert came.rows["made_by"]["step"] == "load"
     assert [use["outputs"]["total"]["artifact"] for use in came.rows["used_by"]] == ["total@2", "total@1"]
-    assert "read by" in came.text
+    assert "went into" in came.text
+    deep = ask("artifact lineage total@1 --up all --down 0")
+    assert {one["name"] for one in deep.rows["versions"]} == {"numbers", "total"}
+    for bad in ("--up much", "--down -1", "--up ''"):
+        with pytest.raises(BadValueError):
+            ask(f"artifact lineage total@1 {bad}")
 
 
 def test_artifacts_are_filtered_by_name_type_and_run(ask, two_runs):

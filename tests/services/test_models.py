@@ -311,6 +311,69 @@ def test_a_model_is_described_and_one_that_does_not_exist_is_not_made_by_it(
     assert len(models.list()) == 1
 
 
+def test_versions_are_found_by_stage_failure_tags_and_a_metric(
+    models: ModelService, opened_workspace: Workspace
+) -> None:
+    make_versions(opened_workspace, 0.5, 0.9, 0.95)
+    record_run(opened_workspace, model="iris", status=Status.FAILED)
+    models.promote("iris@2", "staging")
+    TagService(opened_workspace).add(["kept"], model_version=["iris@1", "iris@3"])
+
+    def found(**asked: Any) -> list[int]:
+        return [version.number for version in models.versions("iris", **asked)]
+
+    assert found() == [4, 3, 2, 1]
+    assert found(limit=2) == [4, 3]
+    assert found(stage="Staging") == [2]
+    assert found(failed=True) == [4]
+    assert found(tags=["kept"]) == found(tag_prefix="ke") == found(any_tags=["kept", "x"]) == [3, 1]
+    assert found(where="evaluation_metrics.accuracy > 0.8") == [3, 2]
+    assert found(where="evaluation_metrics.accuracy > 0.8", stage="none", tags=["kept"]) == [3]
+    assert found(where="nothing > 0") == []
+    assert [model.name for model in models.list(stage="staging", failed=False)] == ["iris"]
+    assert models.list(stage="staging", failed=True) == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"stage": "latest"},
+        {"stage": "stagin"},
+        {"failed": "yes"},
+        {"failed": 1},
+        {"tags": "kept"},
+        {"where": "accuracy"},
+        {"where": 5},
+        {"limit": 0},
+    ],
+    ids=str,
+)
+def test_a_filter_of_the_wrong_form_is_refused(
+    models: ModelService, opened_workspace: Workspace, asked: dict[str, Any]
+) -> None:
+    make_versions(opened_workspace, 0.5)
+
+    with pytest.raises(BadValueError):
+        models.versions("iris", **asked)
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "ünï ✓ 'quoted' \"twice\"; DROP TABLE x; <script>alert(1)</script>\n"])
+def test_a_description_and_a_note_may_hold_anything(
+    models: ModelService, opened_workspace: Workspace, text: str
+) -> None:
+    make_versions(opened_workspace, 0.5)
+
+    models.describe("iris@1", text)
+    models.promote("iris@1", "staging", note=text)
+
+    assert models.version("iris@1").description == text
+    assert models.history("iris")[0].note == text
+    with pytest.raises(BadValueError):
+        models.describe("iris@1", 5)  # type: ignore[arg-type]
+    with pytest.raises(BadValueError):
+        models.promote("iris@1", "production", note=5)  # type: ignore[arg-type]
+
+
 # Comparison ----------------------------------------------------------------------------------
 
 

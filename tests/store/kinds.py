@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -9,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
 import polars as pl
 import scipy.sparse
 
@@ -202,4 +205,52 @@ POLARS |= {
         "polars@1",
     ),
 }
-KINDS: dict[str, Kind] = {**ARRAYS, **SPARSE, **POLARS}
+
+
+def picture(mode: str, size: tuple[int, int] = (5, 3)) -> Any:
+    image = PIL.Image.new(mode, size)
+    length = len(image.tobytes())
+    image.frombytes(bytes(place * 37 % 256 for place in range(length)))
+    return image
+
+
+def with_palette(mode: str, colours: int, kind: str = "P") -> Any:
+    image = PIL.Image.new(kind, (4, 4), 1)
+    image.putpalette(bytes(range(len(mode) * colours)), mode)
+    image.putpixel((0, 0), 0)
+    return image
+
+
+def opened() -> Any:
+    file = io.BytesIO()
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Make] = "<b>Nobody</b>"
+    PIL.Image.linear_gradient("L").resize((9, 9)).save(file, "JPEG", dpi=(72, 72), exif=exif, comment="a 'note'")
+    return PIL.Image.open(io.BytesIO(file.getvalue())).copy()
+
+
+def paint(image: Any) -> None:
+    image.putpixel((0, 0), image.getpixel((1, 1)))
+    image.info["painted"] = True
+
+
+IMAGES: dict[str, Kind] = {
+    f"image {mode}": Kind(
+        lambda mode=mode: picture(mode),
+        paint,
+        "png@2" if mode in ("1", "L", "LA", "RGB", "RGBA", "I;16") else "pixels@1",
+    )
+    for mode in PIL.Image.MODES
+    if mode not in ("P", "PA")
+}
+IMAGES |= {
+    "image P": Kind(lambda: with_palette("RGB", 20), paint, "png@2"),
+    "image P of two colours": Kind(lambda: with_palette("RGB", 2), paint, "png@2"),
+    "image P of too few colours": Kind(lambda: with_palette("RGB", 1), paint, "pixels@1"),
+    "image P without colours": Kind(lambda: PIL.Image.new("P", (2, 2)), paint, "pixels@1"),
+    "image P half clear": Kind(lambda: with_palette("RGBA", 9), paint, "pixels@1"),
+    "image PA": Kind(lambda: with_palette("RGB", 9, "PA"), paint, "pixels@1"),
+    "image opened": Kind(opened, lambda image: image.getexif().update({271: "x"}), "png@2"),
+    "image without pixels": Kind(lambda: PIL.Image.new("RGB", (0, 3)), None, "pixels@1"),
+}
+KINDS: dict[str, Kind] = {**ARRAYS, **SPARSE, **POLARS, **IMAGES}

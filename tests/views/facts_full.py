@@ -13,9 +13,12 @@ from nbpipe.views.facts import (
     SnapshotFacts,
     StageChange,
     StepFacts,
+    TagFacts,
 )
+from nbpipe.views.lineage import LineageFacts, LineageLine
 from nbpipe.views.previews import Preview
 from nbpipe.views.steps_graph import DagEdge, DagNode
+from nbpipe.views.tables import Table
 
 RUN_ID = "3f2a9c1e-1111-4222-8333-444455556666"
 STARTED = "2026-11-20T08:15:30.000000+00:00"
@@ -93,8 +96,18 @@ def full_artifact(said: str) -> ArtifactFacts:
     preview = {"kind": "text", "text": said, "length": 0}
     return ArtifactFacts(
         said, 7, said, said, 4_200, STARTED, said, said, said, is_pickle=False, tags=[said], metadata={said: said},
-        preview=preview,
+        preview=preview, made_from=[said], went_into=[said], load=said,
     )  # fmt: skip
+
+
+def full_tag(said: str) -> TagFacts:
+    return TagFacts(said, [said], STARTED, 3)
+
+
+def full_lineage(said: str) -> LineageFacts:
+    lines = [LineageLine(0, said, is_step=True, status=said, notes=[said]), LineageLine(1, said, notes=[said])]
+    runs = Table((said, "n"), [(said, 1)])
+    return LineageFacts(said, lines, lines, runs, [said], [said], is_cut=True)
 
 
 def full_model_version(said: str) -> ModelVersionFacts:

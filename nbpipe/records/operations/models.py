@@ -56,7 +56,7 @@ class OpenModelVersion(Operation):
         for tag in self.model.tags:
             # An exclusive one moves when the run succeeds.
             if not is_exclusive(draft, tag):
-                put_tag(draft, tag, version_target(row), at)
+                put_tag(draft, tag, version_target(row), at, from_pipeline=True)
         return Decision(tuple(draft.changes), dict(row))
 
 
@@ -68,6 +68,7 @@ class SetStage(Operation):
         version: The version: a number, a name, a stage or an id; `None` for the latest.
         stage: Where to.
         force: Whether the stage may be taken from its holder, who is archived.
+        replace: Whether it may be taken by one that passed its gates, which needs no force.
         note: Why.
         is_overriding: Whether a gate that does not hold is passed by force.
         judged: Who held the stages that gates were judged against, by id; `""` for nobody. If one has changed
@@ -79,6 +80,7 @@ class SetStage(Operation):
     version: str | None
     stage: ModelStages
     force: bool = False
+    replace: bool = False
     note: str = ""
     is_overriding: bool = False
     judged: dict[str, str] = Field(default_factory=dict)
@@ -96,6 +98,7 @@ class SetStage(Operation):
             force=self.force,
             note=self.note,
             is_overriding=self.is_overriding,
+            replace=self.replace,
         )
         now = draft.state.versions[row["id"]]
         answer = {

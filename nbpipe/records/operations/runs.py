@@ -11,7 +11,9 @@ from nbpipe.records.operations.base import Operation
 from nbpipe.records.refs import Kind, Target
 from nbpipe.records.runs import Status
 from nbpipe.records.state import Draft, OperationState
-from nbpipe.records.tags import Tag, is_exclusive, put_tag
+from nbpipe.records.tags import Tag, as_tags, cascades, is_exclusive, put_tag
+
+_Meant = dict[str, Tag]
 
 
 class NamedArtifact(Record):
@@ -51,11 +53,12 @@ class NumberArtifacts(Operation):
         """Number each version after the last of its name, and put on all tags that are not exclusive."""
         draft = Draft.over(state)
         numbers = _number(draft, self.made)
-        _tag_artifacts(draft, self.tagged, at, succeeded=False)
+        meant = _meant(self.tags, self.tagged)
+        _tag_artifacts(draft, self.tagged, meant, at, succeeded=False)
         run = Target(Kind.RUN, self.run_id, self.pipeline, self.run_id[:8])
         for tag in self.tags:
-            if not is_exclusive(draft, tag):
-                put_tag(draft, tag, run, at)
+            if not is_exclusive(draft, meant[tag.name]):
+                put_tag(draft, meant[tag.name], run, at)
         return Decision(tuple(draft.changes), {"numbers": numbers})
 
 
@@ -99,11 +102,12 @@ class EndRun(Operation):
         """Move exclusive tags only if the run succeeded; keep everything else in any case."""
         draft = Draft.over(state)
         succeeded = self.status is Status.COMPLETED
+        meant = _meant(self.tags, self.tagged, self.model_tags)
         numbers = _number(draft, self.made)
-        lost = self._tag_run(draft, at, succeeded=succeeded)
-        _tag_artifacts(draft, self.tagged, at, succeeded=succeeded)
-        self._cascade(draft, at, succeeded=succeeded)
-        self._link_model(draft, at, succeeded=succeeded)
+        lost = self._tag_run(draft, meant, at, succeeded=succeeded)
+        _tag_artifacts(draft, self.tagged, meant, at, succeeded=succeeded)
+        self._cascade(draft, meant, at, succeeded=succeeded)
+        self._link_model(draft, meant, at, succeeded=succeeded)
         row = {
             "id": self.run_id,
             "status": self.status.value,
@@ -116,10 +120,10 @@ class EndRun(Operation):
         draft.put("run_state", self.run_id, row)
         return Decision(tuple(draft.changes), {"numbers": numbers, "lost": lost})
 
-    def _tag_run(self, draft: Draft, at: str, *, succeeded: bool) -> dict[str, str]:
+    def _tag_run(self, draft: Draft, meant: _Meant, at: str, *, succeeded: bool) -> dict[str, str]:
         target = Target(Kind.RUN, self.run_id, self.pipeline, self.run_id[:8])
         lost = {}
-        for tag in self.tags:
+        for tag in (meant[tag.name] for tag in self.tags):
             if not succeeded and is_exclusive(draft, tag):
                 continue
             holder = put_tag(draft, tag, target, at, from_pipeline=True)
@@ -127,17 +131,15 @@ class EndRun(Operation):
                 lost[tag.name] = holder
         return lost
 
-    def _cascade(self, draft: Draft, at: str, *, succeeded: bool) -> None:
-        for tag in self.tags:
-            row = draft.state.tags.get(draft.state.tag_ids.get(tag.name) or "")
-            cascades = row["cascade"] if row is not None else tag.cascade
-            if not cascades or (not succeeded and is_exclusive(draft, tag)):
+    def _cascade(self, draft: Draft, meant: _Meant, at: str, *, succeeded: bool) -> None:
+        for tag in (meant[tag.name] for tag in self.tags):
+            if not cascades(draft.state, tag) or (not succeeded and is_exclusive(draft, tag)):
                 continue
             for artifact in self.reached:
                 target = Target(Kind.ARTIFACT_VERSION, artifact.id, artifact.name, artifact.name)
                 put_tag(draft, tag, target, at, from_pipeline=True)
 
-    def _link_model(self, draft: Draft, at: str, *, succeeded: bool) -> None:
+    def _link_model(self, draft: Draft, meant: _Meant, at: str, *, succeeded: bool) -> None:
         version = self.model_version_id
         if not version:
             return
@@ -150,7 +152,13 @@ class EndRun(Operation):
         made = draft.state.versions.get(version)
         if made is not None and succeeded:
             for tag in self.model_tags:
-                put_tag(draft, tag, version_target(made), at)
+                put_tag(draft, meant[tag.name], version_target(made), at, from_pipeline=True)
+
+
+def _meant(tags: tuple[Tag, ...], tagged: tuple[ArtifactTags, ...], model_tags: tuple[Tag, ...] = ()) -> _Meant:
+    """Give each tag with all that any part of the run said of it: one may name what another declares."""
+    outputs = (tag for output in tagged for tag in output.tags)
+    return {tag.name: tag for tag in as_tags((*tags, *outputs, *model_tags))}
 
 
 def _number(draft: Draft, made: tuple[NamedArtifact, ...]) -> dict[str, int]:
@@ -162,9 +170,9 @@ def _number(draft: Draft, made: tuple[NamedArtifact, ...]) -> dict[str, int]:
     return numbers
 
 
-def _tag_artifacts(draft: Draft, tagged: tuple[ArtifactTags, ...], at: str, *, succeeded: bool) -> None:
+def _tag_artifacts(draft: Draft, tagged: tuple[ArtifactTags, ...], meant: _Meant, at: str, *, succeeded: bool) -> None:
     for output in tagged:
         target = Target(Kind.ARTIFACT_VERSION, output.id, output.name, output.name)
-        for tag in output.tags:
+        for tag in (meant[tag.name] for tag in output.tags):
             if succeeded or not is_exclusive(draft, tag):
-                put_tag(draft, tag, target, at)
+                put_tag(draft, tag, target, at, from_pipeline=True)

@@ -34,7 +34,8 @@ class CreateSnapshot(Operation):
         former = state.snapshot_names.get(key_of(self.pipeline, self.name)) if self.name else None
         row_there = state.snapshots.get(former) if former is not None else None
         if row_there is not None and row_there["digest"] == self.digest:
-            return Decision((), dict(row_there))
+            self._put_tags(draft, row_there["id"], at)
+            return Decision(tuple(draft.changes), dict(row_there))
         if former is not None:
             if not self.replace:
                 raise ConflictError(
@@ -51,10 +52,13 @@ class CreateSnapshot(Operation):
             "run_id": self.run_id,
         }
         draft.put("snapshot", self.id, row)
-        target = Target(Kind.SNAPSHOT, self.id, self.pipeline, self.name or self.id[:8])
+        self._put_tags(draft, self.id, at)
+        return Decision(tuple(draft.changes), row)
+
+    def _put_tags(self, draft: Draft, id_: str, at: str) -> None:
+        target = Target(Kind.SNAPSHOT, id_, self.pipeline, self.name or id_[:8])
         for tag in self.tags:
             put_tag(draft, tag, target, at)
-        return Decision(tuple(draft.changes), row)
 
 
 class ChangeSnapshot(Operation):

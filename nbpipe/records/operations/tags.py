@@ -7,15 +7,22 @@ from typing import ClassVar
 from nbpipe.records.changes import Decision
 from nbpipe.records.operations.base import Operation, PointedAt
 from nbpipe.records.state import Draft, OperationState
-from nbpipe.records.tags import Tag, as_tag, delete_tag, put_tag, remove_tag, rename_tag
+from nbpipe.records.tags import Tag, as_tag, cascades, delete_tag, put_tag, remove_tag, rename_tag
 
 
 class AddTags(Operation):
-    """Put tags on one or several targets: all or none."""
+    """Put tags on one or several targets: all or none.
+
+    Attributes:
+        tags: The tags.
+        targets: What gets them.
+        reached: What the runs among the targets made: it gets those that cascade.
+    """
 
     kind: ClassVar[str] = "add_tags"
     tags: tuple[Tag, ...]
     targets: tuple[PointedAt, ...]
+    reached: tuple[PointedAt, ...] = ()
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:  # noqa: ARG002
         """Put each tag on each target; say who lost an exclusive one."""
@@ -26,7 +33,12 @@ class AddTags(Operation):
                 holder = put_tag(draft, tag, pointed.target(), at)
                 if holder:
                     lost[tag.name] = holder
-        return Decision(tuple(draft.changes), {"lost": lost})
+        cascading = [tag for tag in self.tags if cascades(draft.state, tag)]
+        for pointed in self.reached:
+            for tag in cascading:
+                put_tag(draft, tag, pointed.target(), at)
+        reached = {tag.name: len(self.reached) for tag in cascading if self.reached}
+        return Decision(tuple(draft.changes), {"lost": lost, "reached": reached})
 
 
 class RemoveTags(Operation):
