@@ -20,7 +20,8 @@ from typing import Any
 
 from material import fill
 
-from nbpipe.services.browsing import BrowsingService, Question
+from nbpipe.services.browsing import BrowsingService
+from nbpipe.services.browsing_questions import Question
 from nbpipe.services.client import Client
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 

@@ -4,14 +4,14 @@ Which rows a page shows is found first, by their keys and what they are sorted b
 facts, tags and metrics are then asked for all rows of the page at once. So a page costs four
 statements, however many rows there are and whatever hangs on them.
 
-A question is checked when it is made: one that exists can be asked. A page beyond the last is
-the last one, since rows come and go between two questions; the answer says which page it is.
+A page beyond the last is the last one, since rows come and go between two questions; the answer
+says which page it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.catalog.heads import head_of
@@ -19,20 +19,17 @@ from nbpipe.catalog.questions import frame_of
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.services.browsing_conditions import ALL, checked_word, conditions, metric_kind, said_filters
-from nbpipe.services.browsing_nouns import Column, Form, Noun, noun_named, unknown
+from nbpipe.services.browsing_columns import Column, Form, Noun, unknown
+from nbpipe.services.browsing_conditions import ALL, conditions, metric_kind
+from nbpipe.services.browsing_nouns import noun_named
+from nbpipe.services.browsing_questions import FARTHEST, METRIC, Question
 from nbpipe.services.recorded import with_ends
 from nbpipe.services.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METRIC = "metric:"
-LARGEST_PAGE = 500
-_MOST_METRICS = 12
 _USUAL_METRICS = 3
-_LONGEST_TEXT = 20_000
-_FARTHEST = 2**62
 # What a frame's column holds, by how it is written.
 _KINDS = {
     Form.TEXT: "text",
@@ -77,52 +74,6 @@ _VALUES = """
 SELECT DISTINCT {value} AS value FROM {source} AS it WHERE {value} IS NOT NULL AND {value} <> ''
 ORDER BY value LIMIT $most
 """
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the catalog: a noun, what its rows are narrowed down by, their order, and which page.
-
-    Attributes:
-        noun: One of `browsing_nouns.NOUNS`.
-        text: Words that must all be found in a row, in upper or lower case.
-        filters: Further conditions by name: those of the noun, `tags` (all of them), `any_tags`, `tag_prefix`,
-            `tag_contains`, `where` (comparisons of metrics), `since` and `until`.
-        sort: A column's name, or `metric:` and a metric's dotted name; empty for the order of arrival.
-        descending: The largest or newest first. Missing values come last either way, and rows that
-            are equal stand in the order of arrival, newest first.
-        page: Which page, from 1.
-        size: How many rows a page has.
-        metrics: The metrics to show; `None` for those that most rows of the page have.
-
-    Raises:
-        BadValueError: Anything of it does not fit.
-    """
-
-    noun: str = "runs"
-    text: str = ""
-    filters: Mapping[str, Any] = field(default_factory=dict)
-    sort: str = ""
-    descending: bool = True
-    page: int = 1
-    size: int = 20
-    metrics: Sequence[str] | None = None
-
-    def __post_init__(self) -> None:
-        noun = noun_named(self.noun)
-        checked = {
-            "noun": noun.name,
-            "text": _checked_text(self.text),
-            "filters": said_filters(noun, _checked_mapping(self.filters)),
-            "sort": _checked_sort(noun, self.sort),
-            "metrics": _checked_metrics(noun, self.metrics),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-        if not isinstance(self.descending, bool):
-            raise BadValueError(f"descending={shorten(self.descending)} should be True or False.")
-        _check_number("page", self.page, _FARTHEST)
-        _check_number("size", self.size, LARGEST_PAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +225,7 @@ class BrowsingService:
             fits=found.sql,
             order=f"sorted {direction} NULLS LAST, newest DESC NULLS LAST, key",
         )
-        asked |= {"size": question.size, "offset": min((question.page - 1) * question.size, _FARTHEST)}
+        asked |= {"size": question.size, "offset": min((question.page - 1) * question.size, FARTHEST)}
         rows = self._workspace.catalog.rows(sql, asked)
         return [row["key"] for row in rows if row["key"] is not None], rows[0]["total"]
 
@@ -334,48 +285,3 @@ def _label(noun: Noun, values: Mapping[str, Any]) -> str:
     if noun.kind is Kind.ARTIFACT_VERSION and values["number"] is not None:
         return f"{values['name']}@{values['number']}"
     return values["name"] or str(values.get("id", ""))[:8]
-
-
-def _checked_text(text: object) -> str:
-    word = checked_word("text", text)
-    if len(word) > _LONGEST_TEXT:
-        raise BadValueError(f"text has {len(word):,} letters; at most {_LONGEST_TEXT:,} are looked for.")
-    return word.strip()
-
-
-def _checked_mapping(filters: object) -> Mapping[str, Any]:
-    if not isinstance(filters, Mapping):
-        raise BadValueError(f"filters={shorten(filters)} should go by name, as in {{'status': 'failed'}}.")
-    return filters
-
-
-def _checked_sort(noun: Noun, sort: object) -> str:
-    if not isinstance(sort, str):
-        raise BadValueError(f"sort={shorten(sort)} should be the name of a column.")
-    if sort.startswith(METRIC) and noun.is_measured:
-        return METRIC + _checked_metric(sort.removeprefix(METRIC))
-    return noun.column(sort).name if sort else sort
-
-
-def _checked_metrics(noun: Noun, metrics: object) -> tuple[str, ...] | None:
-    if metrics is None:
-        return None
-    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or len(metrics) > _MOST_METRICS:
-        raise BadValueError(f"metrics={shorten(metrics)} should be a list of up to {_MOST_METRICS} names.")
-    if metrics and not noun.is_measured:
-        raise BadValueError(f"{noun.name} have no metrics.")
-    return tuple(dict.fromkeys(_checked_metric(metric) for metric in metrics))
-
-
-def _checked_metric(metric: object) -> str:
-    name = checked_word("metric", metric).strip()
-    if not name:
-        raise BadValueError("A metric goes by its name, as in 'evaluation_metrics.accuracy'.")
-    return name
-
-
-def _check_number(name: str, value: object, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not value >= 1:
-        raise BadValueError(f"{name}={shorten(value)} should be a whole number from 1.")
-    if value > most:
-        raise BadValueError(f"{name}={shorten(value)} is too large; {most:,} is the most.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
-from nbpipe.services.browsing_nouns import Noun, unknown
+from nbpipe.services.browsing_columns import Noun, unknown
 from nbpipe.services.filters import Conditions, bears, during
 from nbpipe.services.instants import meant_instant
 from nbpipe.services.noted import notes
@@ -30,7 +30,7 @@ _MOST_WORDS = 12
 def known_filters(noun: Noun) -> list[str]:
     """Give the names of all filters that a noun has."""
     of_tags = BY_TAGS if noun.kind is not None else ()
-    of_notes = BY_NOTES if noun.measured_in else ()
+    of_notes = BY_NOTES if noun.noted_kind is not None else ()
     return [*noun.filters, *of_tags, *of_notes, *BY_ALL]
 
 
@@ -72,9 +72,9 @@ def conditions(noun: Noun, text: str, filters: Mapping[str, Any]) -> Conditions:
     if noun.kind is not None:
         by_tags = {name: filters[name] for name in BY_TAGS if name in filters}
         also.append(bears(noun.kind, f"it.{noun.id}", **by_tags))
-    if noun.measured_kind is not None:
-        noted = notes(noun.measured_kind, where=filters.get("where"), metadata=filters.get("metadata"))
-        also.append(Conditions(noun.measured_in.format(fits=noted.sql), noted.parameters) if noted.are_any else noted)
+    if noun.noted_kind is not None:
+        noted = notes(noun.noted_kind, where=filters.get("where"), metadata=filters.get("metadata"))
+        also.append(Conditions(noun.noted_in.format(fits=noted.sql), noted.parameters) if noted.are_any else noted)
     for one in also:
         found += [one.sql] if one.are_any else []
         asked |= one.parameters
@@ -88,8 +88,8 @@ def words_in(text: str) -> list[str]:
 
 
 def metric_kind(noun: Noun) -> str:
-    """Give the kind under which the metrics are kept by which a noun is compared."""
-    return noun.measured_kind.value if noun.measured_kind is not None else ""
+    """Give the kind under which a noun's metrics are kept."""
+    return noun.noted_kind.value if noun.noted_kind is not None else ""
 
 
 def checked_word(name: str, value: object) -> str:
@@ -115,8 +115,8 @@ def _checked(noun: Noun, name: str, value: Any) -> Any:
     if name in BY_ALL:
         meant_instant(name, value)
         return value
-    if name in BY_NOTES and noun.measured_kind is not None:
-        notes(noun.measured_kind, **{name: value})
+    if name in BY_NOTES and noun.noted_kind is not None:
+        notes(noun.noted_kind, **{name: value})
         return value
     word = checked_word(name, value)
     choices = noun.filters[name].choices if name in noun.filters else ()

@@ -6,138 +6,12 @@ puts together. What a caller asks for never becomes part of a statement; it is b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-from nbpipe.errors import BadValueError, nearest
-from nbpipe.records.base import shorten
 from nbpipe.records.models import SETTABLE
 from nbpipe.records.refs import Kind
+from nbpipe.services.browsing_columns import Column, Filter, Form, Noun, unknown
 from nbpipe.services.workspace import Workspace
-
-
-class Form(StrEnum):
-    """How a value of a column is to be written."""
-
-    TEXT = "text"
-    ID = "id"
-    STATUS = "status"
-    NUMBER = "number"
-    SIZE = "size"
-    DURATION = "duration"
-    INSTANT = "instant"
-    FLAG = "flag"
-    VALUES = "values"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One fact of a row.
-
-    Attributes:
-        name: Its name in rows, and what rows are sorted by.
-        form: How it is written.
-        sql: The expression for it; its name where there is none.
-        label: Its heading; its name where there is none.
-        is_shown: Whether a table shows it, rather than a frame alone.
-        is_wide: Whether it takes much room, and is shown last.
-    """
-
-    name: str
-    form: Form = Form.TEXT
-    sql: str = ""
-    label: str = ""
-    is_shown: bool = True
-    is_wide: bool = False
-
-    @property
-    def heading(self) -> str:
-        """What stands above it."""
-        return self.label or self.name.replace("_", " ")
-
-    @property
-    def expression(self) -> str:
-        """What is asked for it."""
-        return self.sql or f'it."{self.name}"'
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """One thing by which rows can be narrowed down.
-
-    Attributes:
-        sql: The condition; it binds `$` and the filter's name.
-        choices: All values there are, where they are known.
-        values: The expression whose values are offered, where it is cheap to ask.
-    """
-
-    sql: str
-    choices: tuple[str, ...] = ()
-    values: str = ""
-
-
-def _nothing(_: Workspace) -> dict[str, Any]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Noun:
-    """One kind of thing that can be browsed.
-
-    Attributes:
-        name: Its name, in the plural.
-        said: One of them, in words.
-        kind: What its tags and metadata hang on; `None` for what bears none.
-        source: A view, or a subquery.
-        key: The column by which rows are found again; texts are slow where there are millions.
-        id: The column that names a row for the services.
-        when: The instant that says how old a row is.
-        newest: What puts rows in the order of their arrival.
-        columns: Its facts.
-        texts: The columns in which words are looked for.
-        filters: By what its rows are narrowed down.
-        is_measured: Whether its rows have metrics.
-        measured_in: Where metrics and metadata are looked for: `{fits}` is a condition on a column `id`.
-        measured_kind: The kind of what has that id.
-        given: What the source binds.
-    """
-
-    name: str
-    said: str
-    kind: Kind | None
-    source: str
-    key: str
-    id: str
-    when: str
-    newest: str
-    columns: tuple[Column, ...]
-    texts: tuple[str, ...]
-    filters: Mapping[str, Filter] = field(default_factory=dict)
-    is_measured: bool = False
-    measured_in: str = ""
-    measured_kind: Kind | None = None
-    given: Callable[[Workspace], dict[str, Any]] = _nothing
-
-    def column(self, name: str) -> Column:
-        """Give a column by its name.
-
-        Raises:
-            BadValueError: There is none of that name.
-        """
-        found = next((column for column in self.columns if column.name == name), None)
-        if found is None:
-            raise unknown(f"{self.name} have no column", name, [column.name for column in self.columns])
-        return found
-
-
-def unknown(said: str, name: object, known: list[str]) -> BadValueError:
-    """Say that a name is not known, and which are."""
-    near = nearest(name, known) if isinstance(name, str) else []
-    hint = f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(known)}."
-    return BadValueError(f"{said} {shorten(name)}.{hint}")
-
 
 _STATUSES = ("running", "completed", "failed", "interrupted")
 _STAGES = tuple(stage.value for stage in SETTABLE)
@@ -180,7 +54,6 @@ def _known_tags(workspace: Workspace) -> dict[str, Any]:
     return {f"tag_{column}{'s' if column == 'name' else ''}": [row[column] for row in rows] for column in columns}
 
 
-_ITS_OWN = "{fits}"
 _OF_TYPE = "(it.type_name = $type OR ends_with(it.type_name, '.' || $type))"
 _OF_PIPELINE = Filter("it.pipeline = $pipeline", values="it.pipeline")
 
@@ -222,8 +95,7 @@ NOUNS: dict[str, Noun] = {
                 ),
             },
             is_measured=True,
-            measured_in=_ITS_OWN,
-            measured_kind=Kind.RUN,
+            noted_kind=Kind.RUN,
         ),
         Noun(
             "artifacts",
@@ -256,8 +128,7 @@ NOUNS: dict[str, Noun] = {
                 "run": Filter("it.id IN (SELECT artifact_id FROM lineage WHERE run_id = $run AND direction = 'out')"),
             },
             is_measured=True,
-            measured_in=_ITS_OWN,
-            measured_kind=Kind.ARTIFACT_VERSION,
+            noted_kind=Kind.ARTIFACT_VERSION,
         ),
         Noun(
             "models",
@@ -278,8 +149,8 @@ NOUNS: dict[str, Noun] = {
             ),
             ("name", "description"),
             {"stage": Filter("it.name IN (SELECT model FROM model_versions WHERE stage = $stage)", _STAGES)},
-            measured_in="it.name IN (SELECT model FROM model_versions WHERE {fits})",
-            measured_kind=Kind.MODEL_VERSION,
+            noted_kind=Kind.MODEL_VERSION,
+            noted_in="it.name IN (SELECT model FROM model_versions WHERE {fits})",
         ),
         Noun(
             "model_versions",
@@ -309,8 +180,7 @@ NOUNS: dict[str, Noun] = {
                 "run": Filter("it.run_id = $run"),
             },
             is_measured=True,
-            measured_in=_ITS_OWN,
-            measured_kind=Kind.MODEL_VERSION,
+            noted_kind=Kind.MODEL_VERSION,
         ),
         Noun(
             "snapshots",

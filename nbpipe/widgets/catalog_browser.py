@@ -21,9 +21,10 @@ from traitlets import HasTraits, Unicode, observe, validate
 
 from nbpipe.errors import BadValueError, NbpipeError, NotFoundError
 from nbpipe.records.base import shorten
-from nbpipe.services.browsing import BrowsedRow, BrowsingService, Page, Question
+from nbpipe.services.browsing import BrowsedRow, BrowsingService, Page
 from nbpipe.services.browsing_conditions import said_filters
 from nbpipe.services.browsing_nouns import noun_named
+from nbpipe.services.browsing_questions import Question
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
 from nbpipe.widgets.catalog_actions import CatalogActions
 from nbpipe.widgets.catalog_cards import OpenedCard, card_of
@@ -54,7 +55,7 @@ class CatalogBrowser(Shown, HasTraits):
         noun: What is shown.
         text: Words that must all be found in a row.
         tags: Tags that a row must bear, all of them.
-        filters: Further filters by name, as `browsing.Question` takes them.
+        filters: Further filters by name, as `browsing_questions.Question` takes them.
         sort: A column's name, or `metric:` and a metric's name; empty for the order of arrival.
         descending: The largest or newest first.
         page: Which page, from 1; one beyond the last is the last.

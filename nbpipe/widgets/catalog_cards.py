@@ -23,8 +23,9 @@ from nbpipe.commands.showing import (
 from nbpipe.errors import NotFoundError
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.artifacts import Artifact
-from nbpipe.services.browsing import BrowsingService, Question
+from nbpipe.services.browsing import BrowsingService
 from nbpipe.services.browsing_nouns import NOUNS
+from nbpipe.services.browsing_questions import Question
 from nbpipe.services.tags import TagHolder
 from nbpipe.services.versions import ModelVersion
 from nbpipe.views.frames import Bundle, Card, written

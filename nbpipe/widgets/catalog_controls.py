@@ -167,7 +167,7 @@ class CatalogControls:
         wide = widgets.Layout(flex="1 1 110px", width="auto", min_width="110px", max_width="190px")
         offered = [name for name, filter in known.filters.items() if filter.choices or filter.values]
         self._filters = {name: widgets.Dropdown(layout=wide) for name in offered}
-        if known.measured_in:
+        if known.noted_kind is not None:
             self._filters[BY_NOTES[0]] = widgets.Text(placeholder="metric > 0.8", continuous_update=False, layout=wide)
         self._filters["since"] = widgets.Dropdown(layout=wide)
         for name, control in self._filters.items():

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbpipe.records.refs import Kind
-from nbpipe.services.browsing import METRIC, BrowsedRow, Page
-from nbpipe.services.browsing_nouns import Column, Form, noun_named
+from nbpipe.services.browsing import BrowsedRow, Page
+from nbpipe.services.browsing_columns import Column, Form
+from nbpipe.services.browsing_nouns import noun_named
+from nbpipe.services.browsing_questions import METRIC
 from nbpipe.views.amounts import duration_text, number_text, shorten, size_text, time_text, value_text
 from nbpipe.views.markup import one_line
 from nbpipe.views.tables import Table

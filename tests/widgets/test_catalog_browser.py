@@ -227,11 +227,11 @@ def test_selected_rows_are_tagged(client: Client, runs: list[Built]) -> None:
 
 def test_selected_runs_are_compared(client: Client, runs: list[Built]) -> None:
     browser = CatalogBrowser(client)
-    browser.selected = [row.id for row in browser.rows[:2]]
+    browser.selected = [row.id for row in browser.rows[:3]]
 
     browser.actions.compare_button.click()
 
-    assert browser.actions.panel is not None
+    assert browser.actions.panel.refs == browser.selected
     assert browser.actions.place.children == (browser.actions.panel.widget,)
     browser.selected = [browser.rows[0].id]
     assert browser.actions.place.children == ()
@@ -268,6 +268,38 @@ def test_deleting_asks_twice(client: Client, runs: list[Built]) -> None:
     assert asked[2] == 1
     assert (browser.total, browser.selected, browser.message) == (0, (), "even is deleted.")
     assert client.tags.list() == []
+
+
+def test_runs_are_deleted_together_and_rows_that_are_gone_are_neither_selected_nor_open(
+    client: Client, runs: list[Built]
+) -> None:
+    browser = CatalogBrowser(client)
+    browser.selected = [row.id for row in browser.rows[:2]]
+    browser.open("runs", runs[24].id)
+
+    browser.actions.delete_button.click()
+    asked = browser.actions.delete_button.description
+    browser.actions.delete_button.click()
+
+    assert asked == "Confirm: delete 2 runs"
+    assert browser.message == "run-24, run-23 are deleted."
+    assert (labels(browser)[0], browser.total, browser.selected, browser.opened) == ("run-22", 23, (), None)
+
+
+def test_what_hinders_a_deletion_is_told_and_overridden_by_who_confirms(client: Client) -> None:
+    record_run(client.workspace, outputs={"raw": 1}, model="iris")
+    client.models.promote("iris@1", "production")
+    browser = CatalogBrowser(client, "artifacts")
+    browser.selected = [browser.rows[0].id]
+
+    browser.actions.delete_button.click()
+    asked = browser.actions.delete_button.description, browser.actions.panel.widget.value
+    browser.actions.delete_button.click()
+
+    assert asked[0] == "Confirm: delete 1 artifact anyway"
+    assert "⚠" in asked[1]
+    assert "iris" in asked[1]
+    assert (browser.total, browser.message) == (0, "raw@1 is deleted.")
 
 
 def test_what_changed_since_it_was_announced_is_asked_again(client: Client, runs: list[Built]) -> None:
