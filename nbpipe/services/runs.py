@@ -11,7 +11,7 @@ from nbpipe.errors import NotFoundError
 from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.records.artifacts import ArtifactVersion
-from nbpipe.records.metadata import merge, metrics_in
+from nbpipe.records.metadata import decode, merge, metrics_in
 from nbpipe.records.parameters import as_json
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
@@ -109,6 +109,7 @@ class RunService:
             settled.logs,
             dict(metrics_in(noted)),
             settled.files.read,
+            {key: decode(value) for key, value in noted.items()},
         )
 
     def _artifact_seen(self, progress: RunInProgress, settled: Settled, version: ArtifactVersion) -> Artifact:
