@@ -28,6 +28,7 @@ def step_plain(step: StepRun) -> dict[str, Any]:
         "parameters": step.parameters,
         "outputs": {name: artifact.as_row() for name, artifact in step.outputs.items()},
         "metrics": step.metrics,
+        "metadata": step.metadata,
         "error": step.error,
     }
 

@@ -54,7 +54,7 @@ class Conditions:
 def all_of(*conditions: Conditions) -> Conditions:
     """Put conditions together; each binds names of its own."""
     asked = [one for one in conditions if one.are_any]
-    parameters = {name: value for one in asked for name, value in one.parameters.items()}
+    parameters = {name: value for one in conditions for name, value in one.parameters.items()}
     return Conditions(" AND ".join(f"({one.sql})" for one in asked) or "true", parameters)
 
 

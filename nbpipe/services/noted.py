@@ -19,34 +19,37 @@ from nbpipe.records.refs import Kind
 from nbpipe.services.filters import Conditions, all_of
 from nbpipe.services.where import parse_where
 
-METRIC_HOLDS = """id IN (
-    SELECT entity_id FROM (
-        SELECT entity_id, arg_max(value, logged_at) AS value FROM metrics
-        WHERE entity_kind = $noted_kind AND key = $metric_{n} AND {ids} GROUP BY entity_id)
-    WHERE {condition})"""
+# All comparisons in one pass: to find out which of a million numbers belong to the window is what costs.
+METRICS_HOLD = """id IN (
+    SELECT entity_id FROM metrics WHERE entity_kind = $noted_kind AND key IN ({keys}) AND {ids}
+    GROUP BY entity_id HAVING {conditions})"""
+NEWEST_OF = "arg_max(value, logged_at) FILTER (key = {key})"
 # What was logged last on the way to a value settles it: the value itself, or something else than a
 # dict where one would have to stand. Only of entities of which some line may hold the value are all
 # lines read as JSON, which is what costs.
 METADATA_IS = """id IN (
-    WITH likely AS MATERIALIZED (
-        SELECT DISTINCT entity_head FROM keyed.metadata
-        WHERE entity_kind = $noted_kind AND key = $key_{n} AND contains(value::VARCHAR, $hint_{n}) AND {heads}),
+    WITH near AS MATERIALIZED (
+        SELECT entity_head, value FROM keyed.metadata
+        WHERE entity_kind = $noted_kind AND key IN ({keys}) AND {heads}),
+    likely AS MATERIALIZED (SELECT DISTINCT entity_head FROM near WHERE contains(value::VARCHAR, $hint_{n})),
     lines AS MATERIALIZED (
-        SELECT entity_id, value, logged_at FROM keyed.metadata
-        WHERE entity_kind = $noted_kind AND key = $key_{n} AND entity_head IN (FROM likely))
+        SELECT entity_id, key, value, logged_at FROM keyed.metadata
+        WHERE entity_kind = $noted_kind AND key IN ({keys}) AND entity_head IN (FROM likely))
+    {ways})"""
+WAY = """
     SELECT entity_id FROM (
         SELECT entity_id, arg_max_null(json_extract(value, $path_{n}), logged_at) AS found FROM lines
-        WHERE json_exists(value, $path_{n}) OR {is_replaced} GROUP BY entity_id)
-    WHERE {equals})"""
+        WHERE key = $key_{n} AND (json_exists(value, $path_{n}) OR {is_replaced}) GROUP BY entity_id)
+    WHERE {equals}"""
 IS_REPLACED = """
     len(list_filter(json_type(value, $above_{n}::VARCHAR[]), lambda kind: kind <> 'OBJECT')) > 0
     OR list_contains(json_exists(value, $typed_{n}::VARCHAR[]), true)"""
 # The engine writes both sides anew, so that blanks and ways of escaping do not count.
-EQUALS = "found::VARCHAR = json_extract($wanted_{n}::JSON, '/w')::VARCHAR"
+EQUALS = "found::VARCHAR = json_extract($wanted_{v}::JSON, '/w')::VARCHAR"
 EQUALS_NUMBER = """
     json_type(found) IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE') AND
-    (found::VARCHAR = json_extract($wanted_{n}::JSON, '/w')::VARCHAR
-     OR (found::DOUBLE = $number_{n} AND (json_type(found) = 'DOUBLE' OR NOT $is_whole_{n})))"""
+    (found::VARCHAR = json_extract($wanted_{v}::JSON, '/w')::VARCHAR
+     OR (found::DOUBLE = $number_{v} AND (json_type(found) = 'DOUBLE' OR NOT $is_whole_{v})))"""
 IDS_IN_WINDOW = "entity_id IN (SELECT id FROM keyed.{view} WHERE seq > $above AND seq <= $upto)"
 HEADS_IN_WINDOW = "entity_head IN (SELECT id_head FROM keyed.{view} WHERE seq > $above AND seq <= $upto)"
 
@@ -74,14 +77,22 @@ def notes(
         BadValueError: No comparison, a value that is no metadata, or too many.
     """
     ids, heads = (IDS_IN_WINDOW.format(view=view), HEADS_IN_WINDOW.format(view=view)) if view else ("true", "true")
-    conditions = []
-    for n, comparison in enumerate(parse_where(where)):
-        sql = METRIC_HOLDS.format(n=n, ids=ids, condition=comparison.condition(f"$bound_{n}"))
-        conditions.append(Conditions(sql, {f"metric_{n}": comparison.metric, f"bound_{n}": comparison.bound}))
-    conditions += _metadata_conditions(metadata, heads)
-    if not conditions:
-        return Conditions()
-    return all_of(*conditions, Conditions("$noted_kind IS NOT NULL", {"noted_kind": kind.value}))
+    conditions = [*_metric_conditions(where, ids), *_metadata_conditions(metadata, heads)]
+    return all_of(*conditions, Conditions("true", {"noted_kind": kind.value})) if conditions else Conditions()
+
+
+def _metric_conditions(where: str | Sequence[str] | None, ids: str) -> list[Conditions]:
+    comparisons = parse_where(where)
+    if not comparisons:
+        return []
+    keys = [f"$metric_{n}" for n, _ in enumerate(comparisons)]
+    holding = [
+        comparison.condition(NEWEST_OF.format(key=key), f"$bound_{n}")
+        for n, (key, comparison) in enumerate(zip(keys, comparisons, strict=True))
+    ]
+    sql = METRICS_HOLD.format(keys=", ".join(keys), ids=ids, conditions=" AND ".join(holding))
+    bound = {f"bound_{n}": comparison.bound for n, comparison in enumerate(comparisons)}
+    return [Conditions(sql, {**{f"metric_{n}": one.metric for n, one in enumerate(comparisons)}, **bound})]
 
 
 def _metadata_conditions(metadata: Mapping[Any, Any] | None, heads: str) -> list[Conditions]:
@@ -92,12 +103,7 @@ def _metadata_conditions(metadata: Mapping[Any, Any] | None, heads: str) -> list
     wanted = [leaf for key, value in metadata.items() for leaf in _leaves(_path(key), encode({"w": value})["w"])]
     if len(wanted) > _MOST_VALUES:
         raise BadValueError(f"metadata asks for {len(wanted)} values; at most {_MOST_VALUES} can be asked at once.")
-    found = []
-    for place, (paths, value) in enumerate(wanted):
-        ways = [_metadata_is(f"{place}_{n}", path, value, heads) for n, path in enumerate(paths)]
-        parameters = {name: bound for way in ways for name, bound in way.parameters.items()}
-        found.append(Conditions(" OR ".join(way.sql for way in ways), parameters))
-    return found
+    return [_metadata_is(n, paths, value, heads) for n, (paths, value) in enumerate(wanted)]
 
 
 Path = tuple[str, ...]
@@ -123,30 +129,30 @@ def _leaves(paths: tuple[Path, ...], value: Any) -> Iterator[tuple[tuple[Path, .
             yield from _leaves(tuple((*path, key) for path in paths), inner)
 
 
-def _metadata_is(n: str, path: Path, value: Any, heads: str) -> Conditions:
-    pointers = [
-        "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in path[1:k]) for k in range(1, len(path) + 1)
-    ]
-    *above, pointer = pointers
+def _metadata_is(v: int, paths: tuple[Path, ...], value: Any, heads: str) -> Conditions:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    parameters: dict[str, Any] = {
-        f"key_{n}": path[0],
-        f"path_{n}": pointer or "$",
-        f"hint_{n}": _hint(value),
-        f"wanted_{n}": json.dumps({"w": value}),
-    }
-    if above:
-        parameters |= {f"above_{n}": [one or "$" for one in above], f"typed_{n}": [f"{one}/$type" for one in above]}
+    parameters: dict[str, Any] = {f"hint_{v}": _hint(value), f"wanted_{v}": json.dumps({"w": value})}
     if is_number:
-        parameters |= {f"number_{n}": float(value), f"is_whole_{n}": isinstance(value, int)}
-    sql = METADATA_IS.format(
-        n=n,
-        heads=heads,
+        parameters |= {f"number_{v}": float(value), f"is_whole_{v}": isinstance(value, int)}
+    equals = (EQUALS_NUMBER if is_number else EQUALS).format(v=v)
+    ways = []
+    for place, path in enumerate(paths):
+        n = f"{v}_{place}"
+        *above, pointer = _pointers(path)
+        parameters |= {f"key_{n}": path[0], f"path_{n}": pointer}
+        if above:
+            parameters |= {f"above_{n}": above, f"typed_{n}": [f"{one.removeprefix('$')}/$type" for one in above]}
         # The value of the key itself is replaced by whatever is logged.
-        is_replaced=IS_REPLACED.format(n=n) if above else "true",
-        equals=(EQUALS_NUMBER if is_number else EQUALS).format(n=n),
-    )
-    return Conditions(sql, parameters)
+        is_replaced = IS_REPLACED.format(n=n) if above else "true"
+        ways.append(WAY.format(n=n, is_replaced=is_replaced, equals=equals))
+    keys = ", ".join(f"$key_{v}_{place}" for place, _ in enumerate(paths))
+    return Conditions(METADATA_IS.format(n=v, keys=keys, heads=heads, ways=" UNION ALL ".join(ways)), parameters)
+
+
+def _pointers(path: Path) -> list[str]:
+    """Write where the value of the key stands, each dict on the way, and the value itself."""
+    escaped = [part.replace("~", "~0").replace("/", "~1") for part in path[1:]]
+    return ["$", *("".join(f"/{part}" for part in escaped[: k + 1]) for k, _ in enumerate(escaped))]
 
 
 def _hint(value: Any) -> str:

@@ -17,7 +17,7 @@ from nbpipe.errors import BadValueError, CatalogError, WorkspaceError
 from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.base import shorten
-from nbpipe.records.metadata import MetadataEntry, merge, metrics_in
+from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact, outputs_of
@@ -70,6 +70,7 @@ class StepRun(Displayed):
         logs: What it printed.
         metrics: Numbers that it logged, by dotted name.
         files: The files that it read.
+        metadata: What it logged, on whatever, as plain nested data.
     """
 
     id: str
@@ -84,6 +85,7 @@ class StepRun(Displayed):
     logs: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[FileRead, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<StepRun {shorten(self.node)}: {self.status.value}>"
@@ -310,6 +312,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             _text(row["logs"]),
             metrics,
             tuple(FileRead(**file) for file in _list(row["files"])),
+            {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
         )
     return found
 

@@ -12,7 +12,7 @@ from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import plain_name
-from nbpipe.records.metadata import merge, metrics_in
+from nbpipe.records.metadata import decode, merge, metrics_in
 from nbpipe.records.operations import RenameRun
 from nbpipe.records.parameters import as_json
 from nbpipe.records.refs import Kind
@@ -115,6 +115,7 @@ class RunService:
             settled.logs,
             dict(metrics_in(noted)),
             settled.files.read,
+            {key: decode(value) for key, value in noted.items()},
         )
 
     def _artifact_seen(self, progress: RunInProgress, settled: Settled, version: ArtifactVersion) -> Artifact:

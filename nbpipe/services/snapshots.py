@@ -15,11 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbpipe.base.ids import may_be_id_prefix, new_id
+from nbpipe.base.ids import new_id
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import (
-    AmbiguousNameError,
     ArtifactDamagedError,
     BadValueError,
     CatalogDamagedError,
@@ -45,6 +44,7 @@ from nbpipe.services.filters import all_of, bears, checked_text, entities, fits_
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.noted import notes
+from nbpipe.services.resolve import resolve
 from nbpipe.services.starting import RunRequest
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
@@ -248,19 +248,17 @@ class SnapshotService:
         """
         if isinstance(ref, Snapshot):
             return ref
-        if not isinstance(ref, str) or not ref.strip():
-            raise BadValueError(f"{ref!r} names no snapshot; give a name or an id.")
-        text = ref.strip().removeprefix("snapshot:")
         state = self._state()
-        rows = [row for row in _rows(state) if pipeline is None or row["pipeline"] == pipeline]
-        named = [row for row in rows if text in (row["id"], row["name"], f"{row['pipeline']}/{row['name']}")]
-        if not named and may_be_id_prefix(text):
-            named = [row for row in rows if row["id"].startswith(text)]
-        if not named:
-            raise NotFoundError("snapshot", text, [row["name"] for row in rows if row["name"]])
-        if len(named) > 1:
-            raise AmbiguousNameError("snapshot", text, [f"{row['pipeline']}/{row['name']}" for row in named])
-        return self._snapshot(named[0])
+        if pipeline is not None and isinstance(ref, str):
+            own = [
+                row for row in _rows(state) if (row["pipeline"], row["name"]) == (pipeline, ref.strip()) and row["name"]
+            ]
+            if own:
+                return self._snapshot(own[0])
+        found = state.snapshots.get(resolve(self._workspace, ref, Kind.SNAPSHOT).id)
+        if found is None or pipeline not in (None, found["pipeline"]):
+            raise NotFoundError("snapshot", shorten(ref), [row["name"] for row in _rows(state) if row["name"]])
+        return self._snapshot(found)
 
     def list(
         self,

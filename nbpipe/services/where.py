@@ -23,13 +23,13 @@ _COMPARISON = re.compile(
 _MOST = 20
 # In the engine's order NaN is larger than all numbers, which is not what anybody means.
 _CONDITIONS = {
-    ">=": "value >= {bound} AND NOT isnan(value)",
-    "<=": "value <= {bound}",
-    "!=": "value <> {bound}",
-    "==": "value = {bound}",
-    ">": "value > {bound} AND NOT isnan(value)",
-    "<": "value < {bound}",
-    "=": "value = {bound}",
+    ">=": "{value} >= {bound} AND NOT isnan({value})",
+    "<=": "{value} <= {bound}",
+    "!=": "{value} <> {bound}",
+    "==": "{value} = {bound}",
+    ">": "{value} > {bound} AND NOT isnan({value})",
+    "<": "{value} < {bound}",
+    "=": "{value} = {bound}",
 }
 
 
@@ -47,9 +47,14 @@ class MetricComparison:
     sign: str
     bound: float
 
-    def condition(self, bound: str) -> str:
-        """Write the condition on a column `value`; `bound` is the name under which the number is bound."""
-        return _CONDITIONS[self.sign].format(bound=bound)
+    def condition(self, value: str, bound: str) -> str:
+        """Write the condition.
+
+        Args:
+            value: The SQL that gives the metric's value: a constant of ours.
+            bound: The name under which the number is bound.
+        """
+        return _CONDITIONS[self.sign].format(value=value, bound=bound)
 
 
 def parse_where(where: str | Sequence[str] | None) -> tuple[MetricComparison, ...]:
