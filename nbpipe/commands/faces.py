@@ -29,7 +29,7 @@ from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing
-from nbpipe.services.models import ModelRecord
+from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshots import Snapshot

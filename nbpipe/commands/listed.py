@@ -19,7 +19,7 @@ from nbpipe.services.browsing_conditions import known_filters
 from nbpipe.services.browsing_nouns import noun_named
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.listing import Listing
-from nbpipe.services.models import ModelRecord
+from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot

@@ -20,7 +20,7 @@ from nbpipe.services.artifacts import Artifact
 from nbpipe.services.bound_model import DrawnModel
 from nbpipe.services.foreseeing import Foreseen
 from nbpipe.services.lineage import Lineage, Use
-from nbpipe.services.models import ModelRecord
+from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshots import Snapshot

@@ -7,88 +7,26 @@ that was looked at, and nothing that does not exist is ever made by asking for i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
 
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.base import shorten
-from nbpipe.records.models import ModelStages, stage_summary, versions_of
+from nbpipe.records.models import ModelStages, versions_of
 from nbpipe.records.operations import DescribeModel, DescribeModelVersion, RenameModelVersion
-from nbpipe.records.refs import EntityRef, Kind
+from nbpipe.records.refs import Kind
 from nbpipe.services.comparison import Comparison, compared_versions
 from nbpipe.services.dependents import Dependent
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.gates import GateResult, parse_gates
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.model_deleting import delete_model, delete_version, dependents_of_versions
 from nbpipe.services.model_filters import VersionFilter, bearing, fitting
+from nbpipe.services.model_records import ModelRecord, model_record
 from nbpipe.services.promoting import Promotion, judged, promoted, taken_back
 from nbpipe.services.resolve import resolve
 from nbpipe.services.settling import settle_dead_runs
-from nbpipe.services.tags import tags_of
 from nbpipe.services.versions import ModelVersion, StageChange, stage_changes, version_in
 from nbpipe.services.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRecord(Displayed):
-    """A model.
-
-    Attributes:
-        name: Its name.
-        description: What it is for.
-        created: When it was made.
-        stages: The name of the version that holds each stage of one holder.
-        count: How many versions it has.
-    """
-
-    row_kinds: ClassVar[Mapping[str, str]] = {
-        "name": "text",
-        "description": "text",
-        "versions": "int",
-        "staging": "text",
-        "production": "text",
-        "created": "instant",
-    }
-
-    name: str
-    description: str
-    created: datetime
-    stages: Mapping[str, str]
-    count: int
-    _workspace: Workspace = field(repr=False, compare=False)
-
-    def __repr__(self) -> str:
-        return f"<ModelRecord {shorten(self.name)}: {self.count:,} versions>"
-
-    @property
-    def ref(self) -> EntityRef:
-        """What points at this model."""
-        return EntityRef(Kind.MODEL, self.name)
-
-    @property
-    def versions(self) -> Listing[ModelVersion]:
-        """Its versions as they are now, the newest first."""
-        return _versions(self._workspace, self.name)
-
-    @property
-    def tags(self) -> list[str]:
-        """The tags that the model itself bears now."""
-        return tags_of(self._workspace, Kind.MODEL, self.name)
-
-    def as_row(self) -> dict[str, Any]:
-        """Give the model's facts by column."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "versions": self.count,
-            "staging": self.stages.get("staging"),
-            "production": self.stages.get("production"),
-            "created": self.created,
-        }
 
 
 class ModelService:
@@ -114,7 +52,7 @@ class ModelService:
         settle_dead_runs(self._workspace)
         target = resolve(self._workspace, ref, Kind.MODEL)
         name = target.id if target.kind is Kind.MODEL else target.scope
-        return self._record(name)
+        return model_record(self._workspace, name)
 
     def list(
         self,
@@ -157,7 +95,9 @@ class ModelService:
             having = {version["model"] for version in fitting(self._workspace, every, of_versions)}
             models = [row for row in models if row["name"] in having]
         models.sort(key=lambda row: (as_instant(row["created"]), row["name"]), reverse=True)
-        return Listing((self._record(row["name"]) for row in models[: checked_limit(limit)]), ModelRecord)
+        return Listing(
+            (model_record(self._workspace, row["name"]) for row in models[: checked_limit(limit)]), ModelRecord
+        )
 
     def version(self, ref: object) -> ModelVersion:
         """Give one version.
@@ -330,7 +270,7 @@ class ModelService:
         transact = self._workspace.catalog.transact
         if target.kind is Kind.MODEL:
             transact(DescribeModel(name=target.id, description=description))
-            return self._record(target.id)
+            return model_record(self._workspace, target.id)
         row = transact(DescribeModelVersion(model=target.scope, version=target.id, description=description))
         return version_in(row, self._workspace)
 
@@ -341,9 +281,10 @@ class ModelService:
             NotFoundError: There is no such model or version.
         """
         target = resolve(self._workspace, ref, Kind.MODEL)
-        versions = _versions(self._workspace, target.id) if target.kind is Kind.MODEL else [self.version(target)]
+        is_whole = target.kind is Kind.MODEL
+        versions = self.versions(target) if is_whole else [self.version(target)]
         found = dependents_of_versions(self._workspace, versions)
-        if target.kind is Kind.MODEL and versions:
+        if is_whole and versions:
             count = len(versions)
             said = (
                 f"{count:,} version{'' if count == 1 else 's'} of {target.id} {'is' if count == 1 else 'are'} deleted"
@@ -390,7 +331,7 @@ class ModelService:
         target = resolve(self._workspace, ref, Kind.MODEL)
         if target.kind is not Kind.MODEL:
             raise BadValueError(f"{target.label} is one version; name the model to delete all of it: {target.scope!r}.")
-        model = self._record(target.id)
+        model = model_record(self._workspace, target.id)
         delete_model(self._workspace, model.name, model.versions, force=force)
         return model
 
@@ -400,16 +341,3 @@ class ModelService:
         if target.kind is Kind.MODEL:
             raise BadValueError(f"{target.id!r} is a model; say which version, as in '{target.id}@3'.")
         return self.version(target)
-
-    def _record(self, name: str) -> ModelRecord:
-        state = self._workspace.catalog.state()
-        row = state.models.get(name)
-        if row is None:
-            raise NotFoundError("model", name)
-        stages = {stage: held["name"] for stage, held in stage_summary(state, name).items()}
-        count = sum(1 for _ in versions_of(state, name))
-        return ModelRecord(name, row["description"], as_instant(row["created"]), stages, count, self._workspace)
-
-
-def _versions(workspace: Workspace, model: str) -> Listing[ModelVersion]:
-    return Listing((version_in(row, workspace) for row in versions_of(workspace.catalog.state(), model)), ModelVersion)
