@@ -23,7 +23,7 @@ from nbpipe.services.filters import bears, checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.lineage import Lineage, lineage_of
 from nbpipe.services.listing import Listing, checked_limit
-from nbpipe.services.metadata import metadata_of
+from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.resolve import resolve
 from nbpipe.services.tags import tags_of
@@ -107,7 +107,7 @@ class Artifact:
     @property
     def run_metadata(self) -> dict[str, MetadataEntry]:
         """Its metadata, each top-level key with its history."""
-        return metadata_of(self._workspace, Kind.ARTIFACT_VERSION, self.id).entries
+        return entries_of(self._workspace, Kind.ARTIFACT_VERSION, self.id)
 
     @property
     def preview(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact, outputs_of
 from nbpipe.services.instants import as_instant
-from nbpipe.services.metadata import metadata_of
+from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
 
@@ -186,7 +186,7 @@ class Run:
     @property
     def run_metadata(self) -> Mapping[str, MetadataEntry]:
         """Its metadata as entries, by top-level key."""
-        return metadata_of(self.workspace, Kind.RUN, self.id).entries
+        return entries_of(self.workspace, Kind.RUN, self.id)
 
     @property
     def metrics(self) -> Mapping[str, float]:
