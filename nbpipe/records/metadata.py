@@ -2,8 +2,7 @@
 
 Keys are strings; a leaf is of one of the types below and comes back as that type. In a record a
 leaf that JSON cannot hold stands as `{"$type": name, "value": …}`. A value of any other type
-refuses the whole call. Numeric leaves are metrics, named by their dotted path, save for those of a
-dict that has a key `$type` of its own.
+refuses the whole call. Numeric leaves are metrics, named by their dotted path.
 """
 
 from __future__ import annotations
@@ -232,8 +231,9 @@ def metrics_in(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
     """Walk through the numeric leaves of encoded metadata: (dotted path, number). A bool is no number."""
     for key, value in values.items():
         path = f"{prefix}{key}"
-        if isinstance(value, dict) and "$type" not in value:
-            yield from metrics_in(value, f"{path}.")
+        inner = _inner(value)
+        if inner is not None:
+            yield from metrics_in(inner, f"{path}.")
         elif isinstance(value, dict) and value["$type"] in ("float", "size"):
             yield path, float(value["value"])
         elif isinstance(value, int | float) and not isinstance(value, bool):

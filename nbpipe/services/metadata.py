@@ -64,7 +64,8 @@ def merged(logged: Iterable[Logged]) -> Metadata:
     said_by: dict[str, str] = {}
     for one in logged:
         before = encoded.get(one.key)
-        encoded = merge(encoded, {one.key: one.value})
+        # One key at a time: a hundred thousand of them must not be copied a hundred thousand times.
+        encoded[one.key] = merge({one.key: before}, {one.key: one.value})[one.key] if stages.get(one.key) else one.value
         past = stages.setdefault(one.key, [])
         # A reused step says once more what is known already; that is no change.
         if past and repr(encoded[one.key]) == repr(before):

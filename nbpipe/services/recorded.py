@@ -16,7 +16,7 @@ from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, CatalogError, WorkspaceError
 from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, OutputOf
-from nbpipe.records.metadata import MetadataEntry, merge, metrics_in
+from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact, outputs_of
@@ -68,6 +68,7 @@ class StepRun:
         logs: What it printed.
         metrics: Numbers that it logged, by dotted name.
         files: The files that it read.
+        metadata: What it logged, on whatever target, as plain nested data.
     """
 
     id: str
@@ -82,6 +83,7 @@ class StepRun:
     logs: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[FileRead, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -142,7 +144,6 @@ class Run:
     graph_digest: str = ""
     error: str = ""
     seen: Callable[[], Mapping[str, StepRun]] | None = field(default=None, repr=False, compare=False)
-    seen_metadata: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     seen_graph: Graph | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -190,9 +191,7 @@ class Run:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The numbers in its metadata, by dotted name."""
-        if self.seen_metadata is not None:
-            return dict(metrics_in(self.seen_metadata))
+        """The numbers in its metadata, by dotted name, as they are now."""
         return metadata_of(self.workspace, Kind.RUN, self.id).metrics
 
     @property
@@ -267,7 +266,8 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
         outputs.setdefault(row["step_id"], {})[row["name"]] = given[row["artifact_id"]]
     noted: dict[str, dict[str, Any]] = {}
     for row in workspace.catalog.rows(NOTES_OF_STEPS, {"head": asked["head"]}):
-        noted[row["step_id"]] = merge(noted.get(row["step_id"], {}), {row["key"]: row["value"]})
+        kept, key = noted.setdefault(row["step_id"], {}), row["key"]
+        kept[key] = merge({key: kept[key]}, {key: row["value"]})[key] if key in kept else row["value"]
     found = {}
     for row in workspace.catalog.rows(STEPS_OF_RUN, asked):
         metrics = dict(metrics_in(noted.get(row["id"], {})))
@@ -285,6 +285,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             _text(row["logs"]),
             metrics,
             tuple(FileRead(**file) for file in _list(row["files"])),
+            {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
         )
     return found
 

@@ -8,10 +8,9 @@ from functools import cache, partial
 from typing import Any
 
 from nbpipe.errors import BadValueError, NotFoundError
-from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.records.artifacts import ArtifactVersion
-from nbpipe.records.metadata import merge, metrics_in
+from nbpipe.records.metadata import decode, merge, metrics_in
 from nbpipe.records.parameters import as_json
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
@@ -70,9 +69,6 @@ class RunService:
     def seen(self, progress: RunInProgress, outcome: RunOutcome) -> Run:
         """Give a run as this process saw it."""
         facts = progress.facts
-        metadata: dict[str, Any] = {}
-        for settled in outcome.settled.values():
-            metadata = merge(metadata, settled.metadata.get(RUN, {}))
         # Of a reused artifact only the catalog knows which run made it and what number it has.
         is_all_seen = all(settled.status is not Status.REUSED for settled in outcome.settled.values())
         failed = outcome.failed.failure if outcome.failed is not None else None
@@ -94,7 +90,6 @@ class RunService:
             graph_digest=progress.graph_digest,
             error=f"{failed.type_name}: {failed.message}" if failed is not None else "",
             seen=cache(partial(self._steps_seen, progress, outcome)) if is_all_seen else None,
-            seen_metadata=metadata,
             seen_graph=progress.traced.graph,
         )
 
@@ -123,6 +118,7 @@ class RunService:
             settled.logs,
             dict(metrics_in(noted)),
             settled.files.read,
+            {key: decode(value) for key, value in noted.items()},
         )
 
     def _artifact_seen(self, progress: RunInProgress, settled: Settled, version: ArtifactVersion) -> Artifact:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
+from nbpipe.widgets.tag_editor import TagEditor
 
-__all__ = ["ParameterForm", "PromoteModel"]
+__all__ = ["ParameterForm", "PromoteModel", "TagEditor"]

@@ -1,4 +1,4 @@
-"""Which widget answers which command: forms of pipelines and snapshots, and the board of a model.
+"""Which widget answers which command: forms of pipelines and snapshots, the board of a model, the editor of tags.
 
 A form needs to know what its Run button does and how the same is written by hand; here both are
 said for each kind of thing that can be run.
@@ -20,6 +20,7 @@ from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
+from nbpipe.widgets.tag_editor import TagEditor
 
 
 def pipeline_form(pipeline: Runnable, *, static: bool) -> ParameterForm:
@@ -65,6 +66,8 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
         case "PromoteModel", record if record is not None:
             model, version = _model_of(record)
             return PromoteModel(Client().models, model, version, static=static)
+        case "TagEditor", list() as targets:
+            return TagEditor(Client(), targets, static=static)
     return answer
 
 
