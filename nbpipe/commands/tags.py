@@ -6,13 +6,17 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, sentence
+from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import ARTIFACT, MODEL, PIPELINE, RUN, SNAPSHOT, TAG, AsJson, TagName
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.errors import BadValueError
+from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag
+from nbpipe.services.resolve import resolve_all
+from nbpipe.services.tag_foresight import named
+from nbpipe.services.tags import tags_of
 
 commands = noun("Put tags on things, and take them off.")
 
@@ -85,6 +89,52 @@ def remove(
         names, run=run, artifact=artifact, model=model, pipeline=pipeline, snapshot=snapshot, to=to
     )
     return sentence(f"Removed {_many(removed)}.", removed, {"tags": names, "removed": removed}, as_json=as_json)
+
+
+@verb(commands, "show", "nbpipe tag show --run 1f3a9c", "nbpipe tag show --model iris@3 --json")
+def show(
+    *,
+    run: Runs = None,
+    artifact: Artifacts = None,
+    model: Models = None,
+    pipeline: Pipelines = None,
+    snapshot: Snapshots = None,
+    to: Anything = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Show the tags of things; in a notebook they can be edited there."""
+    _check_says_on_what(run, artifact, model, pipeline, snapshot, to)
+    client = current_client()
+    given: dict[Kind | None, object] = {
+        Kind.RUN: run,
+        Kind.ARTIFACT: artifact,
+        Kind.MODEL: model,
+        Kind.PIPELINE: pipeline,
+        Kind.SNAPSHOT: snapshot,
+        None: to,
+    }
+    targets = resolve_all(client.workspace, given)
+    known = {tag.name: tag for tag in client.tags.list()}
+    borne = [(target, known[name]) for target in targets for name in tags_of(client.workspace, target.kind, target.id)]
+    rows = [(target.label, target.kind.value.replace("_", " "), tag.name, _flags(tag)) for target, tag in borne]
+    plain = [
+        {"kind": target.kind.value, "id": target.id, "label": target.label, **tag.as_row()} for target, tag in borne
+    ]
+    columns = ("what", "kind", "tag", "flags")
+    return listing(columns, rows, record=list(targets), plain=plain, as_json=as_json, widget="TagEditor")
+
+
+@verb(commands, "history", "nbpipe tag history latest", "nbpipe tag history latest --limit 5 --json")
+def history(
+    tag: TagName,
+    limit: Annotated[int, Option("--limit", metavar="N", help="At most so many.")] = 20,
+    as_json: AsJson = False,
+) -> Answer:
+    """List who bore a tag from when to when, newest first."""
+    found = current_client().tags.history(tag, limit=limit)
+    rows = [(named(one.kind, one.label), one.got, one.lost, one.lost_to, one.lost_by) for one in found]
+    columns = ("what", "since", "until", "lost to", "by")
+    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json)
 
 
 @verb(commands, "list", "nbpipe tag list", "nbpipe tag list --prefix exp- --json")

@@ -90,9 +90,11 @@ def _encode(value: Any, path: str, depth: int) -> Any:
     if plain is not _NOT_PLAIN:
         return plain
     match value:
+        case MetadataEntry():
+            return _encode(value.value, path, depth)
         case Mapping():
             inner = {_key(key, path): _encode(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
-            return {"$type": "dict", "value": inner} if "$type" in inner else inner
+            return _as_dict(inner)
         case list():
             return [_encode(item, f"{path}.{n}", depth + 1) for n, item in enumerate(value)]
         case tuple() | set() | frozenset():
@@ -102,6 +104,19 @@ def _encode(value: Any, path: str, depth: int) -> Any:
                 items.sort(key=repr)
             return {"$type": kind, "value": items}
     return _encode_special(value, path, depth)
+
+
+def _as_dict(inner: dict[str, Any]) -> dict[str, Any]:
+    """Write a dict, also one with a key that would be taken for a type."""
+    return {"$type": "dict", "value": inner} if "$type" in inner else inner
+
+
+def _inner(value: Any) -> dict[str, Any] | None:
+    """Give what `_as_dict` wrote; `None` of anything else."""
+    if not isinstance(value, dict):
+        return None
+    kind = value.get("$type")
+    return value if kind is None else value["value"] if kind == "dict" else None
 
 
 _NOT_PLAIN = object()
@@ -207,9 +222,8 @@ def merge(former: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]
     """Merge encoded metadata: dicts deeply, anything else replaced by the later value."""
     merged = dict(former)
     for key, value in later.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict) and "$type" not in old and "$type" not in value
-        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+        old, new = _inner(merged.get(key)), _inner(value)
+        merged[key] = value if old is None or new is None else _as_dict(merge(old, new))
     return merged
 
 
@@ -217,8 +231,9 @@ def metrics_in(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
     """Walk through the numeric leaves of encoded metadata: (dotted path, number). A bool is no number."""
     for key, value in values.items():
         path = f"{prefix}{key}"
-        if isinstance(value, dict) and "$type" not in value:
-            yield from metrics_in(value, f"{path}.")
+        inner = _inner(value)
+        if inner is not None:
+            yield from metrics_in(inner, f"{path}.")
         elif isinstance(value, dict) and value["$type"] in ("float", "size"):
             yield path, float(value["value"])
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -233,11 +248,13 @@ class MetadataEntry:
         value: The value.
         logged_at: When it was last logged.
         history: Earlier values, oldest first, each with its instant.
+        is_reused: Whether it was said last by a step that was reused: it was found out in an earlier run.
     """
 
     value: Any
     logged_at: datetime
     history: tuple[tuple[datetime, Any], ...] = field(default=())
+    is_reused: bool = False
 
     @property
     def type(self) -> str:

@@ -27,7 +27,7 @@ from nbpipe.services.filters import Conditions, all_of, bears, checked_text, dur
 from nbpipe.services.instants import as_instant
 from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing, checked_limit
-from nbpipe.services.metadata import metadata_of
+from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.noted import notes
 from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
@@ -141,7 +141,7 @@ class Artifact(Displayed):
     @property
     def run_metadata(self) -> dict[str, MetadataEntry]:
         """Its metadata, each top-level key with its history."""
-        return metadata_of(self._workspace, Kind.ARTIFACT_VERSION, self.id).entries
+        return entries_of(self._workspace, Kind.ARTIFACT_VERSION, self.id)
 
     @property
     def preview(self) -> dict[str, Any]:

@@ -8,11 +8,12 @@ before is history.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from nbpipe.catalog.finding import by_head, near
+from nbpipe.catalog.heads import head_of
 from nbpipe.records.metadata import MetadataEntry, decode, encode, merge, metrics_in
 from nbpipe.records.refs import Kind, Target
 from nbpipe.services.instants import as_instant
@@ -21,17 +22,22 @@ from nbpipe.services.workspace import Workspace
 
 LOGGED_ON = f"""
     {near("metadata", "entity_head")}
-    SELECT key, value, logged_at FROM near WHERE entity_kind = $kind AND entity_id = $id ORDER BY logged_at
+    SELECT key, value, logged_at, step_id FROM near WHERE entity_kind = $kind AND entity_id = $id ORDER BY logged_at
 """  # noqa: S608 — made of constants
+REUSED = """
+    WITH near AS MATERIALIZED (FROM keyed.steps WHERE id_head IN (SELECT unnest($heads::BIGINT[])))
+    SELECT id FROM near WHERE status = 'reused'
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One value as it was logged, still encoded."""
+    """One value as it was logged, still encoded, and the step run that logged it, if one did."""
 
     key: str
     value: Any
     at: datetime
+    step_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +48,33 @@ class Metadata:
         values: Plain nested data, everything merged.
         entries: Each top-level key with when it was logged and what it was before.
         metrics: The numbers in it, by dotted path.
+        said_by: For each top-level key the step run that logged it last, if one did.
     """
 
     values: dict[str, Any]
     entries: dict[str, MetadataEntry]
     metrics: dict[str, float]
+    said_by: dict[str, str]
 
 
 def merged(logged: Iterable[Logged]) -> Metadata:
     """Merge what was logged, oldest first."""
     encoded: dict[str, Any] = {}
     stages: dict[str, list[tuple[datetime, Any]]] = {}
+    said_by: dict[str, str] = {}
     for one in logged:
         before = encoded.get(one.key)
-        encoded = merge(encoded, {one.key: one.value})
+        # One key at a time: a hundred thousand of them must not be copied a hundred thousand times.
+        encoded[one.key] = merge({one.key: before}, {one.key: one.value})[one.key] if stages.get(one.key) else one.value
         past = stages.setdefault(one.key, [])
         # A reused step says once more what is known already; that is no change.
         if past and repr(encoded[one.key]) == repr(before):
             past.pop()
         past.append((one.at, encoded[one.key]))
+        said_by[one.key] = one.step_id
     values = {key: decode(value) for key, value in encoded.items()}
     entries = {key: _entry(values[key], past) for key, past in stages.items()}
-    return Metadata(values, entries, dict(metrics_in(encoded)))
+    return Metadata(values, entries, dict(metrics_in(encoded)), said_by)
 
 
 def _entry(value: Any, past: list[tuple[datetime, Any]]) -> MetadataEntry:
@@ -74,7 +85,18 @@ def _entry(value: Any, past: list[tuple[datetime, Any]]) -> MetadataEntry:
 def metadata_of(workspace: Workspace, kind: Kind, entity_id: str) -> Metadata:
     """Read the metadata of one thing, which is known to exist."""
     rows = workspace.catalog.rows(LOGGED_ON, {"kind": kind.value, **by_head(id=entity_id)})
-    return merged(Logged(row["key"], row["value"], as_instant(row["logged_at"])) for row in rows)
+    return merged(Logged(row["key"], row["value"], as_instant(row["logged_at"]), row["step_id"] or "") for row in rows)
+
+
+def entries_of(workspace: Workspace, kind: Kind, entity_id: str) -> dict[str, MetadataEntry]:
+    """Read the metadata of one thing as entries, those that a reused step said marked as such."""
+    found = metadata_of(workspace, kind, entity_id)
+    steps = {step_id for step_id in found.said_by.values() if step_id}
+    if not steps:
+        return found.entries
+    rows = workspace.catalog.rows(REUSED, {"heads": [head_of(step_id) for step_id in steps]})
+    reused = {row["id"] for row in rows}
+    return {key: replace(entry, is_reused=found.said_by[key] in reused) for key, entry in found.entries.items()}
 
 
 class MetadataService:

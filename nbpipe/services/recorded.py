@@ -23,7 +23,7 @@ from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact, outputs_of
 from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
-from nbpipe.services.metadata import metadata_of
+from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
 
@@ -161,7 +161,6 @@ class Run(Displayed):
     graph_digest: str = ""
     error: str = ""
     seen: Callable[[], Mapping[str, StepRun]] | None = field(default=None, repr=False, compare=False)
-    seen_metadata: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     seen_graph: Graph | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -208,13 +207,11 @@ class Run(Displayed):
     @property
     def run_metadata(self) -> Mapping[str, MetadataEntry]:
         """Its metadata as entries, by top-level key."""
-        return metadata_of(self.workspace, Kind.RUN, self.id).entries
+        return entries_of(self.workspace, Kind.RUN, self.id)
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The numbers in its metadata, by dotted name."""
-        if self.seen_metadata is not None:
-            return dict(metrics_in(self.seen_metadata))
+        """The numbers in its metadata, by dotted name, as they are now."""
         return metadata_of(self.workspace, Kind.RUN, self.id).metrics
 
     @property
@@ -294,7 +291,8 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
         outputs.setdefault(row["step_id"], {})[row["name"]] = given[row["artifact_id"]]
     noted: dict[str, dict[str, Any]] = {}
     for row in workspace.catalog.rows(NOTES_OF_STEPS, {"head": asked["head"]}):
-        noted[row["step_id"]] = merge(noted.get(row["step_id"], {}), {row["key"]: row["value"]})
+        kept, key = noted.setdefault(row["step_id"], {}), row["key"]
+        kept[key] = merge({key: kept[key]}, {key: row["value"]})[key] if key in kept else row["value"]
     found = {}
     for row in workspace.catalog.rows(STEPS_OF_RUN, asked):
         metrics = dict(metrics_in(noted.get(row["id"], {})))

@@ -23,6 +23,7 @@ from nbpipe.services.filters import checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.resolve import resolve_all
+from nbpipe.services.tag_foresight import TagEffect, foresee
 from nbpipe.services.tag_history import TagTenure, tenures
 from nbpipe.services.tag_reach import made_by, refusals
 from nbpipe.services.workspace import Workspace
@@ -254,6 +255,23 @@ class TagService:
             for row in rows
         )
         return Listing(holders, TagHolder)
+
+    def foresee(self, tags: Iterable[Tag | str], targets: object) -> Listing[TagEffect]:
+        """Say what putting each of these tags on the targets would do. Nothing is written.
+
+        Args:
+            tags: The tags.
+            targets: A record, a text that says its kind, as in `"run:1f3a9c"`, or a list of those.
+
+        Returns:
+            For each tag whether it is new, its flags, who would lose it, how many artifact versions
+            it would reach besides, and what would be raised.
+
+        Raises:
+            BadValueError: A bad name, a bare string in place of a list, or no target.
+            NotFoundError: A target that does not exist.
+        """
+        return foresee(self._workspace, tags, self._targets(to=targets))
 
     def history(self, name: str | None = None, *, of: object = None, limit: int | None = None) -> Listing[TagTenure]:
         """List who bore a tag from when to when, and by whom each got and lost it, the newest first.

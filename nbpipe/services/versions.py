@@ -21,7 +21,7 @@ from nbpipe.services.artifacts import COLUMNS, Artifact, artifacts_in
 from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
-from nbpipe.services.metadata import Metadata, metadata_of
+from nbpipe.services.metadata import Metadata, entries_of, metadata_of
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
 
@@ -161,7 +161,7 @@ class ModelVersion(Displayed):
     @property
     def run_metadata(self) -> dict[str, MetadataEntry]:
         """Its metadata, each top-level key with its history."""
-        return self._metadata().entries
+        return entries_of(self._workspace, Kind.MODEL_VERSION, self.id)
 
     @property
     def metrics(self) -> dict[str, float]:

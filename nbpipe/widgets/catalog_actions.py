@@ -16,11 +16,11 @@ from nbpipe.services.browsing import BrowsedRow
 from nbpipe.services.browsing_nouns import NOUNS
 from nbpipe.widgets import appearance
 from nbpipe.widgets.catalog_deleting import Deletion, deletion_of
-from nbpipe.widgets.catalog_tagging import PlainTagEditor
 from nbpipe.widgets.promotion import PromoteModel
 from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.running import error_text
 from nbpipe.widgets.showing import html_of
+from nbpipe.widgets.tag_editor import TagEditor
 
 if TYPE_CHECKING:
     from nbpipe.services.client import Client
@@ -165,10 +165,8 @@ class CatalogActions:
             self._browser.tell(error_text(error), "failed")
 
     def _tag(self, targets: list[EntityRef]) -> None:
-        editor = PlainTagEditor(self._client, targets)
-        for button in (editor.add_button, editor.remove_button):
-            # The editor's own answer to the press comes first.
-            button.on_click(lambda _: self._browser.reload())
+        editor = TagEditor(self._client, targets)
+        editor.observe(lambda _: self._browser.reload(), "revision")
         self._embed(editor)
 
     def _compare(self, targets: list[EntityRef]) -> None:

@@ -1,4 +1,4 @@
-"""Which widget answers which command: forms, the board of a model, runs side by side, the catalog's browser.
+"""Which widget answers which command: forms, boards, runs side by side, the editor of tags, the catalog's browser.
 
 A form needs to know what its Run button does and how the same is written by hand; here both are
 said for each kind of thing that can be run.
@@ -23,6 +23,7 @@ from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
 from nbpipe.widgets.run_comparison import RunComparison
+from nbpipe.widgets.tag_editor import TagEditor
 
 
 def pipeline_form(pipeline: Runnable, *, static: bool) -> ParameterForm:
@@ -75,6 +76,8 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
             shown = RunComparison(Client().runs, [side.run for side in compared.runs], static=static)
             shown.only_differences = answer.rows["only_differences"]
             return shown
+        case "TagEditor", list() as targets:
+            return TagEditor(Client(), targets, static=static)
     return answer
 
 

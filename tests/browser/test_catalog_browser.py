@@ -71,7 +71,7 @@ def test_a_hundred_thousand_runs_are_filtered_sorted_paged_tagged_and_compared(
         browser.locator(TABLE).nth(row).locator("input").click()
     browser.locator("text=3 selected").wait_for()
     browser.locator("button", has_text="Tag").first.click()
-    browser.locator("input[placeholder^='tags, with']").fill("🌱 best")
+    browser.locator("input[placeholder^='a tag, or several']").fill("🌱 best")
     browser.locator("button", has_text="Add").click()
     browser.locator(".nbp-chip", has_text="🌱 best").nth(2).wait_for()
     notebook.screenshot(tmp_path / "tagged.png")

@@ -221,10 +221,31 @@ def test_an_exclusive_tag_says_from_whom_it_was_taken(ask, two_runs):
     assert f"best was taken from {two_runs['first']}" in came.text
 
 
-@pytest.mark.parametrize("verb", ["add", "remove"])
+def test_tags_of_things_are_shown_and_in_a_notebook_edited(ask, two_runs, notebook):
+    came = ask(f"tag show --run {two_runs['second']} --artifact total@2")
+
+    assert {(row["kind"], row["name"], row["exclusive"]) for row in came.rows} >= {
+        ("run", "latest", True),
+        ("run", "t", False),
+    }
+    assert "latest" in came.text
+    assert answer(f"tag show --run {two_runs['second']}", notebook({})).widget == "TagEditor"
+
+
+def test_a_history_of_a_tag_says_who_had_it_when_and_to_whom_it_went(ask, two_runs):
+    came = ask("tag history latest")
+
+    assert [row["id"][:8] for row in came.rows] == [two_runs["second"], two_runs["first"]]
+    assert [row["lost"] is None for row in came.rows] == [True, False]
+    assert came.rows[1]["lost_to"] == came.rows[0]["label"]
+    with pytest.raises(NotFoundError, match="'latest'"):
+        ask("tag history lates")
+
+
+@pytest.mark.parametrize("verb", ["add", "remove", "show"])
 def test_a_tag_on_nothing_is_asked_on_what(ask, verb):
     with pytest.raises(BadValueError, match="--run, --artifact"):
-        ask(f"tag {verb} x")
+        ask(f"tag {verb} x" if verb != "show" else "tag show")
 
 
 def test_a_query_tells_columns_of_one_name_apart_and_says_where_it_was_cut(ask, two_runs):
