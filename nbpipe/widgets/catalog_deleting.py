@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.errors import BadValueError
 from nbpipe.services.browsing import BrowsedRow
 from nbpipe.services.browsing_nouns import NOUNS
 from nbpipe.services.dependents import Dependent
@@ -90,14 +89,11 @@ def deletion_of(client: Client, noun: str, rows: Sequence[BrowsedRow]) -> Deleti
     """Ask what depends on rows, and say how they are deleted.
 
     Raises:
-        BadValueError: Such things are not deleted.
         NotFoundError: One of them is gone.
     """
     service_name, verb = _VERBS[noun]
     service = getattr(client, service_name)
-    delete = getattr(service, verb, None)
-    if delete is None:
-        raise BadValueError(f"{noun.replace('_', ' ').capitalize()} are not deleted.")
+    delete = getattr(service, verb)
     targets = [row.ref if row.kind is not None else row.id for row in rows]
     dependents = _dependents(service, noun, rows, targets)
     force = {"force": True} if any(one.hinders for one in dependents) and noun not in _WITHOUT_FORCE else {}
@@ -117,8 +113,6 @@ def _dependents(service: Any, noun: str, rows: Sequence[BrowsedRow], targets: Se
     if noun == "tags":
         held = sum(int(row.values["holders"]) for row in rows)
         return [Dependent("holder", held, f"{held:,} things lose it", hinders=False)] if held else []
-    if not hasattr(service, "dependents"):
-        return []
     if noun in _TOGETHER:
         return list(service.dependents(list(targets)))
     return [one for target in targets for one in service.dependents(target)]

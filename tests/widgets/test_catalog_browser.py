@@ -270,6 +270,22 @@ def test_deleting_asks_twice(client: Client, runs: list[Built]) -> None:
     assert client.tags.list() == []
 
 
+@pytest.mark.parametrize("noun", ["runs", "artifacts", "models", "model_versions", "snapshots", "pipelines", "tags"])
+def test_every_noun_that_can_be_deleted_is(client: Client, noun: str) -> None:
+    record_run(client.workspace, outputs={"raw": 1}, model="iris", tags=["v1"])
+    create_snapshot(client.workspace)
+    browser = CatalogBrowser(client, noun)
+    assert browser.total == 1
+    browser.selected = [browser.rows[0].id]
+
+    browser.actions.delete_button.click()
+    assert browser.total == 1
+    browser.actions.delete_button.click()
+
+    assert (browser.total, browser.selected) == (0, ())
+    assert browser.message.endswith("is deleted.")
+
+
 def test_runs_are_deleted_together_and_rows_that_are_gone_are_neither_selected_nor_open(
     client: Client, runs: list[Built]
 ) -> None:
