@@ -18,7 +18,7 @@ from nbpipe.catalog import segments
 
 LOGS, METRICS, TAGGED_EVERY = 20, 10, 10
 TAG = {"id": "T", "name": "good", "exclusive": False, "cascade": False}
-STARTED = {"pipeline": "other", "kind": "pipeline", "parameters": {"rate": 0.1}, "differences": {}, "graph": "g" * 64}
+STARTED = {"pipeline": "other", "kind": "pipeline", "parameters": {"rate": 0.1}, "differences": {}, "graph": ""}
 STARTED |= {"snapshot_id": "", "schedule_id": "", "parent_run_id": "", "parent_step": "", "model_version_id": ""}
 STARTED |= {"user": "ada", "host": "h", "pid": 7}
 ENDED = {"status": "completed", "error_step": "", "error_type": "", "error_message": "", "model_version_id": ""}

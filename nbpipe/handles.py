@@ -264,7 +264,7 @@ class Model(ModelConfig):
     """
 
     def _version(self) -> ModelVersion:
-        return Client().models.version((self.name, self.version))
+        return Client().models.version(self)
 
     def set_stage(self, stage: str | ModelStages, force: bool = False, note: str = "") -> ModelVersion:
         """Move the version to a stage.

@@ -12,14 +12,73 @@ from typing import Any
 
 from nbpipe.define.trace import current_trace
 from nbpipe.errors import BadValueError, ConflictError
-from nbpipe.execute.context import RUN, STEP, StepContext, current_step
+from nbpipe.execute.context import RUN, STEP, RunFacts, StepContext, current_step
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag, as_tags, check_declared
+from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.client import Client
 from nbpipe.services.pointing import as_ref
 
 
-def get_step_context() -> StepContext:
+@dataclass(frozen=True, slots=True)
+class RunningStep:
+    """The step that is running, as its own code sees it.
+
+    Attributes:
+        run: The run: its `id`, `name`, `pipeline` and `parameters`.
+        step: The name of the step in the graph.
+        step_run_id: The id of this execution.
+        outputs: The names of its outputs.
+    """
+
+    run: RunFacts
+    step: str
+    step_run_id: str
+    outputs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the step in the graph."""
+        return self.step
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.run.id
+
+    @property
+    def pipeline(self) -> str:
+        """The name of the pipeline."""
+        return self.run.pipeline
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The values of the pipeline's parameters."""
+        return self.run.parameters
+
+    @property
+    def model(self) -> BoundModel:
+        """The model version that the run works on.
+
+        Raises:
+            ConflictError: The run works on none.
+        """
+        run = self.run
+        if not run.model:
+            raise ConflictError(
+                f"Pipeline {run.pipeline!r} works on no model; declare one: @pipeline(model=Model(name=…))."
+            )
+        if not run.model_version_id:
+            raise ConflictError(
+                f"A cell that is run by hand makes no version of {run.model}; %nbpipe run does. "
+                f"To read one, name it: Client().get_model_version({run.model!r})."
+            )
+        config = ModelConfig(name=run.model, version=run.model_version)
+        return BoundModel(Client().workspace, config, run.model_version_id)
+
+
+def get_step_context() -> RunningStep:
     """Give the step that is running.
 
     Raises:
@@ -28,7 +87,7 @@ def get_step_context() -> StepContext:
     context = current_step()
     if context is None:
         raise ConflictError("No step is running here; call get_step_context() inside a step.")
-    return context
+    return RunningStep(context.run, context.step, context.step_run_id, context.outputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,9 @@ class Fold:
         self._turn = 0
         runs = f"(FROM rows.run UNION ALL FROM {base}.rows.run)" if base else "rows.run"
         self._leave_steps = statements.STEPS_OF_ENDED_RUNS.format(runs=runs)
+        deletions = f"(FROM rows.deletion UNION ALL FROM {base}.rows.deletion)" if base else "rows.deletion"
+        self._deletions = deletions
+        self._has_deletions = cursor.execute(statements.HAS_DELETIONS.format(deletions=deletions)).fetchone() == (True,)
 
     def take_in(self, batch: Batch) -> list[Damage]:
         """Put the lines of `batch` into the tables; give those that could not be read, which are left out."""
@@ -130,6 +133,8 @@ class Fold:
             self._bring_up("artifact", "id", statements.REUSED_OUTPUTS)
             self._run(statements.FORGET_KNOWN_OUTPUTS)
         self._number(statements.ARTIFACTS)
+        if may_reuse:
+            self._delete_again("artifact")
         return outputs
 
     def _take_in_metadata(self, *, from_steps: bool) -> None:
@@ -157,10 +162,35 @@ class Fold:
             elif table == "artifact_number":
                 if self._run(statements.NUMBERS) < count and self._bring_up("artifact", "id", keys):
                     self._run(statements.NUMBERS)
+            elif table == "run_name":
+                if self._run(statements.RUN_NAMES) < count and self._bring_up("run", "id", keys):
+                    self._run(statements.RUN_NAMES)
             elif table in STATE:
                 self._bring_up(table, "change_key", keys)
                 self._number(statements.MERGE_STATE[table])
+        tables = {table for table, *_ in changed}
+        if "deletion" in tables:
+            self._has_deletions = True
+            for kind, gone in statements.GO_WITH.items():
+                self._delete(kind, gone)
+        for table in ("tagging", "model_link"):
+            if table in tables:
+                self._delete_again(table)
         return changes
+
+    def _delete(self, kind: str, gone: Mapping[str, str]) -> None:
+        """Take the rows of what was deleted out of the tables."""
+        ids = statements.DELETED.format(kind=kind)
+        for table, column in gone.items():
+            condition = f"{column} IN ({ids})"
+            self._hide(statements.HIDE.format(table=table, condition=condition, base="{base}"))
+            self._run(statements.DELETE.format(table=table, condition=condition))
+
+    def _delete_again(self, table: str) -> None:
+        """Take out what came to a table just now and is of something that was deleted."""
+        if self._has_deletions:
+            column, kind = statements.MAY_COME_BACK[table]
+            self._run(statements.DELETE_AGAIN.format(table=table, column=column, kind=kind, deletions=self._deletions))
 
     def _end_runs(self, keys: str, count: int) -> None:
         ended = self._run(statements.RUN_ENDS)

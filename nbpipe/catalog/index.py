@@ -118,22 +118,30 @@ class ExecutionIndex:
         self._sources: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._complete = True
         self._seen = _Seen()
+        self._deleted: Mapping[str, object] = {}
 
     def catch_up(self) -> None:
-        """Take in what other processes executed since; once for each plan."""
+        """Take in what other processes executed since, and what was deleted; once for each plan."""
         self._with_file(self._take_in)
+        self._deleted = self._catalog.state().deleted_artifacts
 
     def expect(self, pipeline: str) -> None:
         """Read at once what a plan of this pipeline is most likely to ask for."""
         self._latest_of(pipeline)
 
     def find(self, key: str, half: str = "") -> RecordedExecution | None:
-        """Give the newest execution of this key: the body of its fact, with its `id`.
+        """Give the newest execution of this key, if all that it made is still there: its fact's body, with its `id`.
 
         Args:
             key: The key.
             half: Its half key, if it is known: that no execution has it is told sooner.
         """
+        found = self._find(key, half)
+        if found is not None and self._deleted and any(made["id"] in self._deleted for made in found["outputs"]):
+            return None
+        return found
+
+    def _find(self, key: str, half: str) -> RecordedExecution | None:
         seen = self._seen
         known = self._own.get(key) or seen.records.get(key)
         if known is None and key in seen.unread:
@@ -152,7 +160,7 @@ class ExecutionIndex:
         if key is not None:
             return self._own.get(key)
         key = self._latest_of(pipeline).get(node)
-        return self.find(key) if key is not None else None
+        return self._find(key, "") if key is not None else None
 
     def _latest_of(self, pipeline: str) -> Mapping[str, str]:
         latest = self._seen.latest.get(pipeline)

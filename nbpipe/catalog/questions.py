@@ -65,11 +65,33 @@ class QueryResult:
         return frame
 
 
-def frame_of(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
-    """Give plain rows as a pandas frame, one column for each name."""
+# What a column of plain rows may hold, as pandas names it. Text and whole numbers may be missing.
+DTYPES = {
+    "text": "str",
+    "int": "Int64",
+    "float": "float64",
+    "bool": "bool",
+    "instant": "datetime64[us, UTC]",
+    "data": "object",
+}
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> pandas.DataFrame:
+    """Give plain rows as a pandas frame.
+
+    Args:
+        rows: The rows; what one has beside the columns is left out.
+        kinds: The columns in order, each with what it holds, a word of `DTYPES`.
+    """
     import pandas
 
-    return pandas.DataFrame(list(rows))
+    # An index of its own, or a frame of no columns would have no rows either.
+    index = pandas.RangeIndex(len(rows))
+    columns = {
+        name: pandas.Series([row.get(name) for row in rows], index=index, dtype=DTYPES[kind])
+        for name, kind in kinds.items()
+    }
+    return pandas.DataFrame(columns, index=index, columns=pandas.Index(list(kinds), dtype="str"))
 
 
 _NUDGE_S = 0.2

@@ -2,7 +2,8 @@
 
 Tables of *facts* grow and are never changed, but for two that are finished later: a run by the
 operation that ends it, an open step by the record of its end. Tables of *state* follow the
-operations; their columns are `records.state.TABLES`. Every row that can change has a number,
+operations; their columns are `records.state.TABLES`. A deletion removes the rows of what was
+deleted; what merely speaks of it (lineage, metadata, metrics) stays. Every row that can change has a number,
 `seq`, in the order of arrival: what hides a row from under a newer one compares numbers, not
 texts. What is looked up by an id has the id's head beside it, in a column whose name ends in
 `_head` (`catalog.heads`). The views that people read are made of these in `catalog.views`.
@@ -162,7 +163,7 @@ DELETED_TAG: Columns = {"id": "VARCHAR", "name": "VARCHAR", "at": "TIMESTAMPTZ",
 GIVEN: dict[str, Columns] = {"tagging": {"by": "VARCHAR", "through": "VARCHAR", "run_id": "VARCHAR"}}
 
 # What state rows are kept in tables of their own; the others finish a fact.
-_FINISH_A_FACT = ("run_state", "artifact_number")
+_FINISH_A_FACT = ("run_state", "run_name", "artifact_number")
 STATE: dict[str, Columns] = {
     table: {
         "seq": "BIGINT",

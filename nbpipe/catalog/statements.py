@@ -240,6 +240,12 @@ UPDATE rows.open_step SET run_is_over = true WHERE NOT run_is_over AND run_id IN
     SELECT id FROM {runs} WHERE status IS NOT NULL AND id IN (SELECT run_id FROM rows.open_step))
 """
 
+RUN_NAMES = """
+UPDATE rows.run SET name = given.name, name_head = rows.head_of(given.name)
+FROM (SELECT key AS id, "row"->>'name' AS name FROM new_change WHERE t = 'run_name' AND NOT gone) AS given
+WHERE run.id_head = rows.head_of(given.id) AND run.id = given.id
+"""
+
 NUMBERS = """
 UPDATE rows.artifact SET number = given.number
 FROM (SELECT key, ("row"->>'number')::BIGINT AS number FROM new_change WHERE t = 'artifact_number') AS given
@@ -270,6 +276,27 @@ def _merge_state(table: str) -> str:
 
 
 MERGE_STATE = {table: _merge_state(table) for table in STATE}
+
+# Which rows go with what is deleted: by its kind, the tables, and the column that names it there.
+GO_WITH = {
+    "run": {"run": "id", "step": "run_id", "open_step": "run_id", "tagging": "entity_id", "model_link": "entity_id"},
+    "artifact_version": {"artifact": "id", "tagging": "entity_id", "model_link": "entity_id"},
+}
+DELETED = """
+SELECT "row"->>'entity_id' FROM new_change WHERE t = 'deletion' AND NOT gone AND "row"->>'entity_kind' = '{kind}'
+"""
+DELETE = "DELETE FROM rows.{table} WHERE {condition}"
+# What goes on while something is deleted may speak of it afterwards: a run that reuses it and bears its tags.
+MAY_COME_BACK = {
+    "artifact": ("id", "'artifact_version'"),
+    "tagging": ("entity_id", "entity_kind"),
+    "model_link": ("entity_id", "kind"),
+}
+DELETE_AGAIN = """
+DELETE FROM rows.{table} WHERE EXISTS (
+    FROM {deletions} AS gone WHERE gone.entity_id = {table}.{column} AND gone.entity_kind = {kind})
+"""
+HAS_DELETIONS = "SELECT count(*) > 0 FROM {deletions}"
 
 HIDE = """
 INSERT INTO hidden.{table}

@@ -166,7 +166,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "moved_at": "when",
         "moved_by": "who moved it",
         "note": "why",
-        "forced": "whether it took the stage from another",
+        "forced": "whether it was by force: past another version, or past a gate",
     },
     "snapshots": {
         "id": "the snapshot's id",
@@ -176,6 +176,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "digest": "digest of its content",
         "created": "when it was made",
         "run_id": "the run it was made from, if one",
+    },
+    "deletions": {
+        "entity_kind": "run or artifact_version",
+        "entity_id": "its id; metadata, metrics and lineage still speak of it",
+        "deleted_at": "when it was deleted",
+        "deleted_by": "who deleted it",
     },
     "schedules": {
         "id": "the schedule's id",
@@ -263,9 +269,13 @@ _HEADS = {
     "lineage": ("run_head", "step_head", "artifact_head"),
     "metadata": ("entity_head", "run_head"),
     "model_links": ("entity_head",),
+    "stage_history": ("seq",),
 }
 # `at` and `by` are words of SQL; nobody should have to quote a column.
-_STORED_AS = {"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"}
+_STORED_AS = {
+    **{"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"},
+    **{"deleted_at": "at", "deleted_by": "by"},
+}
 
 
 def _plain(view: str, table: str) -> str:
@@ -284,6 +294,7 @@ _PLAIN = {
     "model_links": "model_link",
     "stage_history": "stage_history",
     "snapshots": "snapshot",
+    "deletions": "deletion",
     "schedules": "schedule",
     "firings": "firing",
     "deployments": "deployment",

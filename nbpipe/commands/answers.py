@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ class Answer:
         record: What it is about: a record of a service or a listing of them.
         rows: Its plain facts, for `--json`.
         widget: The widget that a notebook shows in place of the bundle, by name.
+        asked: What the widget begins with, by name.
         as_json: Whether the facts were asked for.
         note: A remark beside it, not part of it.
         exit_code: What the command line ends with.
@@ -47,6 +48,7 @@ class Answer:
     as_json: bool = False
     note: str = ""
     exit_code: int = 0
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -104,11 +106,12 @@ def listing(
     as_json: bool,
     widget: str | None = None,
     note: str = "",
+    asked: Mapping[str, Any] | None = None,
 ) -> Answer:
-    """Answer with a table, as wide as the caller has room."""
+    """Answer with a table, as wide as the caller has room; `asked` is what its widget begins with."""
     table = Table(columns, rows)
     bundle = Bundle(table_html(table), table_text(table, width=current_call().width))
-    return Answer(bundle, record, plain, widget, as_json, note)
+    return Answer(bundle, record, plain, widget, as_json, note, asked=asked or {})
 
 
 def json_text(facts: Any) -> str:

@@ -5,10 +5,15 @@ What a name stands for is its metavar: completion goes by it (`completing`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
+
+from nbpipe.errors import BadValueError
+from nbpipe.records.base import shorten
+from nbpipe.records.config import parse_value
 
 SOURCE = "SOURCE"
 SOURCE_OR_SNAPSHOT = "SOURCE_OR_SNAPSHOT"
@@ -47,3 +52,46 @@ TagName = Annotated[str, Argument(metavar=TAG, help="A tag.")]
 
 OfPipeline = Annotated[str | None, Option("--pipeline", metavar=PIPELINE, help="Only those of this pipeline.")]
 WithTags = Annotated[list[str] | None, Option("--tag", metavar=TAG, help="Only those that bear this tag. Repeatable.")]
+WithAnyTag = Annotated[
+    list[str] | None, Option("--any-tag", metavar=TAG, help="Only those that bear one of these tags. Repeatable.")
+]
+TagPrefix = Annotated[str, Option("--tag-prefix", metavar="TEXT", help="Only those with a tag that begins so.")]
+TagContains = Annotated[str, Option("--tag-contains", metavar="TEXT", help="Only those with a tag that holds this.")]
+NamePrefix = Annotated[str, Option("--name-prefix", metavar="TEXT", help="Only those whose name begins so.")]
+NameContains = Annotated[str, Option("--name-contains", metavar="TEXT", help="Only those whose name holds this.")]
+Statuses = Annotated[
+    list[str] | None, Option("--status", metavar=STATUS, help="Only those that stand so. Repeatable: one of them.")
+]
+Where = Annotated[
+    list[str] | None,
+    Option("--where", metavar="COMPARISON", help='Of metrics: "accuracy > 0.8 and loss < 0.2". Repeatable.'),
+]
+WithMetadata = Annotated[
+    list[str] | None,
+    Option("--metadata", metavar=SETTING, help="A value in the metadata: dataset.rows=344. Repeatable."),
+]
+Since = Annotated[
+    str | None, Option("--since", metavar="TIME", help="Only since then: 2h, 3d, 2026-11-20 or 2026-11-20T08:00.")
+]
+Until = Annotated[str | None, Option("--until", metavar="TIME", help="Only before then.")]
+OrderBy = Annotated[
+    str | None, Option("--order-by", metavar="NAME", help='A column or a metric: started, "accuracy desc".')
+]
+OfModelVersion = Annotated[
+    str | None, Option("--model-version", metavar=MODEL, help="Only those of this model version, as in iris@3.")
+]
+
+
+def metadata_said(settings: Sequence[str] | None) -> dict[str, Any]:
+    """Read values of metadata: JSON where they are JSON, else text.
+
+    Raises:
+        BadValueError: One without a name or an equals sign.
+    """
+    found = {}
+    for setting in settings or ():
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise BadValueError(f"--metadata {shorten(setting)} asks for nothing; write it as in dataset.rows=344.")
+        found[name.strip()] = parse_value(text)
+    return found

@@ -4,41 +4,94 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing
-from nbpipe.commands.arguments import ARTIFACT, RUN, ArtifactName, AsJson, Limit, WithTags
+from nbpipe.commands.answers import Answer
+from nbpipe.commands.arguments import (
+    ARTIFACT,
+    RUN,
+    ArtifactName,
+    AsJson,
+    Limit,
+    NameContains,
+    NamePrefix,
+    OfModelVersion,
+    OrderBy,
+    Since,
+    TagContains,
+    TagPrefix,
+    Until,
+    Where,
+    WithAnyTag,
+    WithMetadata,
+    WithTags,
+    metadata_said,
+)
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import artifact_plain
-from nbpipe.commands.showing import artifact_bundle, artifact_label, lineage_bundle
-from nbpipe.services.artifacts import ArtifactService
-from nbpipe.services.lineage import Use
-from nbpipe.views.amounts import size_text
+from nbpipe.commands.showing import artifact_bundle
+from nbpipe.commands.tracing import lineage_bundle, lineage_plain
 
-commands = noun("List and show artifacts, and where they come from.")
+commands = noun("List, show and delete artifacts, and see where they come from.")
 
 
-@verb(commands, "list", "nbpipe artifact list --name raw_data", "nbpipe artifact list --run 1f3a9c --json")
+@verb(
+    commands,
+    "list",
+    "nbpipe artifact list --name raw_data --since 2d",
+    "nbpipe artifact list --run 1f3a9c --json",
+    'nbpipe artifact list --tag-prefix exp- --where "rows > 100" --order-by "-size_bytes"',
+)
 def list_(
     *,
     name: Annotated[str | None, Option("--name", metavar=ARTIFACT, help="Only versions of this artifact.")] = None,
+    name_prefix: NamePrefix = "",
+    name_contains: NameContains = "",
     run: Annotated[str | None, Option("--run", metavar=RUN, help="Only what this run made or reused.")] = None,
     kind: Annotated[
         str | None, Option("--type", metavar="TYPE", help="Only those of this type, such as DataFrame.")
     ] = None,
+    model_version: OfModelVersion = None,
     tags: WithTags = None,
+    any_tags: WithAnyTag = None,
+    tag_prefix: TagPrefix = "",
+    tag_contains: TagContains = "",
+    where: Where = None,
+    metadata: WithMetadata = None,
+    since: Since = None,
+    until: Until = None,
+    order_by: OrderBy = None,
+    before: Annotated[
+        str | None, Option("--before", metavar=ARTIFACT, help="Only those older than this version.")
+    ] = None,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> Answer:
     """List versions of artifacts, newest first."""
-    found = current_client().artifacts.list(name=name, run=run, type=kind, tags=tags, limit=limit)
-    rows = [
-        (artifact_label(one), one.type, size_text(one.size_bytes), one.step, one.run_id[:8], one.created, one.id[:8])
-        for one in found
-    ]
-    columns = ("artifact", "type", "size", "made by", "run", "created", "id")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    client = current_client()
+    asked: dict[str, Any] = {
+        "name": name,
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "run": client.runs.get(run).id if run is not None else None,
+        "type": kind,
+        "model_version": model_version,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "where": where,
+        "metadata": metadata_said(metadata),
+        "since": since,
+        "until": until,
+        "order_by": order_by,
+        "before": before,
+    }
+    found = client.artifacts.list(**asked, limit=limit)
+    return listed(found, as_json=as_json, noun="artifacts", asked=asked)
 
 
 @verb(commands, "show", "nbpipe artifact show raw_data", "nbpipe artifact show raw_data@7 --json")
@@ -48,34 +101,32 @@ def show(artifact: ArtifactName, as_json: AsJson = False) -> Answer:
     return Answer(artifact_bundle(found), found, artifact_plain(found), as_json=as_json)
 
 
-@verb(commands, "lineage", "nbpipe artifact lineage raw_data@7")
-def lineage(artifact: ArtifactName, as_json: AsJson = False) -> Answer:
+@verb(
+    commands,
+    "lineage",
+    "nbpipe artifact lineage raw_data@7",
+    "nbpipe artifact lineage raw_data@7 --up 3 --down all --json",
+)
+def lineage(
+    artifact: ArtifactName,
+    *,
+    up: Annotated[str, Option("--up", metavar="N", help="How many steps back, or all.")] = "1",
+    down: Annotated[str, Option("--down", metavar="N", help="How many steps on, or all.")] = "1",
+    as_json: AsJson = False,
+) -> Answer:
     """Show what a version was made from and what it went into."""
-    artifacts = current_client().artifacts
-    found = artifacts.get(artifact)
-    known = found.lineage()
-    uses = [("made by", known.made_by), *(("read by", use) for use in known.used_by)]
-    rows = [
-        (said, use.node, use.run_id[:8], _named(artifacts, use.inputs), _named(artifacts, use.outputs))
-        for said, use in uses
-        if use is not None
-    ]
-    facts = {
-        "artifact": found.as_row(),
-        "made_by": _use_plain(artifacts, known.made_by) if known.made_by is not None else None,
-        "used_by": [_use_plain(artifacts, use) for use in known.used_by],
-    }
-    return Answer(lineage_bundle(found, rows), found, facts, as_json=as_json)
+    found = current_client().artifacts.lineage(artifact, up=up, down=down)
+    return Answer(lineage_bundle(found), found, lineage_plain(found), as_json=as_json)
 
 
-def _named(artifacts: ArtifactService, ids: Any) -> str:
-    return ", ".join(artifact_label(artifacts.get(artifact_id)) for artifact_id in ids.values())
-
-
-def _use_plain(artifacts: ArtifactService, use: Use) -> dict[str, Any]:
-    sides = {"inputs": use.inputs, "outputs": use.outputs}
-    named = {
-        side: {name: {"id": one, "artifact": artifact_label(artifacts.get(one))} for name, one in ids.items()}
-        for side, ids in sides.items()
-    }
-    return {"run_id": use.run_id, "step": use.node, **named}
+@verb(commands, "delete", "nbpipe artifact delete raw_data@7", "nbpipe artifact delete raw_data@7 --dry-run")
+def delete(
+    artifacts: Annotated[list[str], Argument(metavar=ARTIFACT, help="Versions: name@number, or ids.")],
+    *,
+    force: Force = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Delete versions; their bytes go with the next `catalog gc`."""
+    service = current_client().artifacts
+    return deleted(service, artifacts, "artifact", artifacts, force=force, dry_run=dry_run, as_json=as_json)

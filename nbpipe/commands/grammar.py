@@ -42,7 +42,7 @@ PLACES = {
     "adopt": Place("nbpipe.commands.adopt", "Copy an ordinary notebook as a pipeline, and compare the two."),
     "pipeline": Place("nbpipe.commands.pipelines", "List and show pipelines."),
     "snapshot": Place("nbpipe.commands.snapshots", "Freeze pipelines and run them again."),
-    "model": Place("nbpipe.commands.models", "List, show and promote model versions."),
+    "model": Place("nbpipe.commands.models", "List, show, compare and promote model versions."),
     "artifact": Place("nbpipe.commands.artifacts", "List and show artifacts, and where they come from."),
     "tag": Place("nbpipe.commands.tags", "Put tags on things, and take them off."),
     "catalog": Place("nbpipe.commands.catalog", "Ask the catalog, check it and rebuild it."),

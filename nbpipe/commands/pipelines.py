@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing
-from nbpipe.commands.arguments import SOURCE, TAG, AsJson
+from nbpipe.commands.answers import Answer
+from nbpipe.commands.arguments import (
+    PIPELINE,
+    SOURCE,
+    AsJson,
+    NameContains,
+    NamePrefix,
+    Since,
+    Statuses,
+    TagContains,
+    TagPrefix,
+    Until,
+    WithAnyTag,
+    WithTags,
+)
 from nbpipe.commands.calling import Runnable, current_client
+from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import definition_plain
 from nbpipe.commands.showing import pipeline_bundle, recorded_bundle
 from nbpipe.commands.snapshots import commands as snapshot_commands
 from nbpipe.commands.sources import find_pipeline, here_named, is_importable, looks_like_source
 from nbpipe.errors import NotFoundError
 from nbpipe.services.foreseeing import foresee
-from nbpipe.views.theme import signed
 
-commands = noun("List and show pipelines.")
+commands = noun("List, show and delete pipelines.")
 commands.add_typer(snapshot_commands, name="snapshot")
 
 
-@verb(commands, "list", "nbpipe pipeline list", "nbpipe pipeline list --json")
+@verb(commands, "list", "nbpipe pipeline list", "nbpipe pipeline list --since 2d --status failed --json")
 def list_(
-    tags: Annotated[list[str] | None, Option("--tag", metavar=TAG, help="Only those that bear this tag.")] = None,
+    *,
+    name_prefix: NamePrefix = "",
+    name_contains: NameContains = "",
+    status: Statuses = None,
+    tags: WithTags = None,
+    any_tags: WithAnyTag = None,
+    tag_prefix: TagPrefix = "",
+    tag_contains: TagContains = "",
+    since: Since = None,
+    until: Until = None,
+    order_by: Annotated[
+        str | None, Option("--order-by", metavar="NAME", help="A column: name, -runs, snapshots.")
+    ] = None,
+    limit: Annotated[int | None, Option("--limit", metavar="N", help="How many at most; all if none is given.")] = None,
     as_json: AsJson = False,
 ) -> Answer:
     """List the pipelines that have runs or snapshots, the one that ran last first."""
-    found = current_client().pipelines.list(tags=tags)
-    rows = [
-        (one.name, one.runs, one.snapshots, signed(one.last_status), one.last_started, one.last_run[:8])
-        for one in found
-    ]
-    columns = ("pipeline", "runs", "snapshots", "last status", "last started", "last run")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    asked: dict[str, Any] = {
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "status": status or None,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "since": since,
+        "until": until,
+        "order_by": order_by,
+    }
+    found = current_client().pipelines.list(**asked, limit=limit)
+    return listed(found, as_json=as_json, noun="pipelines", asked=asked)
 
 
 @verb(commands, "show", "nbpipe pipeline show flow.py", "nbpipe pipeline show training --json")
@@ -58,6 +92,20 @@ def show(
         raise
 
 
+@verb(commands, "delete", "nbpipe pipeline delete training --dry-run", "nbpipe pipeline delete training --force")
+def delete(
+    pipeline: Annotated[str, Argument(metavar=PIPELINE, help="A pipeline that ran.")],
+    *,
+    force: Force = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Delete a pipeline with its runs and snapshots; the artifacts that they made stay."""
+    service = current_client().pipelines
+    found = service.get(pipeline)
+    return deleted(service, found, "pipeline", [found.name], force=force, dry_run=dry_run, as_json=as_json)
+
+
 def _defined(pipeline: Runnable, *, as_json: bool) -> Answer:
     request = pipeline.request({})
     foreseen = foresee(current_client().workspace, request)
@@ -67,8 +115,6 @@ def _defined(pipeline: Runnable, *, as_json: bool) -> Answer:
 
 def _recorded(name: str, *, as_json: bool) -> Answer:
     """Show a pipeline as its newest run left it: its definition lives in code that is not at hand."""
-    client = current_client()
-    record = client.pipelines.get(name)
-    newest = client.runs.list(pipeline=record.name, limit=1)
+    record = current_client().pipelines.get(name)
     facts = {**record.as_row(), "tags": record.tags}
-    return Answer(recorded_bundle(record, newest[0] if newest else None), record, facts, as_json=as_json)
+    return Answer(recorded_bundle(record), record, facts, as_json=as_json)

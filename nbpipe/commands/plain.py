@@ -11,7 +11,7 @@ from typing import Any
 from nbpipe.commands.showing import drawn, parameter_facts
 from nbpipe.services.artifacts import Artifact
 from nbpipe.services.listing import Listing
-from nbpipe.services.models import ModelRecord
+from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshots import Snapshot
 from nbpipe.services.starting import RunRequest
@@ -28,6 +28,7 @@ def step_plain(step: StepRun) -> dict[str, Any]:
         "parameters": step.parameters,
         "outputs": {name: artifact.as_row() for name, artifact in step.outputs.items()},
         "metrics": step.metrics,
+        "metadata": step.metadata,
         "error": step.error,
     }
 

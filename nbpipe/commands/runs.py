@@ -2,78 +2,101 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing
+from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.arguments import (
     RUN,
     SNAPSHOT,
-    STATUS,
     AsJson,
     Limit,
+    NameContains,
+    NamePrefix,
+    OfModelVersion,
     OfPipeline,
+    OrderBy,
     RunName,
+    Since,
+    Statuses,
+    TagContains,
+    TagPrefix,
+    Until,
+    Where,
+    WithAnyTag,
+    WithMetadata,
     WithTags,
+    metadata_said,
 )
-from nbpipe.commands.calling import current_client
+from nbpipe.commands.calling import current_call, current_client
+from nbpipe.commands.comparing import comparison_facts
+from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
-from nbpipe.commands.showing import explanation_bundle, run_bundle, run_facts
-from nbpipe.services.runs import Run
+from nbpipe.commands.reasons import explanation_bundle
+from nbpipe.commands.showing import run_bundle
 from nbpipe.views.comparison import comparison_card
-from nbpipe.views.theme import signed
 
-commands = noun("List, show and compare runs.")
+commands = noun("List, show, compare, rename and delete runs.")
 
 
 @verb(
     commands,
     "list",
-    "nbpipe runs list --pipeline training --status failed",
-    'nbpipe runs list --tag v1 --where "evaluation_metrics.accuracy > 0.8" --json',
+    "nbpipe runs list --pipeline training --status failed --since 2d",
+    'nbpipe runs list --tag v1 --where "evaluation_metrics.accuracy > 0.8 and loss < 0.2" --json',
+    'nbpipe runs list --tag-prefix exp- --metadata dataset.rows=344 --order-by "accuracy desc"',
 )
 def list_(
     *,
     pipeline: OfPipeline = None,
-    status: Annotated[str | None, Option("--status", metavar=STATUS, help="Only those that stand so.")] = None,
+    status: Statuses = None,
     snapshot: Annotated[str | None, Option("--snapshot", metavar=SNAPSHOT, help="Only runs of this snapshot.")] = None,
     parent: Annotated[str | None, Option("--parent", metavar=RUN, help="Only those that this run triggered.")] = None,
+    model_version: OfModelVersion = None,
+    name: Annotated[str | None, Option("--name", metavar="NAME", help="Only the one of this name.")] = None,
+    name_prefix: NamePrefix = "",
+    name_contains: NameContains = "",
     tags: WithTags = None,
-    where: Annotated[
-        str | None, Option("--where", metavar="COMPARISON", help='A comparison of a metric: "accuracy > 0.8".')
-    ] = None,
+    any_tags: WithAnyTag = None,
+    tag_prefix: TagPrefix = "",
+    tag_contains: TagContains = "",
+    where: Where = None,
+    metadata: WithMetadata = None,
+    since: Since = None,
+    until: Until = None,
+    order_by: OrderBy = None,
+    before: Annotated[str | None, Option("--before", metavar=RUN, help="Only those older than this run.")] = None,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> Answer:
     """List runs, newest first."""
     client = current_client()
-    found = client.runs.list(
-        pipeline=pipeline,
-        status=status,
-        snapshot=client.snapshots.get(snapshot).id if snapshot is not None else None,
-        parent=client.runs.get(parent).id if parent is not None else None,
-        tags=tags,
-        where=where,
-        limit=limit,
-    )
-    rows = [_row(run) for run in found]
-    plain = [{**run.as_row(), "model_version": _model_of(run)} for run in found]
-    columns = ("run", "pipeline", "status", "started", "took", "model", "parameters")
-    return listing(columns, rows, record=found, plain=plain, as_json=as_json, widget="CatalogBrowser")
-
-
-def _row(run: Run) -> tuple[object, ...]:
-    took = timedelta(seconds=run.duration_s) if run.duration_s is not None else None
-    values = ", ".join(f"{name}={value}" for name, value in run.parameters.items())
-    return run.id[:8], run.pipeline, signed(run.status), run.started, took, _model_of(run), values
-
-
-def _model_of(run: Run) -> str | None:
-    version = run.model_version
-    return version.label if version is not None else None
+    asked: dict[str, Any] = {
+        "pipeline": pipeline,
+        "status": status or None,
+        "snapshot": client.snapshots.get(snapshot).id if snapshot is not None else None,
+        "parent": client.runs.get(parent).id if parent is not None else None,
+        "model_version": model_version,
+        "name": name,
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "where": where,
+        "metadata": metadata_said(metadata),
+        "since": since,
+        "until": until,
+        "order_by": order_by,
+        "before": before,
+    }
+    found = client.runs.list(**asked, limit=limit)
+    plain = [{**run.as_row(), "model_version": model_of(run)} for run in found]
+    return listed(found, plain=plain, as_json=as_json, noun="runs", asked=asked)
 
 
 @verb(commands, "show", "nbpipe runs show 1f3a9c", "nbpipe runs show 1f3a9c --json")
@@ -83,13 +106,23 @@ def show(run: RunName, as_json: AsJson = False) -> Answer:
     return Answer(run_bundle(found), found, run_plain(found, found.tags), as_json=as_json)
 
 
-@verb(commands, "compare", "nbpipe runs compare 1f3a9c 8d21e0")
-def compare(left: RunName, right: RunName, as_json: AsJson = False) -> Answer:
-    """Show what differs between two runs."""
-    runs = current_client().runs
-    first, second = runs.get(left), runs.get(right)
-    bundle = comparison_card(run_facts(first), run_facts(second))
-    return Answer(bundle, (first, second), _differences(first, second), "RunComparison", as_json)
+@verb(
+    commands,
+    "compare",
+    "nbpipe runs compare 1f3a9c 8d21e0",
+    "nbpipe runs compare 1f3a9c 8d21e0 52c0aa --all",
+)
+def compare(
+    runs: Annotated[list[str], Argument(metavar=RUN, help="Two runs or more: ids, beginnings of ids, or names.")],
+    *,
+    is_all: Annotated[bool, Option("--all", help="Show also in what they do not differ.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Show in what runs differ: parameters, metrics, steps, data, code and tags."""
+    compared = current_client().runs.compare(*runs)
+    bundle = comparison_card(comparison_facts(compared), only_differences=not is_all, width=current_call().width)
+    plain = compared.as_plain(only_differences=not is_all)
+    return Answer(bundle, compared, plain, "RunComparison", as_json)
 
 
 @verb(
@@ -114,21 +147,28 @@ def explain(
     return Answer(explanation_bundle(found, explained), explained, plain, as_json=as_json)
 
 
-def _differences(left: Run, right: Run) -> dict[str, Any]:
-    statuses = [{node: step.status for node, step in run.steps.items()} for run in (left, right)]
-    return {
-        "left": left.as_row(),
-        "right": right.as_row(),
-        "parameters": _differing(dict(left.parameters), dict(right.parameters)),
-        "metrics": _differing(dict(left.metrics), dict(right.metrics)),
-        "steps": _differing(*statuses),
-    }
+@verb(commands, "rename", "nbpipe runs rename 1f3a9c baseline")
+def rename(
+    run: RunName, to: Annotated[str, Argument(metavar="NAME", help="Its new name.")], as_json: AsJson = False
+) -> Answer:
+    """Give a run another name."""
+    runs = current_client().runs
+    former = runs.get(run)
+    renamed = runs.rename(former, to)
+    said = f"Run {former.name} is now named {renamed.name}."
+    return sentence(said, renamed, renamed.as_row(), as_json=as_json)
 
 
-def _differing(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-    """Give both sides of what is not the same, by name; what a side does not have is `None`."""
-    return {
-        name: {"left": left.get(name), "right": right.get(name)}
-        for name in dict.fromkeys((*left, *right))
-        if left.get(name) != right.get(name)
-    }
+@verb(commands, "delete", "nbpipe runs delete 1f3a9c", "nbpipe runs delete 1f3a9c 8d21e0 --dry-run")
+def delete(
+    runs: Annotated[list[str], Argument(metavar=RUN, help="Runs: ids, beginnings of ids, or names.")],
+    *,
+    force: Force = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Delete runs with their steps; the artifacts that they made stay."""
+    service = current_client().runs
+    found = [service.get(run) for run in runs]
+    names = [run.name for run in found]
+    return deleted(service, found, "run", names, force=force, dry_run=dry_run, as_json=as_json)

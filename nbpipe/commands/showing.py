@@ -6,7 +6,8 @@ terminal, the notebook and the pages alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nbpipe.commands.shapes import ShownDefinition, ShownGraph
@@ -16,20 +17,29 @@ from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifacts import Artifact
-from nbpipe.services.explaining import Change, Explanation
+from nbpipe.services.bound_model import DrawnModel
 from nbpipe.services.foreseeing import Foreseen
-from nbpipe.services.models import ModelRecord
+from nbpipe.services.lineage import Lineage, Use
+from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown
-from nbpipe.views.cards import artifact_card, model_card, model_version_card, pipeline_card, run_card, snapshot_card
-from nbpipe.views.explaining import WhyFacts, explanation_card
-from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
+from nbpipe.views.cards import (
+    artifact_card,
+    model_card,
+    model_version_card,
+    pipeline_card,
+    run_card,
+    snapshot_card,
+    step_card,
+    tag_card,
+)
+from nbpipe.views.frames import Bundle, shown_facts
 from nbpipe.views.markup import render
 from nbpipe.views.steps_graph import DagEdge, DagNode
-from nbpipe.views.tables import Table
 from nbpipe.views.theme import look, signed
 
 
@@ -70,17 +80,10 @@ def parameter_facts(parameters: Parameters, values: Mapping[str, Any]) -> list[s
     ]
 
 
-class _NoModel:
-    """Stands in for a model while a pipeline is only drawn: nothing is looked up."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_, **__: None
-
-
 def drawn(definition: ShownDefinition, configuration: PipelineRunConfiguration | None = None) -> Traced:
     """Trace a pipeline as far as it can be without running: required parameters may stand open."""
     given = configuration.parameters if configuration is not None else {}
-    return definition.trace(given, _NoModel(), partial=True)
+    return definition.trace(given, DrawnModel(definition.model), partial=True)
 
 
 def pipeline_bundle(
@@ -115,8 +118,9 @@ def pipeline_bundle(
     return Bundle(card.html + render(reasons.element), f"{card.text}\n\nwould run again\n{reasons.text}")
 
 
-def recorded_bundle(record: PipelineRecord, newest: Run | None) -> Bundle:
+def recorded_bundle(record: PipelineRecord, *, stable: bool = False) -> Bundle:
     """Show a pipeline as the workspace knows it: its newest run's graph, and how much there is of it."""
+    newest = record.newest
     graph = newest.graph if newest is not None else None
     card = pipeline_card(
         shown.PipelineFacts(
@@ -131,7 +135,8 @@ def recorded_bundle(record: PipelineRecord, newest: Run | None) -> Bundle:
     )
     facts: list[tuple[str, object]] = [("runs", record.runs), ("snapshots", record.snapshots)]
     if newest is not None:
-        facts += [("last run", f"{newest.id[:8]} {signed(newest.status)}"), ("started", newest.started)]
+        name = "" if stable else f"{newest.id[:8]} "
+        facts += [("last run", name + signed(newest.status)), *([] if stable else [("started", newest.started)])]
     known = shown_facts(facts)
     return Bundle(card.html + render(known.element), f"{card.text}\n\n{known.text}")
 
@@ -151,31 +156,10 @@ def step_facts(step: StepRun) -> shown.StepFacts:
     )
 
 
-def explanation_bundle(run: Run, explained: Sequence[Explanation]) -> Bundle:
-    """Show why the steps of a run ran or were reused."""
-    facts = [
-        WhyFacts(
-            one.node,
-            one.status.value,
-            [_said(change) for change in one.changes] or [one.why],
-            _against(one),
-            [
-                (change.name or "its own text", change.diff)
-                for change in one.changes
-                if change.kind == "source" and change.diff
-            ],
-        )
-        for one in explained
-    ]
-    return explanation_card(run.name, run.status.value, facts)
-
-
-def _said(change: Change) -> str:
-    return f"{change.said}, for {change.made_by} ran" if change.made_by else change.said
-
-
-def _against(one: Explanation) -> str:
-    return f"{one.against.id[:8]} {one.against.name}" if one.against is not None else ""
+def step_bundle(step: StepRun, *, stable: bool = False) -> Bundle:
+    """Show what became of one step of a run."""
+    previews = {artifact_label(artifact): artifact.preview for artifact in step.outputs.values()}
+    return step_card(replace(step_facts(step), previews=previews), stable=stable)
 
 
 def artifact_label(artifact: Artifact) -> str:
@@ -217,7 +201,8 @@ def run_bundle(run: Run, *, stable: bool = False) -> Bundle:
 
 
 def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
-    """Show an artifact version with its preview."""
+    """Show an artifact version with its preview, and one step of its lineage each way."""
+    lineage = artifact.lineage()
     facts = shown.ArtifactFacts(
         name=artifact.name,
         version=artifact.version,
@@ -232,19 +217,26 @@ def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
         tags=artifact.tags,
         metadata=artifact.metadata,
         preview=artifact.preview,
+        made_from=_labels(lineage, lineage.made_by.inputs.values()) if lineage.made_by is not None else (),
+        went_into=list(dict.fromkeys(_use_said(lineage, use) for use in lineage.used_by)),
+        load=f"load_artifact({artifact_label(artifact)!r})" if artifact.version is not None else "",
     )
     return artifact_card(facts, stable=stable)
 
 
-def lineage_bundle(artifact: Artifact, rows: Sequence[Sequence[object]]) -> Bundle:
-    """Show what an artifact version was made from and what read it.
+def _labels(lineage: Lineage, ids: Iterable[str]) -> list[str]:
+    return [lineage.versions[one].label for one in dict.fromkeys(ids) if one in lineage.versions]
 
-    Args:
-        artifact: The version.
-        rows: For each execution: what it did with the version, its step, its run, what it read and what it gave.
-    """
-    table = Table(("", "step", "run", "from", "to"), rows)
-    return written(Card("lineage", artifact_label(artifact), sections=[Section("steps", shown_table(table))]))
+
+def _use_said(lineage: Lineage, use: Use) -> str:
+    given = ", ".join(_labels(lineage, use.outputs.values()))
+    return f"{use.node} → {given}" if given else use.node
+
+
+def tag_bundle(tag: TagRecord, *, stable: bool = False) -> Bundle:
+    """Show a tag."""
+    flags = [flag for flag in ("exclusive", "cascade") if getattr(tag, flag)]
+    return tag_card(shown.TagFacts(tag.name, flags, tag.created, tag.count), stable=stable)
 
 
 def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVersionFacts:
@@ -261,13 +253,20 @@ def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVer
         metrics=version.metrics,
         artifacts=[artifact_label(artifact) for artifact in version.artifacts.values()] if deep else (),
         history=[stage_change(change) for change in version.history] if deep else (),
+        description=version.description if deep else "",
     )
 
 
 def stage_change(change: StageChange) -> shown.StageChange:
     """Give the facts of one move between stages."""
     return shown.StageChange(
-        change.at, change.by, f"{change.model}@{change.number}", change.from_stage, change.to_stage, change.note
+        change.at,
+        change.by,
+        f"{change.model}@{change.number}",
+        change.from_stage,
+        change.to_stage,
+        change.note,
+        change.forced,
     )
 
 

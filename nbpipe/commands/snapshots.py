@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, Started, listing, sentence
+from nbpipe.commands.answers import Answer, Started, sentence
 from nbpipe.commands.arguments import (
     SOURCE,
     TAG,
     AsJson,
     Configuration,
+    NameContains,
+    NamePrefix,
     NoCache,
     OfPipeline,
     RunTags,
     Settings,
+    Since,
     SnapshotName,
+    TagContains,
+    TagPrefix,
+    Until,
+    Where,
+    WithAnyTag,
+    WithMetadata,
     WithTags,
+    metadata_said,
 )
 from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
 from nbpipe.commands.running import begin, configuration_of, request_for_snapshot
 from nbpipe.commands.showing import snapshot_bundle
@@ -70,17 +81,39 @@ def create(
     return Answer(snapshot_bundle(made, tags=names), made, snapshot_plain(made, names), as_json=as_json)
 
 
-@verb(commands, "list", "nbpipe snapshot list", "nbpipe snapshot list --pipeline training --json")
+@verb(commands, "list", "nbpipe snapshot list --since 2d", "nbpipe snapshot list --pipeline training --json")
 def list_(
+    *,
     pipeline: OfPipeline = None,
+    name_prefix: NamePrefix = "",
+    name_contains: NameContains = "",
     tags: WithTags = None,
+    any_tags: WithAnyTag = None,
+    tag_prefix: TagPrefix = "",
+    tag_contains: TagContains = "",
+    where: Where = None,
+    metadata: WithMetadata = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int | None, Option("--limit", metavar="N", help="How many at most; all if none is given.")] = None,
     as_json: AsJson = False,
 ) -> Answer:
     """List snapshots, newest first."""
-    found = current_client().snapshots.list(pipeline=pipeline, tags=tags)
-    rows = [(one.name, one.pipeline, one.id[:8], one.created, one.description) for one in found]
-    columns = ("name", "pipeline", "id", "created", "description")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    asked: dict[str, Any] = {
+        "pipeline": pipeline,
+        "name_prefix": name_prefix,
+        "name_contains": name_contains,
+        "tags": tags,
+        "any_tags": any_tags,
+        "tag_prefix": tag_prefix,
+        "tag_contains": tag_contains,
+        "where": where,
+        "metadata": metadata_said(metadata),
+        "since": since,
+        "until": until,
+    }
+    found = current_client().snapshots.list(**asked, limit=limit)
+    return listed(found, as_json=as_json, noun="snapshots", asked=asked)
 
 
 @verb(commands, "show", "nbpipe snapshot show nightly", "nbpipe snapshot show nightly --code > nightly.py")

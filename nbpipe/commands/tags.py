@@ -10,6 +10,7 @@ from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import ARTIFACT, MODEL, PIPELINE, RUN, SNAPSHOT, TAG, AsJson, TagName
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.listed import listed
 from nbpipe.errors import BadValueError
 from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag
@@ -144,9 +145,7 @@ def list_(
 ) -> Answer:
     """List tags, newest first."""
     found = current_client().tags.list(prefix=prefix, contains=contains)
-    rows = [(one.name, one.count, _flags(one), one.created) for one in found]
-    columns = ("tag", "on", "flags", "created")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json, widget="CatalogBrowser")
+    return listed(found, as_json=as_json, noun="tags", asked={"prefix": prefix, "contains": contains})
 
 
 def _flags(tag: Any) -> str:

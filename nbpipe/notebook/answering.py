@@ -9,7 +9,7 @@ from nbpipe.commands.calling import Surroundings
 from nbpipe.commands.dispatch import begin
 from nbpipe.errors import Interrupted
 from nbpipe.services.artifacts import Artifact
-from nbpipe.services.models import ModelRecord
+from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot
 

@@ -1,8 +1,9 @@
 """How records look in a notebook, and a run while it goes on.
 
-Each record is registered with IPython under the card of its kind; the records know nothing of
-it. While a run goes on and somebody looks, its graph is drawn again in place, at most four times
-a second; its last form is a picture that survives saving, reopening and a notebook nobody trusts.
+A record shows itself (`services.displaying`); in a shell that has loaded nbpipe its card is put in
+place of that, since here is known whether somebody looks. While a run goes on and somebody looks,
+its graph is drawn again in place, at most four times a second; its last form is a picture that
+survives saving, reopening and a notebook nobody trusts.
 """
 
 from __future__ import annotations
@@ -15,37 +16,23 @@ from typing import Any
 
 from IPython.display import display
 
-from nbpipe.commands.showing import (
-    artifact_bundle,
-    graph_edges,
-    graph_nodes,
-    model_bundle,
-    run_bundle,
-    run_facts,
-    snapshot_bundle,
-    version_bundle,
-)
+from nbpipe.commands.faces import FACES, face_of
+from nbpipe.commands.showing import graph_edges, graph_nodes, run_facts
 from nbpipe.records.runs import Status
-from nbpipe.services.artifacts import Artifact
 from nbpipe.services.listing import Listing
-from nbpipe.services.models import ModelRecord
 from nbpipe.services.runs import Run
-from nbpipe.services.snapshots import Snapshot
 from nbpipe.services.starting import StartedRun
-from nbpipe.services.versions import ModelVersion
 from nbpipe.views.amounts import duration_text
 from nbpipe.views.cards import run_card
 from nbpipe.views.dag import dag_html, dag_text
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
-from nbpipe.views.tables import Table, table_element, table_html, table_text
+from nbpipe.views.tables import Table, table_element, table_text
 from nbpipe.views.theme import signed
 
 _REDRAW_S = 0.25
 _REMARK = "opacity:0.65; font-size:12px;"
 _SUMMARY = "cursor:pointer; opacity:0.75; font-size:12px;"
-
-Card = Callable[[Any], Bundle]
 
 
 def run_bundle_below(run: Run) -> Bundle:
@@ -61,61 +48,49 @@ def run_bundle_below(run: Run) -> Bundle:
     return Bundle(card.html + render(steps), f"{card.text}\n\n{table_text(table)}")
 
 
-def listing_bundle(listing: Listing[Any]) -> Bundle:
-    """Show a listing as a table."""
-    rows = listing.as_rows()
-    columns = list(rows[0]) if rows else ["nothing"]
-    table = Table(columns, [[row.get(column) for column in columns] for row in rows])
-    return Bundle(table_html(table), table_text(table))
-
-
-def cards(is_watched: Callable[[], bool], has_picture: Callable[[str], bool]) -> dict[type, Card]:
-    """Give the card of each kind of record.
-
-    Args:
-        is_watched: Whether somebody looks; else what differs from run to run is left out.
-        has_picture: Whether the cell already shows the graph of the run with this id.
-    """
-    return {
-        Run: lambda run: run_bundle_below(run) if has_picture(run.id) else run_bundle(run, stable=not is_watched()),
-        Artifact: lambda artifact: artifact_bundle(artifact, stable=not is_watched()),
-        ModelVersion: lambda version: version_bundle(version, stable=not is_watched()),
-        ModelRecord: lambda model: model_bundle(model, stable=not is_watched()),
-        Snapshot: lambda snapshot: snapshot_bundle(snapshot, stable=not is_watched()),
-        Listing: listing_bundle,
-    }
-
-
 class RecordFormatters:
     """Our cards in one shell's formatters.
 
     Args:
         shell: The shell.
-        is_watched: Whether somebody looks.
+        is_watched: Whether somebody looks; else what differs from run to run is left out.
         has_picture: Whether the cell already shows the graph of the run with this id.
     """
 
     def __init__(self, shell: Any, is_watched: Callable[[], bool], has_picture: Callable[[str], bool]) -> None:
-        self._formatters = shell.display_formatter.formatters
-        self._cards = cards(is_watched, has_picture)
+        self._formatters = shell.display_formatter
+        self._is_watched = is_watched
+        self._has_picture = has_picture
 
     @property
     def kinds(self) -> frozenset[type]:
         """The kinds of records that have a card."""
-        return frozenset(self._cards)
+        return frozenset(FACES)
 
     def register(self) -> None:
         """Show records as cards from now on."""
-        html, text = self._formatters["text/html"], self._formatters["text/plain"]
-        for kind, card in self._cards.items():
-            html.for_type(kind, lambda record, card=card: card(record).html)
-            text.for_type(kind, lambda record, printer, _, card=card: printer.text(card(record).text))
+        for kind in FACES:
+            self._formatters.mimebundle_formatter.for_type(kind, self._bundle)
+        # IPython writes a list in its own way, whatever the bundle says.
+        self._formatters.formatters["text/plain"].for_type(Listing, self._print_listing)
 
     def unregister(self) -> None:
         """Show records as they show themselves."""
-        for name in ("text/html", "text/plain"):
-            for kind in self._cards:
-                self._formatters[name].pop(kind, None)
+        for kind in FACES:
+            self._formatters.mimebundle_formatter.pop(kind, None)
+        self._formatters.formatters["text/plain"].pop(Listing, None)
+
+    def _bundle(self, record: Any) -> dict[str, str]:
+        face = self._face(record)
+        return {"text/html": face.html, "text/plain": face.text}
+
+    def _print_listing(self, listing: Listing[Any], printer: Any, _: bool) -> None:
+        printer.text(self._face(listing).text if len(printer.stack) <= 1 else repr(listing))
+
+    def _face(self, record: Any) -> Bundle:
+        if isinstance(record, Run) and self._has_picture(record.id):
+            return run_bundle_below(record)
+        return face_of(record, stable=not self._is_watched())
 
 
 class LiveRun:

@@ -4,8 +4,9 @@ A version is found by its number, by its name, by the stage it holds or as the l
 four never mix. Stages: `none`, `staging`, `production`, `archived`. Staging and production have
 one holder at most. `latest` is a question, not a stage.
 
-This module holds the words and the rules. What a version is worth is metadata; what it is made
-of are artifacts.
+This module holds the words, and the rules by which versions are made and found. How they move from
+stage to stage, and go, is `records.promotion`. What a version is worth is metadata; what it is
+made of are artifacts.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class ModelStages(StrEnum):
 
 
 SINGLE_HOLDER = (ModelStages.STAGING, ModelStages.PRODUCTION)
+_MOST_DIGITS = 18
 SETTABLE = (ModelStages.NONE, ModelStages.STAGING, ModelStages.PRODUCTION, ModelStages.ARCHIVED)
 
 
@@ -56,9 +58,19 @@ def as_stage(text: str | ModelStages) -> ModelStages:
     return ModelStages(word)
 
 
+def stage_said(stage: ModelStages) -> str:
+    """Say where a version is: `production`, or `no stage`."""
+    return "no stage" if stage is ModelStages.NONE else stage.value
+
+
 def is_stage_word(text: str) -> bool:
     """Tell whether `text` is the name of a stage, `latest` included, in any letter case."""
     return text.strip().casefold() in set(ModelStages)
+
+
+def is_look_up(text: str) -> bool:
+    """Tell whether `text` asks for a version that is there, by number or stage, and can never name a new one."""
+    return text.strip().isdecimal() or is_stage_word(text)
 
 
 class ModelConfig(Record):
@@ -114,10 +126,11 @@ def find_version(state: OperationState, model: str, version: str | int | None) -
     Raises:
         NotFoundError: No such model, version or holder of the stage.
     """
-    _known_model(state, model)
+    known_model(state, model)
     text = str(version if version is not None else ModelStages.LATEST).strip()
     if text.isdecimal():
-        found = state.version_numbers.get(key_of(model, str(int(text))))
+        # Python does not read a number of any length.
+        found = state.version_numbers.get(key_of(model, str(int(text)))) if len(text) <= _MOST_DIGITS else None
     elif text.casefold() == ModelStages.LATEST:
         found = _latest(state, model)
     elif is_stage_word(text):
@@ -138,7 +151,8 @@ def _no_version(state: OperationState, model: str, text: str) -> NotFoundError:
     return NotFoundError("model version", f"{model}@{text}", [f"{model}@{name}" for name in names])
 
 
-def _known_model(state: OperationState, model: str) -> None:
+def known_model(state: OperationState, model: str) -> None:
+    """Refuse the name of a model that is not there."""
     if state.models.get(model) is None:
         raise NotFoundError("model", model, [name for name, row in state.models.items() if row is not None])
 
@@ -167,7 +181,9 @@ def _holder(state: OperationState, model: str, stage: ModelStages) -> str | None
     return next((row["id"] for row in versions_of(state, model) if row["stage"] == stage.value), None)
 
 
-def open_version(draft: Draft, model: ModelConfig, name: str | None, run_id: str, at: str) -> Row:
+def open_version(
+    draft: Draft, model: ModelConfig, name: str | None, run_id: str, at: str, *, pipeline: str = ""
+) -> Row:
     """Give the version that a run works on: the next number, the one of that name, or the one asked for.
 
     Args:
@@ -177,21 +193,22 @@ def open_version(draft: Draft, model: ModelConfig, name: str | None, run_id: str
             and stages are look-ups.
         run_id: The run that asks.
         at: The instant, for the record.
+        pipeline: The pipeline of that run.
 
     Raises:
         NotFoundError: A number or a stage that no version has.
     """
     if draft.state.models.get(model.name) is None:
-        if name is not None and (name.isdecimal() or is_stage_word(name)):
+        if name is not None and is_look_up(name):
             find_version(draft.state, model.name, name)
         draft.put("model", model.name, {"name": model.name, "description": model.description, "created": at})
-    elif name is not None and (name.isdecimal() or is_stage_word(name)):
+    elif name is not None and is_look_up(name):
         return find_version(draft.state, model.name, name)
     elif model.description and not draft.state.models[model.name]["description"]:  # type: ignore[index]
         draft.put("model", model.name, {**draft.state.models[model.name], "description": model.description})  # type: ignore[dict-item]
     existing = draft.state.version_names.get(key_of(model.name, name)) if name is not None else None
     if existing is not None:
-        return _present(draft.state.versions[existing])
+        return present(draft.state.versions[existing])
     number = draft.state.model_numbers.get(model.name, 0) + 1
     row = {
         "id": new_id(),
@@ -203,66 +220,30 @@ def open_version(draft: Draft, model: ModelConfig, name: str | None, run_id: str
         "run_id": run_id,
         "description": model.description,
         "created": at,
+        # No column of the table: only the state asks whose runs may take a mark of failure away.
+        "pipeline": pipeline,
     }
     draft.put("model_version", str(row["id"]), row)
     return row
 
 
-def _present(row: Row | None) -> Row:
+def present(row: Row | None) -> Row:
+    """Give a row that a name, a number or a stage points at."""
     if row is None:
         raise LookupError("a name pointed at a version that is gone")
     return row
 
 
-def set_stage(
-    draft: Draft, row: Row, stage: ModelStages, *, force: bool, note: str, n: int, at: str, by: str
-) -> Row | None:
-    """Move a version to a stage; who held it before is archived in the same breath.
+def mark_outcome(draft: Draft, version_id: str, run_id: str, *, pipeline: str, succeeded: bool) -> None:
+    """Mark a version as failed if the run that made it fails; a later run that makes it whole takes the mark away.
 
-    Returns:
-        The version that was archived for it, or `None`.
-
-    Raises:
-        ConflictError: Another version holds the stage and `force` is off.
+    That one is of the same pipeline: a run that merely reads the version, as an inference does, says nothing of it.
     """
-    moved: Row | None = None
-    if stage in SINGLE_HOLDER:
-        holder_id = draft.state.stages.get(key_of(row["model"], stage.value))
-        if holder_id is not None and holder_id != row["id"]:
-            moved = _present(draft.state.versions[holder_id])
-            if not force:
-                raise ConflictError(
-                    f"{row['model']}@{moved['name']} is in {stage.value}; pass force to archive it and promote "
-                    f"{row['model']}@{row['name']}."
-                )
-            _move(draft, moved, ModelStages.ARCHIVED, note=f"replaced by {row['name']}", forced=True, n=n, at=at, by=by)
-    if row["stage"] != stage.value:
-        _move(draft, row, stage, note=note, forced=moved is not None, n=n, at=at, by=by)
-    return moved
-
-
-def _move(draft: Draft, row: Row, stage: ModelStages, *, note: str, forced: bool, n: int, at: str, by: str) -> None:
-    draft.put("model_version", row["id"], {**row, "stage": stage.value})
-    history = {
-        "model": row["model"],
-        "version_id": row["id"],
-        "number": row["number"],
-        "from_stage": row["stage"],
-        "to_stage": stage.value,
-        "at": at,
-        "by": by,
-        "note": note,
-        "forced": forced,
-    }
-    draft.put("stage_history", f"{n}-{len(draft.changes)}", history)
-
-
-def mark_outcome(draft: Draft, version_id: str, run_id: str, *, succeeded: bool) -> None:
-    """Mark a version as failed if the run that made it fails; a later run of it that succeeds takes the mark away."""
     row = draft.state.versions.get(version_id)
     if row is None or row["failed"] is not succeeded:
         return
-    if succeeded or row["run_id"] == run_id:
+    is_made_again = succeeded and row.get("pipeline", "") in ("", pipeline)
+    if is_made_again or (not succeeded and row["run_id"] == run_id):
         draft.put("model_version", version_id, {**row, "failed": not succeeded})
 
 
@@ -274,7 +255,7 @@ def rename_version(draft: Draft, row: Row, name: str) -> None:
         ConflictError: Another version of the model has that name.
     """
     name = plain_name("version", name)
-    if name.isdecimal() or is_stage_word(name):
+    if is_look_up(name):
         raise BadValueError(f"{name!r} cannot name a version: digits and stages are look-ups.")
     holder = draft.state.version_names.get(key_of(row["model"], name))
     if holder is not None and holder != row["id"]:
@@ -282,21 +263,15 @@ def rename_version(draft: Draft, row: Row, name: str) -> None:
     draft.put("model_version", row["id"], {**row, "name": name})
 
 
-def delete_version(draft: Draft, row: Row, *, force: bool) -> None:
-    """Delete a version; its number is never given out again.
-
-    Raises:
-        ConflictError: It is in production and `force` is off.
-    """
-    if row["stage"] == ModelStages.PRODUCTION.value and not force:
-        raise ConflictError(f"{row['model']}@{row['name']} is in production; pass force to delete it all the same.")
-    draft.put("model_version", row["id"], None)
+def describe_version(draft: Draft, row: Row, description: str) -> None:
+    """Say what a version is."""
+    draft.put("model_version", row["id"], {**row, "description": description})
 
 
 def stage_summary(state: OperationState, model: str) -> Mapping[str, Row]:
     """Say who holds staging and production."""
     held = {stage.value: state.stages.get(key_of(model, stage.value)) for stage in SINGLE_HOLDER}
-    return {stage: _present(state.versions[holder]) for stage, holder in held.items() if holder is not None}
+    return {stage: present(state.versions[holder]) for stage, holder in held.items() if holder is not None}
 
 
 def version_target(row: Row) -> Target:

@@ -30,7 +30,10 @@ TABLES: dict[str, dict[str, str]] = {
         "error_message": "VARCHAR",
         "model_version_id": "VARCHAR",
     },
+    "run_name": {"id": "VARCHAR", "name": "VARCHAR"},
     "artifact_number": {"id": "VARCHAR", "name": "VARCHAR", "number": "BIGINT"},
+    # What was deleted, and is in no listing any more; its facts stay where they were written down.
+    "deletion": {"entity_kind": "VARCHAR", "entity_id": "VARCHAR", "at": "TIMESTAMPTZ", "by": "VARCHAR"},
     "tag": {"id": "VARCHAR", "name": "VARCHAR", "exclusive": "BOOLEAN", "cascade": "BOOLEAN", "created": "TIMESTAMPTZ"},
     # A tagging points at its tag by id: a rename or a deletion of the tag is one row, however many bear it.
     "tagging": {
@@ -120,12 +123,14 @@ class OperationState:
     tag_ids: MutableMapping[str, str | None] = field(default_factory=dict)
     holders: MutableMapping[str, str | None] = field(default_factory=dict)
     artifact_numbers: MutableMapping[str, int] = field(default_factory=dict)
+    deleted_artifacts: MutableMapping[str, str | None] = field(default_factory=dict)
     models: MutableMapping[str, Row | None] = field(default_factory=dict)
     model_numbers: MutableMapping[str, int] = field(default_factory=dict)
     versions: MutableMapping[str, Row | None] = field(default_factory=dict)
     version_names: MutableMapping[str, str | None] = field(default_factory=dict)
     version_numbers: MutableMapping[str, str | None] = field(default_factory=dict)
     stages: MutableMapping[str, str | None] = field(default_factory=dict)
+    moves: MutableMapping[str, Row | None] = field(default_factory=dict)
     snapshots: MutableMapping[str, Row | None] = field(default_factory=dict)
     snapshot_names: MutableMapping[str, str | None] = field(default_factory=dict)
     schedules: MutableMapping[str, Row | None] = field(default_factory=dict)
@@ -148,10 +153,16 @@ class OperationState:
                 if change.row is not None:
                     name, number = change.row["name"], change.row["number"]
                     self.artifact_numbers[name] = max(self.artifact_numbers.get(name, 0), number)
+            case "deletion":
+                # Known here so that nothing reuses them.
+                if change.row is not None and change.row["entity_kind"] == "artifact_version":
+                    self.deleted_artifacts[change.row["entity_id"]] = change.row["at"]
             case "model":
                 self.models[change.key] = change.row
             case "model_version":
                 self._apply_version(change)
+            case "stage_history":
+                self._apply_move(change)
             case "snapshot":
                 self._apply_snapshot(change)
             case "schedule":
@@ -198,6 +209,16 @@ class OperationState:
         self.model_numbers[model] = max(self.model_numbers.get(model, 0), change.row["number"])
         if change.row["stage"] in ("staging", "production"):
             self.stages[key_of(model, change.row["stage"])] = change.key
+
+    def _apply_move(self, change: Change) -> None:
+        """Remember of each model's moves the last that were made together: what can be taken back."""
+        if change.row is None:
+            return
+        n, model = int(change.key.partition("-")[0]), change.row["model"]
+        last = self.moves.get(model)
+        together = last["moves"] if last is not None and last["n"] == n else []
+        move = {name: change.row[name] for name in ("version_id", "number", "from_stage", "to_stage")}
+        self.moves[model] = {"n": n, "undoes": change.row.get("undoes", 0), "moves": [*together, move]}
 
     def _apply_snapshot(self, change: Change) -> None:
         former = self.snapshots.get(change.key)

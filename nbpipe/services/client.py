@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from nbpipe.services.artifacts import Artifact, ArtifactService
     from nbpipe.services.listing import Listing
     from nbpipe.services.metadata import MetadataService
-    from nbpipe.services.models import ModelRecord, ModelService
+    from nbpipe.services.model_records import ModelRecord
+    from nbpipe.services.models import ModelService
     from nbpipe.services.pipelines import PipelineService
     from nbpipe.services.runs import Run, RunService
     from nbpipe.services.snapshots import Snapshot, SnapshotService

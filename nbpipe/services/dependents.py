@@ -6,9 +6,9 @@ beforehand. What hinders is refused unless the caller insists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.errors import ConflictError
 
@@ -24,6 +24,8 @@ class Dependent:
         hinders: Whether deleting needs force because of it.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {"kind": "text", "count": "int", "said": "text", "hinders": "bool"}
+
     kind: str
     count: int
     said: str
@@ -32,6 +34,11 @@ class Dependent:
     def as_row(self) -> dict[str, Any]:
         """Give the facts by column."""
         return {"kind": self.kind, "count": self.count, "said": self.said, "hinders": self.hinders}
+
+
+def each_of(refs: object) -> list[object]:
+    """Give what a caller means by one reference or a list of them, as a list."""
+    return list(refs) if isinstance(refs, list) else [refs]
 
 
 def check_nothing_hinders(label: str, dependents: Iterable[Dependent]) -> None:

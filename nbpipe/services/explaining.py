@@ -12,12 +12,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.errors import NotFoundError
 from nbpipe.execute.plan import parameter_changes
 from nbpipe.execute.sources import changed_parts, said_of
+from nbpipe.records.base import shorten
 from nbpipe.records.runs import Status
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.recorded import Run
 from nbpipe.services.workspace import Workspace
@@ -73,7 +75,7 @@ class EarlierRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Displayed):
     """Why one step ran or was reused.
 
     Attributes:
@@ -84,11 +86,22 @@ class Explanation:
         changes: What differs.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "node": "text",
+        "status": "text",
+        "why": "text",
+        "against_run": "text",
+        "changes": "data",
+    }
+
     node: str
     status: Status
     why: str
     against: EarlierRun | None
     changes: tuple[Change, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Explanation {shorten(self.node)}: {self.status.value}>"
 
     def as_row(self) -> dict[str, Any]:
         """Give it by column."""
@@ -148,7 +161,7 @@ def _changes(
 ) -> Iterable[Change]:
     parts = ({"parts": sources.get(row["source"], {})} for row in (now, before))
     for name, old, new in changed_parts(*parts):
-        yield Change("source", name, said_of(name, old, new), _diff(old, new))
+        yield Change("source", name, said_of(name, old, new), text_diff(old, new))
     for name, said in parameter_changes(_json(now["parameters"]), _json(before["parameters"])):
         yield Change("parameter", name, said)
     former = {given["name"]: given["digest"] for given in _json(before["inputs"]) or ()}
@@ -172,7 +185,8 @@ def _file_changes(now: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str
         yield Change("file", path, f"{path} is not read any more")
 
 
-def _diff(old: str, new: str) -> tuple[str, ...]:
+def text_diff(old: str, new: str) -> tuple[str, ...]:
+    """Give the lines in which two texts differ, as a unified diff writes them; none where one of them is not there."""
     if not (old and new):
         return ()
     lines = difflib.unified_diff(old.strip("\n").splitlines(), new.strip("\n").splitlines(), lineterm="", n=1)

@@ -7,10 +7,12 @@ no other ends so. The text is taken apart by a pattern; nothing in it is evaluat
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
 from nbpipe.records.base import shorten
@@ -54,16 +56,52 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A gate that does not hold, and the two numbers that say so."""
+class GateResult:
+    """What a gate says of a candidate, and the two numbers that say so.
+
+    Attributes:
+        gate: The gate.
+        left: The number on its left; `None` where there is none.
+        right: The number on its right; `None` where there is none.
+        passed: Whether it holds.
+        missing: Why there are no two numbers: nobody holds the stage, and the gate holds.
+    """
+
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "gate": "text",
+        "passed": "bool",
+        "left": "float",
+        "right": "float",
+        "said": "text",
+    }
 
     gate: Gate
-    left: float
-    right: float
+    left: float | None
+    right: float | None
+    passed: bool
+    missing: str = ""
+
+    @property
+    def said(self) -> str:
+        """The numbers in words: `accuracy is 0.9 and production.accuracy is 0.95`."""
+        if self.missing:
+            return self.missing
+        sides = (_told(self.gate.left, self.left), _told(self.gate.right, self.right))
+        return " and ".join(side for side in sides if side)
 
     def __str__(self) -> str:
-        sides = (_told(self.gate.left, self.left), _told(self.gate.right, self.right))
-        return f"{shorten(self.gate.text)} does not hold: {' and '.join(side for side in sides if side)}"
+        verb = "holds" if self.passed else "does not hold"
+        return f"{shorten(self.gate.text)} {verb}{f': {self.said}' if self.said else ''}"
+
+    def as_row(self) -> dict[str, Any]:
+        """Give the result by column."""
+        return {
+            "gate": self.gate.text,
+            "passed": self.passed,
+            "left": self.left,
+            "right": self.right,
+            "said": self.said,
+        }
 
 
 def parse_gate(text: str) -> Gate:
@@ -96,8 +134,8 @@ def holders_named(gates: Iterable[Gate]) -> set[str]:
     return {side.holder for side in sides if isinstance(side, Metric) and side.holder}
 
 
-def refusals(gates: Iterable[Gate], metrics: Mapping[str, Metrics | None]) -> list[Refusal]:
-    """Tell which gates do not hold.
+def results(gates: Iterable[Gate], metrics: Mapping[str, Metrics | None]) -> list[GateResult]:
+    """Tell of each gate whether it holds.
 
     Args:
         gates: The gates.
@@ -105,17 +143,20 @@ def refusals(gates: Iterable[Gate], metrics: Mapping[str, Metrics | None]) -> li
             where a stage has none: there is nothing to be compared with, and the gate holds.
 
     Raises:
-        NotFoundError: A metric that its version does not have.
+        NotFoundError: A metric that no version in question has by that name.
         AmbiguousNameError: The end of several paths.
     """
-    refused = []
-    for gate in gates:
-        if any(isinstance(side, Metric) and metrics[side.holder] is None for side in (gate.left, gate.right)):
-            continue
-        left, right = _value(gate.left, metrics), _value(gate.right, metrics)
-        if not _SIGNS[gate.sign](left, right):
-            refused.append(Refusal(gate, left, right))
-    return refused
+    return [_result(gate, metrics) for gate in gates]
+
+
+def _result(gate: Gate, metrics: Mapping[str, Metrics | None]) -> GateResult:
+    for side in (gate.left, gate.right):
+        if isinstance(side, Metric) and metrics[side.holder] is None:
+            return GateResult(gate, None, None, passed=True, missing=f"nobody is in {side.holder}")
+    left, right = _value(gate.left, metrics), _value(gate.right, metrics)
+    # What is no number is like no other, and yet passes nothing: not even `!=`.
+    is_known = not (math.isnan(left) or math.isnan(right))
+    return GateResult(gate, left, right, passed=is_known and _SIGNS[gate.sign](left, right))
 
 
 def find_metric(metrics: Metrics, path: str, *, label: str = "") -> float:
@@ -154,5 +195,5 @@ def _value(side: Metric | float, metrics: Mapping[str, Metrics | None]) -> float
     return side
 
 
-def _told(side: Metric | float, value: float) -> str:
-    return f"{side} is {value:.6g}" if isinstance(side, Metric) else ""
+def _told(side: Metric | float, value: float | None) -> str:
+    return f"{side} is {value:.6g}" if isinstance(side, Metric) and value is not None else ""

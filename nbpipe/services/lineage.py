@@ -1,36 +1,48 @@
-"""Where an artifact version came from and what it went into: one step each way, as far as one likes."""
+"""The lineage of an artifact version: a graph of versions and of executions of steps.
+
+It says what it holds and who made and read what; how it is found is `services.walking`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbpipe.catalog.finding import by_head, near
-from nbpipe.services.workspace import Workspace
+from nbpipe.catalog.questions import frame_of
+from nbpipe.records.base import shorten
+from nbpipe.records.runs import Status
+from nbpipe.services.displaying import Displayed
 
-USES = f"""
-    {near("lineage", "artifact_head")},
-    steps_around AS MATERIALIZED (
-        SELECT seq, id_head FROM keyed.steps WHERE id_head IN (SELECT step_head FROM near)),
-    around AS MATERIALIZED (FROM keyed.lineage WHERE step_head IN (SELECT step_head FROM near))
-    SELECT u.run_id, u.step_id, u.node, u.direction, u.name, u.artifact_id
-    FROM around AS u JOIN steps_around AS s ON s.id_head = u.step_head
-    WHERE u.step_id IN (SELECT step_id FROM near WHERE artifact_id = $id)
-    ORDER BY s.seq DESC
-"""  # noqa: S608 — made of constants
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-class Lineage(NamedTuple):
-    """Where a version came from and what it went into.
+@dataclass(frozen=True, slots=True)
+class VersionNode:
+    """An artifact version in a lineage.
 
     Attributes:
-        made_by: The execution that made it; `None` if its record is gone.
-        used_by: The executions that read it.
+        id: Its id.
+        name: The artifact's name.
+        version: Its number; `None` until the run that made it has ended.
+        type: The type of the value.
+        made_by: The id of the execution that made it.
+        models: The model versions that it belongs to, as in `iris@3`.
     """
 
-    made_by: Use | None
-    used_by: tuple[Use, ...]
+    id: str
+    name: str
+    version: int | None
+    type: str
+    made_by: str
+    models: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How it is named in a line: `raw_data@7`."""
+        return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,8 @@ class Use:
         node: Its node in the graph.
         inputs: The ids of the versions it read, by the step's names.
         outputs: The ids of the versions it gave.
+        status: How it ended.
+        level: How many executions away from the version that was asked for: before it below zero, after it above.
     """
 
     run_id: str
@@ -50,27 +64,125 @@ class Use:
     node: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    status: Status = Status.COMPLETED
+    level: int = 0
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether it gave what an earlier execution had made."""
+        return self.status is Status.REUSED
+
+    def sides(self) -> Iterator[tuple[str, str, str]]:
+        """Walk through what it read and gave: (`in` or `out`, the step's name for it, the version's id)."""
+        yield from (("in", name, one) for name, one in self.inputs.items())
+        yield from (("out", name, one) for name, one in self.outputs.items())
 
 
-def lineage_of(workspace: Workspace, artifact_id: str, made_in: str) -> Lineage:
-    """Say what made a version and what read it.
+@dataclass(frozen=True, slots=True)
+class CrossingRun:
+    """A run of which some execution is in a lineage."""
 
-    Args:
-        workspace: Where to look.
-        artifact_id: The version's id.
-        made_in: The id of the execution that made it; others that gave it reused it.
+    id: str
+    name: str
+    pipeline: str
+    status: Status
+    started: datetime | None
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What flows from a version into an execution or the other way, under which of the step's names."""
+
+    source: str
+    target: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Lineage(Displayed):
+    """Where a version came from and what it went into.
+
+    Attributes:
+        root: The version that was asked for.
+        versions: All versions in it, by id.
+        executions: All executions in it, by id; the nearest first, each level newest first.
+        runs: The runs that they belong to, by id, newest first.
+        snapshots: The names, or ids, of the snapshots that those runs ran or that were made of them.
+        is_cut: Whether there is more than it holds.
     """
-    by_step: dict[str, list[Mapping[str, Any]]] = {}
-    for row in workspace.catalog.rows(USES, by_head(id=artifact_id)):
-        by_step.setdefault(row["step_id"], []).append(row)
-    uses = {step_id: _use_in(rows) for step_id, rows in by_step.items()}
-    readers = tuple(use for use in uses.values() if artifact_id in use.inputs.values())
-    return Lineage(uses.get(made_in), readers)
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "level": "int",
+        "step": "text",
+        "status": "text",
+        "direction": "text",
+        "name": "text",
+        "artifact": "text",
+        "version": "int",
+        "run_id": "text",
+        "step_id": "text",
+        "artifact_id": "text",
+    }
 
-def _use_in(rows: Sequence[Mapping[str, Any]]) -> Use:
-    sides: dict[str, dict[str, str]] = {"in": {}, "out": {}}
-    for row in rows:
-        sides[row["direction"]][row["name"]] = row["artifact_id"]
-    first = rows[0]
-    return Use(first["run_id"], first["step_id"], first["node"], sides["in"], sides["out"])
+    root: VersionNode
+    versions: Mapping[str, VersionNode]
+    executions: Mapping[str, Use]
+    runs: Mapping[str, CrossingRun] = field(default_factory=dict)
+    snapshots: tuple[str, ...] = ()
+    is_cut: bool = False
+
+    def __repr__(self) -> str:
+        said = f"{len(self.versions):,} versions, {len(self.executions):,} executions, {len(self.runs):,} runs"
+        return f"<Lineage of {shorten(self.root.label)}: {said}{', cut' if self.is_cut else ''}>"
+
+    @property
+    def made_by(self) -> Use | None:
+        """The execution that made the version; `None` if its record is gone, or nobody asked for it."""
+        return self.maker_of(self.root.id)
+
+    @property
+    def used_by(self) -> tuple[Use, ...]:
+        """The executions that read the version, newest first."""
+        return self.readers_of(self.root.id)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """What flows where."""
+        return tuple(
+            Edge(*((one, use.step_id) if side == "in" else (use.step_id, one)), name)
+            for use in self.executions.values()
+            for side, name, one in use.sides()
+        )
+
+    def maker_of(self, artifact_id: str) -> Use | None:
+        """Give the execution that made a version, if it is in this lineage."""
+        version = self.versions.get(artifact_id)
+        return self.executions.get(version.made_by) if version is not None else None
+
+    def readers_of(self, artifact_id: str) -> tuple[Use, ...]:
+        """Give the executions in this lineage that read a version."""
+        return tuple(use for use in self.executions.values() if artifact_id in use.inputs.values())
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Give what each execution read and gave, one row each."""
+        return [self._row(use, side, name, one) for use in self.executions.values() for side, name, one in use.sides()]
+
+    def df(self) -> pd.DataFrame:
+        """Give what each execution read and gave as a pandas DataFrame, one row each."""
+        return frame_of(self.as_rows(), self.row_kinds)
+
+    def _row(self, use: Use, side: str, name: str, artifact_id: str) -> dict[str, Any]:
+        version = self.versions.get(artifact_id)
+        return {
+            "level": use.level,
+            "step": use.node,
+            "status": use.status.value,
+            "direction": side,
+            "name": name,
+            "artifact": version.name if version is not None else None,
+            "version": version.version if version is not None else None,
+            "run_id": use.run_id,
+            "step_id": use.step_id,
+            "artifact_id": artifact_id,
+        }

@@ -7,72 +7,26 @@ that was looked at, and nothing that does not exist is ever made by asking for i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from nbpipe.errors import BadValueError, ConflictError, NotFoundError
-from nbpipe.records.models import ModelStages, as_stage, stage_summary, versions_of
-from nbpipe.records.operations import DeleteModelVersion, DescribeModel, RenameModelVersion
-from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.services.comparison import Comparison, compared
-from nbpipe.services.filters import bears
-from nbpipe.services.gates import CANDIDATE, Gate, holders_named, parse_gates, refusals
+from nbpipe.errors import BadValueError, NotFoundError
+from nbpipe.records.base import shorten
+from nbpipe.records.models import ModelStages, versions_of
+from nbpipe.records.operations import DescribeModel, DescribeModelVersion, RenameModelVersion
+from nbpipe.records.refs import Kind
+from nbpipe.services.comparison import Comparison, compared_versions
+from nbpipe.services.dependents import Dependent
+from nbpipe.services.gates import GateResult, parse_gates
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing, checked_limit
+from nbpipe.services.model_deleting import delete_model, delete_version, dependents_of_versions
+from nbpipe.services.model_filters import VersionFilter, bearing, fitting
+from nbpipe.services.model_records import ModelRecord, model_record
+from nbpipe.services.promoting import Promotion, judged, promoted, taken_back
 from nbpipe.services.resolve import resolve
-from nbpipe.services.tags import tags_of
+from nbpipe.services.settling import settle_dead_runs
 from nbpipe.services.versions import ModelVersion, StageChange, stage_changes, version_in
 from nbpipe.services.workspace import Workspace
-
-TAGGED = "SELECT DISTINCT entity_id FROM tags WHERE {tagged}"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRecord:
-    """A model.
-
-    Attributes:
-        name: Its name.
-        description: What it is for.
-        created: When it was made.
-        stages: The name of the version that holds each stage of one holder.
-        count: How many versions it has.
-    """
-
-    name: str
-    description: str
-    created: datetime
-    stages: Mapping[str, str]
-    count: int
-    _workspace: Workspace = field(repr=False, compare=False)
-
-    @property
-    def ref(self) -> EntityRef:
-        """What points at this model."""
-        return EntityRef(Kind.MODEL, self.name)
-
-    @property
-    def versions(self) -> Listing[ModelVersion]:
-        """Its versions as they are now, the newest first."""
-        return _versions(self._workspace, self.name)
-
-    @property
-    def tags(self) -> list[str]:
-        """The tags that the model itself bears now."""
-        return tags_of(self._workspace, Kind.MODEL, self.name)
-
-    def as_row(self) -> dict[str, Any]:
-        """Give the model's facts by column."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "versions": self.count,
-            "staging": self.stages.get("staging"),
-            "production": self.stages.get("production"),
-            "created": self.created,
-        }
 
 
 class ModelService:
@@ -95,9 +49,10 @@ class ModelService:
         Raises:
             NotFoundError: There is none.
         """
+        settle_dead_runs(self._workspace)
         target = resolve(self._workspace, ref, Kind.MODEL)
         name = target.id if target.kind is Kind.MODEL else target.scope
-        return self._record(name)
+        return model_record(self._workspace, name)
 
     def list(
         self,
@@ -106,24 +61,43 @@ class ModelService:
         any_tags: Sequence[str] | None = None,
         tag_prefix: str = "",
         tag_contains: str = "",
+        stage: ModelStages | str | None = None,
+        failed: bool | None = None,
+        where: str | None = None,
         limit: int | None = None,
     ) -> Listing[ModelRecord]:
-        """List models, the newest first; filters look at the tags of the models themselves.
+        """List models, the newest first.
+
+        Args:
+            tags: Those that bear all of these; the tags are the models' own, not those of their versions.
+            any_tags: Those that bear one of these.
+            tag_prefix: Those with a tag that begins so.
+            tag_contains: Those with a tag that holds this.
+            stage: Those with a version in this stage.
+            failed: Those with a version whose run failed, or with one whose run did not.
+            where: Those with a version of which this holds: `"evaluation.accuracy > 0.8"`. Stage, failure and metric
+                are asked of one and the same version.
+            limit: How many at most; `None` for all.
 
         Raises:
             BadValueError: A filter of the wrong form.
         """
-        tagged = bears(
-            Kind.MODEL, "entity_id", tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains
-        )
+        own = VersionFilter(tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains)
+        of_versions = VersionFilter(stage=stage, failed=failed, where=where)
+        state = self._workspace.catalog.state()
         # The state goes on changing while others write.
-        models = [row for row in [*self._workspace.catalog.state().models.values()] if row is not None]
-        if tagged.parameters:
-            sql = TAGGED.format(tagged=f"entity_kind = $tagged_kind AND {tagged.sql}")
-            bearers = {row["entity_id"] for row in self._workspace.catalog.rows(sql, tagged.parameters)}
+        models = [row for row in [*state.models.values()] if row is not None]
+        bearers = bearing(self._workspace, Kind.MODEL, own)
+        if bearers is not None:
             models = [row for row in models if row["name"] in bearers]
+        if not of_versions.is_empty:
+            every = (version for row in models for version in versions_of(state, row["name"]))
+            having = {version["model"] for version in fitting(self._workspace, every, of_versions)}
+            models = [row for row in models if row["name"] in having]
         models.sort(key=lambda row: (as_instant(row["created"]), row["name"]), reverse=True)
-        return Listing(self._record(row["name"]) for row in models[: checked_limit(limit)])
+        return Listing(
+            (model_record(self._workspace, row["name"]) for row in models[: checked_limit(limit)]), ModelRecord
+        )
 
     def version(self, ref: object) -> ModelVersion:
         """Give one version.
@@ -138,13 +112,40 @@ class ModelService:
             raise NotFoundError("model version", target.label)
         return version_in(row, self._workspace)
 
-    def versions(self, name: object) -> Listing[ModelVersion]:
+    def versions(
+        self,
+        name: object,
+        *,
+        stage: ModelStages | str | None = None,
+        failed: bool | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        tag_prefix: str = "",
+        tag_contains: str = "",
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> Listing[ModelVersion]:
         """List a model's versions, the newest first.
+
+        Args:
+            name: The model.
+            stage: Those in this stage.
+            failed: Those whose run failed, or those whose run did not.
+            tags: Those that bear all of these.
+            any_tags: Those that bear one of these.
+            tag_prefix: Those with a tag that begins so.
+            tag_contains: Those with a tag that holds this.
+            where: Those of which this holds: `"evaluation.accuracy > 0.8"`.
+            limit: How many at most; `None` for all.
 
         Raises:
             NotFoundError: There is no such model.
+            BadValueError: A filter of the wrong form.
         """
-        return self.get(name).versions
+        asked = VersionFilter(stage, failed, tags, any_tags, tag_prefix, tag_contains, where)
+        rows = versions_of(self._workspace.catalog.state(), self.get(name).name)
+        found = fitting(self._workspace, rows, asked)
+        return Listing((version_in(row, self._workspace) for row in found[: checked_limit(limit)]), ModelVersion)
 
     def promote(
         self,
@@ -152,35 +153,83 @@ class ModelService:
         stage: ModelStages | str,
         *,
         force: bool = False,
+        replace: bool = False,
         note: str = "",
         gates: Iterable[str] = (),
     ) -> ModelVersion:
-        """Move a version to a stage.
+        """Move a version to a stage, and give it as it is then; see `move`."""
+        return self.move(ref, stage, force=force, replace=replace, note=note, gates=gates).version
+
+    def move(
+        self,
+        ref: object,
+        stage: ModelStages | str,
+        *,
+        force: bool = False,
+        replace: bool = False,
+        note: str = "",
+        gates: Iterable[str] = (),
+        instead_of: str | None = None,
+    ) -> Promotion:
+        """Move a version to a stage, and tell all that went with it.
 
         Args:
             ref: Which version.
             stage: Where to; any letter case.
             force: Take the stage from whoever holds it, who is archived, and pass gates that do
                 not hold.
-            note: Why; kept in the history.
+            replace: Take the stage from whoever holds it, if all gates hold.
+            note: Why; kept in the history, and with it the gates that were passed by force.
             gates: What must hold, as in `"accuracy >= production.accuracy"`. A gate that speaks
                 of a stage which nobody holds has nothing to compare with, and holds.
-
-        Returns:
-            The version as it is then.
+            instead_of: The id of the version that is expected to hold the stage, `""` for nobody;
+                if it is another by then, nothing moves. `None` for whoever it is.
 
         Raises:
-            BadValueError: No stage, `latest`, or a text that is no gate.
+            BadValueError: No stage, `latest`, a text that is no gate, or `replace` without gates.
             NotFoundError: There is no such version, or it does not have a gate's metric.
-            ConflictError: Another version holds the stage, or a gate does not hold, and `force` is off.
+            ConflictError: Another version holds the stage and neither `force` nor `replace` is on,
+                or a gate does not hold and `force` is off.
         """
-        wanted, conditions = as_stage(stage), parse_gates(gates)
-        version = self.version(ref)
-        refused = refusals(conditions, self._numbers_for(version, conditions)) if conditions else []
-        if refused and not force:
-            said = "; ".join(str(refusal) for refusal in refused[:3])
-            raise ConflictError(f"{version.label} is not moved to {wanted.value}: {said}. Pass force to do it anyway.")
-        return version.set_stage(wanted, force=force, note=note)
+        return promoted(
+            self._workspace,
+            self.version(ref),
+            stage,
+            force=force,
+            replace=replace,
+            note=note,
+            gates=gates,
+            instead_of=instead_of,
+        )
+
+    def judge(self, ref: object, gates: Iterable[str]) -> Listing[GateResult]:
+        """Tell which gates a version would pass now; nothing moves.
+
+        Raises:
+            BadValueError: A text that is no gate.
+            NotFoundError: There is no such version, or it does not have a gate's metric.
+        """
+        return judged(self._workspace, self.version(ref), parse_gates(gates))
+
+    def undo(self, ref: object, *, note: str = "", of: int | None = None) -> Listing[ModelVersion]:
+        """Take back the last change of stages of a model, as one operation.
+
+        Whoever was promoted goes back to the stage it came from, and whoever was archived for it takes the stage
+        again. What was undone is not done again by another undo.
+
+        Args:
+            ref: The model.
+            note: Why; kept in the history.
+            of: The number of the `Promotion` that is meant; `None` for the last, whoever made it.
+
+        Returns:
+            The versions that moved, as they are then; first the one that had been promoted.
+
+        Raises:
+            NotFoundError: There is no such model.
+            ConflictError: There is nothing to undo, or somebody has moved or deleted a version since.
+        """
+        return taken_back(self._workspace, self.get(ref).name, of=of, note=note)
 
     def history(self, ref: object) -> Listing[StageChange]:
         """List the moves of a model's versions, or of one version, the newest first.
@@ -202,26 +251,52 @@ class ModelService:
         return self.version(ref).metrics
 
     def compare(self, left: object, right: object) -> Comparison:
-        """Put two versions side by side.
+        """Put two versions side by side: metrics, and the parameters, data and code that made them.
 
         Raises:
             NotFoundError: There is no such version.
         """
-        first, second = self.version(left), self.version(right)
-        return Comparison(first, second, compared(first.metrics, second.metrics))
+        return compared_versions(self._workspace, self.version(left), self.version(right))
 
-    def describe(self, name: object, description: str) -> ModelRecord:
-        """Say what a model is for.
+    def describe(self, ref: object, description: str) -> ModelRecord | ModelVersion:
+        """Say what a model is for, or what one of its versions is.
 
         Raises:
-            NotFoundError: There is no such model.
+            NotFoundError: There is no such model or version.
         """
-        model = self.get(name)
-        self._workspace.catalog.transact(DescribeModel(name=model.name, description=description))
-        return self._record(model.name)
+        if not isinstance(description, str):
+            raise BadValueError(f"description={shorten(description)} is no text.")
+        target = resolve(self._workspace, ref, Kind.MODEL)
+        transact = self._workspace.catalog.transact
+        if target.kind is Kind.MODEL:
+            transact(DescribeModel(name=target.id, description=description))
+            return model_record(self._workspace, target.id)
+        row = transact(DescribeModelVersion(model=target.scope, version=target.id, description=description))
+        return version_in(row, self._workspace)
+
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what depends on a model or on one of its versions: what deleting it would do.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+        """
+        target = resolve(self._workspace, ref, Kind.MODEL)
+        is_whole = target.kind is Kind.MODEL
+        versions = self.versions(target) if is_whole else [self.version(target)]
+        found = dependents_of_versions(self._workspace, versions)
+        if is_whole and versions:
+            count = len(versions)
+            said = (
+                f"{count:,} version{'' if count == 1 else 's'} of {target.id} {'is' if count == 1 else 'are'} deleted"
+            )
+            found.insert(0, Dependent("model version", count, said, hinders=False))
+        return found
 
     def rename(self, ref: object, to: str) -> ModelVersion:
-        """Give a version another name; models keep theirs.
+        """Give a version another name.
+
+        A model keeps its own: pipelines and snapshots call it by that, and the next run of one would make a new
+        model beside the renamed one.
 
         Raises:
             BadValueError: The reference names no version, or the new name is digits or a stage.
@@ -240,9 +315,25 @@ class ModelService:
             NotFoundError: There is no such version.
             ConflictError: It is in production and `force` is off.
         """
-        version = self._named_version(ref)
-        wanted = DeleteModelVersion(model=version.model, version=version.id, force=force)
-        return version_in(self._workspace.catalog.transact(wanted), self._workspace)
+        row = delete_version(self._workspace, self._named_version(ref), force=force)
+        return version_in(row, self._workspace)
+
+    def delete_model(self, ref: object, *, force: bool = False) -> ModelRecord:
+        """Delete a model with all of its versions, and give it as it was; runs and artifacts stay.
+
+        Should a model of that name be made again, its numbers go on from there.
+
+        Raises:
+            BadValueError: The reference names one version.
+            NotFoundError: There is no such model.
+            ConflictError: A version is in production and `force` is off.
+        """
+        target = resolve(self._workspace, ref, Kind.MODEL)
+        if target.kind is not Kind.MODEL:
+            raise BadValueError(f"{target.label} is one version; name the model to delete all of it: {target.scope!r}.")
+        model = model_record(self._workspace, target.id)
+        delete_model(self._workspace, model.name, model.versions, force=force)
+        return model
 
     def _named_version(self, ref: object) -> ModelVersion:
         """Find a version that is really named: what changes a version does not guess at the latest."""
@@ -250,23 +341,3 @@ class ModelService:
         if target.kind is Kind.MODEL:
             raise BadValueError(f"{target.id!r} is a model; say which version, as in '{target.id}@3'.")
         return self.version(target)
-
-    def _numbers_for(self, version: ModelVersion, gates: Sequence[Gate]) -> dict[str, Mapping[str, float] | None]:
-        numbers: dict[str, Mapping[str, float] | None] = {CANDIDATE: version.metrics}
-        held = stage_summary(self._workspace.catalog.state(), version.model)
-        for stage in holders_named(gates):
-            numbers[stage] = version_in(held[stage], self._workspace).metrics if stage in held else None
-        return numbers
-
-    def _record(self, name: str) -> ModelRecord:
-        state = self._workspace.catalog.state()
-        row = state.models.get(name)
-        if row is None:
-            raise NotFoundError("model", name)
-        stages = {stage: held["name"] for stage, held in stage_summary(state, name).items()}
-        count = sum(1 for _ in versions_of(state, name))
-        return ModelRecord(name, row["description"], as_instant(row["created"]), stages, count, self._workspace)
-
-
-def _versions(workspace: Workspace, model: str) -> Listing[ModelVersion]:
-    return Listing(version_in(row, workspace) for row in versions_of(workspace.catalog.state(), model))

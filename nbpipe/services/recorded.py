@@ -10,16 +10,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, CatalogError, WorkspaceError
 from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, OutputOf
+from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact, outputs_of
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.versions import ModelVersion, version_in
@@ -52,7 +54,7 @@ TAGS_OF_RUN = f"""
 
 
 @dataclass(frozen=True)
-class StepRun:
+class StepRun(Displayed):
     """What became of one step of a run.
 
     Attributes:
@@ -68,7 +70,7 @@ class StepRun:
         logs: What it printed.
         metrics: Numbers that it logged, by dotted name.
         files: The files that it read.
-        metadata: What it logged, on whatever target, as plain nested data.
+        metadata: What it logged, on whatever, as plain nested data.
     """
 
     id: str
@@ -84,6 +86,9 @@ class StepRun:
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[FileRead, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<StepRun {shorten(self.node)}: {self.status.value}>"
 
     @property
     def name(self) -> str:
@@ -104,7 +109,7 @@ class StepRun:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Displayed):
     """One run, as far as it has got.
 
     Attributes:
@@ -126,6 +131,18 @@ class Run:
         error: What went wrong, or `""`.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "id": "text",
+        "name": "text",
+        "pipeline": "text",
+        "status": "text",
+        "started": "instant",
+        "duration_s": "float",
+        "parameters": "data",
+        "model_version_id": "text",
+        "error": "text",
+    }
+
     workspace: Workspace = field(repr=False, compare=False)
     id: str
     name: str
@@ -145,6 +162,9 @@ class Run:
     error: str = ""
     seen: Callable[[], Mapping[str, StepRun]] | None = field(default=None, repr=False, compare=False)
     seen_graph: Graph | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Run {shorten(self.name)}: {self.status.value}>"
 
     @property
     def ref(self) -> EntityRef:
@@ -221,9 +241,7 @@ class Run:
 
     def refresh(self) -> Run:
         """Give the run as it stands now."""
-        found = self.workspace.catalog.found
-        rows = with_ends(self.workspace, lambda: found("runs", COLUMNS, RUN_WITH_ID, by_head(id=self.id)))
-        return run_in(rows[0], self.workspace)
+        return run_with_id(self.workspace, self.id)
 
     def as_row(self) -> dict[str, Any]:
         """Give its plain facts."""
@@ -253,6 +271,13 @@ def with_ends(workspace: Workspace, ask: Callable[[], Sequence[Mapping[str, Any]
         # It shows as interrupted all the same; another process, or another time, will record it.
         return rows
     return ask()
+
+
+def run_with_id(workspace: Workspace, run_id: str) -> Run:
+    """Read the run with this id, which is known to exist."""
+    found = workspace.catalog.found
+    rows = with_ends(workspace, lambda: found("runs", COLUMNS, RUN_WITH_ID, by_head(id=run_id)))
+    return run_in(rows[0], workspace)
 
 
 def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:

@@ -21,7 +21,9 @@ from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
 from nbpipe.records.models import find_version
 from nbpipe.records.refs import EntityRef, Kind, Target
 from nbpipe.records.state import OperationState
+from nbpipe.services.filters import Conditions
 from nbpipe.services.pointing import as_ref, said
+from nbpipe.services.settling import settle_before_latest
 from nbpipe.services.workspace import Workspace
 
 Row = Mapping[str, Any]
@@ -91,6 +93,17 @@ def resolve_all(workspace: Workspace, given: Mapping[Kind | None, object]) -> tu
         names = ", ".join(f"{kind.value}=" for kind in given if kind is not None)
         raise BadValueError(f"Say on what: {names}, each a name, an id or a record.")
     return tuple(found.values())
+
+
+def linked(workspace: Workspace, sql: str, model_version: object) -> Conditions:
+    """Write a condition that binds the id of a model version; `None` asks nothing.
+
+    Raises:
+        NotFoundError: There is no such version.
+    """
+    if model_version is None:
+        return Conditions()
+    return Conditions(sql, {"model_version": resolve(workspace, model_version, Kind.MODEL_VERSION).id})
 
 
 def _listed(things: object) -> list[object]:
@@ -217,6 +230,7 @@ def _model(workspace: Workspace, ref: EntityRef) -> Target:
 
 def _model_version(workspace: Workspace, ref: EntityRef) -> Target:
     """Find a version by model and number, name or stage, by model alone (the latest), or by id."""
+    settle_before_latest(workspace, ref.version)
     state = workspace.catalog.state()
     if state.models.get(_whole(ref)) is not None:
         return _version_target(find_version(state, _whole(ref), None))

@@ -7,45 +7,37 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from nbpipe.errors import BadValueError, NotFoundError
+from nbpipe.errors import NotFoundError
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.base import plain_name
 from nbpipe.records.metadata import decode, merge, metrics_in
+from nbpipe.records.operations import RenameRun
 from nbpipe.records.parameters import as_json
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact
+from nbpipe.services.compared import ComparedRuns
+from nbpipe.services.comparing import compare_runs
+from nbpipe.services.deleting import delete_runs, dependents_of_runs
+from nbpipe.services.dependents import Dependent, each_of
 from nbpipe.services.explaining import Explanation, explain
-from nbpipe.services.filters import bears
+from nbpipe.services.filters import all_of, bears, during, equal, named, one_of, refuse_unknown, words_of
 from nbpipe.services.listing import Listing, checked_limit
+from nbpipe.services.noted import notes
+from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.recorded import COLUMNS, Run, StepRun, run_in, with_ends
-from nbpipe.services.resolve import find_run
+from nbpipe.services.resolve import find_run, linked
 from nbpipe.services.starting import RunHandle, RunInProgress, RunRequest
 from nbpipe.services.workspace import Workspace
 
-__all__ = ["Run", "RunService", "StepRun", "parse_where"]
+__all__ = ["Run", "RunService", "StepRun"]
 
-FITS = """
-    ($pipeline IS NULL OR pipeline = $pipeline) AND ($status IS NULL OR status = $status)
-    AND ($snapshot IS NULL OR snapshot_id = $snapshot) AND ($parent IS NULL OR parent_run_id = $parent)
-"""
-METRIC_HOLDS = """id IN (
-    SELECT entity_id FROM (
-        SELECT entity_id, arg_max(value, logged_at) AS value FROM metrics
-        WHERE entity_kind = 'run' AND key = $metric
-          AND entity_id IN (SELECT id FROM keyed.runs WHERE seq > $above AND seq <= $upto) GROUP BY entity_id)
-    WHERE {comparison})"""
-
-_COMPARISONS = {
-    ">=": "value >= $bound",
-    "<=": "value <= $bound",
-    "!=": "value <> $bound",
-    "==": "value = $bound",
-    ">": "value > $bound",
-    "<": "value < $bound",
-    "=": "value = $bound",
-}
+# By which columns runs can be ordered, beside their metrics.
+SORTABLE = ("started", "ended", "duration_s", "name", "pipeline", "status")
+LINKED_TO = """(model_version_id = $model_version OR id IN (
+    SELECT entity_id FROM keyed.model_links WHERE version_id = $model_version AND kind = 'run'))"""
 
 
 class RunService:
@@ -163,15 +155,24 @@ class RunService:
         *,
         pipeline: str | None = None,
         snapshot: str | None = None,
-        status: str | Status | None = None,
+        status: str | Status | Sequence[str | Status] | None = None,
         parent: str | None = None,
+        model_version: object = None,
+        name: str | None = None,
+        name_prefix: str = "",
+        name_contains: str = "",
         tags: Sequence[str] | None = None,
         any_tags: Sequence[str] | None = None,
         tag_prefix: str = "",
         tag_contains: str = "",
-        where: str | None = None,
+        where: str | Sequence[str] | None = None,
+        metadata: Mapping[Any, Any] | None = None,
+        since: object = None,
+        until: object = None,
+        order_by: str | None = None,
         before: object = None,
         limit: int | None = 50,
+        **unknown: object,
     ) -> Listing[Run]:
         """List runs, newest first.
 
@@ -180,36 +181,63 @@ class RunService:
         Args:
             pipeline: Of this pipeline.
             snapshot: Of the snapshot with this id.
-            status: That stand so.
+            status: That stand so, or in one of several ways.
             parent: That a step of the run with this id asked for.
+            model_version: That worked on this model version: `"iris@3"`, `"iris@production"`, an id or a record.
+            name: Of this name.
+            name_prefix: Whose name begins so.
+            name_contains: Whose name has this in it.
             tags: That bear all of these tags.
             any_tags: That bear any of these.
             tag_prefix: That bear a tag that begins so.
             tag_contains: That bear a tag with this in it.
-            where: A comparison of a metric: `"evaluation_metrics.accuracy > 0.8"`.
+            where: Comparisons of metrics: `"evaluation_metrics.accuracy > 0.8 and loss < 0.2"`, or a list of them.
+            metadata: Values in the metadata, by dotted path: `{"dataset.rows": 344}`.
+            since: That started then or later: a `datetime`, ISO text, a `timedelta` or `"2h"` ago; without a zone,
+                local.
+            until: That started before then.
+            order_by: Another order than the newest first: `"-duration_s"`, `"evaluation_metrics.accuracy desc"`; by a
+                metric only those that have it.
             before: Only runs that are older than this one: an id, a name or a record.
             limit: How many at most; `None` for all.
+            unknown: Whatever is no filter, to be refused.
 
         Raises:
-            BadValueError: A filter that does not fit.
-            NotFoundError: There is no such run as `before`.
+            BadValueError: A filter that there is not, or whose value does not fit.
+            NotFoundError: There is no such run as `before`, or no such model version.
         """
-        by_tag = bears(Kind.RUN, "id", tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains)
-        conditions, asked = [FITS, by_tag.sql], dict(by_tag.parameters)
-        if where is not None:
-            metric, comparison, bound = parse_where(where)
-            conditions.append(METRIC_HOLDS.format(comparison=comparison))
-            asked |= {"metric": metric, "bound": bound}
-        asked |= {"pipeline": pipeline, "snapshot": snapshot, "status": _status(status), "parent": parent}
-        fits = " AND ".join(conditions)
-        limit = checked_limit(limit)
+        refuse_unknown("Runs", self.list, unknown)
+        fits = all_of(
+            equal("pipeline", "pipeline", pipeline),
+            equal("snapshot_id", "snapshot", snapshot),
+            equal("parent_run_id", "parent", parent),
+            one_of("status", "statuses", words_of("status", Status, status)),
+            named("name", name=name, name_prefix=name_prefix, name_contains=name_contains),
+            during("started", since, until),
+            bears(Kind.RUN, "id", tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains),
+            notes(Kind.RUN, where=where, metadata=metadata, view="runs" if order_by is None else ""),
+            linked(self._workspace, LINKED_TO, model_version),
+        )
+        limit, catalog = checked_limit(limit), self._workspace.catalog
+        check_one_order(order_by, before)
         older_than = None if before is None else self._number(before)
-        catalog = self._workspace.catalog
 
         def ask() -> Sequence[Mapping[str, Any]]:
-            return catalog.newest("runs", COLUMNS, fits, asked, limit=limit or 2**62, before=older_than)
+            if order_by is None:
+                asked = fits.parameters
+                return catalog.newest("runs", COLUMNS, fits.sql, asked, limit=limit or 2**62, before=older_than)
+            return in_order(
+                self._workspace,
+                Kind.RUN,
+                view="runs",
+                columns=COLUMNS,
+                fits=fits,
+                order_by=order_by,
+                sortable=SORTABLE,
+                limit=limit,
+            )
 
-        return Listing(run_in(row, self._workspace) for row in with_ends(self._workspace, ask))
+        return Listing((run_in(row, self._workspace) for row in with_ends(self._workspace, ask)), Run)
 
     def _number(self, ref: object) -> int:
         read = partial(self._workspace.catalog.found, "runs", "seq, id, name")
@@ -226,6 +254,41 @@ class RunService:
             raise NotFoundError("run", "the newest")
         return found[0]
 
+    def rename(self, ref: object, to: str) -> Run:
+        """Give a run another name; two runs may have the same.
+
+        Raises:
+            BadValueError: It cannot be a name.
+            NotFoundError: There is no such run.
+        """
+        run = self.get(ref)
+        self._workspace.catalog.transact(RenameRun(id=run.id, to=plain_name("run", to)))
+        return self.get(run.id)
+
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what depends on a run, or on several.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        return dependents_of_runs(self._workspace, [self.get(one).id for one in each_of(ref)])
+
+    def delete(self, ref: object, *, force: bool = False) -> int:
+        """Delete a run, or a list of runs, with their steps; the artifacts that they made stay.
+
+        Args:
+            ref: One as in `get`, or a list of those.
+            force: Also if what it made is in staging or production.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            NotFoundError: There is no such run; nothing was deleted.
+            ConflictError: It still goes on, or what it made is in use and `force` is off.
+        """
+        return delete_runs(self._workspace, [self.get(one) for one in each_of(ref)], force=force)
+
     def explain(self, ref: object, step: str | None = None) -> Listing[Explanation]:
         """Say why each step of a run ran or was reused.
 
@@ -236,28 +299,17 @@ class RunService:
         Raises:
             NotFoundError: There is no such run, or it has no such step.
         """
-        return Listing(explain(self._workspace, self.get(ref), step))
+        return Listing(explain(self._workspace, self.get(ref), step), Explanation)
 
+    def compare(self, *refs: object) -> ComparedRuns:
+        """Put two runs or more side by side.
 
-def _status(status: str | Status | None) -> str | None:
-    if status is None:
-        return None
-    if status not in set(Status):
-        raise BadValueError(f"{status!r} is no status; there are {', '.join(Status)}.")
-    return str(status)
+        Args:
+            refs: The runs, each as in `get`.
 
-
-def parse_where(text: str) -> tuple[str, str, float]:
-    """Read a comparison of a metric: its dotted name, a condition with `$bound`, the bound.
-
-    Raises:
-        BadValueError: No comparison of this form.
-    """
-    for sign, condition in _COMPARISONS.items():
-        name, found, bound = text.partition(sign)
-        if found:
-            try:
-                return name.strip(), condition, float(bound)
-            except ValueError:
-                break
-    raise BadValueError(f"{text!r} compares nothing; write it as in 'evaluation_metrics.accuracy > 0.8'.")
+        Raises:
+            BadValueError: Fewer than two, too many, or the same run twice.
+            NotFoundError: There is no such run; the nearest names are told.
+            AmbiguousNameError: There are several.
+        """
+        return compare_runs(self._workspace, refs)

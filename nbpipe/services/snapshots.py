@@ -7,21 +7,22 @@ its own digest and is checked whenever it is read. Finding and running one asks 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbpipe.base.ids import may_be_id_prefix, new_id
+from nbpipe.base.ids import new_id
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import (
-    AmbiguousNameError,
     ArtifactDamagedError,
     BadValueError,
     CatalogDamagedError,
+    ConflictError,
     EnvironmentMismatchError,
     NotFoundError,
 )
@@ -36,8 +37,14 @@ from nbpipe.records.state import OperationState, Row
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.apart import RunApart
 from nbpipe.services.bound_model import BoundModel
+from nbpipe.services.deleting import dependents_of_snapshot
+from nbpipe.services.dependents import Dependent
+from nbpipe.services.displaying import Displayed
+from nbpipe.services.filters import all_of, bears, checked_text, entities, fits_name, is_within, refuse_unknown, stretch
 from nbpipe.services.instants import as_instant
-from nbpipe.services.listing import Listing
+from nbpipe.services.listing import Listing, checked_limit
+from nbpipe.services.noted import notes
+from nbpipe.services.resolve import resolve
 from nbpipe.services.starting import RunRequest
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
@@ -51,7 +58,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Displayed):
     """One snapshot.
 
     Attributes:
@@ -64,6 +71,15 @@ class Snapshot:
         run_id: The run it was made from, or `""`.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "id": "text",
+        "name": "text",
+        "pipeline": "text",
+        "created": "instant",
+        "description": "text",
+        "digest": "text",
+    }
+
     id: str
     name: str
     pipeline: str
@@ -72,6 +88,9 @@ class Snapshot:
     created: datetime
     run_id: str
     workspace: Workspace = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Snapshot {shorten(self.name) if self.name else self.id[:8]} of {shorten(self.pipeline)}>"
 
     @property
     def ref(self) -> EntityRef:
@@ -168,8 +187,9 @@ class SnapshotService:
             UncapturedNameError: A step reads a name that is no text.
         """
         title = checked_name(name)
-        bound = BoundModel(self._workspace, definition.model) if definition.model is not None else None
         given = configuration or PipelineRunConfiguration()
+        model = given.model or definition.model
+        bound = BoundModel(self._workspace, model) if model is not None else None
         content = freeze(definition, given, this_environment(), bound, self._folder())
         data = content.to_bytes()
         self._workspace.paths.ensure()
@@ -228,34 +248,80 @@ class SnapshotService:
         """
         if isinstance(ref, Snapshot):
             return ref
-        if not isinstance(ref, str) or not ref.strip():
-            raise BadValueError(f"{ref!r} names no snapshot; give a name or an id.")
-        text = ref.strip().removeprefix("snapshot:")
         state = self._state()
-        rows = [row for row in _rows(state) if pipeline is None or row["pipeline"] == pipeline]
-        named = [row for row in rows if text in (row["id"], row["name"], f"{row['pipeline']}/{row['name']}")]
-        if not named and may_be_id_prefix(text):
-            named = [row for row in rows if row["id"].startswith(text)]
-        if not named:
-            raise NotFoundError("snapshot", text, [row["name"] for row in rows if row["name"]])
-        if len(named) > 1:
-            raise AmbiguousNameError("snapshot", text, [f"{row['pipeline']}/{row['name']}" for row in named])
-        return self._snapshot(named[0])
+        if pipeline is not None and isinstance(ref, str):
+            own = [
+                row for row in _rows(state) if (row["pipeline"], row["name"]) == (pipeline, ref.strip()) and row["name"]
+            ]
+            if own:
+                return self._snapshot(own[0])
+        found = state.snapshots.get(resolve(self._workspace, ref, Kind.SNAPSHOT).id)
+        if found is None or pipeline not in (None, found["pipeline"]):
+            raise NotFoundError("snapshot", shorten(ref), [row["name"] for row in _rows(state) if row["name"]])
+        return self._snapshot(found)
 
     def list(
-        self, *, pipeline: str | None = None, tags: Sequence[str] | None = None, named: bool = False
+        self,
+        *,
+        pipeline: str | None = None,
+        named: bool = False,
+        name: str | None = None,
+        name_prefix: str = "",
+        name_contains: str = "",
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        tag_prefix: str = "",
+        tag_contains: str = "",
+        where: str | Sequence[str] | None = None,
+        metadata: Mapping[Any, Any] | None = None,
+        since: object = None,
+        until: object = None,
+        limit: int | None = None,
+        **unknown: object,
     ) -> Listing[Snapshot]:
         """List snapshots, newest first.
 
         Args:
             pipeline: Of this pipeline.
-            tags: That bear all of these tags.
             named: Only those with a name.
+            name: Of this name.
+            name_prefix: Whose name begins so.
+            name_contains: Whose name has this in it.
+            tags: That bear all of these tags.
+            any_tags: That bear any of these.
+            tag_prefix: That bear a tag that begins so.
+            tag_contains: That bear a tag with this in it.
+            where: Comparisons of metrics: `"accuracy > 0.8 and loss < 0.2"`, or a list of them.
+            metadata: Values in the metadata, by dotted path: `{"dataset.rows": 344}`.
+            since: That were made then or later: a `datetime`, ISO text, a `timedelta` or `"2h"` ago.
+            until: That were made before then.
+            limit: How many at most; `None` for all.
+            unknown: Whatever is no filter, to be refused.
+
+        Raises:
+            BadValueError: A filter that there is not, or whose value does not fit.
         """
-        found = [self._snapshot(row) for row in _rows(self._state()) if pipeline in (None, row["pipeline"])]
-        wanted = set(tags or ())
-        kept = [one for one in found if (one.name or not named) and (not wanted or wanted <= set(one.tags))]
-        return Listing(reversed(kept))
+        refuse_unknown("Snapshots", self.list, unknown)
+        kind = Kind.SNAPSHOT
+        asked = all_of(
+            bears(kind, "id", tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains),
+            notes(kind, where=where, metadata=metadata),
+        )
+        has_name = fits_name(name=name, name_prefix=name_prefix, name_contains=name_contains)
+        begin, end = stretch(since, until)
+        if pipeline is not None:
+            checked_text("pipeline", pipeline)
+        limit, fitting = checked_limit(limit), entities(self._workspace, kind, asked)
+        found = (
+            self._snapshot(row)
+            for row in reversed(_rows(self._state()))
+            if pipeline in (None, row["pipeline"])
+            and (row["name"] or not named)
+            and has_name(row["name"])
+            and (fitting is None or row["id"] in fitting)
+            and is_within(row["created"], begin, end)
+        )
+        return Listing(islice(found, limit), Snapshot)
 
     def latest(self, pipeline: str) -> Snapshot:
         """Give the newest named snapshot of a pipeline.
@@ -279,9 +345,26 @@ class SnapshotService:
         operation = ChangeSnapshot(id=self.get(ref).id, description=description)
         return self._snapshot(self._workspace.catalog.transact(operation))
 
+    def dependents(self, ref: object) -> Listing[Dependent]:
+        """Say what depends on a snapshot.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+        """
+        return dependents_of_snapshot(self._workspace, self.get(ref).id)
+
     def delete(self, ref: object) -> None:
-        """Delete a snapshot; its runs stay."""
-        self._workspace.catalog.transact(DeleteSnapshot(id=self.get(ref).id))
+        """Delete a snapshot; its runs stay.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+            ConflictError: A schedule runs it, or a deployment serves it.
+        """
+        snapshot = self.get(ref)
+        used = [one.said for one in self.dependents(snapshot) if one.hinders]
+        if used:
+            raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
+        self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id))
 
     def _state(self) -> OperationState:
         return self._workspace.catalog.state()

@@ -113,14 +113,14 @@ class RunInProgress:
         definition, configuration = request.definition, request.configuration
         config = configuration.model or definition.model
         self._model = config
-        bound = BoundModel(workspace, config) if config is not None else None
-        traced = definition.trace(configuration.parameters, bound)
+        self._bound = BoundModel(workspace, config) if config is not None else None
+        traced = definition.trace(configuration.parameters, self._bound)
         self.traced = with_step_values(traced, configuration.step_values)
         check_complete(self.traced)
         self._tags = as_tags((*definition.tags, *configuration.tags))
         existing = existing_artifacts(workspace, self.traced)
         self._check_tags()
-        run_id = new_id()
+        run_id = _new_run_id()
         started = now()
         facts = RunFacts(
             run_id,
@@ -175,7 +175,14 @@ class RunInProgress:
         version = _version_text(self._model, facts, self.request.substitutions)
         # The model may name a tag that the pipeline declares, and comes first to use it.
         model = self._model.model_copy(update={"tags": tuple(self._meant[tag.name] for tag in self._model.tags)})
-        row = self._workspace.catalog.transact(OpenModelVersion(model=model, version=version, run_id=facts.id))
+        wanted = OpenModelVersion(
+            model=model,
+            version=version,
+            run_id=facts.id,
+            pipeline=facts.pipeline,
+            version_id=self._bound.looked_up if self._bound is not None else "",
+        )
+        row = self._workspace.catalog.transact(wanted)
         return replace(facts, model=row["model"], model_version=row["name"], model_version_id=row["id"])
 
     def _write_start(self) -> None:
@@ -259,6 +266,13 @@ class RunInProgress:
         if outcome.status is Status.INTERRUPTED:
             stopped = next((s.node for s in outcome.settled.values() if s.status is Status.INTERRUPTED), None)
             raise RunInterruptedError(self.facts.id, stopped)
+
+
+def _new_run_id() -> str:
+    """Make a run's id whose beginning is no number: a version that is named after it must be a name, not a look-up."""
+    while (run_id := new_id())[:4].isdecimal():
+        pass
+    return run_id
 
 
 def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[str, str]) -> str | None:

@@ -6,9 +6,9 @@ foreseen is what happens, unless somebody else is faster; and nothing is written
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.base.clock import now_text
 from nbpipe.catalog.heads import head_of
@@ -45,6 +45,18 @@ class TagEffect:
         reached: How many artifact versions of tagged runs would get it besides.
         problem: What would be raised; `""` if it can be done.
     """
+
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "name": "text",
+        "is_new": "bool",
+        "exclusive": "bool",
+        "cascade": "bool",
+        "gains": "data",
+        "bears": "data",
+        "losers": "data",
+        "reached": "int",
+        "problem": "text",
+    }
 
     name: str
     is_new: bool
@@ -98,7 +110,7 @@ def named(kind: Kind, label: str) -> str:
 
 def foresee(workspace: Workspace, tags: Iterable[Tag | str], targets: Sequence[Target]) -> Listing[TagEffect]:
     """Say of each tag what putting it on all targets would do; see `TagService.foresee`."""
-    return Listing(_effect(workspace, tag, tuple(targets)) for tag in as_tags(tags))
+    return Listing((_effect(workspace, tag, tuple(targets)) for tag in as_tags(tags)), TagEffect)
 
 
 def _effect(workspace: Workspace, tag: Tag, targets: tuple[Target, ...]) -> TagEffect:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.catalog.heads import head_of
 from nbpipe.errors import BadValueError, NotFoundError
@@ -57,6 +57,23 @@ class TagTenure:
         lost_run_id: The run that took it; `""` if none did.
         lost_to: What has an exclusive tag in its place, as a message names it; `""` if nothing has.
     """
+
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "tag": "text",
+        "kind": "text",
+        "label": "text",
+        "got": "instant",
+        "got_by": "text",
+        "got_through": "text",
+        "got_run_id": "text",
+        "lost": "instant",
+        "lost_by": "text",
+        "lost_through": "text",
+        "lost_run_id": "text",
+        "lost_to": "text",
+        "scope": "text",
+        "id": "text",
+    }
 
     tag: str
     kind: Kind
@@ -119,7 +136,7 @@ def tenures(workspace: Workspace, name: str | None, of: object, limit: int | Non
     rows = workspace.catalog.rows(TENURES, asked)
     if not rows and tag is not None:
         _check_known(workspace, tag)
-    return Listing(_tenures_in(workspace, rows))
+    return Listing(_tenures_in(workspace, rows), TagTenure)
 
 
 def _check_known(workspace: Workspace, tag: str) -> None:

@@ -6,17 +6,19 @@ so a call puts its tags on all of its targets or on none, and a refused tag is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.catalog.heads import head_of
 from nbpipe.errors import NotFoundError
+from nbpipe.records.base import shorten
 from nbpipe.records.operations import AddTags, DeleteTag, PointedAt, RemoveTags, RenameTag
 from nbpipe.records.refs import Kind, Target
 from nbpipe.records.tags import Tag, as_tag, as_tags, cascades, flags_of
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
@@ -42,7 +44,7 @@ HOLDERS = """
 
 
 @dataclass(frozen=True, slots=True)
-class TagRecord:
+class TagRecord(Displayed):
     """A tag.
 
     Attributes:
@@ -53,11 +55,22 @@ class TagRecord:
         count: How many things bear it.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "name": "text",
+        "exclusive": "bool",
+        "cascade": "bool",
+        "created": "instant",
+        "count": "int",
+    }
+
     name: str
     exclusive: bool
     cascade: bool
     created: datetime
     count: int
+
+    def __repr__(self) -> str:
+        return f"<TagRecord {shorten(self.name)}: on {self.count:,}>"
 
     def as_row(self) -> dict[str, Any]:
         """Give the tag's facts by column."""
@@ -73,6 +86,13 @@ class TagRecord:
 @dataclass(frozen=True, slots=True)
 class TagHolder:
     """Something that bears a tag, since when, and within what an exclusive tag has one holder."""
+
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "kind": "text",
+        "id": "text",
+        "scope": "text",
+        "since": "instant",
+    }
 
     kind: Kind
     id: str
@@ -208,7 +228,7 @@ class TagService:
         counts = self._counts()
         rows = [row for row in list(self._workspace.catalog.state().tags.values()) if row is not None]
         found = [_record(row, counts) for row in rows if row["name"].startswith(prefix) and contains in row["name"]]
-        return Listing(sorted(found, key=lambda tag: (tag.created, tag.name), reverse=True))
+        return Listing(sorted(found, key=lambda tag: (tag.created, tag.name), reverse=True), TagRecord)
 
     def get(self, name: str) -> TagRecord:
         """Give one tag.
@@ -230,10 +250,11 @@ class TagService:
             NotFoundError: No tag has that name.
         """
         rows = self._workspace.catalog.rows(HOLDERS, {"tag": self.get(name).name})
-        return Listing(
+        holders = (
             TagHolder(Kind(row["entity_kind"]), row["entity_id"], row["scope"] or "", as_instant(row["tagged_at"]))
             for row in rows
         )
+        return Listing(holders, TagHolder)
 
     def foresee(self, tags: Iterable[Tag | str], targets: object) -> Listing[TagEffect]:
         """Say what putting each of these tags on the targets would do. Nothing is written.

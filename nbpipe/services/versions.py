@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.errors import NotFoundError
+from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.models import ModelStages, as_stage
 from nbpipe.records.operations import SetStage
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.artifacts import COLUMNS, Artifact, artifacts_in
+from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.metadata import Metadata, entries_of, metadata_of
@@ -36,11 +38,11 @@ LINKED_RUNS = """
     LEFT JOIN keyed.runs AS r ON r.id_head = l.entity_head AND r.id = l.entity_id
     WHERE l.version_id = $version AND l.kind = 'run' ORDER BY r.seq DESC
 """
-# One promotion is two moves at one instant: the former holder leaves first.
+# By the order in which they were decided: clocks of several processes need not agree.
 HISTORY = """
-    SELECT model, version_id, number, from_stage, to_stage, moved_at, moved_by, note, forced FROM stage_history
+    SELECT model, version_id, number, from_stage, to_stage, moved_at, moved_by, note, forced FROM keyed.stage_history
     WHERE model = $model AND ($version IS NULL OR version_id = $version)
-    ORDER BY moved_at DESC, to_stage = 'archived'
+    ORDER BY seq DESC
 """
 
 
@@ -57,8 +59,19 @@ class StageChange:
         at: When.
         by: Who moved it.
         note: Why.
-        forced: Whether the stage was taken from another version.
+        forced: Whether it was forced: the stage taken from another version, or a gate passed that did not hold.
     """
+
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "model": "text",
+        "number": "int",
+        "from_stage": "text",
+        "to_stage": "text",
+        "at": "instant",
+        "by": "text",
+        "note": "text",
+        "forced": "bool",
+    }
 
     model: str
     version_id: str
@@ -85,7 +98,7 @@ class StageChange:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelVersion:
+class ModelVersion(Displayed):
     """One version of a model.
 
     Attributes:
@@ -100,6 +113,17 @@ class ModelVersion:
         run_id: The run that made it.
     """
 
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "model": "text",
+        "number": "int",
+        "name": "text",
+        "stage": "text",
+        "failed": "bool",
+        "created": "instant",
+        "run_id": "text",
+        "id": "text",
+    }
+
     id: str
     model: str
     number: int
@@ -110,6 +134,9 @@ class ModelVersion:
     created: datetime
     run_id: str
     _workspace: Workspace = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<ModelVersion {shorten(self.label)}: {self.stage.value}>"
 
     @property
     def ref(self) -> EntityRef:
@@ -230,7 +257,7 @@ def version_in(row: Mapping[str, Any], workspace: Workspace) -> ModelVersion:
 def stage_changes(workspace: Workspace, model: str, version_id: str | None = None) -> Listing[StageChange]:
     """List the moves of a model's versions, or of one of them, the newest first."""
     rows = workspace.catalog.rows(HISTORY, {"model": model, "version": version_id})
-    return Listing(
+    changes = (
         StageChange(
             model=row["model"],
             version_id=row["version_id"],
@@ -244,3 +271,4 @@ def stage_changes(workspace: Workspace, model: str, version_id: str | None = Non
         )
         for row in rows
     )
+    return Listing(changes, StageChange)

@@ -1,28 +1,20 @@
-"""Numpy's arrays as `.npy`, read where the file is mapped, and its scalars.
-
-The format is numpy's own, so any tool reads the blob; that an array is read-only stands behind its
-elements, where numpy does not look. No array of objects is written or read: that would be a pickle
-in disguise.
-"""
+"""Numpy's arrays, those of records, masked ones, and its scalars."""
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbpipe.store.arrays_in_memory import overlaps_itself
 from nbpipe.store.buffers import Piece
 from nbpipe.store.loading import Loading
+from nbpipe.store.npy import array_of, described_npy_of, npy_of
+from nbpipe.store.npz import arrays_of, npz_of
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-_READ_ONLY = b"nbpipe: read-only\n"
-
-
 class Npy:
-    """Arrays of anything but objects."""
+    """Arrays of anything but objects, whose types numpy's own files know."""
 
     name: ClassVar[str] = "npy"
     version: ClassVar[int] = 1
@@ -30,41 +22,71 @@ class Npy:
     types: ClassVar[tuple[type | str, ...]] = ("numpy.ndarray",)
 
     def encode(self, value: np.ndarray[Any, Any]) -> list[Piece] | None:
-        """Write the header, and the elements from where they lie; decline objects and subclasses.
-
-        Declined is also what shows some of its memory twice, as a broadcast does: it may be far larger than that.
-        """
-        import numpy as np
-
-        if type(value) is not np.ndarray or value.dtype.hasobject or value.dtype.kind not in "biufcmMSUV":
-            return None
-        if overlaps_itself(value) or value.dtype.metadata:
-            return None
-        again = np.lib.format.descr_to_dtype(np.lib.format.dtype_to_descr(value.dtype))
-        # Equal types need not be the same: that elements are `numpy.record`, only the longer name tells.
-        if again != value.dtype or repr(again) != repr(value.dtype):
-            return None
-        laid_out = value if value.flags.forc else np.ascontiguousarray(value)
-        header = io.BytesIO()
-        np.lib.format.write_array_header_2_0(header, np.lib.format.header_data_from_array_1_0(laid_out))
-        pieces: list[Piece] = [header.getvalue(), _bytes_of(laid_out)]
-        return pieces if value.flags.writeable else [*pieces, _READ_ONLY]
+        """Write the header, and the elements from where they lie; decline objects and subclasses."""
+        return npy_of(value)
 
     def decode(self, data: memoryview, _loading: Loading) -> np.ndarray[Any, Any]:
         """Give an array in the memory of `data`."""
+        return array_of(data)
+
+
+class Records:
+    """Arrays of fields with titles, gaps or an alignment, and arrays of records."""
+
+    name: ClassVar[str] = "records"
+    version: ClassVar[int] = 1
+    pickled: ClassVar[bool] = False
+    types: ClassVar[tuple[type | str, ...]] = ("numpy.ndarray",)
+
+    def encode(self, value: np.ndarray[Any, Any]) -> list[Piece] | None:
+        """Write a `.npy` with the type behind it; decline objects and other subclasses."""
+        return described_npy_of(value)
+
+    def decode(self, data: memoryview, _loading: Loading) -> np.ndarray[Any, Any]:
+        """Give an array in the memory of `data`."""
+        return array_of(data)
+
+
+class MaskedArray:
+    """Masked arrays: elements, mask, what is filled in, and whether the mask is hard."""
+
+    name: ClassVar[str] = "masked"
+    version: ClassVar[int] = 1
+    pickled: ClassVar[bool] = False
+    types: ClassVar[tuple[type | str, ...]] = ("numpy.ma.MaskedArray",)
+
+    def encode(self, value: Any) -> list[Piece] | None:
+        """Write an `.npz` of `data`, `mask` and `fill_value`; decline subclasses, and those with notes on them."""
         import numpy as np
 
-        file = io.BytesIO(data[: min(len(data), 1 << 16)])
-        version = np.lib.format.read_magic(file)
-        if version != (2, 0):
-            raise ValueError(f"a .npy of version {version} was not written here")
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-        if dtype.hasobject:
-            raise ValueError("an array of objects is not read from .npy")
-        array = np.ndarray(shape, dtype=dtype, buffer=data, offset=file.tell(), order="F" if fortran else "C")
-        if data[file.tell() + array.nbytes :] == _READ_ONLY:
-            array.flags.writeable = False
-        return array
+        if type(value) is not np.ma.MaskedArray:
+            return None
+        noted = dict(vars(value))
+        mask, fill = noted.pop("_mask"), noted.pop("_fill_value")
+        flags = {name: noted.pop(name) for name in ("_hardmask", "_sharedmask", "_isfield")}
+        if noted.pop("_baseclass") is not np.ndarray or noted != {"_optinfo": {}, "_basedict": {}}:
+            return None
+        arrays = {"data": value.view(np.ndarray)}
+        if mask is not np.ma.nomask:
+            arrays["mask"] = mask
+        if fill is not None:
+            arrays["fill_value"] = np.asarray(fill)
+        return npz_of(arrays, flags)
+
+    def decode(self, data: memoryview, _loading: Loading) -> Any:
+        """Give an array in the memory of `data`."""
+        import numpy as np
+
+        arrays, flags = arrays_of(data)
+        elements, mask, fill = arrays["data"], arrays.get("mask"), arrays.get("fill_value")
+        if mask is not None and (mask.shape, mask.dtype) != (elements.shape, np.ma.make_mask_descr(elements.dtype)):
+            raise ValueError("a mask of another shape than what it masks")
+        if fill is not None and fill.shape != ():
+            raise ValueError("what is filled in is more than one element")
+        masked = elements.view(np.ma.MaskedArray)
+        vars(masked).update({name: bool(flags[name]) for name in ("_hardmask", "_sharedmask", "_isfield")})
+        vars(masked).update(_mask=np.ma.nomask if mask is None else mask, _fill_value=fill)
+        return masked
 
 
 class NumpyScalar:
@@ -90,11 +112,3 @@ class NumpyScalar:
         if dtype.hasobject:
             raise ValueError("an object is no numpy scalar")
         return np.ndarray((), dtype=dtype, buffer=held)[()]
-
-
-def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
-    import numpy as np
-
-    if not array.nbytes:
-        return memoryview(b"")
-    return array.ravel(order="K").view(np.uint8).data

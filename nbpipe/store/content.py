@@ -18,7 +18,14 @@ from typing import Any
 
 from xxhash import xxh3_128_hexdigest
 
-from nbpipe.store import content_arrays, content_arrow, content_frames
+from nbpipe.store import (
+    content_arrays,
+    content_arrow,
+    content_frames,
+    content_images,
+    content_polars,
+    content_tensors,
+)
 from nbpipe.store.content_objects import object_form
 from nbpipe.store.content_plain import PLAIN_FORMS
 from nbpipe.store.content_walk import LEAVES, ClassIdentity, Form, Mutables, Walk, identity_by_source
@@ -27,7 +34,10 @@ _LIBRARY_FORMS = {
     "numpy": content_arrays.form_of,
     "scipy": content_arrays.sparse_form_of,
     "pandas": content_frames.form_of,
+    "PIL": content_images.form_of,
+    "polars": content_polars.form_of,
     "pyarrow": content_arrow.form_of,
+    "torch": content_tensors.form_of,
 }
 _NOTHING = Mutables()
 

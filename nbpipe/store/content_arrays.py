@@ -17,6 +17,7 @@ from nbpipe.store.arrays_in_memory import is_pickled_as_array, span_of
 from nbpipe.store.content_objects import object_form
 from nbpipe.store.content_plain import pairs_token
 from nbpipe.store.content_walk import Form, NoCanonicalForm, Walk, node, word
+from nbpipe.store.sparse import FORMATS, parts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,6 @@ _CHUNK_BYTES = 512 * 1024
 _RAW_KINDS = frozenset("biufcmMSU")
 # What numpy notes on a masked array for itself, and changes when it likes.
 _OF_MASKED_ARRAYS = frozenset({"_mask", "_fill_value", "_sharedmask", "_isfield", "_baseclass", "_basedict"})
-_SPARSE_PARTS = ("data", "rows", "coords", "offsets", "indices", "indptr")
 
 
 def form_of(kind: type) -> Form | None:
@@ -60,7 +60,8 @@ def form_of_arrays(kind: type) -> Form:
 
 def sparse_form_of(kind: type) -> Form | None:
     """Say how values of a type of scipy's are written, or `None` if as any object."""
-    return _sparse_form if kind.__module__.startswith("scipy.sparse") and hasattr(kind, "tocoo") else None
+    is_sparse = kind.__module__.startswith("scipy.sparse") and getattr(kind, "_format", None) in FORMATS
+    return _sparse_form if is_sparse else None
 
 
 def array_form(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
@@ -125,10 +126,21 @@ def _elements(walk: Walk, value: np.ndarray[Any, Any]) -> bytes:
     if dtype.names is not None:
         # Field by field: between them lies padding, which may hold anything.
         fields = [node(b"h", walk.token(name), _elements(walk, value[name])) for name in dtype.names]
-        return node(b"v", *fields)
+        return node(b"v", *fields, *_names_beside(walk, dtype))
     if dtype.char in "gG" or dtype.kind not in _RAW_KINDS | {"V"}:
         raise NoCanonicalForm
     return node(b"a", word(b"s", dtype.str.encode()), elements_digest(value))
+
+
+def _names_beside(walk: Walk, dtype: np.dtype[Any]) -> list[bytes]:
+    """Write by what else than their names fields are reached: by titles, and in records as attributes."""
+    import numpy as np
+
+    fields = dict(dtype.fields or {})
+    known = [fields[name] for name in dtype.names or ()]
+    titles = tuple(field[2] if len(field) == 3 else None for field in known)
+    tokens = [walk.token(titles)] if any(title is not None for title in titles) else []
+    return [*tokens, b"r"] if dtype.type is np.record else tokens
 
 
 def _chunks(value: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
@@ -186,12 +198,23 @@ def _random_state_form(walk: Walk, value: np.random.RandomState) -> bytes:
 
 
 def _sparse_form(walk: Walk, value: Any) -> bytes:
-    # Read by name: flags such as `has_sorted_indices` appear when somebody asks.
+    import numpy as np
+
+    # By its parts: flags such as `has_sorted_indices` appear when somebody asks.
     walk.note_mutable(value)
-    stored = value.tocoo() if value.format == "dok" else value
-    walk.hold(stored)
-    parts = [walk.token(getattr(stored, name, None)) for name in _SPARSE_PARTS]
-    return node(b"q", walk.identity(type(value)), walk.token(tuple(map(int, value.shape))), *parts)
+    parts = parts_of(value)
+    if parts is None:
+        raise NoCanonicalForm
+    if value.format == "lil":
+        for kept in (*value.rows.tolist(), *value.data.tolist()):
+            walk.note_mutable(kept)
+    if value.format == "dok":
+        # As of any dictionary, the order in which it was filled does not count.
+        order = np.lexsort(parts["keys"].T)
+        parts = {name: part[order] for name, part in parts.items()}
+    walk.hold(parts)
+    tokens = [walk.token(part) for part in parts.values()]
+    return node(b"q", walk.identity(type(value)), walk.token(tuple(map(int, value.shape))), *tokens)
 
 
 def _no_form(_walk: Walk, _value: Any) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nbpipe.errors import NbpipeError, NotStorableError
 from nbpipe.records.artifacts import type_name_of
-from nbpipe.store.buffers import Pieces, joined
+from nbpipe.store.buffers import Pieces, as_bytes_view, joined
 from nbpipe.store.files import Files
 from nbpipe.store.materializers import REGISTRY, Materializer, label_of
 from nbpipe.store.plain import Json
@@ -41,12 +41,32 @@ def encoded(name: str, value: Any, *, paths_as_files: bool = True) -> tuple[Mate
             pieces = materializer.encode(value)
         except NbpipeError as error:
             raise NotStorableError(name, type_name_of(kind), str(error)) from error
-        except Exception as error:  # noqa: BLE001 - the value's own code; the next may still take it
+        except Exception as error:
+            if not is_ours(materializer):
+                # Somebody wrote it for such values: a pickle in its place would hide that it is broken.
+                said = f"{type(error).__name__}: {reason(error)}"
+                why = f"its materializer {materializer.name!r} failed: {said}. To decline a value, encode gives None"
+                raise NotStorableError(name, type_name_of(kind), why) from error
+            # The value's own code; the next may still take it.
             why = reason(error)
             continue
         if pieces is not None:
-            return materializer, pieces
+            return materializer, pieces if is_ours(materializer) else _checked(name, kind, materializer, pieces)
     raise NotStorableError(name, type_name_of(kind), why)
+
+
+def is_ours(materializer: Materializer) -> bool:
+    """Tell whether a materializer is one of nbpipe's own."""
+    return materializer.name in REGISTRY.built_in
+
+
+def _checked(name: str, kind: type, materializer: Materializer, pieces: Any) -> Pieces:
+    """Give the bytes that somebody's materializer wrote, whether as one piece or as several."""
+    held = [pieces] if isinstance(pieces, (bytes, bytearray, memoryview)) else pieces
+    if not isinstance(held, (list, tuple)) or not all(isinstance(one, (bytes, bytearray, memoryview)) for one in held):
+        why = f"its materializer {materializer.name!r} gave a {type_name_of(type(pieces))} where encode gives bytes"
+        raise NotStorableError(name, type_name_of(kind), why)
+    return [one if isinstance(one, bytes) else as_bytes_view(one) for one in held]
 
 
 def reason(error: Exception) -> str:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbpipe.store.buffers import Piece, as_bytes_view
+from nbpipe.store.buffers import Gathered, Piece
 from nbpipe.store.content import content_digest
 from nbpipe.store.frame_columns import Declined, column_from_arrow, column_to_arrow
 from nbpipe.store.loading import Loading
@@ -87,32 +87,12 @@ def _converted(columns: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     return [array for array, _ in pairs], [said for _, said in pairs]
 
 
-class _Gathered:
-    """A file that keeps what is written to it in pieces, without copying them."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self.pieces: list[Piece] = []
-
-    def write(self, data: Any) -> int:
-        piece = data if isinstance(data, bytes) else as_bytes_view(data)
-        self.pieces.append(piece)
-        return len(piece)
-
-    def flush(self) -> None:
-        """Everything is where it will stay."""
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-
 def _written(arrays: list[Any], names: list[str], layout: dict[str, Any]) -> list[Piece]:
     import pyarrow as pa
 
     fields = [pa.field(name, array.type) for name, array in zip(names, arrays, strict=True)]
     schema = pa.schema(fields, metadata={_METADATA_KEY: json.dumps(layout, separators=(",", ":"))})
-    gathered = _Gathered()
+    gathered = Gathered()
     with pa.PythonFile(gathered, "w") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
     return gathered.pieces

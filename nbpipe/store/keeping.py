@@ -17,13 +17,14 @@ from nbpipe.store.blobs import BlobStore
 from nbpipe.store.buffers import Pieces, joined, size_of
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, Mutables
-from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, encoded, inline, reason, scalar_json
+from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, encoded, inline, is_ours, reason, scalar_json
 from nbpipe.store.fidelity import members_changed, what_changed
 from nbpipe.store.files import Files
 from nbpipe.store.handover import mutables_of_large, stand_in
-from nbpipe.store.materializers import label_of
+from nbpipe.store.loading import Loading
+from nbpipe.store.materializers import Materializer, label_of
 from nbpipe.store.objects import Bundle, Pickle
-from nbpipe.store.previews import preview, text_preview
+from nbpipe.store.previews import preview, preview_by, text_preview
 from nbpipe.store.sharing import sharing_groups
 
 _BUNDLE = label_of(Bundle())
@@ -77,6 +78,7 @@ class Keeper:
         made_by: The id of the step run.
         artifact_names: The artifact's name, where it is not the output's.
         paths_as_files: Whether what lies at a path is stored, and not the path.
+        loading: The surroundings in which what somebody's materializer wrote is read once.
     """
 
     blobs: BlobStore
@@ -85,6 +87,7 @@ class Keeper:
     made_by: str
     artifact_names: Mapping[str, str]
     paths_as_files: bool
+    loading: Loading
 
     def keep(self, outputs: Mapping[str, Any], beside: Mapping[str, Any], *, background: bool) -> Kept:
         """Store `outputs`, and what stands beside them if it shares something with one; see `Store.keep`."""
@@ -158,10 +161,11 @@ class Keeper:
         size_bytes = size_of(pieces)
         is_small = size_bytes <= MAX_INLINE_BYTES
         blob = "" if is_small else self.blobs.write(pieces)
-        if isinstance(materializer, Pickle):
-            why = self._what_changed(value, content, pieces, blob)
+        if isinstance(materializer, Pickle) or not is_ours(materializer):
+            why = self._what_changed(value, content, materializer, pieces, blob)
             if why:
-                raise NotStorableError(name, type_name_of(type(value)), why)
+                by = "" if is_ours(materializer) else f" from its materializer {materializer.name!r}"
+                raise NotStorableError(name, type_name_of(type(value)), why + by)
         digest = content.digest or ""
         if materializer.name == Files.name:
             # A path is text; what is stored and handed on is what lies there.
@@ -178,14 +182,15 @@ class Keeper:
             blob=blob,
             member=None,
             pickled=materializer.pickled,
-            preview=preview(value),
+            preview=preview_by(materializer, value),
             made_by=self.made_by,
             aliases=content.mutables.aliases if content.digest is not None else "",
         )
 
-    def _what_changed(self, value: Any, content: Content, pieces: Pieces, blob: str) -> str:
+    def _what_changed(self, value: Any, content: Content, materializer: Materializer, pieces: Pieces, blob: str) -> str:
         def load() -> Any:
-            return pickles.load(self.blobs.open(blob) if blob else memoryview(bytearray(joined(pieces))))
+            data = self.blobs.open(blob) if blob else memoryview(bytearray(joined(pieces)))
+            return pickles.load(data) if isinstance(materializer, Pickle) else materializer.decode(data, self.loading)
 
         try:
             return what_changed(value, content, load, self._content)

@@ -1,9 +1,9 @@
 """Values that live by what they are tied to, and so cannot be stored.
 
 An iterator stands somewhere in something else, a file is a place in the system's table of open
-files, a memoryview is somebody else's memory. Pickle writes some of them as what they happen to
-show: a file as a `StringIO`, a memoryview as bytes, an iterator as one over a copy. What is
-read back would look alike and no longer follow what it followed.
+files, a memoryview is somebody else's memory, a lazy frame of polars' reads its sources when it is run.
+Pickle writes some of them as what they happen to show: a file as a `StringIO`, a memoryview as bytes,
+an iterator as one over a copy. What is read back would look alike and no longer follow what it followed.
 
 Views of a dictionary are tied to it too, but can be made again from the dictionary, if it is found.
 """
@@ -22,6 +22,7 @@ _VIEWS_OF_DICTIONARIES = {
     for made in ({}, OrderedDict())  # type: ignore[var-annotated]
     for name, view in (("keys", made.keys()), ("values", made.values()), ("items", made.items()))
 }
+_PLANS_OF_POLARS = frozenset({"LazyFrame", "LazyGroupBy"})
 MAPPING_VIEWS = frozenset({*_VIEWS_OF_DICTIONARIES, MappingProxyType})
 
 
@@ -37,6 +38,8 @@ def refusal(kind: type) -> str:
             return "a file cannot be stored"
         # A class written in Python keeps its position in attributes, and these are stored.
         return "" if isinstance(step, FunctionType) else "an iterator cannot be stored"
+    if kind.__module__.startswith("polars.") and kind.__name__ in _PLANS_OF_POLARS:
+        return "a lazy frame is a plan, which reads its sources when it is run. Store what its collect() gives"
     numpy = sys.modules.get("numpy")
     if numpy is not None and issubclass(kind, numpy.memmap):
         return "an array that is mapped from a file cannot be stored"

@@ -1,40 +1,56 @@
 """A small picture of a value, for cards: the head of a frame, an image, the start of a text.
 
 At most 8 KiB of JSON, or 64 KiB where it is an image. A preview is never what somebody computes with:
-it holds texts, cut to a width, and nothing in it has to be trusted but its length.
+it holds texts, cut to a width, and nothing in it has to be trusted but its length. The kinds, and what each
+has:
+
+    table    columns, rows, shape; index, note
+    array    dtype, shape, min, max; values, note
+    image    png (base64), width, height; note
+    text     text; length, of the whole
+    json     value
+
+A materializer that somebody registers may have a method `preview`, which gives one of these for a value: a `table`
+with cells of any type, an `image` with the PNG as bytes. It is brought into bounds, and what is none of them is
+replaced by a text that says so.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-from base64 import b64encode
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbpipe.errors import BadValueError
 from nbpipe.store.plain import NotPlain, to_plain
+from nbpipe.store.preview_arrays import array_preview, masked_preview, sparse_preview, tensor_preview, tensors_preview
+from nbpipe.store.preview_pictures import figure_preview, image_preview, png_preview
+from nbpipe.store.preview_tables import frame_preview, polars_preview, table_preview
+from nbpipe.store.preview_texts import MAX_BYTES, NOTE_LETTERS, VALUES, cell, cut, text_preview
 
-MAX_BYTES = 8 * 1024
-MAX_IMAGE_LETTERS = 64 * 1024
-_ROWS, _COLUMNS, _CELL_LETTERS, _TEXT_LETTERS = 8, 12, 40, 2_000
-
-# In pixels; the last of each fits whatever the picture shows.
-_FIGURE_EDGES, _IMAGE_EDGES = (640, 320, 120), (320, 160, 80)
+__all__ = ["MAX_BYTES", "preview", "preview_by", "text_preview"]
 
 
 def preview(value: Any) -> dict[str, Any]:
-    """Make the preview of any value.
-
-    Returns:
-        One of `{"kind": "table", "columns", "index", "rows", "shape"}`, `{"kind": "text", "text"}`,
-        `{"kind": "image", "png"}` with base64, `{"kind": "json", "value"}`. An array is a text
-        that says shape, type and range.
-    """
+    """Make the preview of any value."""
     try:
         made = _preview(value)
     except Exception:  # noqa: BLE001 - drawing and `repr` are the value's own code
         made = None
-    return made if made is not None else {"kind": "text", "text": f"a {type(value).__name__}"}
+    return made if made is not None else _name_of(value)
+
+
+def preview_by(materializer: object, value: Any) -> dict[str, Any]:
+    """Make the preview of a value that a materializer wrote, by that one's `preview` if it has one."""
+    own: Callable[[Any], Any] | None = getattr(materializer, "preview", None)
+    if own is None:
+        return preview(value)
+    try:
+        return _in_bounds(own(value))
+    except Exception as error:  # noqa: BLE001 - somebody's own code, for which no artifact is given up
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return text_preview(f"a {type(value).__name__}; its preview could not be made: {cut(why, NOTE_LETTERS)}")
 
 
 def _preview(value: Any) -> dict[str, Any] | None:
@@ -42,26 +58,39 @@ def _preview(value: Any) -> dict[str, Any] | None:
         return text_preview(value)
     if isinstance(value, bytes):
         return text_preview(f"{len(value):,} bytes")
-    root = type(value).__module__.partition(".")[0]
-    if root == "pandas" and type(value).__name__ in ("DataFrame", "Series"):
-        return _table(value)
-    if root == "numpy" and type(value).__name__ == "ndarray":
-        return text_preview(_range_of(value))
-    figures, images = sys.modules.get("matplotlib.figure"), sys.modules.get("PIL.Image")
-    if figures is not None and isinstance(value, figures.Figure):
-        return _figure(value)
-    if images is not None and isinstance(value, images.Image):
-        return _image(value)
+    special = _special(value)
+    if special is not None:
+        return special
+    if isinstance(value, Mapping):
+        tensors = tensors_preview(value)
+        if tensors is not None:
+            return tensors
     if isinstance(value, (dict, list, tuple, set, frozenset)):
         return _json(value)
     return text_preview(repr(value))
 
 
-def text_preview(text: str) -> dict[str, Any]:
-    """Show the first 2,000 letters of a text."""
-    # A lone surrogate has no UTF-8, and a record is UTF-8.
-    shown = text if text.isascii() else text[:_TEXT_LETTERS].encode("utf-8", "replace").decode()
-    return {"kind": "text", "text": shown[:_TEXT_LETTERS]}
+def _special(value: Any) -> dict[str, Any] | None:
+    """Make the preview of what a library made, if that is imported at all."""
+    kind = type(value)
+    root = kind.__module__.partition(".")[0]
+    if root == "pandas" and kind.__name__ in ("DataFrame", "Series"):
+        return frame_preview(value)
+    if root == "polars" and kind.__name__ in ("DataFrame", "Series"):
+        return polars_preview(value)
+    if kind.__module__.startswith("scipy.sparse") and hasattr(value, "nnz"):
+        return sparse_preview(value)
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return masked_preview(value) if isinstance(value, numpy.ma.MaskedArray) else array_preview(value)
+    if torch is not None and isinstance(value, torch.Tensor):
+        return tensor_preview(value)
+    figures, images = sys.modules.get("matplotlib.figure"), sys.modules.get("PIL.Image")
+    if figures is not None and isinstance(value, figures.Figure):
+        return figure_preview(value)
+    if images is not None and isinstance(value, images.Image):
+        return image_preview(value)
+    return None
 
 
 def _json(value: Any) -> dict[str, Any]:
@@ -75,56 +104,39 @@ def _json(value: Any) -> dict[str, Any]:
     return text_preview(f"a {type(value).__name__} of {len(value):,}")
 
 
-def _table(value: Any) -> dict[str, Any]:
-    frame = value.to_frame() if value.ndim == 1 else value
-    head = frame.iloc[:_ROWS, :_COLUMNS]
-    shown = {
-        "kind": "table",
-        "columns": [_cell(label) for label in head.columns],
-        "index": [_cell(label) for label in head.index],
-        "rows": [[_cell(cell) for cell in row] for row in head.astype(object).itertuples(index=False, name=None)],
-        "shape": list(value.shape),
-    }
-    while len(json.dumps(shown)) > MAX_BYTES and shown["rows"]:
-        shown["rows"], shown["index"] = shown["rows"][:-1], shown["index"][:-1]
-    return shown
+def _name_of(value: Any) -> dict[str, Any]:
+    return text_preview(f"a {type(value).__name__}")
 
 
-def _cell(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= _CELL_LETTERS else text[: _CELL_LETTERS - 1] + "…"
+def _in_bounds(said: Any) -> dict[str, Any]:
+    """Bring what somebody's materializer says into the bounds of a preview.
 
-
-def _range_of(array: Any) -> str:
-    said = f"{' × '.join(map(str, array.shape)) or 'one'} {array.dtype}"
-    if array.size and array.dtype.kind in "iuf" and array.size <= 10_000_000:
-        return f"{said}, {array.min():.6g} to {array.max():.6g}"
-    return said
-
-
-def _figure(figure: Any) -> dict[str, Any] | None:
-    for edge in _FIGURE_EDGES:
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=min(72, edge / max(figure.get_size_inches())))
-        shown = _png(file)
-        if shown is not None:
-            return shown
-    return None
-
-
-def _image(image: Any) -> dict[str, Any] | None:
-    for edge in _IMAGE_EDGES:
-        small = image.copy()
-        small.thumbnail((edge, edge))
-        file = io.BytesIO()
-        (small if small.mode in ("1", "L", "LA", "RGB", "RGBA", "P") else small.convert("RGB")).save(file, "PNG")
-        shown = _png(file)
-        if shown is not None:
-            return shown
-    return None
-
-
-def _png(file: io.BytesIO) -> dict[str, Any] | None:
-    letters = b64encode(file.getvalue()).decode()
-    return {"kind": "image", "png": letters} if len(letters) <= MAX_IMAGE_LETTERS else None
+    Raises:
+        Exception: It is no preview.
+    """
+    if not isinstance(said, Mapping):
+        raise BadValueError(f"it is a {type(said).__name__} and no dictionary with a kind")
+    note = {"note": cell(said["note"], NOTE_LETTERS)} if said.get("note") is not None else {}
+    match said.get("kind"):
+        case "table":
+            rows = [list(row) for row in said["rows"]]
+            columns = list(said["columns"])
+            if any(len(row) != len(columns) for row in rows):
+                raise BadValueError("a row is not as long as the columns")
+            shape = [int(length) for length in said.get("shape", (len(rows), len(columns)))]
+            return table_preview(columns, rows, shape) | note
+        case "array":
+            sizes = [int(length) for length in said["shape"]]
+            ends = {name: None if said.get(name) is None else cell(said[name]) for name in ("min", "max")}
+            values = {"values": [cell(part) for part in list(said["values"])[:VALUES]]} if "values" in said else {}
+            return {"kind": "array", "dtype": cell(said["dtype"]), "shape": sizes[:32], **ends, **values, **note}
+        case "image":
+            shown = png_preview(said["png"])
+            if shown is None:
+                raise BadValueError("the image is too large: 64 KiB in base64 are the most")
+            return shown | note
+        case "text":
+            return text_preview(str(said["text"]))
+        case "json":
+            return _json(said["value"]) if isinstance(said["value"], (dict, list)) else text_preview(str(said["value"]))
+    raise BadValueError(f"{cell(said.get('kind'))!r} is none of the kinds table, array, image, text, json")

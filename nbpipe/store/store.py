@@ -87,7 +87,8 @@ class Store:
         Raises:
             NotRecordedError: The disk is full or failing.
         """
-        keeper = Keeper(self.blobs, self.writer, self._class_identity, made_by, artifact_names, paths_as_files)
+        loading = Loading(_classes(None, is_trusted=True), self.unpacked, True)
+        keeper = Keeper(self.blobs, self.writer, self._class_identity, made_by, artifact_names, paths_as_files, loading)
         return keeper.keep(outputs, beside, background=background)
 
     def load(self, artifact: ArtifactVersion, *, trust: bool = False, class_lookup: ClassLookup | None = None) -> Any:
@@ -192,7 +193,10 @@ class Store:
         try:
             return materializer.decode(data if data is not None else bytes_of_inline(artifact.inline or {}), loading)
         except Exception as error:
-            raise ArtifactUnreadableError(said, f"{type(error).__name__}: {reason(error)}") from error
+            why = f"{type(error).__name__}: {reason(error)}"
+            if isinstance(error, (ImportError, AttributeError, LookupError)):
+                why += ". Import or define what is missing under the name it had, or run the step again"
+            raise ArtifactUnreadableError(said, why) from error
 
     def _bytes(self, artifact: ArtifactVersion) -> memoryview:
         try:

@@ -23,6 +23,7 @@ from nbpipe.views.facts import (
     SnapshotFacts,
     StageChange,
     StepFacts,
+    TagFacts,
 )
 from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
 from nbpipe.views.previews import Shown, shown_preview, shown_text
@@ -86,7 +87,16 @@ def artifact_card(facts: ArtifactFacts, *, stable: bool = False) -> Bundle:
         Card(
             "artifact",
             facts.name if facts.version is None else f"{facts.name}@{facts.version}",
-            facts=[("type", facts.type_name), ("size", size), ("kept as", kept), ("made by", facts.step), *moving],
+            facts=[
+                ("type", facts.type_name),
+                ("size", size),
+                ("kept as", kept),
+                ("made by", facts.step),
+                ("made from", _first_few(facts.made_from)),
+                ("went into", _first_few(facts.went_into)),
+                ("load it", facts.load),
+                *moving,
+            ],
             tags=facts.tags,
             sections=[
                 *([Section("preview", shown_preview(facts.preview))] if facts.preview else []),
@@ -104,7 +114,12 @@ def model_version_card(facts: ModelVersionFacts, *, stable: bool = False) -> Bun
             "model version",
             f"{facts.model}@{facts.number}",
             facts.status,
-            [("stage", facts.stage), *moving, ("artifacts", ", ".join(facts.artifacts))],
+            [
+                ("stage", facts.stage),
+                ("description", facts.description),
+                *moving,
+                ("artifacts", ", ".join(facts.artifacts)),
+            ],
             facts.tags,
             sections=[*_values("metrics", facts.metrics), *_history(facts.history, stable=stable)],
         )
@@ -135,6 +150,13 @@ def model_card(facts: ModelFacts, *, stable: bool = False) -> Bundle:
             sections=[Section("versions", shown_table(table)), *_history(facts.history, stable=stable)],
         )
     )
+
+
+def tag_card(facts: TagFacts, *, stable: bool = False) -> Bundle:
+    """Show a tag: its flags, and how many things bear it."""
+    moving = [] if stable else [("since", time_text(facts.created))]
+    flags = ", ".join(facts.flags) or "none"
+    return written(Card("tag", facts.name, facts=[("flags", flags), ("on", facts.count), *moving]))
 
 
 def pipeline_card(facts: PipelineFacts, *, stable: bool = False) -> Bundle:  # noqa: ARG001 — nothing in it moves
@@ -174,6 +196,11 @@ def snapshot_card(facts: SnapshotFacts, *, stable: bool = False) -> Bundle:
             ],
         )
     )
+
+
+def _first_few(words: Sequence[str]) -> str:
+    more = [f"and {len(words) - _FEW:,} more"] if len(words) > _FEW else []
+    return ", ".join([*words[:_FEW], *more])
 
 
 def _timing(started: Instant, ended: Instant) -> list[tuple[str, object]]:
@@ -244,7 +271,7 @@ def _history(history: Sequence[StageChange], *, stable: bool) -> list[Section]:
         (
             None if stable else time_text(change.when),
             change.version,
-            f"{change.from_stage} → {change.to_stage}",
+            f"{change.from_stage} → {change.to_stage}{', by force' if change.is_forced else ''}",
             None if stable else change.who,
             change.note,
         )

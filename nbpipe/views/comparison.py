@@ -1,135 +1,134 @@
-"""Two runs side by side: only what differs, how far, and which is better.
+"""Runs side by side: a table of what differs, a chart of each metric, and a line for each run across what varies.
 
-Whether more is better is read from a metric's name unless the caller says so. A number that is
-none (NaN) is never better than anything.
+The same is written as HTML and as text. In a saved page the charts are images that bring their
+own ground; in a live one they take the page's colours, and a pointer shows what each part is.
+
+What is compared, and which is best, is `views.compared`.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from nbpipe.views.amounts import duration_text, number_text, value_text
-from nbpipe.views.facts import RunFacts
-from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
-from nbpipe.views.tables import Table
-from nbpipe.views.theme import signed
-
-_LESS_IS_BETTER = re.compile(
-    r"(?:^|[._\s-])(?:loss|error|errors|err|rmse|mse|mae|mape|latency|time|duration|seconds|perplexity|cost|logloss)"
-    r"(?:$|[._\s-])",
-    re.IGNORECASE,
+from nbpipe.views.compared import (
+    ComparedRow,
+    ComparisonFacts,
+    best_of,
+    delta_text,
+    numbers_of,
+    reads_as_more_is_better,
+    short_names,
 )
-_BEST = "★"
+from nbpipe.views.comparison_table import by_run_element, by_run_text, grid, transposed_element, transposed_text
+from nbpipe.views.dot_chart import Dots, dot_chart
+from nbpipe.views.frames import Bundle, Card, Section, written
+from nbpipe.views.ink import PAPER, Ink, carried
+from nbpipe.views.markup import Element, element
+from nbpipe.views.parallel_axes import parallel_axes, parallel_picture
+from nbpipe.views.previews import Shown
+
+__all__ = ["best_of", "charts", "comparison_card", "delta_text", "is_transposed", "reads_as_more_is_better", "table"]
+
+MOST_CHARTS = 12
+_MOST_SIDE_BY_SIDE = 6
 
 
 def comparison_card(
-    left: RunFacts, right: RunFacts, *, more_is_better: Mapping[str, bool] | None = None, stable: bool = False
+    facts: ComparisonFacts,
+    *,
+    only_differences: bool = True,
+    transposed: bool | None = None,
+    color_by: str | None = None,
+    stable: bool = False,
+    width: int = 100,
 ) -> Bundle:
-    """Show what differs between two runs.
+    """Show in what runs differ.
 
     Args:
-        left: What is compared with, the earlier as a rule.
-        right: What is compared.
-        more_is_better: For each metric whether more is better; read from its name where it is not given.
+        facts: The runs and what is compared.
+        only_differences: Leave out in what they do not differ.
+        transposed: Whether each run has a column; by their number if not said.
+        color_by: The metric that colours the lines of the runs.
         stable: Leave out ids, names of runs and durations.
+        width: How many columns the text may take.
     """
-    names = ("left", "right") if stable else (_short(left), _short(right))
-    sections = [
-        *_differences("parameters", left.parameters, right.parameters, names),
-        *_metrics(left.metrics, right.metrics, names, more_is_better or {}),
-        *_steps(left, right, names, stable=stable),
-    ]
-    facts: list[tuple[str, object]] = [("left", f"{signed(left.status)}"), ("right", f"{signed(right.status)}")]
-    if not stable:
-        facts = [(name, f"{run.name} {signed(run.status)}") for name, run in zip(names, (left, right), strict=True)]
-    if not sections:
-        facts.append(("difference", "none in parameters, metrics and steps"))
-    title = left.pipeline if left.pipeline == right.pipeline else f"{left.pipeline} and {right.pipeline}"
-    return written(Card("comparison", title, facts=facts, sections=sections))
+    rows = facts.shown(only_differences=only_differences)
+    pipelines = list(dict.fromkeys(run.pipeline for run in facts.runs))
+    title = pipelines[0] if len(pipelines) == 1 else f"{pipelines[0]} and {len(pipelines) - 1} more"
+    told: list[tuple[str, object]] = [("runs", len(facts.runs))]
+    if not any(row.differs for row in facts.rows):
+        told.append(("difference", "none in parameters, metrics, steps, data and code"))
+    shown = table(facts, rows, transposed=transposed, stable=stable, width=width - 4)
+    drawn = charts(facts, rows, PAPER, color_by=color_by, stable=stable)
+    both = Shown(element("div", shown.element, drawn), shown.text)
+    said = "differences" if only_differences else "everything"
+    return written(Card("comparison", title, facts=told, sections=[Section(said, both)]))
 
 
-def delta_text(before: float, after: float) -> str:
-    """Write a change: `▲ 0.03 (+3.4 %)`, `▼ 2`, `=` where there is none."""
-    if before == after or (math.isnan(before) and math.isnan(after)):
-        return "="
-    change = after - before
-    if math.isnan(change):
-        return "–"
-    share = f" ({change / abs(before):+.1%})".replace("%", " %") if before and math.isfinite(change) else ""
-    return f"{'▲' if change > 0 else '▼'} {number_text(abs(change))}{share}"
+def is_transposed(facts: ComparisonFacts, transposed: bool | None) -> bool:
+    """Tell whether each run has a column: as it was said, or else where they are few."""
+    return len(facts.runs) <= _MOST_SIDE_BY_SIDE if transposed is None else transposed
 
 
-def best_of(before: float, after: float, *, more_is_better: bool) -> str | None:
-    """Say which of two numbers is better, `"left"` or `"right"`; `None` if neither is."""
-    if math.isnan(before) or math.isnan(after) or before == after:
-        return None
-    return "right" if (after > before) == more_is_better else "left"
+def table(
+    facts: ComparisonFacts,
+    rows: Sequence[ComparedRow],
+    *,
+    transposed: bool | None = None,
+    stable: bool = False,
+    width: int = 100,
+) -> Shown:
+    """Give both forms of the table; arguments as in `comparison_card`."""
+    cells = grid(facts, rows, stable=stable)
+    if is_transposed(facts, transposed):
+        return Shown(transposed_element(cells), transposed_text(cells, width=width))
+    return Shown(by_run_element(cells), by_run_text(cells, width=width))
 
 
-def reads_as_more_is_better(metric: str) -> bool:
-    """Tell from a metric's name whether more is better: not for losses, errors and times."""
-    return _LESS_IS_BETTER.search(metric) is None
+def charted(rows: Sequence[ComparedRow]) -> list[ComparedRow]:
+    """Pick the metrics that are drawn: those that some run has a number of, and not too many."""
+    return [row for row in rows if row.group == "metrics" and row.differs and numbers_of(row)][:MOST_CHARTS]
 
 
-def _short(run: RunFacts) -> str:
-    return run.id[:8] or run.name
+def charts(
+    facts: ComparisonFacts,
+    rows: Sequence[ComparedRow],
+    ink: Ink,
+    *,
+    color_by: str | None = None,
+    stable: bool = False,
+) -> Element | None:
+    """Draw the metrics among `rows`, and the runs across all that varies; `None` where there is nothing to draw.
+
+    Args:
+        facts: The comparison.
+        rows: Those of its rows that are shown.
+        ink: The colours; what brings its own ground becomes an image.
+        color_by: As in `comparison_card`.
+        stable: As in `comparison_card`.
+    """
+    labels = facts.labels(stable=stable)
+    drawn: list[Element] = []
+    metrics = charted(rows)
+    for row, title in zip(metrics, short_names([row.name for row in metrics]), strict=True):
+        dots = Dots(title, labels, numbers_of(row), facts.best(row), facts.is_more_better(row.name))
+        picture = dot_chart(dots, ink)
+        if picture is not None:
+            drawn.append(_placed(picture, dots.sentence, ink))
+    count = sum(row.group == "metrics" and row.differs for row in rows)
+    if count > MOST_CHARTS:
+        drawn.append(_remark(f"{count - MOST_CHARTS:,} more metrics are in the table only."))
+    across = parallel_axes(facts, color_by, stable=stable)
+    if across is not None:
+        drawn.append(element("div", _placed(parallel_picture(across, ink), across.sentence, ink)))
+        if across.left_out:
+            drawn.append(_remark(f"{across.left_out:,} more vary and have no axis."))
+    return element("div", drawn, style="overflow:auto; margin:6px 0 0 0;") if drawn else None
 
 
-def _differences(
-    title: str, left: Mapping[str, object], right: Mapping[str, object], names: tuple[str, str]
-) -> list[Section]:
-    keys = [key for key in dict.fromkeys((*left, *right)) if _written(left, key) != _written(right, key)]
-    rows = [(key, _written(left, key), _written(right, key)) for key in keys]
-    return [Section(title, shown_table(Table(("parameter", *names), rows)))] if rows else []
+def _placed(picture: Element, said: str, ink: Ink) -> Element:
+    return carried(picture, said) if ink.brings_ground else picture
 
 
-def _written(values: Mapping[str, object], key: str) -> str:
-    if key not in values:
-        return "–"
-    value = values[key]
-    if isinstance(value, float):
-        # In full, where a rounded one might hide the difference; and numpy's own floats as plain ones.
-        return repr(float(value))
-    # Text is quoted, so that "1" and 1 are seen to differ.
-    return value_text(repr(value) if isinstance(value, str) else value)
-
-
-def _metrics(
-    left: Mapping[str, float], right: Mapping[str, float], names: tuple[str, str], said: Mapping[str, bool]
-) -> list[Section]:
-    rows = []
-    for key in dict.fromkeys((*left, *right)):
-        before, after = left.get(key), right.get(key)
-        if before is None or after is None:
-            rows.append((key, _marked(before, best=False), _marked(after, best=False), "–"))
-            continue
-        best = best_of(before, after, more_is_better=said.get(key, reads_as_more_is_better(key)))
-        change = delta_text(before, after)
-        if change != "=":
-            rows.append((key, _marked(before, best=best == "left"), _marked(after, best=best == "right"), change))
-    table = Table(("metric", *names, "change"), rows, frozenset(names))
-    return [Section("metrics", shown_table(table))] if rows else []
-
-
-def _marked(value: float | None, *, best: bool) -> str:
-    if value is None:
-        return "–"
-    return f"{_BEST} {number_text(value)}" if best else number_text(value)
-
-
-def _steps(left: RunFacts, right: RunFacts, names: tuple[str, str], *, stable: bool) -> list[Section]:
-    before = {step.node: step for step in left.steps}
-    after = {step.node: step for step in right.steps}
-    rows = []
-    for node in dict.fromkeys((*before, *after)):
-        shown = []
-        for steps in (before, after):
-            step = steps.get(node)
-            took = "" if stable or step is None or step.duration_s is None else f" {duration_text(step.duration_s)}"
-            shown.append(f"{signed(step.status)}{took}" if step else "–")
-        statuses = [steps[node].status if node in steps else None for steps in (before, after)]
-        if statuses[0] != statuses[1]:
-            rows.append((node, *shown))
-    return [Section("steps", shown_table(Table(("step", *names), rows)))] if rows else []
+def _remark(text: str) -> Element:
+    return element("div", text, style="font-size:12px; opacity:0.75;")

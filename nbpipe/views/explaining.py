@@ -47,11 +47,11 @@ def explanation_card(run: str, status: str, steps: Sequence[WhyFacts]) -> Bundle
         for place, reason in enumerate(step.reasons or [""])
     ]
     sections = [Section("steps", shown_table(Table(("step", "status", "why", "compared with"), rows)))]
-    sections += [Section(f"{step.node}: {name}", _diff(lines)) for step in steps for name, lines in step.texts]
+    sections += [Section(f"{step.node}: {name}", shown_diff(lines)) for step in steps for name, lines in step.texts]
     return written(Card("explained", run, status=status, sections=sections))
 
 
-def _diff(lines: Sequence[str]) -> Shown:
+def shown_diff(lines: Sequence[str]) -> Shown:
     """Write the lines of a diff; what is new and what is gone is told by sign and by colour."""
     colours = {"+": look("completed"), "-": look("failed")}
     shown = []

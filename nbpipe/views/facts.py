@@ -105,6 +105,9 @@ class ArtifactFacts:
         tags: Its tags.
         metadata: What was logged about it.
         preview: What it holds, in small.
+        made_from: What it was made of, such as `raw_data@7`.
+        went_into: The steps that read it, each with what it gave, such as `train → trained_model@3`.
+        load: The Python that loads it.
     """
 
     name: str
@@ -120,11 +123,14 @@ class ArtifactFacts:
     tags: Sequence[str] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
     preview: Preview | None = None
+    made_from: Sequence[str] = ()
+    went_into: Sequence[str] = ()
+    load: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StageChange:
-    """One move of a model version from stage to stage: when, who, which version, and why."""
+    """One move of a model version from stage to stage: when, who, which version, why, and whether by force."""
 
     when: Instant
     who: str
@@ -132,6 +138,7 @@ class StageChange:
     from_stage: str
     to_stage: str
     note: str = ""
+    is_forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,7 @@ class ModelVersionFacts:
         metrics: Numbers by dotted name.
         artifacts: What it is made of, such as `trained_model@7`.
         history: The moves between stages, newest first.
+        description: What it is.
     """
 
     model: str
@@ -163,6 +171,7 @@ class ModelVersionFacts:
     metrics: Mapping[str, float] = field(default_factory=dict)
     artifacts: Sequence[str] = ()
     history: Sequence[StageChange] = ()
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +183,16 @@ class ModelFacts:
     tags: Sequence[str] = ()
     versions: Sequence[ModelVersionFacts] = ()
     history: Sequence[StageChange] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TagFacts:
+    """One tag: its flags, such as `exclusive`, since when it is known, and how many things bear it."""
+
+    name: str
+    flags: Sequence[str] = ()
+    created: Instant = None
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ A preview is a plain mapping that was made when the artifact was stored; its `ki
 shape it has. It may come from an older nbpipe or a damaged record: whatever does not have the
 shape it claims is shown as the text it is, and nothing here ever fails over a preview.
 
-Kinds: `table` (columns, rows, shape), `array` (dtype, shape, min, max), `image` (png in base64,
-width, height), `text` (text, length), `json` (value), `object` (repr).
+Kinds: `table` (columns, rows, shape, note), `array` (dtype, shape, min, max, values, note), `image` (png in
+base64, width, height, note), `text` (text, length), `json` (value), `object` (repr). A `note` is the sentence below.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,8 +86,10 @@ def _table(preview: Preview) -> Shown:
     rows = [list(row)[: len(columns)] for row in preview["rows"][:_MOST_ROWS]]
     if any(len(row) < len(columns) for row in rows):
         raise ValueError("a row is shorter than the columns")
-    count, width = (int(size) for size in preview["shape"])
-    said = f"{count:,} rows × {width:,} columns"
+    count, *width = (int(size) for size in preview["shape"])
+    said = _note(preview) or (
+        f"{_counted(count, 'row')} × {_counted(width[0], 'column')}" if width else _counted(count, "value")
+    )
     # The cells are text by now, so what is a number has to be guessed from how it looks.
     right = frozenset(
         name for place, name in enumerate(columns) if rows and all(_is_number(row[place]) for row in rows)
@@ -103,12 +106,23 @@ def _array(preview: Preview) -> Shown:
     said = f"array {shape} of {value_text(preview['dtype'], most=60)}"
     if preview.get("min") is not None and preview.get("max") is not None:
         said += f", {value_text(preview['min'], most=60)} … {value_text(preview['max'], most=60)}"
-    return _sentence(said)
+    note, values = _note(preview), [value_text(value, most=60) for value in preview.get("values") or ()]
+    if not note and not values:
+        return _sentence(said)
+    # Told from the shape, so that nothing of a value is needed to see that it goes on.
+    goes_on = len(values) < math.prod(int(size) for size in preview["shape"])
+    lines = [said, *([", ".join(values) + (", …" if goes_on else "")] if values else []), *([note] if note else [])]
+    first, *rest = (_sentence(line) for line in lines)
+    return Shown(
+        element("div", first.element, *map(_remark, lines[1:])), "\n".join([first.text, *(one.text for one in rest)])
+    )
 
 
 def _image(preview: Preview) -> Shown:
-    width, height = int(preview["width"]), int(preview["height"])
-    said = f"image, {width:,} × {height:,} pixels"
+    known = "width" in preview or "height" in preview
+    said = _note(preview) or (
+        f"image, {int(preview['width']):,} × {int(preview['height']):,} pixels" if known else "image"
+    )
     picture = element(
         "img",
         alt=said,
@@ -147,6 +161,14 @@ _KINDS: dict[str, Callable[[Preview], Shown]] = {
     "json": _json,
     "object": _object,
 }
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _note(preview: Preview) -> str:
+    return value_text(preview.get("note") or "")
 
 
 def _is_number(cell: object) -> bool:

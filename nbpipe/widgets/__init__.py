@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
+from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.tag_editor import TagEditor
 
-__all__ = ["ParameterForm", "PromoteModel", "TagEditor"]
+__all__ = ["CatalogBrowser", "ParameterForm", "PromoteModel", "RunComparison", "TagEditor"]

@@ -1,4 +1,4 @@
-"""Which widget answers which command: forms of pipelines and snapshots, the board of a model, the editor of tags.
+"""Which widget answers which command: forms, boards, runs side by side, the editor of tags, the catalog's browser.
 
 A form needs to know what its Run button does and how the same is written by hand; here both are
 said for each kind of thing that can be run.
@@ -16,10 +16,13 @@ from nbpipe.commands.calling import Runnable
 from nbpipe.commands.showing import run_bundle
 from nbpipe.records.parameters import as_json
 from nbpipe.services.client import Client
+from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot
+from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
+from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.tag_editor import TagEditor
 
 
@@ -59,13 +62,20 @@ def snapshot_form(snapshot: Snapshot, *, static: bool) -> ParameterForm:
 
 
 def widget_for(answer: Answer, *, static: bool) -> Any:
-    """Open the widget that a command names; the answer itself where it names none."""
+    """Open the widget that a command names; the answer itself where it names none, or where it is the plain table."""
     match answer.widget, answer.record:
         case "ParameterForm", Snapshot() as snapshot:
             return snapshot_form(snapshot, static=static)
+        case "CatalogBrowser", _ if not static:
+            asked = {name: value for name, value in answer.asked.items() if value is not None}
+            return CatalogBrowser(Client(), **asked)
         case "PromoteModel", record if record is not None:
             model, version = _model_of(record)
             return PromoteModel(Client().models, model, version, static=static)
+        case "RunComparison", ComparedRuns() as compared:
+            shown = RunComparison(Client().runs, [side.run for side in compared.runs], static=static)
+            shown.only_differences = answer.rows["only_differences"]
+            return shown
         case "TagEditor", list() as targets:
             return TagEditor(Client(), targets, static=static)
     return answer

@@ -1,16 +1,16 @@
 """The board on which a model version is promoted: the candidate beside who holds the stage now.
 
-Taking a stage from another asks twice. What was done can be undone, as long as nobody has moved
-the stage since. Every rule is the service's; a refusal is shown, and nothing has changed then.
+Taking a stage from another, passing a gate that does not hold and promoting what failed ask twice.
+What was done can be undone, as long as nobody has moved a version since. Every rule is the
+service's; a refusal is shown, and nothing has changed then.
 
-A board can be driven without a front end: set `candidate`, `stage`, `note` and `force`, then
-`promote_button.click()`.
+A board can be driven without a front end: set `candidate`, `stage`, `note`, `gates` and `force`,
+then `promote_button.click()`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -18,41 +18,28 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Unicode, observe, validate
 
-from nbpipe.errors import BadValueError, ConflictError
+from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
-from nbpipe.records.models import ModelStages, as_stage
+from nbpipe.records.models import SINGLE_HOLDER, ModelStages, as_stage, stage_said
+from nbpipe.services.gates import parse_gates
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
-from nbpipe.views.tables import Table, table_element
 from nbpipe.widgets import appearance
 from nbpipe.widgets.promotion_controls import PromotionControls
+from nbpipe.widgets.promotion_known import KnownModel
+from nbpipe.widgets.promotion_tables import differing, judged_table
 from nbpipe.widgets.running import error_text
 from nbpipe.widgets.showing import Shown
-from nbpipe.widgets.standing import (
-    TARGETS,
-    Standing,
-    comparison_table,
-    first_candidate,
-    history_table,
-    standing,
-    versions_table,
-)
+from nbpipe.widgets.standing import TARGETS, Standing, first_candidate, standing
 
 if TYPE_CHECKING:
     from nbpipe.services.models import ModelService
-    from nbpipe.services.versions import ModelVersion
-
-_MOST_VERSIONS = 12
-_MOST_MOVES = 8
+    from nbpipe.services.promoting import Promotion
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A promotion that can be undone."""
+class _Given(AnyTrait):
+    """A trait that must be given: where None is allowed, it is taken without asking the validator."""
 
-    number: int
-    from_stage: ModelStages
-    to_stage: ModelStages
-    archived: int | None
+    allow_none = False
 
 
 class PromoteModel(Shown, HasTraits):
@@ -63,37 +50,51 @@ class PromoteModel(Shown, HasTraits):
         model: The model's name.
         version: The version to propose (number, name or stage); without, the newest that neither
             failed nor is in production.
+        gates: What must hold, as in `"accuracy >= production.accuracy"`.
         static: Show tables that need no front end instead.
 
     Attributes:
         candidate: The number of the version to promote; a name or a stage may be set as well.
         stage: Where to: staging, production or archived.
         note: Why; kept in the history.
-        force: Whether the present holder may be archived.
+        gates: What must hold: a list of texts.
+        force: Whether the present holder may be archived, and gates passed that do not hold.
         message: What the last press did.
 
     Raises:
+        BadValueError: A text that is no gate.
         NotFoundError: There is no such model or version.
     """
 
     candidate = AnyTrait(None)
-    stage = AnyTrait(ModelStages.PRODUCTION)
-    note = AnyTrait("")
-    force = AnyTrait(False)
+    stage = _Given(ModelStages.PRODUCTION)
+    note = _Given("")
+    gates = _Given(())
+    force = _Given(False)
     message = Unicode("")
 
-    def __init__(self, models: ModelService, model: str, version: str | None = None, *, static: bool = False) -> None:
+    def __init__(
+        self,
+        models: ModelService,
+        model: str,
+        version: str | None = None,
+        *,
+        gates: Sequence[str] = (),
+        static: bool = False,
+    ) -> None:
         HasTraits.__init__(self)
         Shown.__init__(self, static=static)
         self._models = models
         self._model = model
         self._lock = RLock()
-        self._done: Done | None = None
-        self._armed_for: tuple[int, int] | None = None
+        self._done: Promotion | None = None
+        self._armed_for: tuple[object, ...] | None = None
         self._message_status = ""
+        self._gates_problem = ""
         self._is_drawing = False
-        self._load()
-        self.candidate = first_candidate(self._versions) if version is None else version
+        self._known = KnownModel(models, model)
+        self.candidate = first_candidate(self._known.versions) if version is None else version
+        self.gates = gates
 
     @property
     def promote_button(self) -> Any:
@@ -118,25 +119,34 @@ class PromoteModel(Shown, HasTraits):
     @property
     def standing(self) -> Standing:
         """What a promotion would mean now."""
-        return standing(self._model, self._versions, self.candidate, self.stage, force=self.force)
+        gates = self._known.judged(self.candidate, self.gates)
+        return standing(self._model, self._known.versions, self.candidate, self.stage, force=self.force, gates=gates)
 
     @property
     def is_armed(self) -> bool:
         """Whether the next press of Promote does what was announced."""
-        return self._armed_for is not None and self._armed_for == self.standing.pair
+        return self._armed_for is not None and self._armed_for == self.standing.to_confirm
 
     def reload(self) -> None:
         """Ask the service again how things stand."""
-        self._load()
+        self._known.reload()
         self._refresh()
 
     def static(self) -> Bundle:
-        """Give versions, comparison and history as tables, without instants."""
-        compared = self._compared()
-        shown = [Section("versions", shown_table(self._versions_table(timed=False)))]
-        shown += [Section("candidate", shown_table(compared))] if compared else []
-        shown += [Section("history", shown_table(history_table(self._moves, timed=False)))] if self._moves else []
+        """Give versions, gates, comparison and history as tables, without instants."""
+        now = self.standing
+        tables = {
+            "versions": self._known.versions_table(timed=False),
+            "gates": judged_table(now.gates),
+            "candidate": self._known.compared(now, self.stage),
+            "history": self._known.history_table(timed=False),
+        }
+        shown = [Section(title, shown_table(table)) for title, table in tables.items() if table is not None]
+        at = len(shown) - (tables["history"] is not None)
+        shown[at:at] = differing(self._known.comparison(now), self.stage)
         return written(Card("model", self._model, sections=shown))
+
+    # What can be set -------------------------------------------------------------------------
 
     @validate("candidate")
     def _valid_candidate(self, proposal: Any) -> int | None:
@@ -154,6 +164,13 @@ class PromoteModel(Shown, HasTraits):
             raise BadValueError(f"{stage.value!r} is not where a version is promoted to: {', '.join(TARGETS)}.")
         return stage
 
+    @validate("gates")
+    def _valid_gates(self, proposal: Any) -> tuple[str, ...]:
+        wanted = proposal["value"]
+        if not isinstance(wanted, list | tuple):
+            raise BadValueError(f"gates={shorten(wanted)} should be a list of texts.")
+        return tuple(dict.fromkeys(gate.text for gate in parse_gates(wanted)))
+
     @validate("note", "force")
     def _valid_word(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
@@ -161,94 +178,74 @@ class PromoteModel(Shown, HasTraits):
             raise BadValueError(f"{name}={shorten(value)} should be {'a text' if name == 'note' else 'True or False'}.")
         return value
 
-    @observe("candidate", "stage", "note", "force")
-    def _decided_otherwise(self, _change: Any) -> None:
+    @observe("candidate", "stage", "note", "gates", "force")
+    def _decided_otherwise(self, change: Any) -> None:
         # What was to be confirmed is no longer what would be done.
         self._armed_for = None
+        if change is not None and change["name"] == "gates":
+            self._gates_problem = ""
         self._refresh()
 
-    def _load(self) -> None:
-        self._versions = list(self._models.get(self._model).versions)
-        self._moves = list(self._models.history(self._model))[:_MOST_MOVES]
-        self._metrics: dict[int, dict[str, float]] = {}
-
-    def _known_metrics(self, versions: Sequence[ModelVersion | None]) -> dict[int, dict[str, float]]:
-        for version in versions:
-            if version is not None and version.number not in self._metrics:
-                self._metrics[version.number] = version.metrics
-        return self._metrics
-
-    def _versions_table(self, *, timed: bool) -> Table:
-        newest = self._versions[:_MOST_VERSIONS]
-        held = [version for version in self._versions[_MOST_VERSIONS:] if version.stage in TARGETS[:2]]
-        shown = [*newest, *held]
-        return versions_table(shown, self._known_metrics(shown), timed=timed)
-
-    def _compared(self) -> Table | None:
-        now = self.standing
-        return comparison_table(now, self.stage, self._known_metrics([now.candidate, now.holder]))
+    # Presses ---------------------------------------------------------------------------------
 
     def _press(self) -> None:
         with self._lock:
-            self._load()
+            self._known.reload()
             now = self.standing
-            if now.obstacle or now.candidate is None:
-                self._tell(now.obstacle, "failed")
-            elif now.pair != self._armed_for:
+            obstacle = self._gates_problem or now.obstacle
+            if obstacle or now.candidate is None:
+                self._tell(obstacle, "failed")
+            elif now.to_confirm != self._armed_for:
                 # Should another take the stage before the second press, that one was not announced.
-                self._armed_for = now.pair
+                self._armed_for = now.to_confirm
                 self._tell("", "")
             else:
-                self._promote(now.candidate, now.holder)
+                self._do(lambda: self._promoted(now))
 
-    def _promote(self, candidate: ModelVersion, holder: ModelVersion | None) -> None:
-        self._armed_for = None
-        former = holder.number if holder is not None else None
-        try:
-            self._models.promote(self._at(candidate.number), self.stage, force=holder is not None, note=self.note)
-        except Exception as error:  # noqa: BLE001 — whatever it was, the board says so and stays
-            self._load()
-            self._tell(error_text(error), "failed")
-            return
-        self._done = Done(candidate.number, candidate.stage, self.stage, former)
+    def _promoted(self, now: Standing) -> str:
+        assert now.candidate is not None, "somebody is to be promoted"
+        holder = now.holder
+        # No more than was announced: a gate that fails only now, or another holder, is refused by the service.
+        # Without gates the ticked box is what takes a stage; with gates that hold, they do.
+        done = self._models.move(
+            self._at(now.candidate.number),
+            self.stage,
+            force=bool(now.failing) or not self.gates,
+            replace=holder is not None and bool(self.gates),
+            note=self.note,
+            gates=self.gates,
+            instead_of=(holder.id if holder is not None else "") if self.stage in SINGLE_HOLDER else None,
+        )
+        self._done = done
         # Both were said of this promotion; the next one is asked about anew.
         self.force, self.note = False, ""
-        also = f", and {self._model}@{former} is archived" if former is not None else ""
-        self._load()
-        self._tell(f"{self._model}@{candidate.number} is in {self.stage.value}{also}.", "completed")
+        also = f", and {self._model}@{done.archived.number} is archived" if done.archived is not None else ""
+        passed = [f" Forced: {result}." for result in done.overridden]
+        return f"{self._model}@{done.version.number} is in {self.stage.value}{also}.{''.join(passed)}"
 
     def _undo(self) -> None:
         with self._lock:
             if self._done is None:
                 self._tell("There is nothing to undo.", "failed")
-                return
-            try:
-                said = self._take_back(self._done)
-            except Exception as error:  # noqa: BLE001 — as in `_promote`
-                self._load()
-                self._tell(error_text(error), "failed")
-                return
-            self._done = None
-            self._load()
-            self._tell(said, "completed")
+            else:
+                self._do(self._taken_back)
 
-    def _take_back(self, done: Done) -> str:
-        moved = f"{self._model}@{done.number}"
-        stage_now = self._models.version(self._at(done.number)).stage
-        if stage_now != done.to_stage.value:
-            raise BadValueError(f"{moved} is in {stage_now} by now, so nothing was undone.")
-        note = f"undo: {moved} to {done.to_stage.value}"
-        if done.archived is None:
-            self._models.promote(self._at(done.number), done.from_stage, note=note)
-            return f"{moved} is back in {done.from_stage.value}."
-        former = f"{self._model}@{done.archived}"
-        # The former holder first: it takes the stage in one transaction, so that nobody ever finds it empty.
-        self._models.promote(self._at(done.archived), done.to_stage, force=True, note=note)
+    def _taken_back(self) -> str:
+        assert self._done is not None, "something was done"
+        moved = self._models.undo(self._model, of=self._done.operation)
+        self._done = None
+        told = [f"{self._model}@{version.number} in {stage_said(version.stage)}" for version in moved]
+        last = told.pop().replace(" in ", " is back in ", 1)
+        return f"{', and '.join([last, *told])}."
+
+    def _do(self, work: Callable[[], str]) -> None:
+        self._armed_for = None
         try:
-            self._models.promote(self._at(done.number), done.from_stage, note=note)
-        except ConflictError as error:
-            return f"{former} is back in {done.to_stage.value}; {moved} stays archived: {error}"
-        return f"{former} is back in {done.to_stage.value}, and {moved} in {done.from_stage.value}."
+            said, status = work(), "completed"
+        except Exception as error:  # noqa: BLE001 — whatever it was, the board says so and stays
+            said, status = error_text(error), "failed"
+        self._known.reload()
+        self._tell(said, status)
 
     def _at(self, number: int) -> tuple[str, int]:
         return self._model, number
@@ -258,27 +255,37 @@ class PromoteModel(Shown, HasTraits):
         self._message_status = status
         self._refresh()
 
+    # The live board --------------------------------------------------------------------------
+
     @cached_property
     def _controls(self) -> PromotionControls:
         controls = PromotionControls(self._model)
         controls.promote.on_click(lambda _: self._press())
         controls.undo.on_click(lambda _: self._undo())
         controls.cancel.on_click(lambda _: self._decided_otherwise(None))
-        pairs = [
-            ("candidate", controls.candidate),
-            ("stage", controls.stage),
-            ("note", controls.note),
-            ("force", controls.force),
-        ]
         vars(self)["_controls"] = controls
         self._refresh()
-        for name, control in pairs:
+        for name in ("candidate", "stage", "note", "gates", "force"):
+            control = getattr(controls, name)
             control.observe(lambda change, name=name: self._chosen(name, change["new"]), "value")
         return controls
 
     def _chosen(self, name: str, value: Any) -> None:
-        if not self._is_drawing and value is not None:
+        if self._is_drawing or value is None:
+            return
+        if name == "gates":
+            self._write_gates(value)
+        else:
             setattr(self, name, value)
+
+    def _write_gates(self, text: str) -> None:
+        """Take in gates as they are written, one a line; what is none is told below and stops the promotion."""
+        self._gates_problem = ""
+        try:
+            self.gates = [line.strip() for line in text.splitlines() if line.strip()]
+        except BadValueError as error:
+            self._gates_problem = str(error)
+        self._decided_otherwise(None)
 
     def _refresh(self) -> None:
         # Before anybody has looked there is nothing to draw.
@@ -292,14 +299,15 @@ class PromoteModel(Shown, HasTraits):
                 self._is_drawing = False
 
     def _draw(self, controls: PromotionControls, now: Standing) -> None:
-        controls.choose(self._versions, self.candidate)
+        controls.choose(self._known.versions, self.candidate)
         controls.stage.value = self.stage.value
         controls.note.value = self.note
-        controls.ask_force(self._model, now.holder, self.stage, force=self.force)
-        controls.offer(now, self.stage, armed=self.is_armed, can_undo=self._done is not None)
-        compared = self._compared()
-        controls.versions.value = appearance.framed(table_element(self._versions_table(timed=True)))
-        controls.compared.value = appearance.framed(table_element(compared)) if compared else ""
+        controls.set_gates(self.gates, self._gates_problem)
+        controls.ask_force(now, self.stage, force=self.force)
+        obstacle = self._gates_problem or now.obstacle
+        controls.offer(now, self.stage, obstacle, armed=self.is_armed, can_undo=self._done is not None)
+        known, stage = self._known, self.stage
+        judged, history = judged_table(now.gates), known.history_table(timed=True)
+        controls.show(known.versions_table(timed=True), judged, known.compared(now, stage), history)
+        controls.show_differences(differing(known.comparison(now), stage))
         controls.said.value = appearance.said(self.message, self._message_status)
-        history = history_table(self._moves, timed=True)
-        controls.history.value = appearance.folded("History", table_element(history)) if self._moves else ""

@@ -1,31 +1,38 @@
 """How the versions of a model stand: who is the candidate, who holds the stage, and what follows.
 
-Pure: versions and metrics go in, decisions and tables come out. Whether a promotion is allowed is
+Pure: versions and what gates say go in, decisions come out. Whether a promotion is allowed is
 decided by the service, under its lock; what stands here is what a reader is told beforehand.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbpipe.errors import UserError
 from nbpipe.records.models import SINGLE_HOLDER, ModelStages
-from nbpipe.views.amounts import number_text, shorten, time_text
-from nbpipe.views.comparison import best_of, delta_text, reads_as_more_is_better
-from nbpipe.views.tables import Table
-from nbpipe.views.theme import signed
+from nbpipe.views.amounts import shorten
+from nbpipe.views.versions import GateFacts
 
 if TYPE_CHECKING:
-    from nbpipe.services.versions import ModelVersion, StageChange
+    from nbpipe.services.gates import GateResult
+    from nbpipe.services.versions import ModelVersion
 
 TARGETS = (ModelStages.STAGING, ModelStages.PRODUCTION, ModelStages.ARCHIVED)
-_MOST_METRICS = 3
-_MOST_COMPARED = 20
-_BEST = "★"
 
-Metrics = Mapping[int, Mapping[str, float]]
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one gate says of the candidate.
+
+    Attributes:
+        facts: As it is shown.
+        is_unknown: Whether it cannot be judged, for a version lacks the metric: not even force passes it.
+    """
+
+    facts: GateFacts
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +43,97 @@ class Standing:
         candidate: Who would be promoted.
         holder: Who would be archived for it, if anybody.
         obstacle: Why it cannot be done as things are; empty if it can.
+        gates: What each gate says.
     """
 
     candidate: ModelVersion | None
     holder: ModelVersion | None
     obstacle: str
+    gates: tuple[Judged, ...] = ()
 
     @property
-    def pair(self) -> tuple[int, int] | None:
-        """The numbers of both, if somebody would be archived."""
-        return (self.candidate.number, self.holder.number) if self.candidate and self.holder else None
+    def failing(self) -> tuple[str, ...]:
+        """The gates that would be passed by force."""
+        return tuple(one.facts.text for one in self.gates if not one.facts.passed)
+
+    @property
+    def to_confirm(self) -> tuple[object, ...] | None:
+        """What must be announced before it is done; `None` if nobody loses a stage and nothing speaks against it."""
+        if self.candidate is None:
+            return None
+        holder = self.holder.number if self.holder is not None else None
+        has_reason = holder is not None or self.failing or self.candidate.failed
+        return (self.candidate.number, holder, self.failing) if has_reason else None
+
+    @property
+    def announcement(self) -> str:
+        """What a second press would do, for the button."""
+        assert self.candidate is not None, "somebody is to be promoted"
+        promoted = f"promote {self.candidate.number}{', whose run failed' if self.candidate.failed else ''}"
+        told = [f"archive {self.holder.number}"] if self.holder is not None else []
+        told += [promoted, *([f"past {_gates(len(self.failing))}"] if self.failing else [])]
+        return f"Confirm: {', '.join(told)}"
 
 
 def standing(
-    model: str, versions: Sequence[ModelVersion], number: int | None, stage: ModelStages, *, force: bool
+    model: str,
+    versions: Sequence[ModelVersion],
+    number: int | None,
+    stage: ModelStages,
+    *,
+    force: bool,
+    gates: Sequence[Judged] = (),
 ) -> Standing:
     """Say what promoting version `number` to `stage` would mean."""
     candidate = next((version for version in versions if version.number == number), None)
     if candidate is None:
         return Standing(None, None, f"{model} has no version to promote.")
+    judged = tuple(gates)
     if candidate.stage == stage.value:
-        return Standing(candidate, None, f"{model}@{candidate.number} is in {stage.value} already.")
+        return Standing(candidate, None, f"{model}@{candidate.number} is in {stage.value} already.", judged)
     held = (version for version in versions if version.stage == stage.value) if stage in SINGLE_HOLDER else ()
-    holder = next(iter(held), None)
-    if holder is not None and not force:
-        said = f"{model}@{holder.number} holds {stage.value}: tick the box to archive it."
-        return Standing(candidate, holder, said)
-    return Standing(candidate, holder, "")
+    now = Standing(candidate, next(iter(held), None), "", judged)
+    return Standing(candidate, now.holder, _obstacle(model, now, stage, force=force), judged)
+
+
+def _obstacle(model: str, now: Standing, stage: ModelStages, *, force: bool) -> str:
+    unknown = next((one.facts for one in now.gates if one.is_unknown), None)
+    if unknown is not None:
+        return f"{shorten(unknown.text, 60)} cannot be judged: {unknown.why}"
+    if force:
+        return ""
+    holds = f"{model}@{now.holder.number} holds {stage.value}" if now.holder is not None else ""
+    if now.failing:
+        said = f"{_gates(len(now.failing))} {'does' if len(now.failing) == 1 else 'do'} not hold"
+        return f"{' and '.join(filter(None, [holds, said]))}: tick the box to promote it all the same."
+    return f"{holds}: tick the box to archive it." if holds else ""
+
+
+def _gates(count: int) -> str:
+    return f"{count} gate{'' if count == 1 else 's'}"
+
+
+def judged_by(gates: Iterable[str], judge: Callable[[str], GateResult]) -> list[Judged]:
+    """Let each gate speak; one that cannot be judged says why."""
+    found = []
+    for text in gates:
+        try:
+            result = judge(text)
+        except UserError as error:
+            found.append(Judged(GateFacts(text, passed=False, why=str(error)), is_unknown=True))
+        else:
+            found.append(Judged(GateFacts(text, result.passed, result.left, result.right, result.missing)))
+    return found
+
+
+def force_text(model: str, now: Standing, stage: ModelStages) -> str:
+    """Say what force would do, for the box; `""` where there is nothing to force."""
+    told = [f"archive {model}@{now.holder.number}, which is in {stage.value} now"] if now.holder is not None else []
+    if now.failing and not any(one.is_unknown for one in now.gates):
+        told.append(
+            f"promote in spite of {_gates(len(now.failing))} that {'does' if len(now.failing) == 1 else 'do'} not hold"
+        )
+    return ", and ".join(told)
 
 
 def first_candidate(versions: Sequence[ModelVersion]) -> int | None:
@@ -71,82 +142,3 @@ def first_candidate(versions: Sequence[ModelVersion]) -> int | None:
     good = [version for version in free if not version.failed]
     proposed = [*good, *free, *versions]
     return proposed[0].number if proposed else None
-
-
-def version_label(version: ModelVersion) -> str:
-    """Name a version for a list to choose from."""
-    name = "" if version.name == str(version.number) else f" · {shorten(version.name, 40)}"
-    return f"{version.number}{name}{' · ✗ failed' if version.failed else ''}"
-
-
-def versions_table(versions: Iterable[ModelVersion], metrics: Metrics, *, timed: bool) -> Table:
-    """Lay out versions with their stages and the metrics that most of them have."""
-    rows = list(versions)
-    is_named = any(version.name != str(version.number) for version in rows)
-    frequent = Counter(name for version in rows for name in metrics.get(version.number, {}))
-    shown = [name for name, _ in frequent.most_common(_MOST_METRICS)]
-    short = _short_names(shown)
-    columns = ["version", *(["name"] if is_named else []), "stage", *short, *(["made"] if timed else [])]
-    return Table(
-        columns,
-        [
-            [
-                str(version.number),
-                *([shorten(version.name, 24)] if is_named else []),
-                _stage_text(version),
-                *(metrics.get(version.number, {}).get(name) for name in shown),
-                *([time_text(version.created)] if timed else []),
-            ]
-            for version in rows
-        ],
-        frozenset(short),
-    )
-
-
-def comparison_table(now: Standing, stage: ModelStages, metrics: Metrics) -> Table | None:
-    """Lay out the metrics of the candidate beside those of the holder; `None` where there is nothing to compare."""
-    if now.candidate is None:
-        return None
-    own = metrics.get(now.candidate.number, {})
-    other = metrics.get(now.holder.number, {}) if now.holder is not None else {}
-    names = list(dict.fromkeys((*other, *own)))[:_MOST_COMPARED]
-    if not names:
-        return None
-    if now.holder is None:
-        return Table(["metric", f"candidate {now.candidate.number}"], [(name, own[name]) for name in names])
-    columns = ["metric", f"{stage.value} {now.holder.number}", f"candidate {now.candidate.number}", "change"]
-    return Table(columns, [_compared(name, other.get(name), own.get(name)) for name in names], frozenset(columns[1:]))
-
-
-def history_table(moves: Sequence[StageChange], *, timed: bool) -> Table:
-    """Lay out what moved when, newest first."""
-    rows = []
-    for move in moves:
-        when = [time_text(move.at), shorten(move.by, 20)] if timed else []
-        rows.append([*when, str(move.number), f"{move.from_stage} → {move.to_stage}", shorten(move.note, 120)])
-    return Table([*(["when", "by"] if timed else []), "version", "move", "note"], rows)
-
-
-def _stage_text(version: ModelVersion) -> str:
-    stage = "" if version.stage is ModelStages.NONE else version.stage.value
-    return " ".join(filter(None, [stage, signed("failed") if version.failed else ""]))
-
-
-def _short_names(paths: Sequence[str]) -> list[str]:
-    """Name metrics by the end of their paths, where no two end alike."""
-    ends = [path.rpartition(".")[2] for path in paths]
-    return ends if len(set(ends)) == len(ends) else list(paths)
-
-
-def _compared(name: str, before: float | None, after: float | None) -> tuple[str, str, str, str]:
-    if before is None or after is None:
-        texts = ["–" if value is None else number_text(value) for value in (before, after)]
-        return name, texts[0], texts[1], "–"
-    best = best_of(before, after, more_is_better=reads_as_more_is_better(name))
-    left, right = number_text(before), number_text(after)
-    return (
-        name,
-        f"{_BEST} {left}" if best == "left" else left,
-        f"{_BEST} {right}" if best == "right" else right,
-        delta_text(before, after),
-    )

@@ -3,8 +3,8 @@
     python -m tests.catalog.keeping      keeps one of this version, beside those that are there
 
 A kept workspace has everything that a catalog may hold: runs that ended well, badly and not at all, reuse, metadata
-of every kind, tags, model versions, snapshots, schedules, deployments; logs, segments of operations, an archive, a
-published file and a tail behind it. With it is kept what all views said.
+of every kind, tags, model versions, snapshots, schedules, deployments, deletions; logs, segments of operations, an
+archive, a published file and a tail behind it. With it is kept what all views said.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ from nbpipe.records.operations import (
     ClaimFiring,
     CreateSchedule,
     CreateSnapshot,
+    DeleteArtifacts,
+    DeleteRuns,
     OpenModelVersion,
     PointedAt,
+    RenameRun,
     RenameTag,
     SetStage,
     StartDeployment,
@@ -86,6 +89,10 @@ def _session(catalog: Catalog, nth: int) -> None:
     catalog.transact(ClaimFiring(id=f"schedule-{nth}", due=datetime(2026, 11, 21, 1, tzinfo=UTC)))
     served = {"pipeline": "training", "snapshot_id": f"snap-{nth}", "url": "http://127.0.0.1:8000", "pid": 7}
     catalog.transact(StartDeployment(id=f"deployment-{nth}", name="predictor", log="l", replace=True, **served))
+    catalog.transact(RenameRun(id=run.id, to=f"run \U0001f600 {nth}"))
+    unwanted = small_run(catalog, pipeline="unwanted")
+    catalog.transact(DeleteArtifacts(ids=(unwanted.outputs[0]["id"],)))
+    catalog.transact(DeleteRuns(ids=(unwanted.id,)))
 
 
 def said_by(catalog: Catalog, columns: dict[str, list[str]]) -> dict[str, list[str]]:

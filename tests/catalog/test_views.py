@@ -20,11 +20,14 @@ from nbpipe.records.operations import (
     ClaimFiring,
     CreateSchedule,
     CreateSnapshot,
+    DeleteArtifacts,
     DeleteModelVersion,
+    DeleteRuns,
     DeleteTag,
     OpenModelVersion,
     PointedAt,
     RemoveTags,
+    RenameRun,
     RenameTag,
     SetStage,
     StartDeployment,
@@ -242,6 +245,9 @@ def test_a_deleted_tag_is_on_nothing_and_a_renamed_one_on_the_same(catalog, publ
 # One history, three ways ---------------------------------------------------------------------
 
 
+HAS_ENDED = "SELECT id FROM runs WHERE id = $id AND ended IS NOT NULL"
+
+
 def act(catalog: Catalog, what: str, nth: int, known: list[Recording]) -> None:
     """Do one thing that leaves something in the logs."""
     run = known[nth % len(known)]
@@ -277,6 +283,17 @@ def act(catalog: Catalog, what: str, nth: int, known: list[Recording]) -> None:
                 catalog.transact(DeleteModelVersion(model="iris", version="latest", force=True))
         case "snapshot":
             catalog.transact(CreateSnapshot(id=new_id(), pipeline="p", name=f"s{nth % 2}", digest="d", replace=True))
+        case "rename run":
+            catalog.transact(RenameRun(id=run.id, to=f"run {nth}"))
+        case "delete run":
+            # One that goes on is not deleted.
+            ended = [one for one in known[1:] if catalog.rows(HAS_ENDED, {"id": one.id})]
+            for one in ended[: nth % 3]:
+                known.remove(one)
+                catalog.transact(DeleteRuns(ids=(one.id,)))
+        case "delete artifact":
+            if run.outputs:
+                catalog.transact(DeleteArtifacts(ids=(run.outputs[0]["id"],)))
         case "describe":
             for snapshot in [key for key, row in catalog.state().snapshots.items() if row][:1]:
                 catalog.transact(ChangeSnapshot(id=snapshot, description=f"about {nth}"))
@@ -284,7 +301,8 @@ def act(catalog: Catalog, what: str, nth: int, known: list[Recording]) -> None:
 
 DEEDS = [
     "run", "start", "begin step", "step", "reuse", "log", "end", "tag", "untag", "version", "promote",
-    "delete version", "snapshot", "describe", "publish", "publish", "look",
+    "delete version", "snapshot", "describe", "rename run", "delete run", "delete artifact", "publish", "publish",
+    "look",
 ]  # fmt: skip
 
 

@@ -113,3 +113,12 @@ def notebook() -> Callable[..., Notebook]:
 def ask(project: Path) -> Callable[[str], Answer]:
     """Give the asker of lines, in the project, as a terminal would be asked."""
     return answer
+
+
+@pytest.fixture
+def two_runs(ask):
+    """Two runs with different rates, and a snapshot; give the beginnings of their ids."""
+    first = ask("run flow.py").record
+    second = ask("run flow.py --set rate=0.5 --tag second").record
+    ask("snapshot create flow.py --name nightly")
+    return {"first": first.id[:8], "second": second.id[:8]}

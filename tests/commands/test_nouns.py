@@ -44,15 +44,6 @@ NASTY = [
 ]
 
 
-@pytest.fixture
-def two_runs(ask):
-    """Two runs with different rates, and a snapshot; give the beginnings of their ids."""
-    first = ask("run flow.py").record
-    second = ask("run flow.py --set rate=0.5 --tag second").record
-    ask("snapshot create flow.py --name nightly")
-    return {"first": first.id[:8], "second": second.id[:8]}
-
-
 def test_every_question_is_answered_as_text_as_html_and_as_json(ask, two_runs):
     for question in QUESTIONS:
         line = question.format(**two_runs)
@@ -84,12 +75,44 @@ def test_runs_are_filtered_by_what_they_bear_and_how_they_did(ask, two_runs):
     assert ids("runs list --snapshot nightly") == []
 
 
-def test_a_comparison_says_only_what_differs(ask, two_runs):
-    came = ask("runs compare {first} {second}".format(**two_runs))
+def test_a_comparison_says_only_what_differs_unless_all_is_asked_for(ask, two_runs):
+    line = "runs compare {first} {second}".format(**two_runs)
 
-    assert came.rows["parameters"] == {"rate": {"left": 0.1, "right": 0.5}}
-    assert came.rows["metrics"] == {"total": {"left": 1.0, "right": 5.0}}
+    came, everything = ask(line), ask(f"{line} --all")
+
+    assert came.rows["parameters"] == {"rate": [0.1, 0.5]}
+    assert came.rows["metrics"] == {"total": [1.0, 5.0], "evaluation.total": [1.0, 5.0]}
+    assert came.rows["tags"] == {"latest": [False, True], "second": [False, True]}
+    assert everything.rows["parameters"] == {"n": [5, 5], "rate": [0.1, 0.5]}
+    assert "· n " in everything.text
+    assert "· n " not in came.text
     assert came.widget == "RunComparison"
+
+
+def test_three_runs_stand_in_three_columns(ask, two_runs):
+    third = ask("run flow.py --set rate=0.9").record.id[:8]
+
+    said = ask("runs compare {first} {second} {third}".format(third=third, **two_runs)).text
+
+    assert re.search(r"{first} +{second} +{third}".format(third=third, **two_runs), said)
+    assert re.search(r"rate +0\.1 +0\.5 +0\.9", said)
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "said"),
+    [
+        ("{first}", BadValueError, "needs two runs or more"),
+        ("", BadValueError, "missing argument"),
+        ("{first} {second} {first}", BadValueError, "named twice"),
+        ("{first} nothing-like-it", NotFoundError, "No run is named 'nothing-like-it'"),
+    ],
+    ids=["one", "none", "twice", "unknown"],
+)
+def test_runs_that_cannot_be_compared_are_refused_in_a_line(ask, two_runs, names, error, said):
+    with pytest.raises(error, match=said) as refused:
+        ask(f"runs compare {names}".format(**two_runs))
+
+    assert len(str(refused.value).splitlines()) == 1
 
 
 def test_a_run_that_died_is_shown_with_the_steps_it_did_not_reach(ask):
@@ -156,7 +179,12 @@ def test_the_lineage_names_what_was_read_and_who_reads_it(ask, two_runs):
 
     assert came.rows["made_by"]["step"] == "load"
     assert [use["outputs"]["total"]["artifact"] for use in came.rows["used_by"]] == ["total@2", "total@1"]
-    assert "read by" in came.text
+    assert "went into" in came.text
+    deep = ask("artifact lineage total@1 --up all --down 0")
+    assert {one["name"] for one in deep.rows["versions"]} == {"numbers", "total"}
+    for bad in ("--up much", "--down -1", "--up ''"):
+        with pytest.raises(BadValueError):
+            ask(f"artifact lineage total@1 {bad}")
 
 
 def test_artifacts_are_filtered_by_name_type_and_run(ask, two_runs):

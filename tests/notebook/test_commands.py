@@ -10,6 +10,7 @@ import pytest
 
 from nbpipe import Client
 from nbpipe.services.runs import Run
+from nbpipe.widgets import RunComparison
 from tests.notebook.shells import Notebook
 
 CELLS = (
@@ -141,3 +142,19 @@ def test_a_query_that_is_refused_says_so_shortly(notebook: Notebook, cell: str, 
 
     assert said in refused
     assert "/nbpipe/" not in refused
+
+
+def test_runs_are_compared_in_a_page_of_their_own(notebook: Notebook) -> None:
+    notebook.ok(*CELLS)
+    ids = [notebook.ok(f"%nbpipe run --set n={n}").value.id[:8] for n in (3, 4, 5)]
+
+    cell = notebook.ok(f"%nbpipe runs compare {' '.join(ids)} --all")
+    plain = notebook.ok(f"%nbpipe runs compare {' '.join(ids)} --json")
+    record = notebook.ok("from nbpipe import Client", f"Client().runs.compare({ids[0]!r}, {ids[1]!r})")
+
+    assert isinstance(cell.value, RunComparison)
+    assert cell.value.only_differences is False
+    assert [ref[:8] for ref in cell.value.refs] == ids
+    assert "run 1" in cell.html[0]
+    assert '"only_differences": true' in plain.text
+    assert "run 2" in record.html[0]

@@ -157,7 +157,8 @@ def test_lineage_is_followed_both_ways(artifacts: ArtifactService, opened_worksp
     raw = record_run(opened_workspace, outputs={"raw": 1}, node="load")
     clean = record_run(opened_workspace, outputs={"clean": 2}, inputs={"df": raw.artifacts["raw"]}, node="clean")
 
-    made_by, used_by = artifacts.lineage("raw")
+    raw_lineage = artifacts.lineage("raw")
+    made_by, used_by = raw_lineage.made_by, raw_lineage.used_by
     later = artifacts.get("clean").lineage()
 
     assert made_by is not None

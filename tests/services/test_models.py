@@ -13,7 +13,7 @@ from nbpipe.errors import AmbiguousNameError, BadValueError, ConflictError, NotF
 from nbpipe.records.models import ModelStages
 from nbpipe.records.runs import Status
 from nbpipe.services.comparison import compared
-from nbpipe.services.gates import CANDIDATE, find_metric, parse_gate, refusals
+from nbpipe.services.gates import CANDIDATE, find_metric, parse_gate, results
 from nbpipe.services.metadata import MetadataService
 from nbpipe.services.models import ModelService
 from nbpipe.services.tags import TagService
@@ -44,15 +44,17 @@ def make_versions(workspace: Workspace, *accuracies: float) -> list[str]:
 def test_a_gate_holds_exactly_when_python_says_so(mine: float, theirs: float, sign: str) -> None:
     gate = parse_gate(f"m.accuracy {sign} production.accuracy")
 
-    refused = refusals([gate], {CANDIDATE: {"m.accuracy": mine}, "production": {"m.accuracy": theirs}})
+    (result,) = results([gate], {CANDIDATE: {"m.accuracy": mine}, "production": {"m.accuracy": theirs}})
 
-    assert (refused == []) is eval(f"{mine!r} {sign} {theirs!r}", {"inf": math.inf})
+    assert (result.left, result.right) == (mine, theirs)
+    assert result.passed is eval(f"{mine!r} {sign} {theirs!r}", {"inf": math.inf})
 
 
-def test_a_number_that_is_none_passes_no_gate() -> None:
-    refused = refusals([parse_gate("accuracy >= 0.5")], {CANDIDATE: {"accuracy": math.nan}})
+@pytest.mark.parametrize("sign", [">=", "<=", ">", "<", "==", "!="])
+def test_a_number_that_is_none_passes_no_gate(sign: str) -> None:
+    told = results([parse_gate(f"accuracy {sign} 0.5")], {CANDIDATE: {"accuracy": math.nan}})
 
-    assert [str(refusal) for refusal in refused] == ["'accuracy >= 0.5' does not hold: accuracy is nan"]
+    assert [str(result) for result in told] == [f"'accuracy {sign} 0.5' does not hold: accuracy is nan"]
 
 
 def test_the_end_of_a_path_names_a_metric_if_no_other_ends_so() -> None:
@@ -307,6 +309,69 @@ def test_a_model_is_described_and_one_that_does_not_exist_is_not_made_by_it(
     with pytest.raises(NotFoundError):
         models.describe("irs", "flowers")
     assert len(models.list()) == 1
+
+
+def test_versions_are_found_by_stage_failure_tags_and_a_metric(
+    models: ModelService, opened_workspace: Workspace
+) -> None:
+    make_versions(opened_workspace, 0.5, 0.9, 0.95)
+    record_run(opened_workspace, model="iris", status=Status.FAILED)
+    models.promote("iris@2", "staging")
+    TagService(opened_workspace).add(["kept"], model_version=["iris@1", "iris@3"])
+
+    def found(**asked: Any) -> list[int]:
+        return [version.number for version in models.versions("iris", **asked)]
+
+    assert found() == [4, 3, 2, 1]
+    assert found(limit=2) == [4, 3]
+    assert found(stage="Staging") == [2]
+    assert found(failed=True) == [4]
+    assert found(tags=["kept"]) == found(tag_prefix="ke") == found(any_tags=["kept", "x"]) == [3, 1]
+    assert found(where="evaluation_metrics.accuracy > 0.8") == [3, 2]
+    assert found(where="evaluation_metrics.accuracy > 0.8", stage="none", tags=["kept"]) == [3]
+    assert found(where="nothing > 0") == []
+    assert [model.name for model in models.list(stage="staging", failed=False)] == ["iris"]
+    assert models.list(stage="staging", failed=True) == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"stage": "latest"},
+        {"stage": "stagin"},
+        {"failed": "yes"},
+        {"failed": 1},
+        {"tags": "kept"},
+        {"where": "accuracy"},
+        {"where": 5},
+        {"limit": 0},
+    ],
+    ids=str,
+)
+def test_a_filter_of_the_wrong_form_is_refused(
+    models: ModelService, opened_workspace: Workspace, asked: dict[str, Any]
+) -> None:
+    make_versions(opened_workspace, 0.5)
+
+    with pytest.raises(BadValueError):
+        models.versions("iris", **asked)
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "ünï ✓ 'quoted' \"twice\"; DROP TABLE x; <script>alert(1)</script>\n"])
+def test_a_description_and_a_note_may_hold_anything(
+    models: ModelService, opened_workspace: Workspace, text: str
+) -> None:
+    make_versions(opened_workspace, 0.5)
+
+    models.describe("iris@1", text)
+    models.promote("iris@1", "staging", note=text)
+
+    assert models.version("iris@1").description == text
+    assert models.history("iris")[0].note == text
+    with pytest.raises(BadValueError):
+        models.describe("iris@1", 5)  # type: ignore[arg-type]
+    with pytest.raises(BadValueError):
+        models.promote("iris@1", "production", note=5)  # type: ignore[arg-type]
 
 
 # Comparison ----------------------------------------------------------------------------------

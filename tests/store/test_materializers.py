@@ -50,7 +50,7 @@ def plain_text(label: str, *types: type | str, version: int = 1) -> type:
         ("a", ["text", "json", "pickle"]),
         (b"a", ["bytes", "json", "pickle"]),
         (Path("a"), ["files", "json", "pickle"]),
-        (np.zeros(1), ["npy", "pickle"]),
+        (np.zeros(1), ["npy", "records", "pickle"]),
         (np.float64(1), ["numpy-scalar", "json", "pickle"]),
         (pd.DataFrame(), ["arrow", "pickle"]),
         (pd.Timestamp(0), ["json", "pickle"]),

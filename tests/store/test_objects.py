@@ -1,17 +1,15 @@
-"""Models, estimators and pictures."""
+"""Models and estimators."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import numpy as np
-import PIL.Image
 import pytest
 from pydantic import BaseModel, PrivateAttr, field_validator
 from sklearn.linear_model import LogisticRegression
 
 from nbpipe.store.buffers import joined
-from nbpipe.store.images import Png
 from nbpipe.store.loading import Loading
 from nbpipe.store.materializers import REGISTRY
 from nbpipe.store.objects import PydanticModel
@@ -72,19 +70,3 @@ def test_an_estimator_is_a_pickle_and_says_so():
 
     assert (materializer.name, materializer.pickled) == ("sklearn", True)
     np.testing.assert_array_equal(again.predict(inputs), model.predict(inputs))
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA"])
-def test_an_image_comes_back_pixel_by_pixel(mode):
-    image = PIL.Image.effect_noise((17, 9), 50).convert(mode)
-
-    again = there_and_back(Png(), image)
-
-    assert (again.mode, again.size, again.tobytes()) == (image.mode, image.size, image.tobytes())
-
-
-@pytest.mark.parametrize(
-    "image", [PIL.Image.new("CMYK", (2, 2)), PIL.Image.new("F", (2, 2)), PIL.Image.new("L", (0, 2))]
-)
-def test_an_image_that_png_cannot_hold_is_declined(image):
-    assert Png().encode(image) is None

@@ -13,7 +13,8 @@ import PIL.Image
 import pytest
 from hypothesis import given
 
-from nbpipe.store.previews import MAX_BYTES, MAX_IMAGE_LETTERS, preview
+from nbpipe.store.preview_pictures import MAX_IMAGE_LETTERS
+from nbpipe.store.previews import MAX_BYTES, preview
 from tests.store.test_content_frames import columns
 from tests.store.values import PLAIN, one_of_each
 
@@ -38,7 +39,7 @@ def test_every_preview_is_small_json_in_utf_8(value):
 def test_everything_has_a_preview(value):
     shown = preview(value)
 
-    assert shown["kind"] in ("text", "json")
+    assert shown["kind"] in ("text", "json", "array")
     json.dumps(shown, ensure_ascii=False).encode()
 
 
@@ -68,8 +69,11 @@ def test_long_cells_are_cut_so_that_a_table_stays_small():
 
 
 def test_a_text_shows_its_beginning_and_an_array_its_range():
-    assert preview("x" * 5000) == {"kind": "text", "text": "x" * 2000}
-    assert preview(np.arange(6.0).reshape(2, 3)) == {"kind": "text", "text": "2 × 3 float64, 0 to 5"}
+    assert preview("x" * 5000) == {"kind": "text", "text": "x" * 2000, "length": 5000}
+    assert preview(np.arange(6.0).reshape(2, 3)) == {
+        "kind": "array", "dtype": "float64", "shape": [2, 3], "min": "0", "max": "5",
+        "values": ["0", "1", "2", "3", "4", "5"],
+    }  # fmt: skip
 
 
 def test_small_plain_data_is_shown_whole_and_large_by_its_size():

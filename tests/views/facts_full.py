@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbpipe.views.compared import ComparedRow, ComparedRunFacts, ComparisonFacts
 from nbpipe.views.facts import (
     ArtifactFacts,
     ModelFacts,
@@ -12,9 +13,12 @@ from nbpipe.views.facts import (
     SnapshotFacts,
     StageChange,
     StepFacts,
+    TagFacts,
 )
+from nbpipe.views.lineage import LineageFacts, LineageLine
 from nbpipe.views.previews import Preview
 from nbpipe.views.steps_graph import DagEdge, DagNode
+from nbpipe.views.tables import Table
 
 RUN_ID = "3f2a9c1e-1111-4222-8333-444455556666"
 STARTED = "2026-11-20T08:15:30.000000+00:00"
@@ -72,12 +76,38 @@ def full_run(said: str) -> RunFacts:
     )
 
 
+def full_comparison(said: str, runs: int = 3) -> ComparisonFacts:
+    sides = [ComparedRunFacts(f"{n}{RUN_ID[1:]}" if n else RUN_ID, said, said, said, 64.0 + n) for n in range(runs)]
+    rows = [
+        ComparedRow("run", "error", {0: said}, differs=True),
+        ComparedRow("parameters", f"a {said}", {0: said, 1: {said: [said]}}, differs=True),
+        ComparedRow("parameters", "rate", {n: 0.1 + n for n in range(runs)}, differs=True),
+        ComparedRow("metrics", f"m {said}", {n: n / 7 for n in range(1, runs)}, differs=True),
+        ComparedRow("metrics", "loss", {n: 1 - n / 9 for n in range(runs)}, differs=True),
+        ComparedRow("steps", said, {0: StepFacts(said, said, duration_s=2.0), 1: StepFacts(said)}, differs=True),
+        ComparedRow("data", said, {0: said, 1: f"{said}@2"}, differs=True),
+        ComparedRow("code", said, {0: "A", 1: f"B: {said}"}, differs=True),
+        ComparedRow("tags", said, {1: True}, differs=True),
+    ]
+    return ComparisonFacts(sides, rows)
+
+
 def full_artifact(said: str) -> ArtifactFacts:
     preview = {"kind": "text", "text": said, "length": 0}
     return ArtifactFacts(
         said, 7, said, said, 4_200, STARTED, said, said, said, is_pickle=False, tags=[said], metadata={said: said},
-        preview=preview,
+        preview=preview, made_from=[said], went_into=[said], load=said,
     )  # fmt: skip
+
+
+def full_tag(said: str) -> TagFacts:
+    return TagFacts(said, [said], STARTED, 3)
+
+
+def full_lineage(said: str) -> LineageFacts:
+    lines = [LineageLine(0, said, is_step=True, status=said, notes=[said]), LineageLine(1, said, notes=[said])]
+    runs = Table((said, "n"), [(said, 1)])
+    return LineageFacts(said, lines, lines, runs, [said], [said], is_cut=True)
 
 
 def full_model_version(said: str) -> ModelVersionFacts:

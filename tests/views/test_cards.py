@@ -14,6 +14,7 @@ from nbpipe.views.cards import (
     run_card,
     snapshot_card,
     step_card,
+    tag_card,
 )
 from nbpipe.views.comparison import comparison_card
 from nbpipe.views.facts import ArtifactFacts, PipelineFacts, RunFacts, StepFacts
@@ -23,12 +24,14 @@ from tests.views.facts_full import (
     RUN_ID,
     STARTED,
     full_artifact,
+    full_comparison,
     full_model,
     full_model_version,
     full_pipeline,
     full_run,
     full_snapshot,
     full_step,
+    full_tag,
 )
 
 TIME = re.compile(r"\d\d:\d\d|\d{4}-\d\d|\b\d+(?:\.\d+)? (?:ms|s|min|h|d)\b")
@@ -39,8 +42,10 @@ STABLE = {
     "model version": model_version_card(full_model_version("word"), stable=True),
     "model": model_card(full_model("word"), stable=True),
     "snapshot": snapshot_card(full_snapshot("word"), stable=True),
+    "tag": tag_card(full_tag("word"), stable=True),
     "pipeline": pipeline_card(full_pipeline("word"), stable=True),
-    "comparison": comparison_card(full_run("word"), full_run("other"), stable=True),
+    "comparison": comparison_card(full_comparison("word"), stable=True),
+    "comparison of many": comparison_card(full_comparison("word", 20), stable=True),
 }
 
 

@@ -21,21 +21,28 @@ from nbpipe.views.cards import (
     run_card,
     snapshot_card,
     step_card,
+    tag_card,
 )
-from nbpipe.views.comparison import comparison_card
+from nbpipe.views.comparison import charts, comparison_card
 from nbpipe.views.dag import DagEdge, DagNode, dag_html, dag_svg, dag_text
 from nbpipe.views.frames import Bundle
+from nbpipe.views.ink import PAGE
+from nbpipe.views.lineage import lineage_card
+from nbpipe.views.markup import render
 from nbpipe.views.previews import preview_html, preview_text
 from nbpipe.views.tables import Table, table_html, table_text
 from tests.views.facts_full import (
     every_preview,
     full_artifact,
+    full_comparison,
+    full_lineage,
     full_model,
     full_model_version,
     full_pipeline,
     full_run,
     full_snapshot,
     full_step,
+    full_tag,
 )
 
 PAYLOADS = [
@@ -124,6 +131,11 @@ def table_bundle(said: str) -> Bundle:
     return Bundle(table_html(table), table_text(table))
 
 
+def live_charts(said: str) -> Bundle:
+    facts = full_comparison(said)
+    return Bundle(render(charts(facts, facts.rows, PAGE)), "")
+
+
 def preview_bundle(said: str) -> Bundle:
     previews = every_preview(said).values()
     html = "".join(preview_html(preview) for preview in previews)
@@ -143,7 +155,11 @@ RENDERERS: dict[str, Callable[[str], Bundle]] = {
     "model": lambda said: model_card(full_model(said)),
     "pipeline": lambda said: pipeline_card(full_pipeline(said)),
     "snapshot": lambda said: snapshot_card(full_snapshot(said)),
-    "comparison": lambda said: comparison_card(full_run(said), full_run("other")),
+    "comparison": lambda said: comparison_card(full_comparison(said)),
+    "comparison of many": lambda said: comparison_card(full_comparison(said, 12), color_by=f"m {said}"),
+    "live charts": live_charts,
+    "tag": lambda said: tag_card(full_tag(said)),
+    "lineage": lambda said: lineage_card(full_lineage(said)),
 }
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 

@@ -56,6 +56,32 @@ def test_a_long_text_is_cut_and_says_by_how_much() -> None:
     assert shown_text("\n".join("ab" * 100)).text.count("\n") == 60
 
 
+def test_an_image_whose_size_nobody_noted_is_shown_all_the_same() -> None:
+    older = {"kind": "image", "png": "iVBORw0KGgo="}
+
+    assert preview_text(older) == "image"
+    assert "data:image/png;base64,iVBORw0KGgo=" in preview_html(older)
+
+
+def test_a_series_counts_its_values_and_a_note_stands_in_the_place_of_what_is_said_below() -> None:
+    series = {"kind": "table", "columns": ["a"], "rows": [["1"]], "shape": [7]}
+
+    assert preview_text(series).endswith("\n7 values")
+    assert preview_text(series | {"note": "<b>7</b> of a kind"}).endswith("\n<b>7</b> of a kind")
+    assert "<b>7</b>" not in preview_html(series | {"note": "<b>7</b> of a kind"})
+    assert preview_text(IMAGE | {"note": "image L, 5 × 5 pixels"}) == "image L, 5 × 5 pixels"
+
+
+def test_an_array_shows_its_first_values_and_whether_there_are_more() -> None:
+    array = {"kind": "array", "dtype": "float64", "shape": [2, 2], "min": "0", "max": "3", "values": ["0", "–", "3"]}
+
+    assert preview_text(array).splitlines() == ["array 2 × 2 of float64, 0 … 3", "0, –, 3, …"]
+    assert preview_text(array | {"shape": [3], "note": "1 of 3 masked"}).splitlines()[1:] == [
+        "0, –, 3",
+        "1 of 3 masked",
+    ]
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -147,10 +147,10 @@ def test_undo_leaves_alone_what_somebody_moved_since(models: Models) -> None:
     press(board.undo_button)
 
     assert models.stages() == {1: "archived", 2: "archived", 3: "production"}
-    assert board.message == "iris@2 is in archived by now, so nothing was undone."
+    assert board.message == "Versions of iris were moved since, so nothing was undone."
 
 
-def test_undo_says_so_where_only_one_could_be_moved_back(models: Models) -> None:
+def test_undo_moves_back_all_or_nothing(models: Models) -> None:
     models.promote("iris@2", "staging")
     board = PromoteModel(models, "iris", "2")
     board.force = True
@@ -159,8 +159,132 @@ def test_undo_says_so_where_only_one_could_be_moved_back(models: Models) -> None
 
     press(board.undo_button)
 
-    assert models.stages() == {1: "production", 2: "archived", 3: "staging"}
-    assert board.message.startswith("iris@1 is back in production; iris@2 stays archived: ")
+    assert models.stages() == {1: "archived", 2: "production", 3: "staging"}
+    assert board.message == "Versions of iris were moved since, so nothing was undone."
+
+
+def test_gates_are_shown_with_what_they_say_and_both_numbers(models: Models) -> None:
+    board = PromoteModel(models, "iris", gates=["accuracy >= production.accuracy", "accuracy > 0.99"])
+
+    said = [(one.facts.text, one.facts.left, one.facts.right, one.facts.passed) for one in board.standing.gates]
+
+    assert said == [("accuracy >= production.accuracy", 0.95, 0.9, True), ("accuracy > 0.99", 0.95, 0.99, False)]
+    assert "✓ passed" in board._controls.judged.value
+    assert "✗ failed" in board._controls.judged.value
+    assert board.standing.obstacle == (
+        "iris@1 holds production and 1 gate does not hold: tick the box to promote it all the same."
+    )
+
+
+def test_gates_that_hold_still_need_the_box_where_somebody_would_be_archived(models: Models) -> None:
+    board = PromoteModel(models, "iris", gates=["accuracy >= production.accuracy"])
+    press(board.promote_button)
+    refused = board.message
+    board.force = True
+
+    press(board.promote_button, 2)
+
+    assert refused == "iris@1 holds production: tick the box to archive it."
+    assert models.stages()[2] == "production"
+    assert models.history("iris")[0].note == ""
+
+
+def test_a_gate_that_does_not_hold_is_passed_by_force_after_it_was_announced_and_is_told(models: Models) -> None:
+    board = PromoteModel(models, "iris", gates=["accuracy > 0.99"])
+    board.stage, board.force, board.note = "staging", True, "we must"
+
+    announced_before = board.promote_button.description
+    press(board.promote_button)
+    announced, stages = board.promote_button.description, models.stages()
+    press(board.promote_button)
+
+    assert announced_before == "Promote"
+    assert announced == "Confirm: promote 2, past 1 gate"
+    assert stages[2] == "none"
+    assert models.stages()[2] == "staging"
+    assert board.message == "iris@2 is in staging. Forced: 'accuracy > 0.99' does not hold: accuracy is 0.95."
+    assert "we must (forced past 'accuracy > 0.99'" in models.history("iris")[0].note
+
+
+def test_a_gate_on_a_metric_that_is_not_there_stops_even_force(models: Models) -> None:
+    board = PromoteModel(models, "iris", gates=["recall > 0.5"])
+    board.stage, board.force = "staging", True
+
+    press(board.promote_button, 2)
+
+    assert board.message.startswith("recall > 0.5 cannot be judged: No metric is named 'recall'")
+    assert models.stages()[2] == "none"
+
+
+def test_a_gate_that_fails_only_after_it_was_announced_as_held_moves_nothing(models: Models) -> None:
+    board = PromoteModel(models, "iris", gates=["accuracy > 0.9"])
+    board.force = True
+    press(board.promote_button)
+    MetadataService(models._workspace).log({"evaluation": {"accuracy": 0.1}}, model_version="iris@2")
+
+    press(board.promote_button)
+
+    assert models.stages()[2] == "none"
+    assert board.promote_button.description == "Confirm: archive 1, promote 2, past 1 gate"
+
+
+def test_a_version_whose_run_failed_is_flagged_and_asked_about_twice(models: Models) -> None:
+    board = PromoteModel(models, "iris", "3")
+    board.stage = "staging"
+
+    press(board.promote_button)
+    announced, stages = board.promote_button.description, models.stages()
+    press(board.promote_button)
+
+    assert announced == "Confirm: promote 3, whose run failed"
+    assert stages[3] == "none"
+    assert models.stages()[3] == "staging"
+    assert "3 · ✗ failed" in [label for label, _ in board._controls.candidate.options]
+
+
+@pytest.mark.parametrize("bad", ["accuracy > 0.9", ["accuracy"], [5], 7, None])
+def test_what_is_no_list_of_gates_is_refused_and_the_board_is_as_it_was(models: Models, bad: Any) -> None:
+    board = PromoteModel(models, "iris", gates=["accuracy > 0.9"])
+
+    with pytest.raises(BadValueError):
+        board.gates = bad
+
+    assert board.gates == ("accuracy > 0.9",)
+
+
+def test_gates_are_written_one_a_line_and_one_that_is_none_is_told_below_and_stops_the_promotion(
+    models: Models,
+) -> None:
+    board = PromoteModel(models, "iris")
+    board.stage = "staging"
+    controls = board._controls
+
+    controls.gates.value = "accuracy > 0.9\n\n  accuracy >= \n"
+    told, is_stopped = controls.gates_said.value, board.promote_button.disabled
+    press(board.promote_button)
+    refused, stages = board.message, models.stages()
+    controls.gates.value = "accuracy > 0.9\naccuracy > 0.9 \n"
+    press(board.promote_button)
+
+    assert "is no gate" in told
+    assert is_stopped
+    assert "is no gate" in refused
+    assert stages[2] == "none"
+    assert controls.gates_said.value == ""
+    assert board.gates == ("accuracy > 0.9",)
+    assert models.stages()[2] == "staging"
+
+
+def test_what_made_candidate_and_holder_differ_is_there_folded(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+
+    assert board._controls.differing.value == ""
+    assert board._known.comparison(board.standing).metrics[0].path == "evaluation.accuracy"
+
+
+@pytest.mark.parametrize("name", ["candidate", "note", "gates"])
+def test_every_control_has_a_name(models: Models, name: str) -> None:
+    assert getattr(PromoteModel(models, "iris")._controls, name).description == name
 
 
 def test_undo_of_a_promotion_that_archived_nobody_moves_one_back(models: Models) -> None:
@@ -202,7 +326,7 @@ def test_a_version_that_was_deleted_since_is_not_promoted(models: Models) -> Non
 def test_a_refusal_of_the_service_is_shown_and_changes_nothing(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     board = PromoteModel(models, "iris")
     board.stage = "staging"
-    monkeypatch.setattr(models, "promote", lambda *_, **__: models.version("iris@nobody"))
+    monkeypatch.setattr(models, "move", lambda *_, **__: models.version("iris@nobody"))
 
     press(board.promote_button)
 
@@ -237,6 +361,9 @@ def test_what_is_chosen_in_the_live_board_is_what_counts(models: Models) -> None
         ("candidate", 1.0, BadValueError),
         ("note", 5, BadValueError),
         ("force", "yes", BadValueError),
+        ("stage", None, BadValueError),
+        ("note", None, BadValueError),
+        ("force", None, BadValueError),
     ],
 )
 def test_a_bad_choice_is_refused_and_the_board_is_as_it_was(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from nbpipe.records.operations.base import Operation, PointedAt
+from nbpipe.records.operations.deletions import DeleteArtifacts, DeleteRuns, RenameRun
 from nbpipe.records.operations.deployments import StartDeployment, StopDeployment
 from nbpipe.records.operations.models import (
+    DeleteModel,
     DeleteModelVersion,
     DescribeModel,
+    DescribeModelVersion,
     OpenModelVersion,
     RenameModelVersion,
     SetStage,
+    UndoPromotion,
 )
 from nbpipe.records.operations.runs import ArtifactTags, EndRun, NamedArtifact, NumberArtifacts
 from nbpipe.records.operations.schedules import ActivateSchedule, ClaimFiring, CreateSchedule, DeleteSchedule
@@ -24,11 +28,15 @@ __all__ = [
     "ClaimFiring",
     "CreateSchedule",
     "CreateSnapshot",
+    "DeleteArtifacts",
+    "DeleteModel",
     "DeleteModelVersion",
+    "DeleteRuns",
     "DeleteSchedule",
     "DeleteSnapshot",
     "DeleteTag",
     "DescribeModel",
+    "DescribeModelVersion",
     "EndRun",
     "NamedArtifact",
     "NumberArtifacts",
@@ -37,8 +45,10 @@ __all__ = [
     "PointedAt",
     "RemoveTags",
     "RenameModelVersion",
+    "RenameRun",
     "RenameTag",
     "SetStage",
     "StartDeployment",
     "StopDeployment",
+    "UndoPromotion",
 ]

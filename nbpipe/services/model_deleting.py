@@ -1,0 +1,79 @@
+"""Deleting a model or one of its versions, and what depends on it.
+
+Runs and artifacts stay, and so do the numbers: none is given out again. What goes is the
+version's place (its stage, its tags) and the way to its metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbpipe.records.models import SINGLE_HOLDER, ModelStages
+from nbpipe.records.operations import DeleteModel, DeleteModelVersion
+from nbpipe.records.refs import Kind
+from nbpipe.services.dependents import Dependent
+from nbpipe.services.listing import Listing
+from nbpipe.services.tags import tags_of
+from nbpipe.services.versions import ModelVersion
+from nbpipe.services.workspace import Workspace
+
+LINKED = """
+    SELECT kind, count(DISTINCT entity_id) AS n FROM model_links
+    WHERE list_contains($ids, version_id) GROUP BY kind
+"""
+TAGS_ON_VERSIONS = """
+    SELECT entity_id, tag FROM tags WHERE entity_kind = 'model_version' AND list_contains($ids, entity_id)
+"""
+NOTED = """
+    SELECT count(*) AS n FROM (
+        SELECT DISTINCT entity_id, key FROM metadata
+        WHERE entity_kind = 'model_version' AND list_contains($ids, entity_id))
+"""
+
+
+def dependents_of_versions(workspace: Workspace, versions: Sequence[ModelVersion]) -> Listing[Dependent]:
+    """Say what depends on versions of a model."""
+    ids = [version.id for version in versions]
+    linked = {row["kind"]: row["n"] for row in workspace.catalog.rows(LINKED, {"ids": ids})}
+    found = [_in_stage(version) for version in versions if version.stage in SINGLE_HOLDER]
+    runs, artifacts = linked.get("run", 0), linked.get("artifact_version", 0)
+    if runs:
+        found.append(Dependent("run", runs, f"{_many(runs, 'run')} that worked on it stay", hinders=False))
+    if artifacts:
+        said = f"{_many(artifacts, 'artifact version')} that belong to it stay"
+        found.append(Dependent("artifact version", artifacts, said, hinders=False))
+    noted = workspace.catalog.rows(NOTED, {"ids": ids})[0]["n"]
+    if noted:
+        found.append(Dependent("metadata", noted, f"{_many(noted, 'key')} of its metadata are lost", hinders=False))
+    tagged = workspace.catalog.rows(TAGS_ON_VERSIONS, {"ids": ids})
+    if tagged:
+        said = f"{_many(len(tagged), 'tag')} are taken from it"
+        found.append(Dependent("tag", len(tagged), said, hinders=False))
+    return Listing(found, Dependent)
+
+
+def _in_stage(version: ModelVersion) -> Dependent:
+    stage = version.stage.value
+    said = f"{version.label} is in {stage}: whoever loads from {stage} finds nobody"
+    return Dependent("stage", 1, said, hinders=version.stage is ModelStages.PRODUCTION)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def delete_version(workspace: Workspace, version: ModelVersion, *, force: bool) -> dict[str, Any]:
+    """Delete a version, and give its row as it was."""
+    tags = tuple(tags_of(workspace, Kind.MODEL_VERSION, version.id))
+    wanted = DeleteModelVersion(model=version.model, version=version.id, force=force, tags=tags)
+    return workspace.catalog.transact(wanted)
+
+
+def delete_model(workspace: Workspace, name: str, versions: Sequence[ModelVersion], *, force: bool) -> None:
+    """Delete a model with all of its versions."""
+    by_version: dict[str, tuple[str, ...]] = {}
+    for row in workspace.catalog.rows(TAGS_ON_VERSIONS, {"ids": [version.id for version in versions]}):
+        by_version[row["entity_id"]] = (*by_version.get(row["entity_id"], ()), row["tag"])
+    tags = tuple(tags_of(workspace, Kind.MODEL, name))
+    workspace.catalog.transact(DeleteModel(name=name, force=force, tags=tags, version_tags=by_version))

@@ -1,0 +1,166 @@
+"""Filters by what was logged: metrics that are compared, and metadata that is equal to something.
+
+Metadata of one thing is logged line by line and merged when it is read. What it comes to at one
+path is worked out here in SQL, by the rules of `records.metadata.merge`, for thousands of things at
+once. Values and paths are bound; how comparisons are written is `services.where`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nbpipe.errors import BadValueError
+from nbpipe.records.base import shorten
+from nbpipe.records.metadata import encode
+from nbpipe.records.refs import Kind
+from nbpipe.services.filters import Conditions, all_of
+from nbpipe.services.where import parse_where
+
+# All comparisons in one pass: to find out which of a million numbers belong to the window is what costs.
+METRICS_HOLD = """id IN (
+    SELECT entity_id FROM metrics WHERE entity_kind = $noted_kind AND key IN ({keys}) AND {ids}
+    GROUP BY entity_id HAVING {conditions})"""
+NEWEST_OF = "arg_max(value, logged_at) FILTER (key = {key})"
+# What was logged last on the way to a value settles it: the value itself, or something else than a
+# dict where one would have to stand. Only of entities of which some line may hold the value are all
+# lines read as JSON, which is what costs.
+METADATA_IS = """id IN (
+    WITH near AS MATERIALIZED (
+        SELECT entity_head, value FROM keyed.metadata
+        WHERE entity_kind = $noted_kind AND key IN ({keys}) AND {heads}),
+    likely AS MATERIALIZED (SELECT DISTINCT entity_head FROM near WHERE contains(value::VARCHAR, $hint_{n})),
+    lines AS MATERIALIZED (
+        SELECT entity_id, key, value, logged_at FROM keyed.metadata
+        WHERE entity_kind = $noted_kind AND key IN ({keys}) AND entity_head IN (FROM likely))
+    {ways})"""
+WAY = """
+    SELECT entity_id FROM (
+        SELECT entity_id, arg_max_null(json_extract(value, $path_{n}), logged_at) AS found FROM lines
+        WHERE key = $key_{n} AND (json_exists(value, $path_{n}) OR {is_replaced}) GROUP BY entity_id)
+    WHERE {equals}"""
+IS_REPLACED = """
+    len(list_filter(json_type(value, $above_{n}::VARCHAR[]), lambda kind: kind <> 'OBJECT')) > 0
+    OR list_contains(json_exists(value, $typed_{n}::VARCHAR[]), true)"""
+# The engine writes both sides anew, so that blanks and ways of escaping do not count.
+EQUALS = "found::VARCHAR = json_extract($wanted_{v}::JSON, '/w')::VARCHAR"
+EQUALS_NUMBER = """
+    json_type(found) IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE') AND
+    (found::VARCHAR = json_extract($wanted_{v}::JSON, '/w')::VARCHAR
+     OR (found::DOUBLE = $number_{v} AND (json_type(found) = 'DOUBLE' OR NOT $is_whole_{v})))"""
+IDS_IN_WINDOW = "entity_id IN (SELECT id FROM keyed.{view} WHERE seq > $above AND seq <= $upto)"
+HEADS_IN_WINDOW = "entity_head IN (SELECT id_head FROM keyed.{view} WHERE seq > $above AND seq <= $upto)"
+
+_MOST_VALUES = 20
+_PLAIN = frozenset(map(chr, range(32, 127))) - set('"\\/')
+
+
+def notes(
+    kind: Kind,
+    *,
+    where: str | Sequence[str] | None = None,
+    metadata: Mapping[Any, Any] | None = None,
+    view: str = "",
+) -> Conditions:
+    """Say which entities are asked for by what was logged about them: conditions on a column `id`.
+
+    Args:
+        kind: The kind of the entities.
+        where: Comparisons of metrics, see `services.where`.
+        metadata: Values by dotted path; a key that holds a dot itself is told in a tuple of keys. Numbers are
+            equal as numbers; a bool, a text and a number never are. Of a nested dict each value must be there.
+        view: The view of the schema `keyed` of which `Catalog.newest` asks; none where no window is looked through.
+
+    Raises:
+        BadValueError: No comparison, a value that is no metadata, or too many.
+    """
+    ids, heads = (IDS_IN_WINDOW.format(view=view), HEADS_IN_WINDOW.format(view=view)) if view else ("true", "true")
+    conditions = [*_metric_conditions(where, ids), *_metadata_conditions(metadata, heads)]
+    return all_of(*conditions, Conditions("true", {"noted_kind": kind.value})) if conditions else Conditions()
+
+
+def _metric_conditions(where: str | Sequence[str] | None, ids: str) -> list[Conditions]:
+    comparisons = parse_where(where)
+    if not comparisons:
+        return []
+    keys = [f"$metric_{n}" for n, _ in enumerate(comparisons)]
+    holding = [
+        comparison.condition(NEWEST_OF.format(key=key), f"$bound_{n}")
+        for n, (key, comparison) in enumerate(zip(keys, comparisons, strict=True))
+    ]
+    sql = METRICS_HOLD.format(keys=", ".join(keys), ids=ids, conditions=" AND ".join(holding))
+    bound = {f"bound_{n}": comparison.bound for n, comparison in enumerate(comparisons)}
+    return [Conditions(sql, {**{f"metric_{n}": one.metric for n, one in enumerate(comparisons)}, **bound})]
+
+
+def _metadata_conditions(metadata: Mapping[Any, Any] | None, heads: str) -> list[Conditions]:
+    if metadata is None:
+        return []
+    if not isinstance(metadata, Mapping):
+        raise BadValueError(f"metadata takes a dict, as in {{'dataset.rows': 344}}, not {shorten(metadata)}.")
+    wanted = [leaf for key, value in metadata.items() for leaf in _leaves(_path(key), encode({"w": value})["w"])]
+    if len(wanted) > _MOST_VALUES:
+        raise BadValueError(f"metadata asks for {len(wanted)} values; at most {_MOST_VALUES} can be asked at once.")
+    return [_metadata_is(n, paths, value, heads) for n, (paths, value) in enumerate(wanted)]
+
+
+Path = tuple[str, ...]
+
+
+def _path(key: object) -> tuple[Path, ...]:
+    """Read where a value stands: as nested as the dots say, or, if there are any, in one key that holds them."""
+    if isinstance(key, tuple) and key and all(isinstance(part, str) and part for part in key):
+        return (key,)
+    if not isinstance(key, str) or not key:
+        raise BadValueError(f"metadata key {shorten(key)} is no path; write it as in 'dataset.rows'.")
+    parts = tuple(key.split("."))
+    return ((key,),) if len(parts) == 1 or not all(parts) else (parts, (key,))
+
+
+def _leaves(paths: tuple[Path, ...], value: Any) -> Iterator[tuple[tuple[Path, ...], Any]]:
+    if not isinstance(value, dict) or "$type" in value:
+        yield paths, value
+    elif not value:
+        raise BadValueError(f"metadata asks for nothing under {shorten('.'.join(paths[0]))}: its dict is empty.")
+    else:
+        for key, inner in value.items():
+            yield from _leaves(tuple((*path, key) for path in paths), inner)
+
+
+def _metadata_is(v: int, paths: tuple[Path, ...], value: Any, heads: str) -> Conditions:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    parameters: dict[str, Any] = {f"hint_{v}": _hint(value), f"wanted_{v}": json.dumps({"w": value})}
+    if is_number:
+        parameters |= {f"number_{v}": float(value), f"is_whole_{v}": isinstance(value, int)}
+    equals = (EQUALS_NUMBER if is_number else EQUALS).format(v=v)
+    ways = []
+    for place, path in enumerate(paths):
+        n = f"{v}_{place}"
+        *above, pointer = _pointers(path)
+        parameters |= {f"key_{n}": path[0], f"path_{n}": pointer}
+        if above:
+            parameters |= {f"above_{n}": above, f"typed_{n}": [f"{one.removeprefix('$')}/$type" for one in above]}
+        # The value of the key itself is replaced by whatever is logged.
+        is_replaced = IS_REPLACED.format(n=n) if above else "true"
+        ways.append(WAY.format(n=n, is_replaced=is_replaced, equals=equals))
+    keys = ", ".join(f"$key_{v}_{place}" for place, _ in enumerate(paths))
+    return Conditions(METADATA_IS.format(n=v, keys=keys, heads=heads, ways=" UNION ALL ".join(ways)), parameters)
+
+
+def _pointers(path: Path) -> list[str]:
+    """Write where the value of the key stands, each dict on the way, and the value itself."""
+    escaped = [part.replace("~", "~0").replace("/", "~1") for part in path[1:]]
+    return ["$", *("".join(f"/{part}" for part in escaped[: k + 1]) for k, _ in enumerate(escaped))]
+
+
+def _hint(value: Any) -> str:
+    """Give a text that stands in every line that logs `value`, however JSON is written; `""` if that cannot be said."""
+    if isinstance(value, str):
+        return value if set(value) <= _PLAIN else ""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, int | float) and abs(value) < 1e15 and value == math.trunc(value) and value:
+        return str(abs(int(value)))
+    return ""

@@ -1,0 +1,107 @@
+"""The promotion board in a real JupyterLab: promote by force and with a note, see what gates say, undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.test_notebook import LOAD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.browser.conftest import OpenNotebook
+    from tests.browser.lab import NotebookPage
+
+pytestmark = pytest.mark.browser
+
+TRAIN = """%%step
+def train(rate: float) -> float:
+    return rate
+
+def evaluate(score: float) -> float:
+    log_metadata({"evaluation": {"accuracy": score, "loss": 1 - score}}, infer_model=True)
+    if score < 0:
+        raise ValueError("no model")
+    return score"""
+PIPELINE = "%%pipeline training(rate: float = 0.5) --model iris\nevaluate(train(rate))"
+RUNS = """for rate in (0.91, 0.95, -1.0):
+    try:
+        training(rate=rate)
+    except Exception:
+        pass"""
+SHOW = "%nbpipe model promote iris"
+CELLS = [
+    f"{LOAD}\nfrom nbpipe import log_metadata",
+    TRAIN,
+    PIPELINE,
+    RUNS,
+    '%nbpipe model promote iris@1 production --note "the first"',
+    SHOW,
+]
+BOARD = 5
+
+
+def look(notebook: NotebookPage, folder: Path, name: str) -> None:
+    """Take a picture of the board in each theme."""
+    for theme in ("light", "dark"):
+        notebook.set_theme(theme)  # type: ignore[arg-type]
+        notebook.cell(BOARD).scroll_into_view_if_needed()
+        notebook.screenshot(folder / f"{name}_{theme}.png")
+
+
+def test_a_version_is_promoted_by_force_with_a_note_past_a_gate_and_taken_back(
+    open_notebook: OpenNotebook, tmp_path: Path
+) -> None:
+    notebook = open_notebook(CELLS)
+    notebook.run_all()
+    notebook.command("notebook:move-cursor-down")
+    board = notebook.cell(BOARD)
+    promote = board.get_by_role("button", name="Promote")
+    look(notebook, tmp_path, "board")
+
+    board.locator("textarea").fill("accuracy >= production.accuracy\nloss < 0.01")
+    board.locator("textarea").blur()
+    board.locator("text=✗ failed").last.wait_for()
+    assert board.locator("text=✓ passed").count() == 1
+    assert promote.is_disabled()
+    board.locator("input[placeholder*='why']").fill("better on rare classes")
+    board.locator("input[type=checkbox]").check()
+    look(notebook, tmp_path, "gates")
+    board.locator("button:has-text('Promote'):not([disabled])").click()
+    board.locator("button", has_text="Confirm: archive 1, promote 2, past 1 gate").click()
+    board.locator("text=iris@2 is in production, and iris@1 is archived.").wait_for()
+    look(notebook, tmp_path, "promoted")
+    board.locator("button", has_text="Undo").click()
+    board.locator("text=iris@1 is back in production, and iris@2 in no stage.").wait_for()
+    board.locator("summary", has_text="History").click()
+    look(notebook, tmp_path, "undone")
+
+    assert "better on rare classes (forced past" in board.inner_text()
+    assert notebook.page_errors == []
+
+
+def test_the_board_can_be_used_by_keys_alone(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(CELLS)
+    notebook.run_all()
+    board = notebook.cell(BOARD)
+    keys = notebook.page.keyboard
+
+    board.locator("select").focus()
+    passed = []
+    while "checkbox" not in passed:
+        keys.press("Tab")
+        passed.append(notebook.page.evaluate("() => document.activeElement.type ?? document.activeElement.tagName"))
+        assert len(passed) < 12, passed
+    # Enter belongs to JupyterLab wherever nobody writes; a button is pressed with the space bar.
+    keys.press("Space")
+    board.locator("button:has-text('Promote'):not([disabled])").wait_for()
+    keys.press("Tab")
+    keys.press("Space")
+    board.locator("button", has_text="Confirm: archive 1, promote 2").wait_for()
+    keys.press("Space")
+
+    board.locator("text=iris@2 is in production, and iris@1 is archived.").wait_for()
+    assert {"button", "text", "textarea", "checkbox"} <= set(passed)
+    assert notebook.page_errors == []
