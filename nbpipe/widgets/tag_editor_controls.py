@@ -95,8 +95,15 @@ class TagEditorControls:
         self.add.tooltip = " ".join(effect.said for effect in effects) or "name a tag first"
         self.remove.disabled = not bears
         refused = "\n".join(filter(None, problems))
-        quiet = "\n".join(effect.said for effect in effects if not effect.problem)
-        self.effects.value = appearance.said(quiet) + (appearance.said(refused, "failed") if refused else "")
+        told = [effect for effect in effects if not effect.problem]
+        self.effects.value = "".join(
+            (
+                # What somebody else loses is to be noticed.
+                appearance.said("\n".join(effect.said for effect in told if effect.losers), "stale"),
+                appearance.said("\n".join(effect.said for effect in told if not effect.losers)),
+                appearance.said(refused, "failed") if refused else "",
+            )
+        )
 
     def say(self, text: str, status: str) -> None:
         """Say what the last press did."""
