@@ -19,6 +19,7 @@ from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.dependents import Dependent, check_nothing_hinders
 from nbpipe.services.listing import Listing
+from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
 
 MADE = """
@@ -176,7 +177,8 @@ def delete_pipeline(workspace: Workspace, name: str, *, force: bool) -> int:
             f"Pipeline {name!r} is not deleted: {hindering[0].said}. Move or delete that version first."
         )
     for row in workspace.catalog.rows(SNAPSHOTS_OF_PIPELINE, asked):
-        workspace.catalog.transact(DeleteSnapshot(id=row["id"]))
+        tags = tuple(tags_of(workspace, Kind.SNAPSHOT, row["id"]))
+        workspace.catalog.transact(DeleteSnapshot(id=row["id"], tags=tags))
     if ids:
         workspace.catalog.transact(DeleteRuns(ids=ids))
     return len(ids)

@@ -305,6 +305,19 @@ def test_a_pipeline_goes_with_its_runs_and_snapshots_if_that_is_insisted_on(open
     assert dependents_of_pipeline(opened_workspace, "doomed") == []
 
 
+def test_a_deleted_snapshot_holds_no_tag_and_the_next_can_take_it(opened_workspace: Workspace) -> None:
+    tags = TagService(opened_workspace)
+    create_snapshot(opened_workspace, "training", "first")
+    tags.add([Tag(name="blessed", exclusive=True), "v1"], snapshot="first")
+
+    SnapshotService(opened_workspace).delete("first")
+
+    assert [tags.get(name).count for name in ("blessed", "v1")] == [0, 0]
+    second = create_snapshot(opened_workspace, "training", "second")
+    assert tags.add(["blessed"], snapshot="second").lost == {}
+    assert [holder.id for holder in tags.holders("blessed")] == [second]
+
+
 @pytest.mark.parametrize("what", ["schedule", "deployment"])
 def test_what_is_scheduled_or_deployed_is_not_deleted(opened_workspace: Workspace, what: str) -> None:
     snapshot = create_snapshot(opened_workspace, "training", "nightly")

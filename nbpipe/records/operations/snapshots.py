@@ -9,7 +9,7 @@ from nbpipe.records.changes import Decision, key_of
 from nbpipe.records.operations.base import Operation
 from nbpipe.records.refs import Kind, Target
 from nbpipe.records.state import Draft, OperationState
-from nbpipe.records.tags import Tag, put_tag
+from nbpipe.records.tags import Tag, put_tag, remove_tag
 
 
 class CreateSnapshot(Operation):
@@ -85,15 +85,23 @@ class ChangeSnapshot(Operation):
 
 
 class DeleteSnapshot(Operation):
-    """Delete a snapshot; its runs stay."""
+    """Delete a snapshot; its runs stay.
+
+    Attributes:
+        id: The snapshot.
+        tags: The tags that it bears, which it loses.
+    """
 
     kind: ClassVar[str] = "delete_snapshot"
     id: str
+    tags: tuple[str, ...] = ()
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:  # noqa: ARG002
         """Drop the snapshot's row."""
         row = dict(_snapshot(state, self.id))
         draft = Draft.over(state)
+        for tag in self.tags:
+            remove_tag(draft, tag, Target(Kind.SNAPSHOT, self.id, row["pipeline"], row["name"]))
         draft.put("snapshot", self.id, None)
         return Decision(tuple(draft.changes), row)
 
