@@ -9,8 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nbpipe.base.displaying import lend
 from nbpipe.base.version import VERSION
-from nbpipe.services.displaying import lend
 
 if TYPE_CHECKING:
     from nbpipe import errors

@@ -157,8 +157,8 @@ WHERE entry.kind <> '' AND json_type(entry."values") = 'OBJECT'
 _AS_MAP = """'"MAP(VARCHAR, JSON)"'"""
 PARSE_ENTRIES = f"""
 CREATE OR REPLACE TEMP TABLE new_entry AS
-SELECT nth, entity_kind, entity_id, "at", step_id, entry.key, entry.value, json_type(entry.value) AS type,
-       entity_head, run_head
+SELECT nth, entity_kind, entity_id, "at", step_id, entry.key, coalesce(entry.value, 'null'::JSON) AS value,
+       coalesce(json_type(entry.value), 'NULL') AS type, entity_head, run_head
 FROM (SELECT nth, entity_kind, entity_id, "at", step_id, rows.head_of(entity_id) AS entity_head,
              rows.head_of(run) AS run_head, unnest(map_entries(json_transform(entries, {_AS_MAP}))) AS entry
       FROM new_metadata)

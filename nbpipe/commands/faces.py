@@ -1,6 +1,6 @@
 """The face of each kind of record: its card, or of a listing its table.
 
-One table, from which records show themselves (`services.displaying`) and from which a notebook
+One table, from which records show themselves (`base.displaying`) and from which a notebook
 takes what it shows in their place. A kind of record that is added gets its line here.
 """
 

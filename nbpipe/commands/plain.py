@@ -5,7 +5,7 @@ A record's own row says what a listing says; these say what a card does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbpipe.commands.showing import drawn, parameter_facts
@@ -33,8 +33,8 @@ def step_plain(step: StepRun) -> dict[str, Any]:
     }
 
 
-def run_plain(run: Run, tags: Sequence[str]) -> dict[str, Any]:
-    """Give the facts of a run."""
+def run_plain(run: Run, tags: Sequence[str], *, metrics: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Give the facts of a run; its metrics as they are now unless they are given."""
     version = run.model_version
     return {
         **run.as_row(),
@@ -44,7 +44,7 @@ def run_plain(run: Run, tags: Sequence[str]) -> dict[str, Any]:
         "parent_run_id": run.parent_run_id,
         "model_version": version.label if version is not None else None,
         "tags": list(tags),
-        "metrics": run.metrics,
+        "metrics": metrics if metrics is not None else run.metrics,
         "steps": [step_plain(step) for step in run.steps.values()],
     }
 

@@ -121,7 +121,8 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
     tags = [tag.name for tag in as_tags((*request.definition.tags, *request.configuration.tags))]
 
     def finish(run: Run) -> Answer:
-        facts = run_facts(run, tags=tags)
-        return Answer(run_card(facts), run, run_plain(run, tags), as_json=as_json)
+        # What the run itself said: who started it must not wait for the engine.
+        facts = run_facts(run, tags=tags, metrics=run.seen_metrics)
+        return Answer(run_card(facts), run, run_plain(run, tags, metrics=run.seen_metrics), as_json=as_json)
 
     return Started(handle, finish, over)

@@ -167,8 +167,8 @@ def artifact_label(artifact: Artifact) -> str:
     return artifact.name if artifact.version is None else f"{artifact.name}@{artifact.version}"
 
 
-def run_facts(run: Run, *, tags: Sequence[str] = ()) -> shown.RunFacts:
-    """Give the facts of a run."""
+def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float] | None = None) -> shown.RunFacts:
+    """Give the facts of a run; its metrics as they are now unless they are given."""
     version, steps = run.model_version, run.steps
     # What was set for single steps only; the others stand among the parameters already.
     for_steps = {name: value for name, value in run.differences.items() if name not in run.parameters}
@@ -183,7 +183,7 @@ def run_facts(run: Run, *, tags: Sequence[str] = ()) -> shown.RunFacts:
         steps=[*(step_facts(step) for step in steps.values()), *_not_reached(run, steps)],
         edges=graph_edges(run.graph),
         tags=list(tags),
-        metrics=dict(run.metrics),
+        metrics=dict(metrics if metrics is not None else run.metrics),
         model_version=f"{version.model}@{version.name}" if version is not None else "",
         error=run.error,
     )

@@ -1,6 +1,6 @@
 """How records look in a notebook, and a run while it goes on.
 
-A record shows itself (`services.displaying`); in a shell that has loaded nbpipe its card is put in
+A record shows itself (`base.displaying`); in a shell that has loaded nbpipe its card is put in
 place of that, since here is known whether somebody looks. While a run goes on and somebody looks,
 its graph is drawn again in place, at most four times a second; its last form is a picture that
 survives saving, reopening and a notebook nobody trusts.

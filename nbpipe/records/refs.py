@@ -54,6 +54,8 @@ def parse_ref(text: str, default: Kind | None = None) -> EntityRef:
         BadValueError: No kind, an unknown kind, or no name.
     """
     if not isinstance(text, str) or not text.strip():
+        if default is not None:
+            raise BadValueError(f"{text!r} names no {default.value.replace('_', ' ')}.")
         raise BadValueError(f"{text!r} points at nothing; write it as in 'model:iris@production'.")
     head, colon, rest = text.strip().partition(":")
     if colon and head.casefold() in {kind.value for kind in Kind}:

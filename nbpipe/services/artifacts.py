@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.base.ids import is_uuid_like
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, NotFoundError
@@ -22,7 +23,6 @@ from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.deleting import delete_artifacts, dependents_of_artifacts
 from nbpipe.services.dependents import Dependent, each_of
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import Conditions, all_of, bears, checked_text, during, named, refuse_unknown
 from nbpipe.services.instants import as_instant
 from nbpipe.services.lineage import Lineage

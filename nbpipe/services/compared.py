@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.questions import frame_of
 from nbpipe.records.base import shorten
 from nbpipe.records.runs import Status
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.recorded import Run
 
 if TYPE_CHECKING:

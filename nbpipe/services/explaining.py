@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.errors import NotFoundError
 from nbpipe.execute.plan import parameter_changes
 from nbpipe.execute.sources import changed_parts, said_of
 from nbpipe.records.base import shorten
 from nbpipe.records.runs import Status
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.recorded import Run
 from nbpipe.services.workspace import Workspace

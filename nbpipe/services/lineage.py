@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.questions import frame_of
 from nbpipe.records.base import shorten
 from nbpipe.records.runs import Status
-from nbpipe.services.displaying import Displayed
 
 if TYPE_CHECKING:
     import pandas as pd

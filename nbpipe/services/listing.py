@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, SupportsIndex, TypeVar, overload
 
+from nbpipe.base.displaying import Displayed, text_of
 from nbpipe.catalog.questions import frame_of
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
-from nbpipe.services.displaying import Displayed, text_of
 
 if TYPE_CHECKING:
     import pandas as pd

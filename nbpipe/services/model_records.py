@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.errors import NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.models import stage_summary, versions_of
 from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.tags import tags_of

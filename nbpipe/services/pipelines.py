@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.deleting import delete_pipeline, dependents_of_pipeline
 from nbpipe.services.dependents import Dependent
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import Conditions, all_of, bears, during, equal, named, one_of, refuse_unknown, words_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing, checked_limit

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, CatalogError, WorkspaceError
 from nbpipe.execute.files import FileRead
@@ -21,7 +22,6 @@ from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.artifacts import Artifact, outputs_of
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.versions import ModelVersion, version_in
@@ -161,6 +161,7 @@ class Run(Displayed):
     graph_digest: str = ""
     error: str = ""
     seen: Callable[[], Mapping[str, StepRun]] | None = field(default=None, repr=False, compare=False)
+    seen_metrics: Mapping[str, float] | None = field(default=None, repr=False, compare=False)
     seen_graph: Graph | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:

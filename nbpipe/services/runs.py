@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 from nbpipe.errors import NotFoundError
+from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import plain_name
@@ -61,6 +62,9 @@ class RunService:
     def seen(self, progress: RunInProgress, outcome: RunOutcome) -> Run:
         """Give a run as this process saw it."""
         facts = progress.facts
+        metadata: dict[str, Any] = {}
+        for settled in outcome.settled.values():
+            metadata = merge(metadata, settled.metadata.get(RUN, {}))
         # Of a reused artifact only the catalog knows which run made it and what number it has.
         is_all_seen = all(settled.status is not Status.REUSED for settled in outcome.settled.values())
         failed = outcome.failed.failure if outcome.failed is not None else None
@@ -82,6 +86,7 @@ class RunService:
             graph_digest=progress.graph_digest,
             error=f"{failed.type_name}: {failed.message}" if failed is not None else "",
             seen=cache(partial(self._steps_seen, progress, outcome)) if is_all_seen else None,
+            seen_metrics=dict(metrics_in(metadata)),
             seen_graph=progress.traced.graph,
         )
 

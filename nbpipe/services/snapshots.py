@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.base.ids import new_id
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.define.pipeline import PipelineDefinition
@@ -39,7 +40,6 @@ from nbpipe.services.apart import RunApart
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.deleting import dependents_of_snapshot
 from nbpipe.services.dependents import Dependent
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import all_of, bears, checked_text, entities, fits_name, is_within, refuse_unknown, stretch
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing, checked_limit

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.catalog.heads import head_of
 from nbpipe.errors import NotFoundError
@@ -18,7 +19,6 @@ from nbpipe.records.base import shorten
 from nbpipe.records.operations import AddTags, DeleteTag, PointedAt, RemoveTags, RenameTag
 from nbpipe.records.refs import Kind, Target
 from nbpipe.records.tags import Tag, as_tag, as_tags, cascades, flags_of
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.filters import checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing

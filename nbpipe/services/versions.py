@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.errors import NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry
@@ -18,7 +19,6 @@ from nbpipe.records.models import ModelStages, as_stage
 from nbpipe.records.operations import SetStage
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.artifacts import COLUMNS, Artifact, artifacts_in
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.metadata import Metadata, entries_of, metadata_of

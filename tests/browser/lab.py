@@ -272,6 +272,8 @@ class NotebookPage:
         self.command("apputils:change-theme", {"theme": THEMES[theme]})
         light = "true" if theme == "light" else "false"
         self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
+        # JupyterLab covers the page meanwhile, and stumbles over the cover if the theme is switched again before.
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     def screenshot(self, path: Path) -> None:
         """Write what is on the page to `path`, a PNG."""

@@ -46,7 +46,7 @@ class Machine:
         match kind:
             case "add_tags":
                 (tag,), (target,) = asked["tags"], asked["targets"]
-                return {"lost": self._move(tag["name"], target["scope"], target["id"])}
+                return {"lost": self._move(tag["name"], target["scope"], target["id"]), "reached": {}}
             case "open_model_version":
                 return self._open(asked, answer)
             case "set_stage":

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.commands.faces import FACES
 from nbpipe.records.refs import Kind
 from nbpipe.services.client import Client
-from nbpipe.services.displaying import Displayed
 from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
 from tests.services.building import open_version, record_run

@@ -167,7 +167,7 @@ def test_any_number_of_versions_can_be_archived(models: ModelService, opened_wor
         ("iris@1", "latest", BadValueError, "is a question"),
         ("iris@1", "prod", BadValueError, "is no stage"),
         ("iris@1", "productoin", BadValueError, "Did you mean .*production"),
-        ("", "production", BadValueError, "points at nothing"),
+        ("", "production", BadValueError, "names no model version"),
     ],
 )
 def test_promoting_what_does_not_exist_is_refused_and_makes_nothing(
