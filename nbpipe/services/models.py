@@ -7,7 +7,8 @@ that was looked at, and nothing that does not exist is ever made by asking for i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.base import shorten
@@ -16,6 +17,7 @@ from nbpipe.records.operations import DescribeModel, DescribeModelVersion, Renam
 from nbpipe.records.refs import Kind
 from nbpipe.services.comparison import Comparison, compared_versions
 from nbpipe.services.dependents import Dependent
+from nbpipe.services.filters import refuse_unknown
 from nbpipe.services.gates import GateResult, parse_gates
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing, checked_limit
@@ -63,8 +65,10 @@ class ModelService:
         tag_contains: str = "",
         stage: ModelStages | str | None = None,
         failed: bool | None = None,
-        where: str | None = None,
+        where: str | Sequence[str] | None = None,
+        metadata: Mapping[Any, Any] | None = None,
         limit: int | None = None,
+        **unknown: object,
     ) -> Listing[ModelRecord]:
         """List models, the newest first.
 
@@ -75,15 +79,18 @@ class ModelService:
             tag_contains: Those with a tag that holds this.
             stage: Those with a version in this stage.
             failed: Those with a version whose run failed, or with one whose run did not.
-            where: Those with a version of which this holds: `"evaluation.accuracy > 0.8"`. Stage, failure and metric
-                are asked of one and the same version.
+            where: Those with a version of which this holds: `"evaluation.accuracy > 0.8"`. Stage, failure, metric and
+                metadata are asked of one and the same version.
+            metadata: Those with a version whose metadata says this, by dotted path.
             limit: How many at most; `None` for all.
+            unknown: Whatever is no filter, to be refused.
 
         Raises:
-            BadValueError: A filter of the wrong form.
+            BadValueError: A filter that there is not, or one of the wrong form.
         """
+        refuse_unknown("Models", self.list, unknown)
         own = VersionFilter(tags=tags, any_tags=any_tags, tag_prefix=tag_prefix, tag_contains=tag_contains)
-        of_versions = VersionFilter(stage=stage, failed=failed, where=where)
+        of_versions = VersionFilter(stage=stage, failed=failed, where=where, metadata=metadata)
         state = self._workspace.catalog.state()
         # The state goes on changing while others write.
         models = [row for row in [*state.models.values()] if row is not None]
@@ -122,8 +129,10 @@ class ModelService:
         any_tags: Sequence[str] | None = None,
         tag_prefix: str = "",
         tag_contains: str = "",
-        where: str | None = None,
+        where: str | Sequence[str] | None = None,
+        metadata: Mapping[Any, Any] | None = None,
         limit: int | None = None,
+        **unknown: object,
     ) -> Listing[ModelVersion]:
         """List a model's versions, the newest first.
 
@@ -136,13 +145,16 @@ class ModelService:
             tag_prefix: Those with a tag that begins so.
             tag_contains: Those with a tag that holds this.
             where: Those of which this holds: `"evaluation.accuracy > 0.8"`.
+            metadata: Those whose metadata says this, by dotted path.
             limit: How many at most; `None` for all.
+            unknown: Whatever is no filter, to be refused.
 
         Raises:
             NotFoundError: There is no such model.
-            BadValueError: A filter of the wrong form.
+            BadValueError: A filter that there is not, or one of the wrong form.
         """
-        asked = VersionFilter(stage, failed, tags, any_tags, tag_prefix, tag_contains, where)
+        refuse_unknown("Model versions", self.versions, unknown)
+        asked = VersionFilter(stage, failed, tags, any_tags, tag_prefix, tag_contains, where, metadata)
         rows = versions_of(self._workspace.catalog.state(), self.get(name).name)
         found = fitting(self._workspace, rows, asked)
         return Listing((version_in(row, self._workspace) for row in found[: checked_limit(limit)]), ModelVersion)

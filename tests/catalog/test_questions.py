@@ -187,6 +187,15 @@ def test_a_query_that_wants_all_the_memory_ends_with_an_error_and_the_next_one_i
     fresh.close()
 
 
+@pytest.fixture
+def hears_ctrl_c():
+    """Hear Ctrl-C, which who was started in the background does not."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_ends_a_query_at_once_and_the_next_one_is_answered(asked):
     threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
 

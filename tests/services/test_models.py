@@ -397,3 +397,19 @@ def test_every_metric_of_either_side_is_compared_once(left: dict[str, float], ri
     assert [pair.path for pair in pairs] == sorted(left.keys() | right.keys())
     assert all((pair.left, pair.right) == (left.get(pair.path), right.get(pair.path)) for pair in pairs)
     assert all(pair.delta is None for pair in pairs if pair.path not in left.keys() & right.keys())
+
+
+def test_versions_are_narrowed_down_by_their_metadata_and_an_unknown_filter_is_refused(
+    models: ModelService, opened_workspace: Workspace
+) -> None:
+    for depth in (2, 5):
+        made = record_run(opened_workspace, model="iris")
+        MetadataService(opened_workspace).log({"tree": {"depth": depth}}, model_version=made.model_version_id)
+
+    assert [one.number for one in models.versions("iris", metadata={"tree.depth": 5})] == [2]
+    assert [one.name for one in models.list(metadata={"tree.depth": 2})] == ["iris"]
+    assert models.list(metadata={"tree.depth": 7}) == []
+    with pytest.raises(BadValueError, match="did you mean 'stage'"):
+        models.versions("iris", stages="production")
+    with pytest.raises(BadValueError, match="did you mean 'tags'"):
+        models.list(tag=["v1"])
