@@ -58,10 +58,8 @@ lab: environment ## open JupyterLab on the lessons
 	@$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
-# Many tests wait for processes that they start, so there is one worker more than there are cores; long files come in
-# between, not last. JupyterLab's own timing is the subject of the browser's tests: they have the machine to themselves.
-	@$(PYTEST) -n $$($(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))') --dist loadfile \
-		--no-loadscope-reorder -m "not browser and not soak and not extras"; code=$$?; \
+# JupyterLab's own timing is the subject of the browser's tests: they have the machine to themselves.
+	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile -m "not browser and not soak and not extras"; code=$$?; \
 	$(PYTEST) -m browser && exit $$code
 
 # Torch is several times as heavy as all the rest, so it has an environment of its own beside the locked one.
