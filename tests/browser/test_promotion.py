@@ -29,11 +29,11 @@ PIPELINE = "%%pipeline training(rate: float = 0.5) --model iris\nevaluate(train(
 RUNS = """for rate in (0.91, 0.95, -1.0):
     try:
         training(rate=rate)
-    except Exception:
-        pass"""
+    except StepFailedError:
+        print("failed", rate)"""
 SHOW = "%nbpipe model promote iris"
 CELLS = [
-    f"{LOAD}\nfrom nbpipe import log_metadata",
+    f"{LOAD}\nfrom nbpipe import log_metadata\nfrom nbpipe.errors import StepFailedError",
     TRAIN,
     PIPELINE,
     RUNS,
