@@ -24,7 +24,7 @@ from nbpipe.commands.showing import (
 )
 from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError
-from nbpipe.services.artifacts import Artifact
+from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.lineage import Lineage

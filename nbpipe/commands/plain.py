@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbpipe.commands.showing import drawn, parameter_facts
-from nbpipe.services.artifacts import Artifact
+from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.listing import Listing
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.runs import Run, StepRun

@@ -16,7 +16,7 @@ from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
-from nbpipe.services.artifacts import Artifact
+from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.bound_model import DrawnModel
 from nbpipe.services.foreseeing import Foreseen
 from nbpipe.services.lineage import Lineage, Use

@@ -8,7 +8,7 @@ from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Surroundings
 from nbpipe.commands.dispatch import begin
 from nbpipe.errors import Interrupted
-from nbpipe.services.artifacts import Artifact
+from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshots import Snapshot

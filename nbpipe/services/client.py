@@ -15,7 +15,8 @@ from nbpipe.services.workspace import Workspace, workspace_at
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nbpipe.services.artifacts import Artifact, ArtifactService
+    from nbpipe.services.artifact_records import Artifact
+    from nbpipe.services.artifacts import ArtifactService
     from nbpipe.services.listing import Listing
     from nbpipe.services.metadata import MetadataService
     from nbpipe.services.model_records import ModelRecord

@@ -21,7 +21,7 @@ from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
-from nbpipe.services.artifacts import Artifact, outputs_of
+from nbpipe.services.artifact_records import Artifact, outputs_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.versions import ModelVersion, version_in

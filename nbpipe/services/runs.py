@@ -17,7 +17,7 @@ from nbpipe.records.operations import RenameRun
 from nbpipe.records.parameters import as_json
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
-from nbpipe.services.artifacts import Artifact
+from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.comparing import compare_runs
 from nbpipe.services.deleting import delete_runs, dependents_of_runs

@@ -18,7 +18,7 @@ from nbpipe.records.metadata import MetadataEntry
 from nbpipe.records.models import ModelStages, as_stage
 from nbpipe.records.operations import SetStage
 from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.services.artifacts import COLUMNS, Artifact, artifacts_in
+from nbpipe.services.artifact_records import COLUMNS, Artifact, artifacts_in
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
 from nbpipe.services.metadata import Metadata, entries_of, metadata_of

@@ -22,7 +22,7 @@ from nbpipe.commands.showing import (
 )
 from nbpipe.errors import NotFoundError
 from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.services.artifacts import Artifact
+from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.browsing import BrowsingService
 from nbpipe.services.browsing_nouns import NOUNS
 from nbpipe.services.browsing_questions import Question
