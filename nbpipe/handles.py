@@ -30,7 +30,7 @@ from nbpipe.services.starting import RunHandle, RunRequest
 
 if TYPE_CHECKING:
     from nbpipe.services.runs import Run
-    from nbpipe.services.snapshots import Snapshot
+    from nbpipe.services.snapshot_records import Snapshot
     from nbpipe.services.versions import ModelVersion
 
 

@@ -22,7 +22,7 @@ from nbpipe.services.listing import Listing
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run
-from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tags import TagHolder, TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views.amounts import size_text

@@ -13,7 +13,7 @@ from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.listing import Listing
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.runs import Run, StepRun
-from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.starting import RunRequest
 from nbpipe.services.versions import ModelVersion, StageChange
 

@@ -23,7 +23,8 @@ from nbpipe.records.config import (
 )
 from nbpipe.records.tags import as_tags
 from nbpipe.services.runs import Run
-from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.snapshot_records import Snapshot
+from nbpipe.services.snapshot_running import enter_folder, notices_for, snapshot_request
 from nbpipe.services.starting import RunRequest, watch_runs
 from nbpipe.views.cards import run_card
 
@@ -88,12 +89,11 @@ def request_for_snapshot(snapshot: Snapshot, given: PipelineRunConfiguration) ->
         EnvironmentMismatchError: A package that its steps import is not installed.
         ParameterError: Values that do not fit.
     """
-    snapshots = current_client().snapshots
-    request = snapshots.request(snapshot, given)
+    request = snapshot_request(snapshot, given)
     if current_call().surroundings is None:
         # This process runs nothing else; a notebook stays where it is.
-        snapshots.enter_folder(snapshot)
-    for notice in snapshots.notices(snapshot):
+        enter_folder(snapshot)
+    for notice in notices_for(snapshot):
         current_call().say(f"note: {notice}")
     return request
 

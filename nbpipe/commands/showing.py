@@ -23,7 +23,7 @@ from nbpipe.services.lineage import Lineage, Use
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
-from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown

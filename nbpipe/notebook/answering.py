@@ -11,7 +11,7 @@ from nbpipe.errors import Interrupted
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.runs import Run
-from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.snapshot_records import Snapshot
 
 
 def answered(line: str, notebook: Surroundings, *, is_watched: bool) -> Any:

@@ -17,6 +17,7 @@ from nbpipe.base.workspace import find_workspace
 from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
 from nbpipe.records.runs import Status
 from nbpipe.services.runs import RunService
+from nbpipe.services.snapshot_running import enter_folder, snapshot_request
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.starting import RunHandle
 from nbpipe.services.workspace import open_workspace
@@ -35,10 +36,10 @@ def main() -> int:
             answers.flush()
 
     workspace = open_workspace(find_workspace())
-    snapshots = SnapshotService(workspace)
     try:
-        snapshots.enter_folder(request["snapshot"])
-        asked = snapshots.request(request["snapshot"], request["configuration"], parent=tuple(request["parent"]))
+        snapshot = SnapshotService(workspace).get(request["snapshot"])
+        enter_folder(snapshot)
+        asked = snapshot_request(snapshot, request["configuration"], parent=tuple(request["parent"]))
         handle = RunService(workspace).start(asked)
     except NbpipeError as error:
         answer({"refused": str(error)})

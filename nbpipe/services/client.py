@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from nbpipe.services.models import ModelService
     from nbpipe.services.pipelines import PipelineService
     from nbpipe.services.runs import Run, RunService
-    from nbpipe.services.snapshots import Snapshot, SnapshotService
+    from nbpipe.services.snapshot_records import Snapshot
+    from nbpipe.services.snapshots import SnapshotService
     from nbpipe.services.tags import TagService
     from nbpipe.services.upkeep import UpkeepService
     from nbpipe.services.versions import ModelVersion

@@ -18,7 +18,7 @@ from nbpipe.records.parameters import as_json
 from nbpipe.services.client import Client
 from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.runs import Run
-from nbpipe.services.snapshots import Snapshot
+from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel

@@ -23,6 +23,7 @@ from nbpipe.errors import (
 )
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import digest_of
+from nbpipe.services.snapshot_running import run_apart
 from nbpipe.services.snapshots import SnapshotService
 from tests.flows.project import Project, project_in, ran
 
@@ -221,7 +222,7 @@ def test_a_run_apart_can_be_stopped_and_ends_itself(project: Project) -> None:
         "return sum(data) * rate", "import time\n    for _ in range(6000):\n        time.sleep(0.01)\n    return 0.0"
     )
     made = project.load(slow).training.create_snapshot("nightly")
-    started = project.client.snapshots.run_apart(made)
+    started = run_apart(made)
     assert started.status is Status.RUNNING
 
     started.stop()
