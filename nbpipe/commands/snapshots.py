@@ -38,6 +38,7 @@ from nbpipe.commands.running import begin, configuration_of, request_for_snapsho
 from nbpipe.commands.showing import snapshot_bundle
 from nbpipe.commands.sources import find_pipeline
 from nbpipe.errors import BadValueError
+from nbpipe.records.base import shorten
 from nbpipe.records.config import merge_configurations
 from nbpipe.records.tags import as_tags
 
@@ -49,6 +50,7 @@ commands = noun("Freeze pipelines under a name, and run them again.")
     "create",
     "nbpipe snapshot create flow.py --name nightly",
     "nbpipe snapshot create flow:training --name nightly --set rate=0.2 --replace",
+    "nbpipe snapshot create --run training-2026_11_20-08_15_30_123456 --name nightly",
 )
 def create(
     source: Annotated[
@@ -56,6 +58,9 @@ def create(
     ] = None,
     *,
     name: Annotated[str, Option("--name", metavar="NAME", help="Its name among the pipeline's snapshots.")],
+    run: Annotated[
+        str | None, Option("--run", metavar="RUN", help="Freeze what a run ran, with its values, instead of a source.")
+    ] = None,
     settings: Settings = None,
     config: Configuration = None,
     replace_former: Annotated[bool, Option("--replace", help="Take the name from a former snapshot.")] = False,
@@ -67,12 +72,17 @@ def create(
     if not name.strip():
         raise BadValueError("--name '' names no snapshot; give a word, as in --name nightly.")
     given = configuration_of(settings, config)
-    request = find_pipeline(source).request({})
     wanted = as_tags(tags or ())
+    if run is None:
+        request = find_pipeline(source).request({})
+        given = merge_configurations(request.configuration, given)
+    elif source is not None:
+        raise BadValueError(f"Give either a source or --run, not both {source} and {shorten(run)}.")
     made = current_client().snapshots.create(
-        request.definition,
+        request.definition if run is None else None,
+        run=run,
         name=name,
-        configuration=merge_configurations(request.configuration, given),
+        configuration=given,
         description=description,
         tags=wanted,
         replace=replace_former,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import new_id
@@ -20,25 +19,23 @@ from nbpipe.errors import (
 )
 from nbpipe.execute.context import current_step
 from nbpipe.records.base import shorten
-from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.config import PipelineRunConfiguration, as_configuration
 from nbpipe.records.operations import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.refs import Kind
-from nbpipe.records.snapshots import digest_of
+from nbpipe.records.snapshots import SnapshotContent, digest_of
 from nbpipe.records.state import OperationState, Row
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.apart import RunApart
-from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.deleting import dependents_of_snapshot
 from nbpipe.services.dependents import Dependent
 from nbpipe.services.filters import all_of, bears, checked_text, entities, fits_name, is_within, refuse_unknown, stretch
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.noted import notes
 from nbpipe.services.resolve import resolve
+from nbpipe.services.snapshot_making import content_of_pipeline, content_of_run
 from nbpipe.services.snapshot_records import Snapshot, snapshot_in
 from nbpipe.services.snapshot_running import run_apart
 from nbpipe.services.workspace import Workspace
-from nbpipe.snapshot.environment import this_environment
-from nbpipe.snapshot.freeze import freeze
 
 if TYPE_CHECKING:
     from nbpipe.services.runs import Run
@@ -56,34 +53,63 @@ class SnapshotService:
 
     def create(
         self,
-        definition: PipelineDefinition,
+        definition: PipelineDefinition | None = None,
         *,
+        run: object = None,
         name: str = "",
-        configuration: PipelineRunConfiguration | None = None,
+        configuration: PipelineRunConfiguration | Mapping[str, Any] | None = None,
+        description: str = "",
+        tags: Sequence[Tag | str] = (),
+        replace: bool = False,
+    ) -> Snapshot:
+        """Freeze a pipeline, or what a run ran.
+
+        Args:
+            definition: The pipeline.
+            run: Or a run, or what names one: its code as it stood when it began, with its values.
+            name: The snapshot's name among the pipeline's; none for a snapshot that goes by its id.
+            configuration: What the snapshot says of its runs.
+            description: What it is for.
+            tags: Its tags.
+            replace: Whether it takes the name from a former snapshot, which stays reachable by id.
+
+        Raises:
+            BadValueError: A name that is none, or a run whose code was not kept.
+            ConflictError: The pipeline has a snapshot of that name, and `replace` is off.
+            UncapturedNameError: A step reads a name that is no text.
+        """
+        title = checked_name(name)
+        if (definition is None) == (run is None):
+            raise BadValueError("Give either a pipeline or a run: client.snapshots.create(run='RUN', name='nightly').")
+        given = as_configuration(configuration)
+        if definition is not None:
+            content, run_id = content_of_pipeline(self._workspace, definition, given), ""
+        else:
+            content, run_id = content_of_run(self._workspace, run, given)
+        return self.keep(content, name=title, description=description, tags=tags, replace=replace, run_id=run_id)
+
+    def keep(
+        self,
+        content: SnapshotContent,
+        *,
+        name: str,
         description: str = "",
         tags: Sequence[Tag | str] = (),
         replace: bool = False,
         run_id: str = "",
     ) -> Snapshot:
-        """Freeze a pipeline.
+        """Write a content into the store, and a row about it.
 
         Raises:
-            BadValueError: A name that is none.
             ConflictError: The pipeline has a snapshot of that name, and `replace` is off.
-            UncapturedNameError: A step reads a name that is no text.
         """
-        title = checked_name(name)
-        given = configuration or PipelineRunConfiguration()
-        model = given.model or definition.model
-        bound = BoundModel(self._workspace, model) if model is not None else None
-        content = freeze(definition, given, this_environment(), bound, self._folder())
         data = content.to_bytes()
         self._workspace.paths.ensure()
         blob = self._workspace.store.blobs.write((data,))
         operation = CreateSnapshot(
             id=new_id(),
-            pipeline=definition.name,
-            name=title,
+            pipeline=content.pipeline,
+            name=name,
             description=description,
             digest=f"{digest_of(data)}:{blob}",
             replace=replace,
@@ -91,11 +117,6 @@ class SnapshotService:
             tags=as_tags(tags),
         )
         return snapshot_in(self._workspace.catalog.transact(operation), self._workspace)
-
-    def _folder(self) -> str:
-        """Say where we work, relative to the project; relative paths in parameters are meant from there."""
-        here, project = Path.cwd().resolve(), self._workspace.paths.root.parent.resolve()
-        return here.relative_to(project).as_posix() if here.is_relative_to(project) else ""
 
     # Finding ---------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import REQUIRED, Parameters, as_json, type_text
 from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
+from nbpipe.snapshot.thaw import thaw
 from nbpipe.source.closure import Source
 from nbpipe.source.names import names_of
 
@@ -47,6 +48,22 @@ def freeze(
     """
     traced = definition.trace(configuration.parameters, context, partial=True)
     traced = with_step_values(traced, configuration.step_values)
+    return freeze_traced(definition, traced, configuration, environment, folder)
+
+
+def freeze_traced(
+    definition: PipelineDefinition,
+    traced: Traced,
+    configuration: PipelineRunConfiguration,
+    environment: Environment,
+    folder: str = "",
+) -> SnapshotContent:
+    """Write a pipeline down that was traced for the configuration's values already.
+
+    Raises:
+        UncapturedNameError: A step, or the body, reads a name that is no text.
+        DefinitionError: The body calls a step by no name of its own module.
+    """
     body = definition.source() if isinstance(definition, FunctionPipeline) else None
     steps = _steps_of(definition, traced, body) if body is not None else dict(traced.steps)
     sources = {variable: step.source() for variable, step in steps.items()}
@@ -76,6 +93,34 @@ def freeze(
         environment=environment,
         folder=folder,
     )
+
+
+def with_values(
+    content: SnapshotContent, configuration: PipelineRunConfiguration, environment: Environment, context: Any = None
+) -> SnapshotContent:
+    """Write the same code down with other values, and for another environment.
+
+    Args:
+        content: The code.
+        configuration: What the snapshot says of its runs; its values are checked.
+        environment: Where it is to run.
+        context: What `get_pipeline_context().model` answers in the body.
+
+    Raises:
+        ParameterError: The configuration's values do not fit.
+        DefinitionError: The code cannot be executed here.
+    """
+    definition = thaw(content)
+    traced = definition.trace(configuration.parameters, context, partial=True)
+    traced = with_step_values(traced, configuration.step_values)
+    changed = {
+        "graph": traced.graph,
+        "parameters": _fields(definition.parameters, traced.parameters),
+        "step_parameters": {node: _node_fields(traced, node) for node in traced.graph.by_id},
+        "configuration": _as_written(configuration),
+        "environment": environment,
+    }
+    return content.model_copy(update=changed)
 
 
 def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> dict[str, Any]:
