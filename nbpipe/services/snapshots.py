@@ -6,8 +6,10 @@ Finding and running one asks no query.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import new_id
@@ -32,6 +34,8 @@ from nbpipe.services.filters import all_of, bears, checked_text, entities, fits_
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.noted import notes
 from nbpipe.services.resolve import resolve
+from nbpipe.services.snapshot_differences import SnapshotDifferences, differences_of
+from nbpipe.services.snapshot_exchange import export_snapshot, read_exported
 from nbpipe.services.snapshot_making import content_of_pipeline, content_of_run
 from nbpipe.services.snapshot_records import Snapshot, snapshot_in
 from nbpipe.services.snapshot_running import run_apart
@@ -250,6 +254,93 @@ class SnapshotService:
         if used:
             raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
         self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id, tags=tuple(snapshot.tags)))
+
+    def prune(
+        self,
+        *,
+        pipeline: str | None = None,
+        older_than: object = None,
+        keep: int = 0,
+        dry_run: bool = False,
+    ) -> Listing[Snapshot]:
+        """Delete snapshots without a name: those that another took the name from, and those that never had one.
+
+        What a schedule runs or a deployment serves stays. Runs stay.
+
+        Args:
+            pipeline: Only those of this pipeline.
+            older_than: Only those made before then: a `datetime`, ISO text, a `timedelta` or `"30d"` ago.
+            keep: How many of each pipeline stay, the newest of them.
+            dry_run: Delete nothing; only tell.
+
+        Returns:
+            Those that were deleted, the newest first.
+
+        Raises:
+            BadValueError: A value that does not fit.
+        """
+        if not isinstance(keep, int) or isinstance(keep, bool) or keep < 0:
+            raise BadValueError(f"keep={shorten(keep)} is no number of snapshots; give 0 or more.")
+        old = {snapshot.id for snapshot in self.list(pipeline=pipeline, until=older_than)}
+        seen: Counter[str] = Counter()
+        gone = []
+        for snapshot in self.list(pipeline=pipeline):
+            if snapshot.name:
+                continue
+            seen[snapshot.pipeline] += 1
+            is_in_use = any(use.hinders for use in self.dependents(snapshot))
+            if seen[snapshot.pipeline] > keep and snapshot.id in old and not is_in_use:
+                gone.append(snapshot)
+        return Listing(gone if dry_run else filter(self._was_deleted, gone), Snapshot)
+
+    def _was_deleted(self, snapshot: Snapshot) -> bool:
+        # Somebody may have named it, scheduled it or deleted it meanwhile.
+        try:
+            if self.get(snapshot.id).name:
+                return False
+            self.delete(snapshot.id)
+        except (ConflictError, NotFoundError):
+            return False
+        return True
+
+    # Comparing, and taking elsewhere ----------------------------------------------------------
+
+    def diff(self, left: object, right: object) -> SnapshotDifferences:
+        """Say in what two snapshots differ: code, parameters, options and environment.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+        """
+        return differences_of(self.get(left), self.get(right))
+
+    def export(self, ref: object, to: Path | str | None = None, *, overwrite: bool = False) -> Path:
+        """Write a snapshot into one file; see `snapshot_exchange.export_snapshot`."""
+        return export_snapshot(self.get(ref), to, overwrite=overwrite)
+
+    def import_(
+        self, file: Path | str, *, name: str | None = None, replace: bool = False, digest: str = ""
+    ) -> Snapshot:
+        """Take a snapshot in that was exported; nothing of it is run.
+
+        Args:
+            file: Where it lies.
+            name: Another name than the one it had; `""` for none.
+            replace: Whether it takes its name from a snapshot that has it.
+            digest: The digest that its content must have, or at least its first eight letters.
+
+        Raises:
+            BadValueError: The file is no exported snapshot.
+            BundleDamagedError: Something in it is not what was written, or it is not the one that is meant.
+            ConflictError: Its name is taken and `replace` is off.
+        """
+        manifest, content = read_exported(file, digest=digest)
+        return self.keep(
+            content,
+            name=checked_name(manifest.name if name is None else name),
+            description=manifest.description,
+            tags=manifest.tags,
+            replace=replace,
+        )
 
     def _state(self) -> OperationState:
         return self._workspace.catalog.state()
