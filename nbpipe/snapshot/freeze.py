@@ -21,6 +21,7 @@ from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import REQUIRED, Parameters, as_json, type_text
 from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
+from nbpipe.snapshot.literals import expression_of
 from nbpipe.snapshot.thaw import thaw
 from nbpipe.source.closure import Source
 from nbpipe.source.names import names_of
@@ -163,6 +164,7 @@ def _fields(parameters: Parameters, values: Mapping[str, Any]) -> tuple[FieldTex
             type=type_text(info.annotation),
             required=name not in values,
             value=as_json(values[name]) if name in values else None,
+            python=expression_of(values[name]) if name in values else None,
             description=info.description or "",
         )
         for name, info in parameters.model.model_fields.items()
@@ -185,6 +187,7 @@ def _node_fields(traced: Traced, node: str) -> tuple[FieldText, ...]:
                 type=type_text(annotation if annotation is not REQUIRED else Any),
                 required=name not in bound and default is REQUIRED,
                 value=as_json(value) if name in bound or default is not REQUIRED else None,
+                python=expression_of(value) if name in bound or default is not REQUIRED else None,
             )
         )
     return tuple(found)
