@@ -244,7 +244,7 @@ def prune(
     """Delete snapshots without a name; what is scheduled or deployed stays, and so do all runs."""
     gone = current_client().snapshots.prune(pipeline=pipeline, older_than=older_than, keep=keep, dry_run=dry_run)
     what = f"{len(gone):,} unnamed {'snapshot' if len(gone) == 1 else 'snapshots'}"
-    done = "would be deleted" if dry_run else "deleted; their runs stay"
+    done = "would be deleted" if dry_run else "deleted; all runs stay"
     return sentence(f"{what} {done}.", gone, gone.as_rows(), as_json=as_json)
 
 

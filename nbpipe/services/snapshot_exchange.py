@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nbpipe.base.ids import new_id
-from nbpipe.errors import BadValueError, BundleDamagedError, ConflictError, NotFoundError, NotRecordedError
+from nbpipe.errors import BadValueError, BundleDamagedError, ConflictError, NotRecordedError, SourceNotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.snapshots import SnapshotContent
 from nbpipe.services.snapshot_records import Snapshot
@@ -66,7 +66,7 @@ def _place_for(snapshot: Snapshot, to: Path | str | None) -> Path:
     if place.is_dir():
         return place / f"{name[:100]}{SUFFIX}"
     if not place.parent.is_dir():
-        raise NotFoundError("folder", str(place.parent))
+        raise SourceNotFoundError(place.parent.name, f"There is no folder {shorten(str(place.parent))}.", ())
     return place
 
 
@@ -78,7 +78,7 @@ def read_exported(file: Path | str, *, digest: str = "") -> tuple[Manifest, Snap
         digest: The digest that its content must have, or the beginning of it; `""` if any will do.
 
     Raises:
-        NotFoundError: There is no such file.
+        SourceNotFoundError: There is no such file.
         BadValueError: It is no exported snapshot.
         BundleDamagedError: Something in it is not what was written, or it is not the one that is meant.
         CatalogNewerError: A newer nbpipe wrote it.
@@ -92,7 +92,7 @@ def read_exported(file: Path | str, *, digest: str = "") -> tuple[Manifest, Snap
         data = place.read_bytes()
     except FileNotFoundError:
         beside = sorted(other.name for other in place.parent.glob(f"*{SUFFIX}")) if place.parent.is_dir() else []
-        raise NotFoundError("file", str(place), beside) from None
+        raise SourceNotFoundError(place.name, f"There is no file {shorten(str(place))}.", beside) from None
     except OSError as error:
         raise BadValueError(f"{shorten(str(place))} cannot be read: {error.strerror or error}.") from None
     manifest, content = read_bundle(data, place)
