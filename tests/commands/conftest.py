@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,19 +76,26 @@ def lost():
 """
 
 
-@pytest.fixture
-def project(workspace: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give the folder with `flow.py` and `trouble.py`, entered, with nothing left of their import afterwards."""
-    (tmp_path / "flow.py").write_text(FLOW, encoding="utf-8")
-    (tmp_path / "trouble.py").write_text(TROUBLE, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
+@contextmanager
+def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in a folder with `flow.py`, `trouble.py` and a workspace; nothing is left of their import afterwards."""
+    (folder / "flow.py").write_text(FLOW, encoding="utf-8")
+    (folder / "trouble.py").write_text(TROUBLE, encoding="utf-8")
+    monkeypatch.chdir(folder)
     path, modules = list(sys.path), set(sys.modules)
-    yield tmp_path
+    yield folder
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
-    open_workspace(workspace).close()
+    open_workspace(WorkspacePaths(folder / ".nbpipe")).close()
+
+
+@pytest.fixture
+def project(workspace: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the folder with `flow.py` and `trouble.py`, entered."""
+    with project_in(tmp_path, monkeypatch) as folder:
+        yield folder
 
 
 class Notebook:
@@ -115,10 +124,23 @@ def ask(project: Path) -> Callable[[str], Answer]:
     return answer
 
 
+@pytest.fixture(scope="session")
+def with_two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Record two runs with different rates, and a snapshot; give their workspace, closed, and how their ids begin."""
+    folder = tmp_path_factory.mktemp("with_two_runs")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        paths = WorkspacePaths(folder / ".nbpipe").ensure()
+        monkeypatch.setenv("NBPIPE_HOME", str(paths.root))
+        with project_in(folder, monkeypatch):
+            first = answer("run flow.py").record
+            second = answer("run flow.py --set rate=0.5 --tag second").record
+            answer("snapshot create flow.py --name nightly")
+    return paths.root, {"first": first.id[:8], "second": second.id[:8]}
+
+
 @pytest.fixture
-def two_runs(ask):
-    """Two runs with different rates, and a snapshot; give the beginnings of their ids."""
-    first = ask("run flow.py").record
-    second = ask("run flow.py --set rate=0.5 --tag second").record
-    ask("snapshot create flow.py --name nightly")
-    return {"first": first.id[:8], "second": second.id[:8]}
+def two_runs(with_two_runs: tuple[Path, dict[str, str]], workspace: WorkspacePaths, ask: object) -> dict[str, str]:
+    """Give this test a copy of the workspace with two runs and a snapshot; give the beginnings of their ids."""
+    recorded, ids = with_two_runs
+    shutil.copytree(recorded, workspace.root, dirs_exist_ok=True, symlinks=True)
+    return ids
