@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -12,8 +14,10 @@ from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.services.workspace import _opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+Facts = TypeVar("Facts")
 
 # A rule must hold however slow the machine is, and a red build must be red again when it is looked at.
 settings.register_profile("here", deadline=None)
@@ -43,3 +47,25 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkspacePaths
     root = tmp_path / ".nbpipe"
     monkeypatch.setenv("NBPIPE_HOME", str(root))
     return WorkspacePaths(root).ensure()
+
+
+class Copied(Protocol):
+    """Fill an empty workspace with a copy of what `build` made in another; give what `build` told of it."""
+
+    def __call__(self, workspace: WorkspacePaths, build: Callable[[WorkspacePaths], Facts]) -> Facts: ...
+
+
+@pytest.fixture(scope="session")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Copied:
+    """Give the copier of workspaces, which builds each once: what many tests begin with is copied in no time."""
+    built: dict[Callable[[WorkspacePaths], object], tuple[Path, object]] = {}
+
+    def copy_into(workspace: WorkspacePaths, build: Callable[[WorkspacePaths], Facts]) -> Facts:
+        if build not in built:
+            paths = WorkspacePaths(tmp_path_factory.mktemp("built") / ".nbpipe").ensure()
+            built[build] = paths.root, build(paths)
+        root, facts = built[build]
+        shutil.copytree(root, workspace.root, dirs_exist_ok=True, symlinks=True)
+        return copy.deepcopy(facts)
+
+    return copy_into

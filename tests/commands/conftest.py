@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from nbpipe.commands.answers import Answer
 from nbpipe.commands.calling import Runnable
 from nbpipe.commands.dispatch import answer
 from nbpipe.services.workspace import open_workspace
+from tests.conftest import Copied
 
 FLOW = '''
 from typing import Annotated
@@ -124,23 +124,17 @@ def ask(project: Path) -> Callable[[str], Answer]:
     return answer
 
 
-@pytest.fixture(scope="session")
-def with_two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """Record two runs with different rates, and a snapshot; give their workspace, closed, and how their ids begin."""
-    folder = tmp_path_factory.mktemp("with_two_runs")
+def _record_two_runs(paths: WorkspacePaths) -> dict[str, str]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        paths = WorkspacePaths(folder / ".nbpipe").ensure()
         monkeypatch.setenv("NBPIPE_HOME", str(paths.root))
-        with project_in(folder, monkeypatch):
+        with project_in(paths.root.parent, monkeypatch):
             first = answer("run flow.py").record
             second = answer("run flow.py --set rate=0.5 --tag second").record
             answer("snapshot create flow.py --name nightly")
-    return paths.root, {"first": first.id[:8], "second": second.id[:8]}
+    return {"first": first.id[:8], "second": second.id[:8]}
 
 
 @pytest.fixture
-def two_runs(with_two_runs: tuple[Path, dict[str, str]], workspace: WorkspacePaths, ask: object) -> dict[str, str]:
-    """Give this test a copy of the workspace with two runs and a snapshot; give the beginnings of their ids."""
-    recorded, ids = with_two_runs
-    shutil.copytree(recorded, workspace.root, dirs_exist_ok=True, symlinks=True)
-    return ids
+def two_runs(copied: Copied, workspace: WorkspacePaths, ask: object) -> dict[str, str]:
+    """Two runs with different rates, and a snapshot; give the beginnings of their ids."""
+    return copied(workspace, _record_two_runs)
