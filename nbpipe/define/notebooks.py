@@ -28,7 +28,7 @@ from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
 from nbpipe.define.step import Step
 from nbpipe.define.texts import CELLS, Surroundings
-from nbpipe.errors import DefinitionError, NbpipeError, UncapturedNameError
+from nbpipe.errors import DefinitionError, EnvironmentMismatchError, NbpipeError, UncapturedNameError
 from nbpipe.records.parameters import as_json, parameters_of
 from nbpipe.source.corpus import Corpus
 from nbpipe.source.magics import DroppedLine, refuse_unreplayable, strip_magics
@@ -174,7 +174,7 @@ class _Reader:
         """Say in which cell something is wrong; one that raises on purpose may."""
         try:
             yield
-        except UncapturedNameError:
+        except (UncapturedNameError, EnvironmentMismatchError):
             if not may_raise:
                 raise
         except NbpipeError as error:

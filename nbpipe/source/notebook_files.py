@@ -115,9 +115,9 @@ def _checked(plain: Any, name: str) -> Any:
     if major > _FORMAT:
         raise BadValueError(f"{name} is of notebook format {major}, newer than the {_FORMAT} that is read here.")
     cells = plain.get("cells")
-    for place, cell in enumerate(cells if isinstance(cells, list) else ()):
-        if not isinstance(cell, dict):
-            continue
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise BadValueError(f"{name} is no notebook that can be read: it has no cells.")
+    for place, cell in enumerate(cells):
         if isinstance(cell.get("source"), list) and all(isinstance(line, str) for line in cell["source"]):
             cell["source"] = "".join(cell["source"])
         if cell.get("cell_type") == "code":
