@@ -323,6 +323,7 @@ def snapshot_bundle(
         parameters=[*own, *of_steps],
         tags=snapshot.tags if tags is None else tags,
         source=snapshot.code if with_code else "",
+        warnings=[(one.where, one.name, one.looks_like) for one in snapshot.warnings],
     )
     return snapshot_card(facts, stable=stable)
 

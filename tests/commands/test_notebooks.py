@@ -64,6 +64,7 @@ def shell(folder: Path, *words: str, code: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "nbpipe", *words],
         cwd=folder,
+        check=False,
         env=environment,
         capture_output=True,
         text=True,
@@ -160,7 +161,7 @@ def test_several_pipelines_want_a_name_and_each_answers_to_its_own(ask, book):
     for name in ("several", "training", "other"):
         assert f"several.ipynb:{name}" in str(caught.value)
         assert ask(f"pipeline show several.ipynb:{name}").rows["name"] == name
-    with pytest.raises(SourceNotFoundError, match="several.ipynb:training"):
+    with pytest.raises(SourceNotFoundError, match=r"several\.ipynb:training"):
         ask("pipeline show several.ipynb:trainin")
 
 
