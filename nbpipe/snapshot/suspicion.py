@@ -26,11 +26,13 @@ class Suspicion:
         where: Such as `"step load, line 3"`.
         name: The name that it goes by; `""` if nothing names it.
         looks_like: Such as `"an AWS access key"`.
+        is_value: Whether it is the value of a parameter, and stands in no text.
     """
 
     where: str
     name: str
     looks_like: str
+    is_value: bool = False
 
     def __str__(self) -> str:
         name = f"{self.name!r} " if self.name else "a constant "
@@ -62,14 +64,14 @@ def _in_values(content: SnapshotContent) -> Iterator[Suspicion]:
         looks_like = _of_field(field, declared)
         if looks_like:
             own[field.name] = field.value
-            yield Suspicion(f"parameter {_cut(field.name)}", _cut(field.name), looks_like)
+            yield Suspicion(f"parameter {_cut(field.name)}", _cut(field.name), looks_like, is_value=True)
     texts = {text.name: text.text for text in content.steps}
     for node in content.graph.nodes:
         for field in content.step_parameters.get(node.id, ()):
             looks_like = _of_field(field, [*declared, texts.get(node.step, "")])
             if looks_like and own.get(field.name) != field.value:
                 where = f"{node.id}.{field.name}"
-                yield Suspicion(f"parameter {_cut(where)}", _cut(field.name), looks_like)
+                yield Suspicion(f"parameter {_cut(where)}", _cut(field.name), looks_like, is_value=True)
 
 
 def _of_field(field: FieldText, declared: Sequence[str]) -> str:

@@ -102,8 +102,7 @@ def test_what_looks_like_a_secret_is_told_with_its_place_and_never_shown(suspect
         ("suspect.py, line 4", "KEY"),
         ("parameter api_key", "api_key"),
     ]
-    section = said.bundle.text.partition("warnings")[2].partition("steps\n")[0]
-    for text in (section, said.bundle.html.partition("warnings")[2].partition("</table>")[0]):
+    for text in (said.bundle.text, said.bundle.html):
         assert "an AWS access key" in text
         assert "canary" not in text
     assert "warnings" in answer("snapshot show s").text
