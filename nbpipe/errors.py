@@ -27,6 +27,9 @@
         ├── CatalogDamagedError        a log, a state or a generation is not what it was
         └── CatalogNewerError          it was written by a newer nbpipe
 
+    UserWarning
+    └── SecretWarning                  what is about to be kept looks like a password or a key
+
     KeyboardInterrupt
     └── Interrupted                    a run that was waited for was stopped, as asked
 
@@ -63,6 +66,10 @@ class UserError(NbpipeError):
 
 class BadValueError(UserError, ValueError):
     """A value of the wrong type, form or size."""
+
+
+class SecretWarning(UserWarning):
+    """What is about to be kept looks like a password or a key; where it stands is said, and never what it is."""
 
 
 class ParameterError(BadValueError):

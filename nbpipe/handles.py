@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
 from nbpipe.define.trace import current_trace
-from nbpipe.errors import BadValueError, DefinitionError, Interrupted
+from nbpipe.errors import BadValueError, DefinitionError, Interrupted, SecretWarning
 from nbpipe.records.base import shorten
 from nbpipe.records.config import (
     PipelineRunConfiguration,
@@ -167,7 +168,7 @@ class Pipeline:
             UncapturedNameError: A step reads a name that is no text.
         """
         said = PipelineRunConfiguration(parameters=dict(parameters or {}))
-        return Client().snapshots.create(
+        made = Client().snapshots.create(
             self.definition,
             name=name,
             configuration=merge_configurations(self._configuration, said),
@@ -175,6 +176,9 @@ class Pipeline:
             tags=as_tags(tags),
             replace=replace,
         )
+        for suspicion in made.warnings:
+            warnings.warn(f"{suspicion}, and is kept with the snapshot.", SecretWarning, stacklevel=2)
+        return made
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from nbpipe.commands.showing import pipeline_bundle

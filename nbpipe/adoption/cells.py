@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nbpipe.adoption.kernels import CellRun
-from nbpipe.adoption.reading import NotebookCell
 from nbpipe.source.magics import DroppedLine, strip_magics
 from nbpipe.source.names import Names, names_of
+from nbpipe.source.notebook_files import NotebookCell
 from nbpipe.source.pieces import Unit, read_unit
 
 

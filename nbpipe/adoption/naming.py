@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from nbpipe.adoption.cells import ReadCell
-from nbpipe.adoption.reading import NotebookCell
+from nbpipe.source.notebook_files import NotebookCell
 
 _HEADING = re.compile(r"^#{1,6}\s+(.*)$", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d_][^\W_]*")

@@ -17,11 +17,11 @@ from nbpipe.adoption.constants import parameters_in
 from nbpipe.adoption.joining import joined, why_joined
 from nbpipe.adoption.kernels import CellRun
 from nbpipe.adoption.naming import StepNames
-from nbpipe.adoption.reading import NotebookCell
 from nbpipe.errors import DefinitionError, UncapturedNameError
 from nbpipe.source.closure import close_over
 from nbpipe.source.corpus import Corpus
 from nbpipe.source.names import names_of
+from nbpipe.source.notebook_files import NotebookCell
 from nbpipe.source.pieces import Unit, definitions_in, read_unit
 
 

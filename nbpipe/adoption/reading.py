@@ -12,26 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbpipe.errors import BadValueError, ConflictError, SourceNotFoundError
+from nbpipe.errors import BadValueError, ConflictError
 from nbpipe.records.base import shorten
+from nbpipe.source.notebook_files import NotebookCell, cell_in, check_is_there, check_language, said
 
 _OURS = ("%%step", "%%params", "%%pipeline", "%%catalog", "%load_ext nbpipe")
-_MAY_RAISE = "raises-exception"
-
-
-@dataclass(frozen=True, slots=True)
-class NotebookCell:
-    """One cell of a notebook.
-
-    Attributes:
-        is_code: Whether it is code; else it is shown as it stands.
-        text: What stands in it.
-        may_raise: It is marked as one that raises on purpose.
-    """
-
-    is_code: bool
-    text: str
-    may_raise: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,20 +43,13 @@ def read_notebook(path: Path) -> NotebookFile:
     """
     import nbformat
 
-    if not path.is_file():
-        beside = sorted(other.name for other in path.parent.glob("*.ipynb")) if path.parent.is_dir() else []
-        raise SourceNotFoundError(path.name, f"There is no notebook {shorten(str(path))}.", beside)
+    check_is_there(path)
     try:
         raw = nbformat.read(path, as_version=4)
     except Exception as error:  # noqa: BLE001 — nbformat raises what its JSON reader, validator or converter does
-        raise BadValueError(f"{path.name} is no notebook that can be read: {_said(error)}.") from None
-    language = raw.metadata.get("kernelspec", {}).get("language") or raw.metadata.get("language_info", {}).get("name")
-    if language not in (None, "python"):
-        raise BadValueError(f"{path.name} is a notebook of {shorten(language)}; nbpipe adopts notebooks of Python.")
-    cells = tuple(
-        NotebookCell(cell.cell_type == "code", cell.source, _MAY_RAISE in cell.metadata.get("tags", ()))
-        for cell in raw.cells
-    )
+        raise BadValueError(f"{path.name} is no notebook that can be read: {said(error)}.") from None
+    check_language(raw.metadata, path.name)
+    cells = tuple(cell_in(cell) for cell in raw.cells)
     if not any(cell.is_code and cell.text.strip() for cell in cells):
         raise BadValueError(f"{path.name} has no code cell; there is nothing to adopt.")
     for cell in cells:
@@ -138,8 +116,3 @@ def write_notebook(notebook: Any, path: Path) -> None:
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise BadValueError(f"{path.name} cannot be written: {error.strerror or error}.") from None
-
-
-def _said(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return shorten(lines[0] if lines else type(error).__name__, 120)

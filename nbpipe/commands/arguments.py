@@ -32,7 +32,10 @@ Limit = Annotated[int, Option("--limit", metavar="N", help="How many at most.")]
 
 Source = Annotated[
     str,
-    Argument(metavar=SOURCE, help="file.py:attr, module:attr or, in a notebook, the name of a pipeline there."),
+    Argument(
+        metavar=SOURCE,
+        help="file.py:attr, module:attr, notebook.ipynb or, in a notebook, a pipeline of it.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

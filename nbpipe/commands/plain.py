@@ -119,5 +119,6 @@ def snapshot_plain(snapshot: Snapshot, tags: Sequence[str], *, with_code: bool =
         "parameters": [field.model_dump() for field in content.parameters],
         "configuration": snapshot.config_template.model_dump(mode="json"),
         "tags": list(tags),
+        "warnings": [{"where": one.where, "name": one.name, "looks_like": one.looks_like} for one in snapshot.warnings],
     }
     return {**facts, "code": snapshot.code} if with_code else facts

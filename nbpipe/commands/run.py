@@ -26,7 +26,7 @@ def run(
         str | None,
         Argument(
             metavar=SOURCE_OR_SNAPSHOT,
-            help="file.py:attr, module:attr, a pipeline of this notebook, or a snapshot's name.",
+            help="file.py:attr, module:attr, notebook.ipynb, a pipeline of this notebook, or a snapshot's name.",
         ),
     ] = None,
     *,

@@ -42,6 +42,8 @@ from nbpipe.views.markup import render
 from nbpipe.views.steps_graph import DagEdge, DagNode
 from nbpipe.views.theme import look, signed
 
+_HIDDEN = "••••••"
+
 
 def graph_edges(graph: ShownGraph) -> list[DagEdge]:
     """Give the edges of a graph, each named by the output that flows along it."""
@@ -287,8 +289,10 @@ def model_bundle(model: ModelRecord, history: Sequence[StageChange] = (), *, sta
     return model_card(facts, stable=stable)
 
 
-def _field_facts(field: FieldText) -> shown.ParameterFacts:
-    return shown.ParameterFacts(field.name, field.type, field.value, field.required, field.description)
+def _field_facts(field: FieldText, *, is_hidden: bool = False) -> shown.ParameterFacts:
+    # What may be a secret is not put on a screen.
+    value = _HIDDEN if is_hidden else field.value
+    return shown.ParameterFacts(field.name, field.type, value, field.required, field.description)
 
 
 def snapshot_bundle(
@@ -303,9 +307,11 @@ def snapshot_bundle(
         tags: Its tags, where they are known; else the catalog is asked.
     """
     content = snapshot.content
-    own = [_field_facts(field) for field in content.parameters]
+    warnings = snapshot.warnings
+    suspect = {one.name for one in warnings if one.is_value}
+    own = [_field_facts(field, is_hidden=field.name in suspect) for field in content.parameters]
     of_steps = [
-        shown.ParameterFacts(f"{node}.{field.name}", field.type, field.value, field.required, field.description)
+        replace(_field_facts(field, is_hidden=field.name in suspect), name=f"{node}.{field.name}")
         for node, fields in content.step_parameters.items()
         for field in fields
     ]
@@ -323,6 +329,7 @@ def snapshot_bundle(
         parameters=[*own, *of_steps],
         tags=snapshot.tags if tags is None else tags,
         source=snapshot.code if with_code else "",
+        warnings=[(one.where, one.name, one.looks_like) for one in warnings],
     )
     return snapshot_card(facts, stable=stable)
 

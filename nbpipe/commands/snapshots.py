@@ -57,7 +57,8 @@ commands = noun("Freeze pipelines under a name, and run them again.")
 )
 def create(
     source: Annotated[
-        str | None, Argument(metavar=SOURCE, help="file.py:attr, module:attr or a pipeline of this notebook.")
+        str | None,
+        Argument(metavar=SOURCE, help="file.py:attr, module:attr, notebook.ipynb or a pipeline of this one."),
     ] = None,
     *,
     name: Annotated[str, Option("--name", metavar="NAME", help="Its name among the pipeline's snapshots.")],

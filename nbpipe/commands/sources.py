@@ -1,4 +1,4 @@
-"""From what a user writes for a pipeline to the pipeline: `flow.py:training`, `flow:training`, a name.
+"""From what a user writes for a pipeline to the pipeline: `flow.py:training`, `analysis.ipynb`, a name.
 
 A file is imported as Python itself would import it: its folder first on the path, under its own
 name, so that what it imports beside it is found and classes can be pickled. What goes wrong in
@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from nbpipe.commands.calling import Runnable, current_call
+from nbpipe.commands.notebooks import is_pipeline, pipeline_in_notebook
 from nbpipe.errors import (
     AmbiguousNameError,
     BadValueError,
@@ -33,7 +33,7 @@ from nbpipe.records.base import shorten
 
 _MODULE = re.compile(r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
 _DOTTED = re.compile(r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\.(?P<name>[^\W\d]\w*)")
-_FORMS = "write flow.py:training or flow:training"
+_FORMS = "write flow.py:training, flow:training or analysis.ipynb"
 _stamps: dict[str, tuple[int, int]] = {}
 
 
@@ -86,8 +86,8 @@ def names_here() -> list[str]:
 
 
 def files_here() -> list[str]:
-    """Name the Python files in this folder: one of them may be meant."""
-    return sorted(path.name for path in Path.cwd().glob("*.py"))
+    """Name the Python files and notebooks in this folder: one of them may be meant."""
+    return sorted(path.name for pattern in ("*.py", "*.ipynb") for path in Path.cwd().glob(pattern))
 
 
 def looks_like_source(text: str) -> bool:
@@ -117,9 +117,9 @@ def load_source(text: str) -> Runnable:
     """
     path, name = _in_file(text)
     if path.endswith(".ipynb"):
-        raise BadValueError(
-            f"{shorten(path)} is a notebook, which cannot be run from outside yet. Open it and write %nbpipe run there."
-        )
+        place = Path(path).expanduser()
+        _look_in(place.resolve().parent)
+        return pipeline_in_notebook(place, name)
     if path:
         return _in_python_file(Path(path).expanduser(), name, text)
     found = _MODULE.fullmatch(text)
@@ -242,11 +242,6 @@ def _said(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{where}."
-
-
-def is_pipeline(value: Any) -> bool:
-    """Tell a pipeline from anything else that a module may hold; the value itself is not asked."""
-    return hasattr(type(value), "create_snapshot") and hasattr(type(value), "request")
 
 
 def _pipeline_in(module: ModuleType, name: str, place: str) -> Runnable:

@@ -41,6 +41,7 @@ class CellStep:
         provided: The inputs that parameters and earlier steps provide, once its place is known.
         frozen: What it is made of, where that is fixed: in a plan, or in a snapshot.
         parameters: What the notebook takes, for the types of the inputs that are parameters.
+        namespace: Says what its text can lean on, where that is not the live notebook's cells.
     """
 
     name: str
@@ -147,7 +148,7 @@ class CellStep:
         return self.frozen or self._read(self.provided)
 
     def _read(self, provided: Collection[str]) -> Source:
-        around = notebook_surroundings(dict(self.namespace))
+        around = notebook_surroundings(self.namespace)
         return close_over(
             self.text,
             kind="cell",
@@ -158,6 +159,16 @@ class CellStep:
             value_of=around.value_of,
             search_path=around.search_path,
         )
+
+
+def with_step(steps: Mapping[str, CellStep], cell: CellStep, former: str = "") -> dict[str, CellStep]:
+    """Give the steps with `cell` in its place: that of its own name, else of its former one, else the last."""
+    if cell.name in steps:
+        kept = {name: step for name, step in steps.items() if name == cell.name or name != former}
+        return kept | {cell.name: cell}
+    if former not in steps:
+        return {**steps, cell.name: cell}
+    return {(cell.name if name == former else name): (cell if name == former else step) for name, step in steps.items()}
 
 
 class CellCall:

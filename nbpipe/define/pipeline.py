@@ -167,10 +167,12 @@ class CellPipeline(PipelineDefinition):
     Attributes:
         cells: The cells.
         parameters_text: The body of `%%params`.
+        namespace: Says what that can lean on, where it is not the live notebook's cells.
     """
 
     cells: Sequence[CellStep] = field(kw_only=True)
     parameters_text: str = field(default="", kw_only=True)
+    namespace: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
 
     def parameters_source(self) -> Source | None:
         """Read what the body of `%%params` leans on; `None` for the pipeline of a snapshot, which has it already.
@@ -178,9 +180,10 @@ class CellPipeline(PipelineDefinition):
         Raises:
             UncapturedNameError: It reads a name that is no text.
         """
-        if not self.parameters_text.strip() or any(cell.frozen is not None for cell in self.cells):
+        is_of_a_snapshot = not self.namespace and any(cell.frozen is not None for cell in self.cells)
+        if not self.parameters_text.strip() or is_of_a_snapshot:
             return None
-        around = notebook_surroundings({})
+        around = notebook_surroundings(self.namespace)
         given = [name for name in GIVEN if not around.corpus.binding(name).binders]
         return close_over(
             self.parameters_text,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +44,9 @@ class Surroundings:
     value_of: Callable[[str], object] | None
     search_path: tuple[str, ...]
 
+
+CELLS = "__nbpipe_cells__"
+"""The name under which a namespace says what its text can lean on, where that is no live notebook's."""
 
 _notebook: Notebook | None = None
 _files: dict[str, tuple[tuple[int, int], Corpus]] = {}
@@ -81,12 +84,15 @@ def surroundings_of(function: Callable[..., Any]) -> Surroundings:
     return notebook_surroundings(function.__globals__)
 
 
-def notebook_surroundings(namespace: dict[str, Any]) -> Surroundings:
+def notebook_surroundings(namespace: Mapping[str, Any]) -> Surroundings:
     """Say what a cell can lean on.
 
     Args:
-        namespace: Where the live values are if no notebook is followed.
+        namespace: What it says itself wins; it holds the live values if no notebook is followed.
     """
+    own = namespace.get(CELLS)
+    if isinstance(own, Surroundings):
+        return own
     here = (str(Path.cwd()),)
     if _notebook is not None:
         return Surroundings(_notebook.corpus(), _notebook.value_of, here)

@@ -17,11 +17,11 @@ from itertools import count
 from typing import Any
 
 from nbpipe.define.cells import CellStep
+from nbpipe.define.grammar import StepLine
 from nbpipe.define.step import Step
 from nbpipe.errors import NbpipeError
 from nbpipe.notebook.executing import CellExecution
 from nbpipe.notebook.first_line import MARKER, marker_in
-from nbpipe.notebook.grammar import StepLine
 from nbpipe.notebook.outputs import Recorder, Replay
 from nbpipe.notebook.session import Session
 from nbpipe.source.magics import refuse_unreplayable, strip_magics

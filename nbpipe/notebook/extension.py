@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbpipe.define.first_line import MAGICS
 from nbpipe.define.texts import follow_notebook
 from nbpipe.notebook import first_line
 from nbpipe.notebook.cells import HOOK
@@ -49,7 +50,7 @@ def unload_ipython_extension(shell: Any) -> None:
     shell.ast_transformers.remove(kernel.transformer)
     shell.events.unregister("pre_run_cell", kernel.before_cell)
     shell.events.unregister("post_run_cell", kernel.after_cell)
-    for name in first_line.MAGICS:
+    for name in MAGICS:
         shell.magics_manager.magics["cell"].pop(name, None)
         shell.magics_manager.magics["line"].pop(name, None)
     shell.magics_manager.magics["line"].pop("nbpipe", None)

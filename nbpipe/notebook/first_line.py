@@ -4,17 +4,16 @@ IPython transforms a cell twice and more, so the marker decides nothing; what it
 on the syntax tree (`notebook.cells`). The body keeps its line numbers and runs natively: `await`
 works, tracebacks point at the user's own line, and an error stops Run All.
 
-Everything here is a pure function of text. What may stand behind a magic is `notebook.grammar`.
+Everything here is a pure function of text. What stands on a first line is `define.first_line`.
 """
 
 from __future__ import annotations
 
 import ast
 
-from IPython.core.inputtransformer2 import leading_empty_lines, leading_indent
+from nbpipe.define.first_line import magic_on
 
 MARKER = "__nbpipe__"
-MAGICS = ("step", "params", "pipeline", "catalog")
 
 
 def mark_first_line(lines: list[str]) -> list[str]:
@@ -27,26 +26,6 @@ def mark_first_line(lines: list[str]) -> list[str]:
         body = "".join(lines[1:])
         return [f"{MARKER}({magic!r}, {arguments!r}, {body!r})\n", *["\n" for _ in lines[1:]]]
     return [f"{MARKER}({magic!r}, {arguments!r})\n", *lines[1:]]
-
-
-def magic_on(line: str) -> tuple[str, str]:
-    """Give our cell magic on a line and what stands behind it; two empty texts if there is none."""
-    name, _, arguments = line.removeprefix("%%").strip().partition(" ")
-    return (name, arguments.strip()) if line.startswith("%%") and name in MAGICS else ("", "")
-
-
-def as_marked(cell: str) -> str:
-    """Give a cell as its marker stands in it: no blank lines or indentation before our magic, and no `%%time`."""
-    lines = _cleaned(cell.splitlines(keepends=True))
-    own = list(lines)
-    while own and own[0].startswith("%%") and not magic_on(own[0])[0]:
-        own = _cleaned(own[1:])
-    return "".join(own if own and magic_on(own[0])[0] else lines)
-
-
-def _cleaned(lines: list[str]) -> list[str]:
-    cleaned: list[str] = leading_indent(leading_empty_lines(lines))  # type: ignore[no-untyped-call]
-    return cleaned
 
 
 def marker_in(tree: ast.Module) -> tuple[str, str, str] | None:

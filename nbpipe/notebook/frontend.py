@@ -8,10 +8,10 @@ looking, no widget is made and what is shown is the same on every run: no ids, n
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from nbpipe.source.notebook_files import name_of_file
 
 DISPLAY = "NBPIPE_DISPLAY"
 
@@ -31,6 +31,4 @@ def notebook_name(namespace: Mapping[str, Any]) -> str:
         namespace: The notebook's names: VS Code puts the file's path there.
     """
     told = os.environ.get("JPY_SESSION_NAME") or str(namespace.get("__vsc_ipynb_file__", ""))
-    stem = Path(told).stem if told.endswith(".ipynb") else ""
-    word = re.sub(r"\W+", "_", stem).strip("_")
-    return word or "notebook"
+    return name_of_file(told if told.endswith(".ipynb") else "")

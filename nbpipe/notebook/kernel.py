@@ -16,19 +16,19 @@ from IPython.display import display
 
 from nbpipe.base.workspace import find_workspace
 from nbpipe.commands.calling import Runnable
+from nbpipe.define import grammar
+from nbpipe.define.first_line import as_marked, asks_for_help, magic_on
 from nbpipe.errors import DefinitionError
 from nbpipe.handles import Pipeline
-from nbpipe.notebook import grammar
 from nbpipe.notebook.answering import answered
 from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import define_pipeline, offer_cells
 from nbpipe.notebook.display import LiveRun, RecordFormatters, show_bundle, show_reused
-from nbpipe.notebook.first_line import as_marked, magic_on
 from nbpipe.notebook.frontend import is_watched, notebook_name
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before
-from nbpipe.notebook.usage import USAGE, asks_for_help
+from nbpipe.notebook.usage import USAGE
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.services.client import Client
 from nbpipe.services.starting import StartedRun, watch_runs

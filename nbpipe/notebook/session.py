@@ -11,13 +11,13 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from nbpipe.define.cells import CellStep
+from nbpipe.define.cells import CellStep, with_step
+from nbpipe.define.grammar import ParamsLine
 from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline
 from nbpipe.errors import DefinitionError
 from nbpipe.execute.prepared import Prepared
 from nbpipe.notebook.chance import SessionChance
-from nbpipe.notebook.grammar import ParamsLine
 from nbpipe.notebook.ledger import Ledger
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, parameters_of
@@ -259,13 +259,3 @@ class Session:
             if wanted not in earlier:
                 raise DefinitionError(f"Step {cell.name!r} comes --after {wanted!r}, which is no step before it.")
         return cell.placed(available, self.parameters)
-
-
-def with_step(steps: Mapping[str, CellStep], cell: CellStep, former: str = "") -> dict[str, CellStep]:
-    """Give the steps with `cell` in its place: that of its own name, else of its former one, else the last."""
-    if cell.name in steps:
-        kept = {name: step for name, step in steps.items() if name == cell.name or name != former}
-        return kept | {cell.name: cell}
-    if former not in steps:
-        return {**steps, cell.name: cell}
-    return {(cell.name if name == former else name): (cell if name == former else step) for name, step in steps.items()}

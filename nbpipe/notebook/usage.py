@@ -41,8 +41,3 @@ CATALOG = """\
 Views: runs, steps, artifacts, lineage, metrics, metadata, tags, models, model_versions, stage_history, snapshots"""
 
 USAGE = {"step": STEP, "params": PARAMS, "pipeline": PIPELINE, "catalog": CATALOG}
-
-
-def asks_for_help(arguments: str) -> bool:
-    """Tell whether the first line asks for help and for nothing else."""
-    return arguments.split()[:1] in (["-h"], ["--help"])

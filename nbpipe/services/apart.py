@@ -17,6 +17,7 @@ from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepF
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.parameters import as_json
 from nbpipe.records.runs import Status
+from nbpipe.records.secrets import revealed
 from nbpipe.services.runs import RunService
 from nbpipe.services.workspace import Workspace
 
@@ -60,7 +61,7 @@ class RunApart:
         )
         request = {
             "snapshot": snapshot_id,
-            "configuration": as_json(configuration.model_dump(mode="json", exclude_unset=True)),
+            "configuration": as_json(revealed(configuration.model_dump(exclude_unset=True))),
             "parent": list(parent),
         }
         self._send(request)

@@ -25,6 +25,7 @@ from nbpipe.services.snapshot_running import run_apart
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.module_text import module_text
+from nbpipe.snapshot.suspicion import Suspicion, suspicions
 from nbpipe.snapshot.thaw import thaw
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ class Snapshot(Displayed):
     def code(self) -> str:
         """The pipeline as one readable module."""
         return module_text(self.content)
+
+    @property
+    def warnings(self) -> tuple[Suspicion, ...]:
+        """What in its code and values looks like a secret; `str` of one is a sentence that shows no value."""
+        return suspicions(self.content)
 
     @property
     def tags(self) -> list[str]:

@@ -7,12 +7,21 @@ do not fit, a parameter without a value.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, Protocol
 
 from nbpipe.define.overrides import check_complete, with_step_values
-from nbpipe.errors import EnvironmentMismatchError
-from nbpipe.records.config import PipelineRunConfiguration, as_configuration, merge_configurations
+from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
+from nbpipe.errors import EnvironmentMismatchError, ParameterError
+from nbpipe.records.config import (
+    PipelineRunConfiguration,
+    StepConfiguration,
+    as_configuration,
+    merge_configurations,
+)
+from nbpipe.records.definitions import AnyStep
 from nbpipe.records.parameters import as_json
+from nbpipe.records.secrets import holds_secret
 from nbpipe.records.snapshots import SnapshotContent
 from nbpipe.services.apart import RunApart
 from nbpipe.services.bound_model import BoundModel
@@ -67,10 +76,11 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
     if here.missing:
         raise EnvironmentMismatchError(f"Snapshot {snapshot.name or snapshot.id[:8]}", here.missing)
     changed = content.changed_by(as_configuration(configuration))
+    definition = thaw(content)
     return RunRequest(
-        thaw(content),
+        definition,
         merge_configurations(content.configuration, changed),
-        differences=_differences(content.config_template(), changed),
+        differences=_differences(content.config_template(), _without_secrets(definition, content, changed)),
         snapshot_id=snapshot.id,
         parent_run_id=parent[0],
         parent_step=parent[1],
@@ -95,6 +105,33 @@ def run_apart(snapshot: Frozen, configuration: Any = None, *, parent: tuple[str,
     traced = request.definition.trace(request.configuration.parameters, bound)
     check_complete(with_step_values(traced, request.configuration.step_values))
     return RunApart(snapshot.workspace, snapshot.id, given, parent)
+
+
+def _without_secrets(
+    definition: PipelineDefinition, content: SnapshotContent, given: PipelineRunConfiguration
+) -> PipelineRunConfiguration:
+    """Give a configuration for the record: what becomes a secret when it is checked hides itself."""
+    checked = definition.parameters.check(given.parameters, partial=True)
+    hidden = {name: checked[name] for name in given.parameters if holds_secret(checked.get(name))}
+    steps = {}
+    for name, step in given.steps.items():
+        names = {node.step for node in content.graph.nodes if name in (node.id, node.step)}
+        kinds = {found.name: found for node in names if (found := _step_called(definition, node)) is not None}
+        values = dict(step.parameters)
+        for kind in kinds.values():
+            known = tuple(key for key in values if key in kind.signature.inputs)
+            # A value that does not fit is refused where nodes are known, before anything is written.
+            with suppress(ParameterError):
+                made = kind.signature.parameters(kind.name, known).check({key: values[key] for key in known})
+                values |= {key: made[key] for key in known if holds_secret(made[key])}
+        steps[name] = StepConfiguration(parameters=values)
+    return given.model_copy(update={"parameters": {**given.parameters, **hidden}, "steps": steps})
+
+
+def _step_called(definition: PipelineDefinition, name: str) -> AnyStep | None:
+    """Find a step of a thawed pipeline; only functions say the types of what they take."""
+    reach = definition.steps_in_reach() if isinstance(definition, FunctionPipeline) else {}
+    return next((step for step in reach.values() if step.name == name), None)
 
 
 def _differences(own: PipelineRunConfiguration, given: PipelineRunConfiguration) -> dict[str, Any]:

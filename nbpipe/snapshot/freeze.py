@@ -20,6 +20,7 @@ from nbpipe.graph.graph import OutputOf
 from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import REQUIRED, Parameters, as_json, type_text
+from nbpipe.records.secrets import holds_secret
 from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
 from nbpipe.snapshot.literals import expression_of
 from nbpipe.snapshot.thaw import thaw
@@ -87,7 +88,7 @@ def freeze_traced(
         ),
         parameters=_fields(definition.parameters, traced.parameters),
         step_parameters={node: _node_fields(traced, node) for node in traced.graph.by_id},
-        configuration=_as_written(configuration),
+        configuration=_as_written(configuration, traced),
         tags=definition.tags,
         model=definition.model,
         cache=definition.cache,
@@ -140,13 +141,24 @@ def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> d
     return steps
 
 
-def _as_written(configuration: PipelineRunConfiguration) -> PipelineRunConfiguration:
-    """Write a configuration's values as JSON data, as a thawed pipeline reads them."""
+def _as_written(configuration: PipelineRunConfiguration, traced: Traced) -> PipelineRunConfiguration:
+    """Write a configuration's values as JSON data, as a thawed pipeline reads them; secrets are left out."""
+
+    def is_kept(name: str, key: str) -> bool:
+        targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
+        return not any(holds_secret(traced.values.get(node, {}).get(key)) for node in targets)
+
     steps = {
-        name: StepConfiguration(parameters={key: as_json(value) for key, value in step.parameters.items()})
+        name: StepConfiguration(
+            parameters={key: as_json(value) for key, value in step.parameters.items() if is_kept(name, key)}
+        )
         for name, step in configuration.steps.items()
     }
-    parameters = {name: as_json(value) for name, value in configuration.parameters.items()}
+    parameters = {
+        name: as_json(value)
+        for name, value in configuration.parameters.items()
+        if not holds_secret(traced.parameters.get(name))
+    }
     return configuration.model_copy(update={"parameters": parameters, "steps": steps})
 
 
@@ -162,7 +174,8 @@ def _fields(parameters: Parameters, values: Mapping[str, Any]) -> tuple[FieldTex
         FieldText(
             name=name,
             type=type_text(info.annotation),
-            required=name not in values,
+            # A secret that was given is not kept: it has to be given again.
+            required=name not in values or (info.is_required() and holds_secret(values[name])),
             value=as_json(values[name]) if name in values else None,
             python=expression_of(values[name]) if name in values else None,
             description=info.description or "",

@@ -11,6 +11,7 @@ statement merely defines something is `source.constants`.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,9 +27,11 @@ from nbpipe.source.names import Names, has_lazy_annotations, names_of
 from nbpipe.source.normal import lines_of, normalise
 from nbpipe.source.scopes import FUNCTIONS, bound_by_alias, modules_imported
 from nbpipe.source.settings import set_up_by, setting_in
+from nbpipe.source.suspicion import FINE
 
 __all__ = ["Piece", "Statement", "Unit", "definitions_in", "first_line", "is_defining", "normalise", "read_unit"]
 
+_IS_FINE = re.compile(rf"\s*#.*{re.escape(FINE)}.*\s*")
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -247,7 +250,12 @@ def _segment(lines: list[str], node: ast.stmt, line: int) -> str:
     last = (node.end_lineno or node.lineno) - 1
     parts = lines[line - 1 : last + 1]
     # Columns count bytes of UTF-8, and the end is cut first, for it may be on the first line.
-    parts[-1] = parts[-1].encode()[: node.end_col_offset].decode()
+    whole = parts[-1].encode()
+    parts[-1] = whole[: node.end_col_offset].decode()
+    remark = whole[node.end_col_offset :].decode()
+    if _IS_FINE.fullmatch(remark):
+        # What is said of its constants is carried with them.
+        parts[-1] += remark.rstrip()
     if line == node.lineno:
         parts[0] = parts[0].encode()[node.col_offset :].decode()
     return "".join(parts)

@@ -190,6 +190,7 @@ def snapshot_card(facts: SnapshotFacts, *, stable: bool = False) -> Bundle:
             ],
             tags=facts.tags,
             sections=[
+                *_warnings(facts.warnings),
                 *_graph(facts.pipeline, facts.nodes, facts.edges),
                 *_parameters(facts.parameters),
                 *_long("source", facts.source),
@@ -259,6 +260,13 @@ def _parameters(parameters: Sequence[ParameterFacts]) -> list[Section]:
     ]
     table = _without_empty(Table(("parameter", "type", "value", "description"), rows))
     return [Section("parameters", shown_table(table))] if rows else []
+
+
+def _warnings(warnings: Sequence[tuple[str, str, str]]) -> list[Section]:
+    if not warnings:
+        return []
+    table = _without_empty(Table(("where", "name", "looks like"), warnings))
+    return [Section("warnings: this may be a secret, and is kept with the snapshot", shown_table(table))]
 
 
 def _as_python(value: object) -> object:

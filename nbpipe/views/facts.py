@@ -237,6 +237,7 @@ class SnapshotFacts:
         parameters: With the values it holds.
         tags: Its tags.
         source: The module that it prints.
+        warnings: What in it looks like a secret: where, under which name, and like what.
     """
 
     id: str
@@ -252,3 +253,4 @@ class SnapshotFacts:
     parameters: Sequence[ParameterFacts] = ()
     tags: Sequence[str] = ()
     source: str = ""
+    warnings: Sequence[tuple[str, str, str]] = ()

@@ -10,7 +10,7 @@ from nbpipe.adoption.cells import Role
 from nbpipe.adoption.kernels import CellRun
 from nbpipe.adoption.looking import Look, Seen
 from nbpipe.adoption.planning import Plan, plan
-from nbpipe.adoption.reading import NotebookCell
+from nbpipe.source.notebook_files import NotebookCell
 
 GENERATOR = Look("generator", "", "an iterator cannot be stored")
 NUMBER = Look("int", "1", "")

@@ -152,11 +152,6 @@ def test_a_file_without_a_pipeline_says_how_to_make_one(project):
     assert "put @pipeline above" in refused("empty.py", SourceNotFoundError)
 
 
-@pytest.mark.parametrize("source", ["book.ipynb", "book.ipynb:training"])
-def test_a_notebook_cannot_be_run_from_outside_yet(project, source):
-    assert "%nbpipe run" in refused(source, BadValueError)
-
-
 def test_nothing_is_refused_in_a_terminal(project):
     assert "Say which pipeline" in refused(None, BadValueError)
 

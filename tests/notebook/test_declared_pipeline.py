@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nbpipe.define.grammar import parse_params
 from nbpipe.errors import BadValueError
-from nbpipe.notebook.grammar import parse_params
 
 
 def test_the_line_names_the_pipeline_its_tags_and_its_model() -> None:

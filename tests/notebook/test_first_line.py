@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbpipe.notebook.first_line import MAGICS, as_marked, magic_on, mark_first_line, marker_in
+from nbpipe.define.first_line import MAGICS, as_marked, magic_on
+from nbpipe.notebook.first_line import mark_first_line, marker_in
 
 LINES = st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc"))).map("{}\n".format), max_size=5)
 ARGUMENTS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp"))).map(str.strip)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbpipe.define.grammar import parse_catalog, parse_params, parse_pipeline, parse_step, parse_tag
 from nbpipe.errors import BadValueError
-from nbpipe.notebook.grammar import parse_catalog, parse_params, parse_pipeline, parse_step, parse_tag
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.tags import Tag
 

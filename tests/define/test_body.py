@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nbpipe.notebook.body import function_text
+from nbpipe.define.body import function_text
 
 
 def call(body: str, signature: str = "", *arguments: Any) -> Any:

@@ -1,0 +1,40 @@
+"""The first line of a cell: which of our magics stands there, and what stands behind it.
+
+Both faces of a notebook read it the same way: a kernel that runs the cells, and a file that is
+only read. What may stand behind a magic is `define.grammar`.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAGICS = ("step", "params", "pipeline", "catalog")
+_INDENTATION = re.compile(r"[ \t]+")
+
+
+def magic_on(line: str) -> tuple[str, str]:
+    """Give our cell magic on a line and what stands behind it; two empty texts if there is none."""
+    name, _, arguments = line.removeprefix("%%").strip().partition(" ")
+    return (name, arguments.strip()) if line.startswith("%%") and name in MAGICS else ("", "")
+
+
+def asks_for_help(arguments: str) -> bool:
+    """Tell whether the first line asks for help and for nothing else."""
+    return arguments.split()[:1] in (["-h"], ["--help"])
+
+
+def as_marked(cell: str) -> str:
+    """Give a cell as its magic is looked for: no blank lines or indentation before it, and no `%%time`."""
+    lines = _cleaned(cell.splitlines(keepends=True))
+    own = list(lines)
+    while own and own[0].startswith("%%") and not magic_on(own[0])[0]:
+        own = _cleaned(own[1:])
+    return "".join(own if own and magic_on(own[0])[0] else lines)
+
+
+def _cleaned(lines: list[str]) -> list[str]:
+    """Leave out blank lines at the beginning, and the indentation of the first line everywhere, as IPython does."""
+    first = next((place for place, line in enumerate(lines) if line.strip()), 0)
+    kept = lines[first:]
+    indentation = _INDENTATION.match(kept[0]) if kept else None
+    return [line.removeprefix(indentation[0]) for line in kept] if indentation else kept
