@@ -13,6 +13,7 @@ from nbpipe.commands.arguments import (
     TAG,
     AsJson,
     Configuration,
+    Isolated,
     NameContains,
     NamePrefix,
     NoCache,
@@ -34,7 +35,7 @@ from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
-from nbpipe.commands.running import begin, configuration_of, request_for_snapshot
+from nbpipe.commands.running import begin, begin_isolated, configuration_of, request_for_snapshot
 from nbpipe.commands.showing import snapshot_bundle
 from nbpipe.commands.sources import find_pipeline
 from nbpipe.errors import BadValueError
@@ -131,7 +132,12 @@ def show(
     return Answer(bundle, found, snapshot_plain(found, found.tags, with_code=code), as_json=as_json)
 
 
-@verb(commands, "run", "nbpipe snapshot run nightly", "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3")
+@verb(
+    commands,
+    "run",
+    "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3",
+    "nbpipe snapshot run nightly --isolated",
+)
 def run(
     snapshot: SnapshotName,
     *,
@@ -139,11 +145,14 @@ def run(
     config: Configuration = None,
     no_cache: NoCache = False,
     tags: RunTags = None,
+    isolated: Isolated = False,
     as_json: AsJson = False,
 ) -> Started:
-    """Run a snapshot in this process, with no notebook and no source file."""
+    """Run a snapshot, with no notebook and no source file."""
     given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
     found = current_client().snapshots.get(snapshot)
+    if isolated:
+        return begin_isolated(found, given, as_json=as_json)
     return begin(request_for_snapshot(found, given), as_json=as_json)
 
 
