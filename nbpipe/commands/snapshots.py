@@ -33,6 +33,7 @@ from nbpipe.commands.arguments import (
 )
 from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.imaging import dockerfile_answer
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
 from nbpipe.commands.running import begin, begin_isolated, configuration_of, request_for_snapshot
@@ -154,6 +155,28 @@ def run(
     if isolated:
         return begin_isolated(found, given, as_json=as_json)
     return begin(request_for_snapshot(found, given), as_json=as_json)
+
+
+@verb(
+    commands,
+    "dockerfile",
+    "nbpipe snapshot dockerfile nightly --output image/Dockerfile",
+    "nbpipe snapshot dockerfile nightly --output -",
+)
+def dockerfile(
+    snapshot: SnapshotName,
+    output: Annotated[
+        str,
+        Option(
+            "--output", metavar="FILE", help="Where the Dockerfile goes, and beside it what it copies; - prints it."
+        ),
+    ] = "Dockerfile",
+    overwrite: Annotated[bool, Option("--replace", help="Overwrite what is there.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Write what a container image is built from that runs a snapshot in its own environment."""
+    found = current_client().snapshots.get(snapshot)
+    return dockerfile_answer(found, output, replace=overwrite, as_json=as_json)
 
 
 @verb(commands, "form", "%nbpipe snapshot form nightly")

@@ -25,6 +25,7 @@ from nbpipe.snapshot.installed import Installed, normalised
 
 VERSION = "1.0"
 _PUBLIC_HOST = "files.pythonhosted.org"
+PUBLIC = f"https://{_PUBLIC_HOST}/"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?", re.IGNORECASE)
 _PACKAGE_VERSION = re.compile(r"[0-9a-z]([0-9a-z.!+_-]{0,126}[0-9a-z])?", re.IGNORECASE)
 _FILE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+!-]{0,250}")
@@ -139,7 +140,7 @@ def _file(found: Mapping[str, Any]) -> str:
     if not _FILE.fullmatch(name) or not digests:
         return ""
     is_public = (address.scheme, address.netloc, address.query) == ("https", _PUBLIC_HOST, "")
-    where = f"url = {_text(f'https://{_PUBLIC_HOST}{address.path}')}" if is_public else f"path = {_text(name)}"
+    where = f"url = {_text(f'{PUBLIC}{address.path[1:]}')}" if is_public else f"path = {_text(name)}"
     size = found.get("size")
     sized = f", size = {size}" if isinstance(size, int) else ""
     return f"{{ {where}{sized}, hashes = {{ {', '.join(f'{k} = {_text(v)}' for k, v in sorted(digests.items()))} }} }}"
