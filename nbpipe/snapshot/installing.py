@@ -43,6 +43,7 @@ class Build:
         lock: What is to be installed.
         lists: A folder for the lists that installers are handed.
         say: Told in a sentence what takes long.
+        starts: A module that has to be importable once all is installed.
     """
 
     draft: Path
@@ -51,10 +52,11 @@ class Build:
     lock: Lock
     lists: Path
     say: Callable[[str], None]
+    starts: str
 
 
 def install(build: Build) -> Path:
-    """Install everything, check that it is there and that nbpipe starts, and give the folder of the packages.
+    """Install everything, check that it is there and that it starts, and give the folder of the packages.
 
     Raises:
         EnvironmentBuildError: It cannot be installed.
@@ -150,9 +152,16 @@ def _by_uv(build: Build, program: str) -> None:
 
 
 def _by_pip(build: Build) -> None:
-    _run(build.python, "-m", "venv", "--clear", str(build.draft), limit_s=_VENV_S)
     packages = build.lock.packages.values()
     python = str(python_in(build.draft))
+    try:
+        # A pip that is here can install elsewhere, which saves the time to install one there.
+        _run(build.python, "-c", "import pip", limit_s=_LOOK_S)
+        _run(build.python, "-m", "venv", "--clear", "--without-pip", str(build.draft), limit_s=_VENV_S)
+        pip = [build.python, "-m", "pip", "--python", python]
+    except _Failed:
+        _run(build.python, "-m", "venv", "--clear", str(build.draft), limit_s=_VENV_S)
+        pip = [python, "-m", "pip"]
     # Of one list pip wants digests of all or of none.
     for name, some in (
         ("verified", [one for one in packages if one.digests]),
@@ -160,7 +169,7 @@ def _by_pip(build: Build) -> None:
     ):
         if some:
             words = ("install", "--quiet", "--no-deps", "--retries", "1", "--no-input", "--disable-pip-version-check")
-            _run(python, "-m", "pip", *words, "-r", str(_listed(build, name, some)), limit_s=_INSTALL_S)
+            _run(*pip, *words, "-r", str(_listed(build, name, some)), limit_s=_INSTALL_S)
     _point_scripts_at(build)
 
 
@@ -189,7 +198,7 @@ def _run(program: str, *words: str, limit_s: float, more: dict[str, str] | None 
 
 
 def _looked_over(build: Build) -> Path:
-    """Check that every package is there in its version and that nbpipe starts, which also writes its bytecode."""
+    """Check that every package is there, and that what is to run there starts, which also writes its bytecode."""
     python = str(python_in(build.draft))
     folder, found = json.loads(uv.say(python, "-I", "-c", _LOOK, limit_s=_LOOK_S))
     there = {normalised(name): version for name, version in found if name}
@@ -202,11 +211,12 @@ def _looked_over(build: Build) -> Path:
             )
     try:
         ours = {"PYTHONPATH": str(path_to_ourselves()), "PYTHONNOUSERSITE": "1"}
-        uv.say(python, "-P", "-c", "import nbpipe.services.child", limit_s=_LOOK_S, more=ours)
+        uv.say(python, "-P", "-c", f"import {build.starts}", limit_s=_LOOK_S, more=ours)
     except (subprocess.SubprocessError, OSError) as error:
         reason = uv.reason_in(str(getattr(error, "stderr", "") or error))
         raise EnvironmentBuildError(
-            f"nbpipe does not start in it ({reason})", "Run without --isolated, or create the snapshot again."
+            f"{build.starts.partition('.')[0]} does not start in it ({reason})",
+            "Run without --isolated, or create the snapshot again.",
         ) from None
     return Path(folder)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,8 @@ from nbpipe.snapshot.own import with_our_needs
 from nbpipe.snapshot.rebuilt import Rebuilt
 
 Tell = Callable[[str], None]
+
+CHILD = "nbpipe.services.child"
 
 _FORM = "1"
 _PAUSE_S = 0.1
@@ -69,18 +72,35 @@ def rebuild(recorded: Environment, *, needed: tuple[str, ...] = (), tell: Tell |
         # The files of another platform are other files.
         lock = Lock({name: _without_digests(one) for name, one in lock.packages.items()}, lock.elsewhere)
         notices = (*notices, f"digests are those of {recorded.platform} and cannot be checked here")
+    place, was_built = environment_of(lock, interpreter, say, starts=CHILD)
+    return Rebuilt(place, notices, was_built)
+
+
+def environment_of(lock: Lock, interpreter: Interpreter, say: Tell, *, starts: str) -> tuple[Path, bool]:
+    """Give the folder of an environment, and tell whether it was built just now.
+
+    Args:
+        lock: What is in it.
+        interpreter: Whose it is.
+        say: Told in a sentence what takes long.
+        starts: A module that has to be importable in it.
+
+    Raises:
+        EnvironmentBuildError: It cannot be built here; nothing half-made is left.
+        WorkspaceError: The cache cannot be written.
+    """
     place = made(rebuilt.folder()) / _key(lock, interpreter)
     descriptor = _held(place)
     try:
         if rebuilt.is_whole(place):
-            return Rebuilt(place, notices)
+            return place, False
         with _only_builder(place, say):
             if rebuilt.is_whole(place):
-                return Rebuilt(place, notices)
-            _build(place, lock, interpreter, say)
+                return place, False
+            _build(place, lock, interpreter, say, starts)
     finally:
         os.close(descriptor)
-    return Rebuilt(place, notices, was_built=True)
+    return place, True
 
 
 def lock_of(recorded: Environment) -> Lock:
@@ -130,7 +150,7 @@ def find_interpreter(recorded: Environment) -> Interpreter:
         EnvironmentBuildError: There is none on this machine.
     """
     wanted = ".".join(recorded.python.split(".")[:2])
-    if not all(part.isdigit() for part in wanted.split(".")) or len(recorded.python) > 50:
+    if re.fullmatch(r"\d{1,3}\.\d{1,3}", wanted) is None or len(recorded.python) > 50:
         raise BadValueError(f"{recorded.python[:50]!r} is no version of Python. Create the snapshot again.")
     if recorded.implementation == sys.implementation.name and platform.python_version_tuple()[:2] == tuple(
         wanted.split(".")
@@ -197,7 +217,7 @@ class _only_builder:  # noqa: N801 — read as `with _only_builder(place)`
         self._lock.close()
 
 
-def _build(place: Path, lock: Lock, interpreter: Interpreter, say: Tell) -> None:
+def _build(place: Path, lock: Lock, interpreter: Interpreter, say: Tell, starts: str) -> None:
     """Build an environment beside its place, look it over, and give it its place."""
     for left in place.parent.glob(f"{place.name}.*-*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -211,7 +231,7 @@ def _build(place: Path, lock: Lock, interpreter: Interpreter, say: Tell) -> None
     draft = place.with_name(f"{place.name}{rebuilt.DRAFT}{new_id()[:8]}")
     try:
         with tempfile.TemporaryDirectory(prefix="nbpipe-") as lists:
-            build = Build(draft, place, interpreter.path, lock, Path(lists), say)
+            build = Build(draft, place, interpreter.path, lock, Path(lists), say, starts)
             packages = install(build)
         facts = {"python": interpreter.version, "packages": {one.name: one.version for one in lock.packages.values()}}
         rebuilt.write_manifest(draft, packages, facts)

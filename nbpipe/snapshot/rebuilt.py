@@ -14,7 +14,6 @@ import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from nbpipe.snapshot.own import path_to_ourselves
 MANIFEST = "nbpipe-environment.json"
 DRAFT = ".draft-"
 _REMOVED = ".removed-"
-_DAY_S = 86_400.0
 
 
 def folder() -> Path:
@@ -127,33 +125,19 @@ class Kept:
 
     Attributes:
         place: Its folder.
-        used_s: How long ago it was used, in seconds.
-        is_in_use: Somebody runs something in it, or builds it.
-        is_draft: Left by a builder that was killed.
+        is_draft: Left by a builder that was killed, or being built.
     """
 
     place: Path
-    used_s: float
-    is_in_use: bool
     is_draft: bool
 
 
 def kept() -> Iterator[Kept]:
     """List what lies in the cache."""
-    now = time.time()
     with suppress(OSError):
         for place in sorted(folder().iterdir()):
-            if not place.is_dir():
-                continue
-            name, _, rest = place.name.partition(".")
-            is_draft = bool(rest)
-            whole = place.with_name(name)
-            watched = build_file(whole) if is_draft else _use_file(whole)
-            with _alone(watched) as is_free:
-                pass
-            with suppress(OSError):
-                used = (place / MANIFEST if (place / MANIFEST).exists() else place).stat().st_mtime
-                yield Kept(place, max(now - used, 0.0), not is_free, is_draft)
+            if place.is_dir():
+                yield Kept(place, is_draft="." in place.name)
 
 
 def size_of(place: Path) -> int:
@@ -174,11 +158,10 @@ def set_aside(place: Path) -> Path | None:
     return None
 
 
-def remove_unused(*, days: float = 30.0, dry_run: bool = False) -> tuple[int, int]:
-    """Remove environments that nobody used for some days, and what killed builders left.
+def remove_unused(*, dry_run: bool = False) -> tuple[int, int]:
+    """Remove the environments that nobody uses, and what killed builders left.
 
     Args:
-        days: How long one may lie unused.
         dry_run: Only count.
 
     Returns:
@@ -186,8 +169,6 @@ def remove_unused(*, days: float = 30.0, dry_run: bool = False) -> tuple[int, in
     """
     count = size = 0
     for one in kept():
-        if not one.is_draft and one.used_s < days * _DAY_S:
-            continue
         whole = one.place.with_name(one.place.name.partition(".")[0])
         with _alone(build_file(whole) if one.is_draft else _use_file(whole)) as is_free:
             if not is_free:
