@@ -109,6 +109,7 @@ def gc(
     if environments:
         gone = remove_environments(dry_run=dry_run)
         facts["environments"] = asdict(gone)
+        removed = removed if dry_run or gone.environments != 1 else "was removed"
         said += f"\n{_counted(gone.environments)} {removed}, {size_text(gone.size_bytes)}."
     return sentence(said, swept, facts, as_json=as_json)
 

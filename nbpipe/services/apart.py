@@ -68,6 +68,8 @@ class RunApart:
         first = self._receive()
         if first is None or "run" not in first:
             self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
             raise _refusal(first)
         self.id: str = first["run"]
 

@@ -138,13 +138,13 @@ def _text(name: str, python: str, platform: str, files: list[str], *, has_git: b
         if one in files:
             lines = [f"COPY {one} ./"]
             if one != "pylock.toml":
-                lines.append("# For an index of your own: docker build --secret id=index,env=UV_INDEX_URL …")
+                lines.append("# For an index of your own: docker build --secret id=index,env=UV_INDEX_URL")
             secret = "" if one == "pylock.toml" else "--mount=type=secret,id=index,env=UV_INDEX_URL "
             blocks.append("\n".join([*lines, f"RUN {secret}{_exec(*install, one)}"]))
     blocks += [
         f"COPY {OURS} ./{OURS}",
-        f"RUN {_exec('useradd', '--create-home', '--uid', '10001', 'nbpipe')} \n"
-        f"RUN {_exec('install', '--directory', '--owner=nbpipe', '/data')}".replace(" \n", "\n"),
+        f"RUN {_exec('useradd', '--create-home', '--uid', '10001', 'nbpipe')}\n"
+        f"RUN {_exec('install', '--directory', '--owner=nbpipe', '/data')}",
         "USER nbpipe",
         f"COPY {BUNDLE} ./\nRUN {_exec('python', '-m', 'nbpipe', 'snapshot', 'import', BUNDLE)}",
         "# More words go to the run: docker run IMAGE --set rate=0.2\n"

@@ -67,11 +67,11 @@ def captured_environment() -> Environment:
         implementation=sys.implementation.name,
         platform=sysconfig.get_platform(),
         packages={name: one.version for name, one in found.items()},
-        lock=write_lock(to_lock.values(), _files_known_to_uv(to_lock), python=python),
+        lock=write_lock(to_lock.values(), files_known_to_uv(to_lock), python=python),
     )
 
 
-def _files_known_to_uv(found: Mapping[str, Installed]) -> dict[str, Mapping[str, Any]]:
+def files_known_to_uv(found: Mapping[str, Installed]) -> dict[str, Mapping[str, Any]]:
     """Ask uv for the files of the packages as it keeps them, by name; packages that it does not know are left out."""
     program = uv.find_uv()
     versions = {name: one.version for name, one in found.items() if not (one.is_local or one.repository)}
@@ -88,8 +88,9 @@ def _files_known_to_uv(found: Mapping[str, Installed]) -> dict[str, Mapping[str,
             unknown = uv.packages_in(error.stderr, versions)
             if not unknown:
                 return {}
-            for name in unknown:
-                del versions[name]
+            # It names one at a time. What pip installed it has seldom kept, and need not be asked of one by one.
+            by_uv = {name for name, one in found.items() if one.installer == "uv"}
+            versions = {name: was for name, was in versions.items() if name in by_uv and name not in unknown}
         except (OSError, subprocess.TimeoutExpired, ValueError):
             return {}
     return {}

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from urllib.parse import urlsplit
 
@@ -37,6 +37,7 @@ class Installed:
         repository: The address of the repository it came from, without user and password, or `""`.
         commit: The commit, where it came from a repository.
         needs: The normalised names of what it requires, extras left out.
+        installer: The tool that installed it, such as `"uv"`, or `""`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Installed:
     repository: str = ""
     commit: str = ""
     needs: tuple[str, ...] = ()
+    installer: str = ""
 
 
 def normalised(name: str) -> str:
@@ -98,19 +100,22 @@ def _names_in(requirements: list[str]) -> Iterator[str]:
 
 
 def _read(name: str, distribution: metadata.Distribution) -> Installed:
-    version, needs = distribution.version, needs_of(distribution.requires)
+    plain = Installed(
+        name,
+        distribution.version,
+        needs=needs_of(distribution.requires),
+        installer=(distribution.read_text("INSTALLER") or "").strip(),
+    )
     try:
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
         url = urlsplit(str(origin.get("url", "")))
     except ValueError:
-        return Installed(name, version, needs=needs)
+        return plain
     if not url.scheme:
-        return Installed(name, version, needs=needs)
+        return plain
     repository = origin.get("vcs_info") or {}
     if repository.get("vcs") == "git" and url.scheme == "https":
         address = f"https://{url.hostname or ''}{url.path}"
-        return Installed(
-            name, version, repository=address, commit=str(repository.get("commit_id", "")).lower(), needs=needs
-        )
+        return replace(plain, repository=address, commit=str(repository.get("commit_id", "")).lower())
     is_editable = bool((origin.get("dir_info") or {}).get("editable"))
-    return Installed(name, version, is_local=True, is_editable=is_editable, needs=needs)
+    return replace(plain, is_local=True, is_editable=is_editable)
