@@ -135,8 +135,8 @@ def _environments() -> Iterator[Line]:
     use = environment_use()
     if use.environments:
         count = "1 environment" if use.environments == 1 else f"{use.environments:,} environments"
-        cure = "`nbpipe catalog gc --environments` removes them; they are built again when they are needed."
-        yield Line(True, "rebuilt environments", f"{size_text(use.size_bytes)} in {count}, {use.place}", cure)
+        said = f"{size_text(use.size_bytes)} in {count}; `nbpipe catalog gc --environments` removes what is not in use"
+        yield Line(True, "rebuilt environments", said)
 
 
 def _catalog(client: Client) -> Iterator[Line]:

@@ -33,7 +33,6 @@ from nbpipe.commands.arguments import (
 )
 from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.grammar import noun, verb
-from nbpipe.commands.imaging import dockerfile_answer
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
 from nbpipe.commands.running import begin, begin_isolated, configuration_of, request_for_snapshot
@@ -175,6 +174,8 @@ def dockerfile(
     as_json: AsJson = False,
 ) -> Answer:
     """Write what a container image is built from that runs a snapshot in its own environment."""
+    from nbpipe.commands.imaging import dockerfile_answer
+
     found = current_client().snapshots.get(snapshot)
     return dockerfile_answer(found, output, replace=overwrite, as_json=as_json)
 

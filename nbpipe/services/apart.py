@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.records.config import PipelineRunConfiguration
@@ -20,7 +20,9 @@ from nbpipe.records.parameters import as_json
 from nbpipe.records.runs import Status
 from nbpipe.services.runs import RunService
 from nbpipe.services.workspace import Workspace
-from nbpipe.snapshot.rebuilt import Rebuilt
+
+if TYPE_CHECKING:
+    from nbpipe.snapshot.rebuilt import Rebuilt
 
 DEEPEST = 8
 _DEPTH = "NBPIPE_TRIGGER_DEPTH"

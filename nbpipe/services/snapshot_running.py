@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.errors import EnvironmentMismatchError
@@ -22,9 +22,11 @@ from nbpipe.services.starting import RunRequest
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.fitting import differences
 from nbpipe.snapshot.installed import normalised
-from nbpipe.snapshot.rebuilding import Tell, rebuild
-from nbpipe.snapshot.rebuilt import Rebuilt
 from nbpipe.snapshot.thaw import thaw
+
+if TYPE_CHECKING:
+    from nbpipe.snapshot.rebuilding import Tell
+    from nbpipe.snapshot.rebuilt import Rebuilt
 
 _MOST_MISSING = 5
 _CURE = "Install what is missing, or run it with --isolated (isolated=True), in the environment that it was made in."
@@ -103,6 +105,9 @@ def rebuilt_for(snapshot: Frozen, tell: Tell | None = None) -> Rebuilt:
     Raises:
         EnvironmentBuildError: It cannot be built here.
     """
+    # Most runs are not isolated, and none of those waits for this.
+    from nbpipe.snapshot.rebuilding import rebuild
+
     content = snapshot.content
     needed = tuple(dict.fromkeys(normalised(use.distribution) for use in content.modules if use.distribution))
     return rebuild(content.environment, needed=needed, tell=tell or _say)

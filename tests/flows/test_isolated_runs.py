@@ -92,7 +92,7 @@ def test_a_snapshot_runs_in_its_own_environment_from_python_and_from_the_command
     assert "Building the snapshot's environment" in told
     assert json.loads(done.stdout)["status"] == "completed"
     assert "Building" not in done.stderr
-    assert len(project.client.runs.list(snapshot="small")) == 2
+    assert len(project.client.runs.list(snapshot=snapshot.id)) == 2
 
 
 def test_values_that_do_not_fit_are_refused_before_anything_is_recorded(project: Project) -> None:
@@ -161,7 +161,7 @@ def test_rebuilt_environments_are_told_by_the_doctor_and_removed_when_asked(
     (tmp_path / "cache" / "environments" / "aa").mkdir(parents=True)
     make_wheel(tmp_path / "cache" / "environments" / "aa", "tiny-one", "1.0")
 
-    assert "1 environment, " in answer("doctor").text
+    assert "in 1 environment; " in answer("doctor").text
     assert "1 rebuilt environment would be removed" in answer("catalog gc --environments --dry-run").text
     assert "1 rebuilt environment was removed" in answer("catalog gc --environments").text
     assert "rebuilt environments" not in answer("doctor").text
