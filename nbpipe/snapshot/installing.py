@@ -62,25 +62,25 @@ def install(build: Build) -> Path:
         EnvironmentBuildError: It cannot be installed.
         OSError: The disk is full, or the folder cannot be written.
     """
-    program, why = uv.find_uv(), "uv is not here"
-    is_built = False
+    program = uv.find_uv()
+    first: _Failed | None = None
     if program is not None:
         try:
             _by_uv(build, program)
-            is_built = True
+            return _looked_over(build)
         except _Failed as failed:
             if failed.is_final:
                 raise failed.error(build.lock) from None
-            why = f"uv could not: {failed.reason}"
             first = failed
-    if not is_built:
-        build.say(f"{why}; pip builds it, which takes far longer")
-        try:
-            _by_pip(build)
-        except _Failed as failed:
-            # What uv said names the package more often.
-            told = first if program is not None and first.package(build.lock) else failed
-            raise told.error(build.lock) from None
+    why = f"uv could not: {first.reason}" if first is not None else "uv is not here"
+    build.say(f"{why}; pip builds it, which takes far longer")
+    try:
+        _by_pip(build)
+    except _Failed as failed:
+        # uv says better why; of what it was about to fetch it does not always speak.
+        told = first if first is not None and first.package(build.lock) else failed
+        reason = first.reason if first is not None else failed.reason
+        raise told.error(build.lock, reason) from None
     return _looked_over(build)
 
 
@@ -111,10 +111,11 @@ class _Failed(Exception):
         chosen = next(iter(exact or named), "")
         return lock.packages[chosen].requirement if chosen else ""
 
-    def error(self, lock: Lock) -> EnvironmentBuildError:
-        """Say it to the user."""
+    def error(self, lock: Lock, reason: str = "") -> EnvironmentBuildError:
+        """Say it to the user, with another reason where one is better."""
         package, said = self.package(lock), self.complaint.lower()
-        about = f"{package.partition(' @ ')[0]} cannot be installed ({self.reason})" if package else self.reason
+        why = reason or self.reason
+        about = f"{package.partition(' @ ')[0]} cannot be installed ({why})" if package else why
         if "no space left" in said:
             return EnvironmentBuildError("the disk is full", "Make room, as with `nbpipe catalog gc --environments`.")
         if "hash" in said and ("mismatch" in said or "do not match" in said):

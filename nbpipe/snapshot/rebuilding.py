@@ -227,7 +227,9 @@ def _build(place: Path, lock: Lock, interpreter: Interpreter, say: Tell, starts:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
     count = len(lock.packages)
-    say(f"Building the snapshot's environment: Python {interpreter.version}, {count} packages")
+    say(
+        f"Building the snapshot's environment: Python {interpreter.version}, {count} package{'s' if count != 1 else ''}"
+    )
     draft = place.with_name(f"{place.name}{rebuilt.DRAFT}{new_id()[:8]}")
     try:
         with tempfile.TemporaryDirectory(prefix="nbpipe-") as lists:
