@@ -13,6 +13,7 @@
     │   ├── ConflictError              the name is taken, or the move is not allowed
     │   ├── NotStorableError           a value that cannot be kept and is needed elsewhere
     │   └── EnvironmentMismatchError   a package is missing, or another Python is
+    │       └── EnvironmentBuildError  the environment of a snapshot cannot be rebuilt here
     ├── StepFailedError                the user's own code raised; its frames are shown
     ├── RunInterruptedError            somebody stopped the run
     ├── StepTimeoutError               a step ran longer than it was given
@@ -203,9 +204,25 @@ class EnvironmentMismatchError(UserError):
 
     exit_code = 6
 
-    def __init__(self, subject: str, differences: Iterable[str]) -> None:
+    def __init__(self, subject: str, differences: Iterable[str], cure: str = "") -> None:
         self.differences = list(differences)
-        super().__init__(f"{subject} does not fit this environment: {'; '.join(self.differences)}.")
+        said = f"{subject} does not fit this environment: {'; '.join(self.differences)}."
+        super().__init__(f"{said}\n{cure}" if cure else said)
+
+
+class EnvironmentBuildError(EnvironmentMismatchError):
+    """The environment of a snapshot cannot be rebuilt here; nothing was run.
+
+    Attributes:
+        package: The package that is to blame, such as `"numpy==2.1"`, or `""`.
+        why: What went wrong.
+        cure: What to do next.
+    """
+
+    def __init__(self, why: str, cure: str, package: str = "") -> None:
+        self.package, self.why, self.cure = package, why, cure
+        self.differences = [why]
+        NbpipeError.__init__(self, f"The snapshot's environment cannot be rebuilt here: {why}.\n{cure}")
 
 
 class StepFailedError(NbpipeError):

@@ -52,11 +52,12 @@ def _turn(item: pytest.Item) -> int:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget every `NBPIPE_*` variable of the shell that started the tests."""
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Forget every `NBPIPE_*` variable of the shell that started the tests, and keep out of the user's cache."""
     for name in list(os.environ):
         if name.startswith("NBPIPE_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("NBPIPE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture(autouse=True)

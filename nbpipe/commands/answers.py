@@ -20,6 +20,7 @@ from nbpipe.views.markup import element, render
 from nbpipe.views.tables import Table, table_html, table_text
 
 if TYPE_CHECKING:
+    from nbpipe.services.apart import RunApart
     from nbpipe.services.runs import Run
     from nbpipe.services.starting import RunHandle
 
@@ -71,7 +72,7 @@ class Started:
         over: To be called once the run is over, with whether it completed.
     """
 
-    handle: RunHandle
+    handle: RunHandle | RunApart
     finish: Callable[[Run], Answer]
     over: Callable[[bool], None]
 

@@ -45,6 +45,9 @@ Configuration = Annotated[
     Path | None, Option("--config", metavar="FILE", help="A YAML or JSON file with a run configuration.")
 ]
 NoCache = Annotated[bool, Option("--no-cache", help="Run every step, whatever is recorded.")]
+Isolated = Annotated[
+    bool, Option("--isolated", help="Run it in the environment that it was made in: its packages are built again.")
+]
 RunTags = Annotated[list[str] | None, Option("--tag", metavar=TAG, help="A tag for the run. Repeatable.")]
 
 RunName = Annotated[str, Argument(metavar=RUN, help="A run: its id, the beginning of it, or its name.")]

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from nbpipe.services.apart import RunApart
     from nbpipe.services.client import Client
     from nbpipe.services.starting import RunHandle, RunRequest, StartedRun
 
@@ -93,7 +94,7 @@ class Call:
     say: Callable[[str], None] = say_on_stderr
     width: int = 100
     opened: OpenedOnUse = field(default_factory=OpenedOnUse)
-    begun: list[RunHandle] = field(default_factory=list)
+    begun: list[RunHandle | RunApart] = field(default_factory=list)
 
 
 _call: ContextVar[Call] = ContextVar("nbpipe_call")

@@ -15,6 +15,7 @@ from nbpipe.commands.findings import Line, bundle_of, lines_of
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.progress import percent
 from nbpipe.errors import CatalogError
+from nbpipe.services.environments import remove_environments
 from nbpipe.views.amounts import size_text
 
 if TYPE_CHECKING:
@@ -89,9 +90,12 @@ def check(
     return Answer(bundle, found, facts, as_json=as_json, exit_code=code)
 
 
-@verb(commands, "gc", "nbpipe catalog gc --dry-run", "nbpipe catalog gc")
+@verb(commands, "gc", "nbpipe catalog gc --dry-run", "nbpipe catalog gc --environments")
 def gc(
     dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be removed.")] = False,
+    environments: Annotated[
+        bool, Option("--environments", help="Also remove rebuilt environments of snapshots; they can be built again.")
+    ] = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Remove stored blobs that nothing refers to; what is younger than an hour stays."""
@@ -101,7 +105,17 @@ def gc(
         f"{swept.blobs:,} blobs and {swept.leftovers:,} leftovers {removed}, {size_text(swept.size_bytes)}; "
         f"{swept.kept:,} blobs stay, {size_text(swept.kept_bytes)}."
     )
-    return sentence(said, swept, {**asdict(swept), "dry_run": dry_run}, as_json=as_json)
+    facts: dict[str, Any] = {**asdict(swept), "dry_run": dry_run}
+    if environments:
+        gone = remove_environments(dry_run=dry_run)
+        facts["environments"] = asdict(gone)
+        removed = removed if dry_run or gone.environments != 1 else "was removed"
+        said += f"\n{_counted(gone.environments)} {removed}, {size_text(gone.size_bytes)}."
+    return sentence(said, swept, facts, as_json=as_json)
+
+
+def _counted(environments: int) -> str:
+    return "1 rebuilt environment" if environments == 1 else f"{environments:,} rebuilt environments"
 
 
 @verb(commands, "backup", "nbpipe catalog backup", "nbpipe catalog backup /safe/monday.tar.gz --no-values")

@@ -23,6 +23,7 @@ from nbpipe.commands.calling import current_client
 from nbpipe.commands.findings import Line, bundle_of, lines_of
 from nbpipe.commands.grammar import verb, verbs
 from nbpipe.errors import CatalogError, NbpipeError
+from nbpipe.services.environments import environment_use
 from nbpipe.views.amounts import size_text
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def workspace(paths: WorkspacePaths) -> Iterator[Line]:
     yield Line(True, "workspace", str(paths.root))
     client = current_client()
     yield from _disk_use(client)
+    yield from _environments()
     yield from _catalog(client)
 
 
@@ -127,6 +129,14 @@ def _disk_use(client: Client) -> Iterator[Line]:
         rest = sum(part.size_bytes for part in parts if part.name not in ("blobs", "backups"))
         each = f"{size_text(rest // runs)} of records and {size_text(values // runs)} of values"
         yield Line(True, "disk use of a run", f"{each} ({'1 run' if runs == 1 else f'{runs:,} runs'})")
+
+
+def _environments() -> Iterator[Line]:
+    use = environment_use()
+    if use.environments:
+        count = "1 environment" if use.environments == 1 else f"{use.environments:,} environments"
+        said = f"{size_text(use.size_bytes)} in {count}; `nbpipe catalog gc --environments` removes what is not in use"
+        yield Line(True, "rebuilt environments", said)
 
 
 def _catalog(client: Client) -> Iterator[Line]:

@@ -98,6 +98,43 @@ def percent(what: str, stream: TextIO | None = None) -> Iterator[Callable[[int, 
             print("\r\x1b[K", end="", file=shown, flush=True)
 
 
+@contextmanager
+def told_on(say: Callable[[str], None], stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+    """Tell what some long work is at: on a terminal one line that moves, else a line each time.
+
+    Args:
+        say: Takes the lines where there is no terminal.
+        stream: Where the line moves; standard error if not given.
+
+    Yields:
+        What is to be told.
+    """
+    shown = stream if stream is not None else sys.stderr
+    if not shown.isatty():
+        yield lambda said: say(f"{said} …")
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    status = Console(file=shown, highlight=False).status("")
+    is_shown = False
+
+    def tell(said: str) -> None:
+        nonlocal is_shown
+        with suppress(OSError, ValueError):
+            status.update(f"{escape(one_line(said))} …")
+            if not is_shown:
+                status.start()
+                is_shown = True
+
+    try:
+        yield tell
+    finally:
+        if is_shown:
+            with suppress(OSError, ValueError):
+                status.stop()
+
+
 class Lines:
     """A line for each step that is done.
 

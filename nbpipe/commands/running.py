@@ -12,6 +12,7 @@ from pathlib import Path
 from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.plain import run_plain
+from nbpipe.commands.progress import told_on
 from nbpipe.commands.showing import run_facts
 from nbpipe.commands.sources import files_here, find_pipeline, here_named, is_importable, looks_like_source, names_here
 from nbpipe.errors import NotFoundError
@@ -24,7 +25,7 @@ from nbpipe.records.config import (
 from nbpipe.records.tags import as_tags
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
-from nbpipe.services.snapshot_running import enter_folder, notices_for, snapshot_request
+from nbpipe.services.snapshot_running import enter_folder, notices_for, rebuilt_for, run_apart, snapshot_request
 from nbpipe.services.starting import RunRequest, watch_runs
 from nbpipe.views.cards import run_card
 
@@ -96,6 +97,28 @@ def request_for_snapshot(snapshot: Snapshot, given: PipelineRunConfiguration) ->
     for notice in notices_for(snapshot):
         current_call().say(f"note: {notice}")
     return request
+
+
+def begin_isolated(snapshot: Snapshot, given: PipelineRunConfiguration, *, as_json: bool) -> Started:
+    """Start a run in the snapshot's own environment, which is rebuilt first if it is not there.
+
+    Raises:
+        EnvironmentBuildError: It cannot be rebuilt; nothing was run.
+        NbpipeError: The request is refused; nothing was written.
+    """
+    with told_on(current_call().say) as tell:
+        place = rebuilt_for(snapshot, tell)
+    for notice in place.notices:
+        current_call().say(f"note: {notice}")
+    handle = run_apart(snapshot, given, place=place)
+    current_call().begun.append(handle)
+
+    def finish(run: Run) -> Answer:
+        tags, metrics = run.tags, run.metrics
+        facts = run_facts(run, tags=tags, metrics=metrics)
+        return Answer(run_card(facts), run, run_plain(run, tags, metrics=metrics), as_json=as_json)
+
+    return Started(handle, finish, lambda _: None)
 
 
 def begin(request: RunRequest, *, as_json: bool) -> Started:

@@ -14,6 +14,7 @@ from nbpipe.commands.arguments import (
     TAG,
     AsJson,
     Configuration,
+    Isolated,
     NameContains,
     NamePrefix,
     NoCache,
@@ -36,7 +37,7 @@ from nbpipe.commands.deleting import DryRun
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
-from nbpipe.commands.running import begin, configuration_of, request_for_snapshot
+from nbpipe.commands.running import begin, begin_isolated, configuration_of, request_for_snapshot
 from nbpipe.commands.showing import snapshot_bundle
 from nbpipe.commands.snapshot_differences import differences_bundle
 from nbpipe.commands.sources import find_pipeline
@@ -145,7 +146,12 @@ def show(
     return Answer(bundle, found, snapshot_plain(found, found.tags, with_code=code), as_json=as_json)
 
 
-@verb(commands, "run", "nbpipe snapshot run nightly", "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3")
+@verb(
+    commands,
+    "run",
+    "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3",
+    "nbpipe snapshot run nightly --isolated",
+)
 def run(
     snapshot: SnapshotName,
     *,
@@ -153,12 +159,39 @@ def run(
     config: Configuration = None,
     no_cache: NoCache = False,
     tags: RunTags = None,
+    isolated: Isolated = False,
     as_json: AsJson = False,
 ) -> Started:
-    """Run a snapshot in this process, with no notebook and no source file."""
+    """Run a snapshot, with no notebook and no source file."""
     given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
     found = current_client().snapshots.get(snapshot)
+    if isolated:
+        return begin_isolated(found, given, as_json=as_json)
     return begin(request_for_snapshot(found, given), as_json=as_json)
+
+
+@verb(
+    commands,
+    "dockerfile",
+    "nbpipe snapshot dockerfile nightly --output image/Dockerfile",
+    "nbpipe snapshot dockerfile nightly --output -",
+)
+def dockerfile(
+    snapshot: SnapshotName,
+    output: Annotated[
+        str,
+        Option(
+            "--output", metavar="FILE", help="Where the Dockerfile goes, and beside it what it copies; - prints it."
+        ),
+    ] = "Dockerfile",
+    overwrite: Annotated[bool, Option("--replace", help="Overwrite what is there.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Write what a container image is built from that runs a snapshot in its own environment."""
+    from nbpipe.commands.imaging import dockerfile_answer
+
+    found = current_client().snapshots.get(snapshot)
+    return dockerfile_answer(found, output, replace=overwrite, as_json=as_json)
 
 
 @verb(commands, "form", "%nbpipe snapshot form nightly")

@@ -123,12 +123,14 @@ class Environment(Record):
         implementation: `"cpython"`.
         platform: Such as `"linux-x86_64"`.
         packages: The version of every installed package, by normalised name.
+        lock: The text of a `pylock.toml` by which the packages are installed again; empty in older snapshots.
     """
 
     python: str
     implementation: str
     platform: str
     packages: dict[str, str] = Field(default_factory=dict)
+    lock: str = ""
 
 
 class SnapshotContent(Record):

@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.records.config import PipelineRunConfiguration
@@ -21,8 +22,12 @@ from nbpipe.records.secrets import revealed
 from nbpipe.services.runs import RunService
 from nbpipe.services.workspace import Workspace
 
+if TYPE_CHECKING:
+    from nbpipe.snapshot.rebuilt import Rebuilt
+
 DEEPEST = 8
 _DEPTH = "NBPIPE_TRIGGER_DEPTH"
+_CHILD = "nbpipe.services.child"
 
 
 class RunApart:
@@ -33,6 +38,7 @@ class RunApart:
         snapshot_id: What is run.
         configuration: How the run is to differ.
         parent: The run and the step that ask, or two empty texts.
+        place: The environment in which it runs; that of this process if not given.
 
     Raises:
         ConflictError: Pipelines trigger one another too deeply.
@@ -45,6 +51,7 @@ class RunApart:
         snapshot_id: str,
         configuration: PipelineRunConfiguration,
         parent: tuple[str, str] = ("", ""),
+        place: Rebuilt | None = None,
     ) -> None:
         depth = int(os.environ.get(_DEPTH, "0"))
         if depth >= DEEPEST:
@@ -53,12 +60,8 @@ class RunApart:
             )
         self._workspace = workspace
         self._last: dict[str, Any] | None = None
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "nbpipe.services.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "NBPIPE_HOME": str(workspace.paths.root), _DEPTH: str(depth + 1)},
-        )
+        ours = {"NBPIPE_HOME": str(workspace.paths.root), _DEPTH: str(depth + 1)}
+        self._process = _started(place, ours)
         request = {
             "snapshot": snapshot_id,
             "configuration": as_json(revealed(configuration.model_dump(exclude_unset=True))),
@@ -68,6 +71,8 @@ class RunApart:
         first = self._receive()
         if first is None or "run" not in first:
             self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
             raise _refusal(first)
         self.id: str = first["run"]
 
@@ -91,6 +96,11 @@ class RunApart:
     def stop(self) -> None:
         """Ask the run to stop; what was done before is kept."""
         self._process.terminate()
+
+    def wait_quietly(self) -> None:
+        """Wait for the end of a run that was stopped, whatever came of it."""
+        with suppress(NbpipeError):
+            self.wait()
 
     def wait(self) -> Any:
         """Wait for the run's end and give the run.
@@ -129,6 +139,20 @@ class RunApart:
 
     def __repr__(self) -> str:
         return f"<run {self.id[:8]} in process {self._process.pid}>"
+
+
+def _started(place: Rebuilt | None, ours: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start the child, here or in a rebuilt environment, which it keeps from being removed as long as it lives."""
+    words = place.command(_CHILD) if place is not None else [sys.executable, "-m", _CHILD]
+    variables = place.variables() if place is not None else dict(os.environ)
+    held = (place.hold(),) if place is not None else ()
+    try:
+        return subprocess.Popen(  # noqa: S603 — an interpreter and the name of a module of ours
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**variables, **ours}, pass_fds=held
+        )
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 class RefusedApartError(UserError):

@@ -9,7 +9,8 @@ from nbpipe.records.snapshots import SnapshotContent
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.run_code import code_of, working_folder
 from nbpipe.services.workspace import Workspace
-from nbpipe.snapshot.environment import differences, this_environment
+from nbpipe.snapshot.environment import this_environment
+from nbpipe.snapshot.fitting import differences
 from nbpipe.snapshot.freeze import freeze, with_values
 
 

@@ -109,21 +109,23 @@ class Snapshot(Displayed):
         """Its tags."""
         return tags_of(self.workspace, Kind.SNAPSHOT, self.id)
 
-    def run(self, configuration: Any = None, **parameters: Any) -> Run:
+    def run(self, configuration: Any = None, *, isolated: bool = False, **parameters: Any) -> Run:
         """Run it in a process of its own and wait.
 
         Args:
             configuration: A run configuration, a dict of one, or nothing.
+            isolated: Run it in the environment that it was made in, which is rebuilt.
             parameters: Values of the pipeline's parameters.
 
         Raises:
             ParameterError: Values that do not fit; nothing ran.
+            EnvironmentMismatchError: A package is missing here or, isolated, the environment cannot be rebuilt.
             StepFailedError: A step failed.
         """
         given = merge_configurations(
             as_configuration(configuration), PipelineRunConfiguration(parameters=dict(parameters))
         )
-        run: Run = run_apart(self, given).wait()
+        run: Run = run_apart(self, given, isolated=isolated).wait()
         return run
 
     def as_row(self) -> dict[str, Any]:

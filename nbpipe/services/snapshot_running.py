@@ -7,8 +7,9 @@ do not fit, a parameter without a value.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
@@ -27,8 +28,16 @@ from nbpipe.services.apart import RunApart
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.starting import RunRequest
 from nbpipe.services.workspace import Workspace
-from nbpipe.snapshot.environment import differences
+from nbpipe.snapshot.fitting import differences
+from nbpipe.snapshot.installed import normalised
 from nbpipe.snapshot.thaw import thaw
+
+if TYPE_CHECKING:
+    from nbpipe.snapshot.rebuilding import Tell
+    from nbpipe.snapshot.rebuilt import Rebuilt
+
+_MOST_MISSING = 5
+_CURE = "Install what is missing, or run it with --isolated (isolated=True), in the environment that it was made in."
 
 
 class Frozen(Protocol):
@@ -74,7 +83,10 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
     content = snapshot.content
     here = differences(content.environment, content.modules)
     if here.missing:
-        raise EnvironmentMismatchError(f"Snapshot {snapshot.name or snapshot.id[:8]}", here.missing)
+        name = snapshot.name or snapshot.id[:8]
+        many = len(here.missing) - _MOST_MISSING
+        missing = (*here.missing[:_MOST_MISSING], *([f"{many} more are not installed"] if many > 0 else []))
+        raise EnvironmentMismatchError(f"Snapshot {name}", missing, _CURE)
     changed = content.changed_by(as_configuration(configuration))
     definition = thaw(content)
     return RunRequest(
@@ -92,13 +104,57 @@ def notices_for(snapshot: Frozen) -> tuple[str, ...]:
     return differences(snapshot.content.environment, snapshot.content.modules).other
 
 
-def run_apart(snapshot: Frozen, configuration: Any = None, *, parent: tuple[str, str] = ("", "")) -> RunApart:
+def rebuilt_for(snapshot: Frozen, tell: Tell | None = None) -> Rebuilt:
+    """Give the environment that a snapshot was made in, built again if it is not there.
+
+    Args:
+        snapshot: The snapshot.
+        tell: Told in a sentence when it takes long, and why; standard error if not given.
+
+    Raises:
+        EnvironmentBuildError: It cannot be built here.
+    """
+    # Most runs are not isolated, and none of those waits for this.
+    from nbpipe.snapshot.rebuilding import rebuild
+
+    content = snapshot.content
+    needed = tuple(dict.fromkeys(normalised(use.distribution) for use in content.modules if use.distribution))
+    return rebuild(content.environment, needed=needed, tell=tell or _say)
+
+
+def _say(sentence: str) -> None:
+    # The stream may be closed, or nobody may be there to read.
+    with suppress(OSError, ValueError):
+        print(f"{sentence} …", file=sys.stderr, flush=True)
+
+
+def run_apart(
+    snapshot: Frozen,
+    configuration: Any = None,
+    *,
+    parent: tuple[str, str] = ("", ""),
+    isolated: bool = False,
+    place: Rebuilt | None = None,
+) -> RunApart:
     """Run a snapshot in a fresh process; the answer has `.wait()`, `.stop()` and `.status`.
+
+    Args:
+        snapshot: The snapshot.
+        configuration: How the run is to differ.
+        parent: The run and the step that ask, if any.
+        isolated: Run it in the environment that it was made in, which is rebuilt.
+        place: That environment, where it was rebuilt already.
 
     Raises:
         ParameterError: Values that do not fit; no process was started.
+        EnvironmentMismatchError: A package that its steps import is not installed, or, isolated, its
+            environment cannot be rebuilt.
     """
     given = as_configuration(configuration)
+    if isolated or place is not None:
+        # Its packages need not be here: what can be refused, the process in its own environment refuses.
+        place = place or rebuilt_for(snapshot)
+        return RunApart(snapshot.workspace, snapshot.id, given, parent, place)
     request = snapshot_request(snapshot, given)
     model = request.configuration.model or request.definition.model
     bound = BoundModel(snapshot.workspace, model) if model is not None else None

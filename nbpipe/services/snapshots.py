@@ -353,6 +353,7 @@ class SnapshotService:
         snapshot_id: str | None = None,
         run_configuration: Any = None,
         synchronous: bool = False,
+        isolated: bool = False,
     ) -> Run | RunApart:
         """Run a snapshot from wherever this is called: a step, a notebook, a script.
 
@@ -362,6 +363,7 @@ class SnapshotService:
             snapshot_id: Run the snapshot with this id.
             run_configuration: How the run is to differ.
             synchronous: Wait for its end, and pass its failure on.
+            isolated: Run it in the environment that it was made in, which is rebuilt.
 
         Raises:
             BadValueError: Neither a pipeline nor a snapshot, or both.
@@ -374,7 +376,7 @@ class SnapshotService:
         snapshot = self.get(wanted) if wanted is not None else self.latest(str(pipeline_name_or_id))
         context = current_step()
         parent = (context.run_id, context.step) if context is not None else ("", "")
-        started = run_apart(snapshot, run_configuration, parent=parent)
+        started = run_apart(snapshot, run_configuration, parent=parent, isolated=isolated)
         return started.wait() if synchronous else started
 
 

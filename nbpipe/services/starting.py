@@ -38,6 +38,7 @@ from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.ending import end_of, failed_end_of
 from nbpipe.services.run_code import keep_code
 from nbpipe.services.workspace import Workspace
+from nbpipe.snapshot.freeze import step_values_as_written
 
 _PATIENCE_S = 3.0
 
@@ -203,7 +204,7 @@ class RunInProgress:
             "model_version_id": self.facts.model_version_id,
             "graph": self.graph_digest,
             "code": self._code,
-            "configuration": _told(request.configuration),
+            "configuration": _told(request.configuration, self.traced),
             "user": getpass.getuser(),
             "host": platform.node(),
             "pid": os.getpid(),
@@ -272,11 +273,10 @@ class RunInProgress:
             raise RunInterruptedError(self.facts.id, stopped)
 
 
-def _told(configuration: PipelineRunConfiguration) -> dict[str, Any]:
+def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, Any]:
     """Write down what a run was told besides the values of parameters and its own name and tags."""
     told = configuration.model_dump(mode="json", include={"model", "enable_cache"}, exclude_none=True)
-    values = configuration.step_values
-    steps = {step: {name: as_json(value) for name, value in given.items()} for step, given in values.items()}
+    steps = step_values_as_written(configuration, traced)
     return {**told, "steps": steps} if steps else told
 
 

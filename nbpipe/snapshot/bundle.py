@@ -133,7 +133,8 @@ def _content_in(files: dict[str, bytes], manifest: Manifest, place: Path) -> Sna
 
 
 def _beside(content: SnapshotContent) -> dict[str, bytes]:
-    return {_MODULE: module_text(content).encode()}
+    lock = content.environment.lock
+    return {_MODULE: module_text(content).encode(), **({_LOCK: lock.encode()} if lock else {})}
 
 
 def _unpacked(data: bytes, place: Path) -> tuple[dict[str, bytes], bytes]:

@@ -119,7 +119,7 @@ def with_values(
         "graph": traced.graph,
         "parameters": _fields(definition.parameters, traced.parameters),
         "step_parameters": {node: _node_fields(traced, node) for node in traced.graph.by_id},
-        "configuration": _as_written(configuration),
+        "configuration": _as_written(configuration, traced),
         "environment": environment,
     }
     return content.model_copy(update=changed)
@@ -143,23 +143,27 @@ def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> d
 
 def _as_written(configuration: PipelineRunConfiguration, traced: Traced) -> PipelineRunConfiguration:
     """Write a configuration's values as JSON data, as a thawed pipeline reads them; secrets are left out."""
-
-    def is_kept(name: str, key: str) -> bool:
-        targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
-        return not any(holds_secret(traced.values.get(node, {}).get(key)) for node in targets)
-
-    steps = {
-        name: StepConfiguration(
-            parameters={key: as_json(value) for key, value in step.parameters.items() if is_kept(name, key)}
-        )
-        for name, step in configuration.steps.items()
-    }
+    written = step_values_as_written(configuration, traced)
+    steps = {name: StepConfiguration(parameters=written.get(name, {})) for name in configuration.steps}
     parameters = {
         name: as_json(value)
         for name, value in configuration.parameters.items()
         if not holds_secret(traced.parameters.get(name))
     }
     return configuration.model_copy(update={"parameters": parameters, "steps": steps})
+
+
+def step_values_as_written(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, dict[str, Any]]:
+    """Give the values that a configuration has for single steps, as JSON data; secrets are left out."""
+
+    def is_kept(name: str, key: str) -> bool:
+        targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
+        return not any(holds_secret(traced.values.get(node, {}).get(key)) for node in targets)
+
+    return {
+        name: {key: as_json(value) for key, value in given.items() if is_kept(name, key)}
+        for name, given in configuration.step_values.items()
+    }
 
 
 def _facts(step: Any) -> dict[str, Any]:
