@@ -14,7 +14,7 @@ from __future__ import annotations
 from nbpipe.catalog.heads import CREATE_HEAD_OF
 from nbpipe.records.state import TABLES
 
-SCHEMA = 4
+SCHEMA = 5
 
 Columns = dict[str, str]
 
@@ -82,6 +82,7 @@ STEP: Columns = {
     "inputs": "JSON",
     "files": "JSON",
     "against": "VARCHAR",
+    "triggered": "JSON",
     "id_head": "BIGINT",
     "run_head": "BIGINT",
 }

@@ -20,7 +20,7 @@ from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import Status, Triggered
 from nbpipe.services.artifact_records import Artifact, outputs_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
@@ -35,7 +35,7 @@ RUN_WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  
 STEPS_OF_RUN = f"""
     {near("steps", "run_head")}
     SELECT id, node, step, status, why, duration_s, parameters, error_type, error_message, error_traceback, logs,
-           source, reused_from, files
+           source, reused_from, files, triggered
     FROM near WHERE run_id = $run ORDER BY seq
 """  # noqa: S608
 OUTPUTS_OF_RUN = f"""
@@ -71,6 +71,7 @@ class StepRun(Displayed):
         metrics: Numbers that it logged, by dotted name.
         files: The files that it read.
         metadata: What it logged, on whatever, as plain nested data.
+        triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
     """
 
     id: str
@@ -86,6 +87,7 @@ class StepRun(Displayed):
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[FileRead, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    triggered: tuple[Triggered, ...] = ()
 
     def __repr__(self) -> str:
         return f"<StepRun {shorten(self.node)}: {self.status.value}>"
@@ -312,6 +314,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             metrics,
             tuple(FileRead(**file) for file in _list(row["files"])),
             {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
+            tuple(Triggered(**said) for said in _list(row["triggered"])),
         )
     return found
 

@@ -117,7 +117,7 @@ class Snapshot(Displayed):
         given = merge_configurations(
             as_configuration(configuration), PipelineRunConfiguration(parameters=dict(parameters))
         )
-        run: Run = run_apart(self, given).wait()
+        run: Run = run_apart(self, given, is_bound=True).wait()
         return run
 
     def as_row(self) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from typing import Any, Protocol
 
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.errors import EnvironmentMismatchError
+from nbpipe.execute.context import current_step
 from nbpipe.records.config import PipelineRunConfiguration, as_configuration, merge_configurations
 from nbpipe.records.parameters import as_json
+from nbpipe.records.runs import Triggered
 from nbpipe.records.snapshots import SnapshotContent
-from nbpipe.services.apart import RunApart
+from nbpipe.services.apart import Asked, RunApart
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.starting import RunRequest
 from nbpipe.services.workspace import Workspace
@@ -32,6 +34,10 @@ class Frozen(Protocol):
     @property
     def name(self) -> str:
         """Its name, or nothing."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of its content."""
 
     @property
     def content(self) -> SnapshotContent:
@@ -62,10 +68,7 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
         EnvironmentMismatchError: A package that its steps import is not installed.
         ParameterError: Values that do not fit.
     """
-    content = snapshot.content
-    here = differences(content.environment, content.modules)
-    if here.missing:
-        raise EnvironmentMismatchError(f"Snapshot {snapshot.name or snapshot.id[:8]}", here.missing)
+    content = check_runnable(snapshot)
     changed = content.changed_by(as_configuration(configuration))
     return RunRequest(
         thaw(content),
@@ -77,24 +80,56 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
     )
 
 
+def check_runnable(snapshot: Frozen) -> SnapshotContent:
+    """Give a snapshot's content if it can be run here.
+
+    Raises:
+        EnvironmentMismatchError: A package that its steps import is not installed.
+        CatalogError: Its content is gone, damaged, or of a newer nbpipe.
+    """
+    content = snapshot.content
+    here = differences(content.environment, content.modules)
+    if here.missing:
+        raise EnvironmentMismatchError(f"Snapshot {snapshot.name or snapshot.id[:8]}", here.missing)
+    return content
+
+
 def notices_for(snapshot: Frozen) -> tuple[str, ...]:
     """Say where this environment differs from the snapshot's in ways that do not stop it."""
     return differences(snapshot.content.environment, snapshot.content.modules).other
 
 
-def run_apart(snapshot: Frozen, configuration: Any = None, *, parent: tuple[str, str] = ("", "")) -> RunApart:
+def run_apart(snapshot: Frozen, configuration: Any = None, *, is_bound: bool = False) -> RunApart:
     """Run a snapshot in a fresh process; the answer has `.wait()`, `.stop()` and `.status`.
+
+    Where a step asks for it, it is that step's child, and the step keeps note of it.
+
+    Args:
+        snapshot: The snapshot.
+        configuration: How the run is to differ.
+        is_bound: Whether it is to end with this process.
 
     Raises:
         ParameterError: Values that do not fit; no process was started.
+        ConflictError: Pipelines trigger one another too deeply, or in a ring.
     """
     given = as_configuration(configuration)
     request = snapshot_request(snapshot, given)
     model = request.configuration.model or request.definition.model
     bound = BoundModel(snapshot.workspace, model) if model is not None else None
-    traced = request.definition.trace(request.configuration.parameters, bound)
-    check_complete(with_step_values(traced, request.configuration.step_values))
-    return RunApart(snapshot.workspace, snapshot.id, given, parent)
+    traced = with_step_values(
+        request.definition.trace(request.configuration.parameters, bound), request.configuration.step_values
+    )
+    check_complete(traced)
+    context = current_step()
+    parent = (context.run_id, context.step) if context is not None else ("", "")
+    name = request.definition.name
+    asked = Asked(snapshot.id, snapshot.digest, traced, name, given, parent, is_bound)
+    run = RunApart(snapshot.workspace, asked)
+    if context is not None:
+        place = str(snapshot.workspace.paths.root)
+        context.triggered.append(Triggered(run.id, name, "" if place == context.workspace else place))
+    return run
 
 
 def _differences(own: PipelineRunConfiguration, given: PipelineRunConfiguration) -> dict[str, Any]:

@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import new_id
 from nbpipe.define.pipeline import PipelineDefinition
-from nbpipe.errors import (
-    BadValueError,
-    ConflictError,
-    NotFoundError,
-)
-from nbpipe.execute.context import current_step
+from nbpipe.errors import BadValueError, ConflictError, NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.operations import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
@@ -35,7 +30,7 @@ from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.noted import notes
 from nbpipe.services.resolve import resolve
 from nbpipe.services.snapshot_records import Snapshot, snapshot_in
-from nbpipe.services.snapshot_running import run_apart
+from nbpipe.services.triggering import chosen, trigger
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.environment import this_environment
 from nbpipe.snapshot.freeze import freeze
@@ -235,35 +230,37 @@ class SnapshotService:
 
     def trigger(
         self,
-        pipeline_name_or_id: str | None = None,
+        pipeline_name_or_id: object = None,
         *,
-        snapshot_name_or_id: str | None = None,
-        snapshot_id: str | None = None,
+        snapshot_name_or_id: object = None,
+        snapshot_id: object = None,
         run_configuration: Any = None,
         synchronous: bool = False,
     ) -> Run | RunApart:
         """Run a snapshot from wherever this is called: a step, a notebook, a script.
 
+        See `services.triggering`, which has the rules.
+
         Args:
-            pipeline_name_or_id: Run the newest named snapshot of this pipeline.
+            pipeline_name_or_id: Run the newest named snapshot of this pipeline that can be run.
             snapshot_name_or_id: Run this snapshot.
             snapshot_id: Run the snapshot with this id.
             run_configuration: How the run is to differ.
             synchronous: Wait for its end, and pass its failure on.
 
         Raises:
-            BadValueError: Neither a pipeline nor a snapshot, or both.
+            BadValueError: Neither a pipeline nor a snapshot, or more than one.
             NotFoundError: There is no such snapshot.
-            ConflictError: Pipelines trigger one another too deeply.
+            ConflictError: Pipelines trigger one another too deeply, or in a ring.
+            StepFailedError: It is waited for, and a step failed in it.
+            RunInterruptedError: It is waited for, and was stopped.
         """
-        wanted = snapshot_name_or_id or snapshot_id
-        if (wanted is None) == (pipeline_name_or_id is None):
-            raise BadValueError("Name either a pipeline or a snapshot: snapshot_name_or_id='nightly'.")
-        snapshot = self.get(wanted) if wanted is not None else self.latest(str(pipeline_name_or_id))
-        context = current_step()
-        parent = (context.run_id, context.step) if context is not None else ("", "")
-        started = run_apart(snapshot, run_configuration, parent=parent)
-        return started.wait() if synchronous else started
+        named = {
+            "pipeline_name_or_id": pipeline_name_or_id,
+            "snapshot_name_or_id": snapshot_name_or_id,
+            "snapshot_id": snapshot_id,
+        }
+        return trigger(chosen(self, named), run_configuration, synchronous=synchronous)
 
 
 def _rows(state: OperationState) -> list[Row]:
