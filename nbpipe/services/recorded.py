@@ -22,6 +22,7 @@ from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status, Triggered
 from nbpipe.services.artifact_records import Artifact, outputs_of
+from nbpipe.services.children import Child, children_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.versions import ModelVersion, version_in
@@ -183,6 +184,16 @@ class Run(Displayed):
     def steps(self) -> Mapping[str, StepRun]:
         """What became of each step, by its name in the graph."""
         return self.seen() if self.seen is not None else steps_of(self.workspace, self.id)
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """The runs that its steps asked for, and those that theirs asked for, each after its parent."""
+        steps = self.steps
+        if self.seen is not None and not any(step.triggered for step in steps.values()):
+            # This process ran all of it, and asked for none.
+            return ()
+        is_told = self.status in (Status.COMPLETED, Status.FAILED) and self.kind == "pipeline"
+        return children_of(self.workspace, self.id, steps, is_told=is_told)
 
     @property
     def graph(self) -> Graph:
