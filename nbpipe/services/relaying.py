@@ -15,6 +15,7 @@ import threading
 from contextlib import suppress
 
 _LONGEST_LINE = 1 << 16
+_LAST_WORDS_S = 1.0
 _ENDS = re.compile(r"\r\n|\n|\r")
 
 # A thread that writes while the interpreter ends would bring it down; from then on nothing is said.
@@ -24,8 +25,11 @@ _is_leaving = threading.Event()
 
 @atexit.register
 def _fall_silent() -> None:
-    with _mouth:
-        _is_leaving.set()
+    # Whoever is in the middle of a line may wait for a reader that never comes.
+    is_free = _mouth.acquire(timeout=_LAST_WORDS_S)
+    _is_leaving.set()
+    if is_free:
+        _mouth.release()
 
 
 class Relay:

@@ -57,7 +57,7 @@ def _node(box: str, group: Sequence[ChildFacts], *, stable: bool) -> DagNode:
     first = group[0]
     if len(group) == 1:
         took = "" if stable or first.duration_s is None else duration_text(first.duration_s)
-        name = "" if stable else f"run {first.id[:8]}"
+        name = "" if stable else first.id[:8]
         subtitle = " · ".join(filter(None, (took, name)))
         if first.is_former:
             # What was not done again is shown as what a reused step gave.
