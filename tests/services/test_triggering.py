@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from nbpipe import PipelineRunConfiguration
+from nbpipe import Client, PipelineRunConfiguration
+from nbpipe.base.digest import canonical_json
+from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.commands.showing import run_bundle
 from nbpipe.errors import (
     BadValueError,
     ConflictError,
@@ -21,10 +26,14 @@ from nbpipe.errors import (
     RunInterruptedError,
     StepFailedError,
 )
+from nbpipe.records.operations import CreateSnapshot
 from nbpipe.records.runs import Status
+from nbpipe.records.snapshots import digest_of
 from nbpipe.services import apart
 from nbpipe.services.ancestry import ANCESTRY, DEEPEST
+from nbpipe.services.children import Child
 from nbpipe.services.snapshots import SnapshotService
+from nbpipe.services.triggering import chosen
 from tests.flows.project import Project, project_in, ran
 
 TRIGGERING = """
@@ -118,6 +127,15 @@ def test_a_step_triggers_the_newest_snapshot_of_a_pipeline_with_a_pointer_to_its
     assert list(project.client.runs.list(parent=again.id)) == []
     assert again.steps["trigger_pipeline"].why.endswith("training_pipeline was not triggered again")
     assert again.steps["trigger_pipeline"].triggered == parent.steps["trigger_pipeline"].triggered
+    former = Child(child.id, "training_pipeline", again.id, "trigger_pipeline", Status.COMPLETED, is_former=True)
+    assert [replace(one, duration_s=None) for one in again.children] == [former]
+    assert [replace(one, duration_s=None) for one in parent.refresh().children] == [
+        replace(former, parent=parent.id, is_former=False)
+    ]
+
+    project.client.runs.delete(child)
+
+    assert [(one.run, one.status) for one in parent.children] == [(child.id, None)]
 
 
 def test_the_failure_of_a_triggered_run_is_passed_on_to_the_step_that_waits(project: Project) -> None:
@@ -182,6 +200,65 @@ def test_values_that_do_not_fit_are_refused_before_a_process_starts(
     with pytest.raises(ParameterError, match="trainer"):
         snapshots.trigger("training_pipeline")
     assert list(project.client.runs.list()) == []
+
+
+def test_a_child_in_another_workspace_is_found_there_and_named_when_that_is_gone(project: Project) -> None:
+    elsewhere = project.folder / "elsewhere" / ".nbpipe"
+    elsewhere.mkdir(parents=True)
+    flow = project.load(f"""
+    @step
+    def one() -> int:
+        return 1
+
+    @pipeline
+    def small():
+        return one()
+
+    @step
+    def ask() -> None:
+        Client({str(elsewhere)!r}).trigger_pipeline("small", synchronous=True)
+
+    @pipeline
+    def asking():
+        ask()
+    """)
+    there = Client(elsewhere)
+    there.snapshots.create(flow.small.definition, name="small")
+
+    parent = flow.asking()
+
+    (found,) = there.runs.list()
+    assert (found.parent_run_id, found.parent_step) == (parent.id, "ask")
+    assert [(one.run, one.status, one.workspace) for one in parent.children] == [
+        (found.id, Status.COMPLETED, str(elsewhere))
+    ]
+    there.close()
+    shutil.rmtree(elsewhere)
+    assert [(one.run, one.status) for one in parent.refresh().children] == [(found.id, None)]
+    assert "gone" in run_bundle(parent).text
+    assert not elsewhere.exists()
+
+
+# What cannot be run ------------------------------------------------------------------------------
+
+
+def test_a_snapshot_that_cannot_be_run_is_passed_over_and_told(
+    project: Project, snapshots: SnapshotService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = project.load(TRAINER)
+    older = flow.training_pipeline.create_snapshot("older")
+    newer = flow.training_pipeline.create_snapshot("newer", parameters={}, description="x")
+    broken = json.loads(canonical_json(newer.content.model_dump(mode="json")))
+    broken["modules"] = [{"name": "nowhere", "distribution": "nowhere-at-all", "version": "1.0"}]
+    data = canonical_json(broken)
+    stored = project.client.workspace.store.blobs.write((data,))
+    project.client.workspace.catalog.transact(
+        CreateSnapshot(id=new_id(), pipeline="training_pipeline", name="newest", digest=f"{digest_of(data)}:{stored}")
+    )
+
+    choice = {"pipeline_name_or_id": "training_pipeline", "snapshot_name_or_id": None, "snapshot_id": None}
+    assert chosen(snapshots, choice).id == newer.id != older.id
+    assert "runs its snapshot 'newer', an older one: " in capsys.readouterr().err
 
 
 # Rings -------------------------------------------------------------------------------------------
