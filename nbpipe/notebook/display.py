@@ -115,6 +115,10 @@ class LiveRun:
         """Take in that a node has started or is settled."""
         with self._lock:
             self._statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
+            if settled is not None and settled.status is Status.REUSED:
+                own = self._started.facts.id
+                for one in settled.triggered:
+                    self._children[one.run] = ChildFacts(one.run, one.pipeline, node, own, "reused")
             self._draw_soon(at_once=all(Status(status).is_over for status in self._statuses.values()))
 
     def child(self, started: StartedRun) -> Callable[[str, Any], None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbpipe.execute.settled import Settled
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import Status, Triggered
 
 _LONGEST_MESSAGE = 2000
 
@@ -30,6 +30,7 @@ class EndedStep:
         why: Why it ran, was reused or was not reached.
         duration_s: How long it took, in seconds.
         failure: What it raised, if anything.
+        triggered: The runs that it asked for, if it was reused.
     """
 
     node: str
@@ -37,12 +38,14 @@ class EndedStep:
     why: str
     duration_s: float
     failure: EndedFailure | None = None
+    triggered: tuple[Triggered, ...] = ()
 
     @staticmethod
     def read(node: str, said: Mapping[str, Any]) -> EndedStep:
         """Read what `said_of` wrote."""
         failure = EndedFailure(*said["failure"]) if said["failure"] is not None else None
-        return EndedStep(node, Status(said["status"]), said["why"], said["duration_s"], failure)
+        triggered = tuple(Triggered(**one) for one in said["triggered"])
+        return EndedStep(node, Status(said["status"]), said["why"], said["duration_s"], failure, triggered)
 
 
 def said_of(settled: Settled) -> dict[str, Any]:
@@ -53,4 +56,5 @@ def said_of(settled: Settled) -> dict[str, Any]:
         "why": settled.why,
         "duration_s": settled.duration_s,
         "failure": [failure.type_name, failure.message[:_LONGEST_MESSAGE]] if failure is not None else None,
+        "triggered": [one.as_record() for one in settled.triggered] if settled.status is Status.REUSED else [],
     }
