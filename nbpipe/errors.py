@@ -234,17 +234,23 @@ class StepFailedError(NbpipeError):
         type_name: The type of the original exception.
         message: What the original said.
         traceback_text: The user's frames, formatted.
+        pipeline: The pipeline, where it ran in a process of its own: then it is named, with its run.
     """
 
     exit_code = 1
 
-    def __init__(self, step: str, run_id: str, type_name: str, message: str, traceback_text: str = "") -> None:
+    def __init__(
+        self, step: str, run_id: str, type_name: str, message: str, traceback_text: str = "", *, pipeline: str = ""
+    ) -> None:
+        self.pipeline = pipeline
         self.step = step
         self.run_id = run_id
         self.type_name = type_name
         self.message = message
         self.traceback_text = traceback_text
-        super().__init__(f"Step {step!r} failed: {type_name}: {message}")
+        where = f" of {pipeline} (run {run_id[:8]})" if pipeline else ""
+        who = f"Step {step!r}{where}" if step else f"The run{where}"
+        super().__init__(f"{who} failed: {type_name}: {message}")
 
     def _render_traceback_(self) -> list[str]:
         return [*self.traceback_text.rstrip().splitlines(), f"{type(self).__name__}: {self}"]
@@ -255,10 +261,13 @@ class RunInterruptedError(NbpipeError):
 
     exit_code = 1
 
-    def __init__(self, run_id: str, step: str | None = None) -> None:
+    def __init__(self, run_id: str, step: str | None = None, *, pipeline: str = "") -> None:
         self.run_id = run_id
         self.step = step
-        super().__init__(f"The run was stopped{f' in step {step!r}' if step else ''}; what was done before is kept.")
+        self.pipeline = pipeline
+        where = f" in step {step!r}" if step else ""
+        which = f" {run_id[:8]} of {pipeline}" if pipeline else ""
+        super().__init__(f"The run{which} was stopped{where}; what was done before is kept.")
 
 
 class Interrupted(KeyboardInterrupt):

@@ -84,6 +84,7 @@ STEP: Columns = {
     "inputs": "JSON",
     "files": "JSON",
     "against": "VARCHAR",
+    "triggered": "JSON",
     "id_head": "BIGINT",
     "run_head": "BIGINT",
 }

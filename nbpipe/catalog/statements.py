@@ -58,6 +58,7 @@ SELECT nth, id, run AS run_id, "at", unnest(json_transform(b, '{
     "node": "VARCHAR", "step": "VARCHAR", "status": "VARCHAR", "why": "VARCHAR", "key": "VARCHAR", "source": "VARCHAR",
     "started": "TIMESTAMPTZ", "ended": "TIMESTAMPTZ", "attempt": "BIGINT", "parameters": "JSON",
     "inputs": [{"name": "VARCHAR", "artifact": "VARCHAR", "digest": "VARCHAR"}], "files": "JSON", "against": "VARCHAR",
+    "triggered": "JSON",
     "outputs": [{"id": "VARCHAR", "name": "VARCHAR", "output": "VARCHAR", "digest": "VARCHAR", "type_name": "VARCHAR",
         "materializer": "VARCHAR", "size_bytes": "BIGINT", "inline": "JSON", "blob": "VARCHAR", "member": "VARCHAR",
         "pickled": "BOOLEAN", "preview": "JSON", "made_by": "VARCHAR"}],
@@ -70,7 +71,7 @@ FROM new_line WHERE k = 'step' AND n IS NULL
 STEPS = """
 INSERT INTO rows.step BY NAME
 SELECT $top + nth AS seq, id, run_id, node, step, status, why, key, source, started, ended, attempt, parameters,
-       not_carried, to_json(inputs) AS inputs, files, nullif(against, '') AS against, logs, displays,
+       not_carried, to_json(inputs) AS inputs, files, nullif(against, '') AS against, triggered, logs, displays,
        error.type AS error_type, error.message AS error_message,
        error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from,
        rows.head_of(id) AS id_head, rows.head_of(run_id) AS run_head

@@ -71,6 +71,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "inputs": "the artifact versions it was given, each with name and digest",
         "files": "the files it read, each with path, size and digest",
         "against": "the earlier step run with which it was compared to say why it runs",
+        "triggered": "the runs of other pipelines it asked for, each with run, pipeline and, if elsewhere, workspace",
     },
     "sources": {
         "digest": "digest of a step's source",
@@ -245,13 +246,13 @@ _STEPS = f"""
 SELECT seq, id, run_id, node, step, status, why, key AS cache_key, source, started, ended,
        (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s, attempt, parameters,
        error_type, error_message, error_traceback, reused_from, logs, displays, not_carried,
-       inputs, files, against, id_head, run_head
+       inputs, files, against, triggered, id_head, run_head
 FROM {{rows[step]}}
 UNION ALL
 SELECT 4000000000000000000 + seq, id, run_id, node, step,
        CASE WHEN run_is_over OR log IN (SELECT log FROM {{rows[dead_log]}}) THEN 'interrupted' ELSE 'running' END,
        NULL, NULL, NULL, started, NULL, NULL, attempt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, {_written("id")}, {_written("run_id")}
+       NULL, NULL, NULL, NULL, {_written("id")}, {_written("run_id")}
 FROM {{rows[open_step]}}
 """  # noqa: S608 — made of constants
 

@@ -6,6 +6,7 @@ A record's own row says what a listing says; these say what a card does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nbpipe.commands.showing import drawn, parameter_facts
@@ -42,6 +43,8 @@ def run_plain(run: Run, tags: Sequence[str], *, metrics: Mapping[str, float] | N
         "snapshot_id": run.snapshot,
         "differences": run.differences,
         "parent_run_id": run.parent_run_id,
+        "parent_step": run.parent_step,
+        "children": [asdict(child) for child in run.children],
         "model_version": version.label if version is not None else None,
         "tags": list(tags),
         "metrics": metrics if metrics is not None else run.metrics,

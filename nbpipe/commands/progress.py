@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MOST = 100
 _PAUSE_S = 0.2
 _MOST_ROWS = 30
+_MOST_CHILDREN = 4
+_MOST_OF_A_CHILD = 6
 _STYLES = {"completed": "green", "reused": "cyan", "failed": "bold red", "running": "blue", "interrupted": "yellow"}
 
 
@@ -146,13 +148,14 @@ class Lines:
         self._stream = stream
 
     def begin(self, started: StartedRun) -> Callable[[str, Any], None]:
-        """Write a line whenever a step of this run is settled."""
-        room = room_for(started.traced.steps)
+        """Write a line whenever a step of this run is settled; of a run that a step asked for, its pipeline first."""
+        room = room_for(started.traced.graph.by_id)
+        place = f"  ↳ {_asked_for(started)}: " if started.parent[0] else ""
 
         def tell(_: str, settled: SettledStep | None) -> None:
             if settled is not None:
                 with suppress(OSError, ValueError):
-                    print(step_line(settled, room), file=self._stream, flush=True)
+                    print(f"{place}{step_line(settled, room)}", file=self._stream, flush=True)
 
         return tell
 
@@ -160,8 +163,14 @@ class Lines:
         """Nothing is left to be done."""
 
 
+def _asked_for(started: StartedRun) -> str:
+    return f"{shorten(one_line(started.facts.pipeline), 40)} {started.facts.id[:8]}"
+
+
 class Moving:
     """All steps at once, redrawn as they go; what was shown stays unless the run completed and its card follows.
+
+    The steps of a run that a step asked for stand below all others, under its pipeline's name, until it is over.
 
     Args:
         stream: The terminal.
@@ -171,19 +180,34 @@ class Moving:
         self._stream = stream
         self._live: Live | None = None
         self._rows: dict[str, SettledStep | float | None] = {}
+        self._asked_for: dict[str, dict[str, SettledStep | float | None]] = {}
 
     def begin(self, started: StartedRun) -> Callable[[str, Any], None]:
         """Draw the steps of this run."""
         from rich.console import Console
         from rich.live import Live
 
-        self._rows = dict.fromkeys(started.traced.steps)
+        if self._live is not None:
+            return self._begin_child(started)
+        self._rows = dict.fromkeys(started.traced.graph.by_id)
         console = Console(file=self._stream, highlight=False)
         self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=8)
         self._live.start()
 
         def tell(node: str, settled: SettledStep | None) -> None:
             self._rows[node] = settled if settled is not None else time.monotonic()
+
+        return tell
+
+    def _begin_child(self, started: StartedRun) -> Callable[[str, Any], None]:
+        title = _asked_for(started)
+        rows: dict[str, SettledStep | float | None] = dict.fromkeys(started.traced.graph.by_id)
+        self._asked_for[title] = rows
+
+        def tell(node: str, settled: SettledStep | None) -> None:
+            rows[node] = settled if settled is not None else time.monotonic()
+            if all(state is not None and not isinstance(state, float) for state in rows.values()):
+                self._asked_for.pop(title, None)
 
         return tell
 
@@ -208,6 +232,12 @@ class Moving:
         if len(rows) > _MOST_ROWS:
             done = sum(1 for _, state in rows if state is not None and not isinstance(state, float))
             table.add_row(Text(f"{done} of {len(rows)} steps", "dim"), Text(""))
+        for title, asked_for in list(self._asked_for.items())[:_MOST_CHILDREN]:
+            table.add_row(Text(f"  ↳ {title}", "bold"), Text(""))
+            for node, state in _window(list(asked_for.items()), _MOST_OF_A_CHILD):
+                status, said = _now(state)
+                style = _STYLES.get(status, "dim")
+                table.add_row(Text(f"    {look(status).sign} {one_line(node)}", style), Text(said, "dim"))
         return table
 
 
@@ -220,10 +250,10 @@ def _now(state: SettledStep | float | None) -> tuple[str, str]:
     return state.status.value, outcome_text(state)
 
 
-def _window(rows: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _window(rows: list[tuple[str, Any]], most: int = _MOST_ROWS) -> list[tuple[str, Any]]:
     """Give the rows around the first step that is not done, as many as a screen holds."""
-    if len(rows) <= _MOST_ROWS:
+    if len(rows) <= most:
         return rows
     first = next((place for place, (_, state) in enumerate(rows) if state is None), len(rows))
-    start = max(0, min(first - _MOST_ROWS // 2, len(rows) - _MOST_ROWS))
-    return rows[start : start + _MOST_ROWS]
+    start = max(0, min(first - most // 2, len(rows) - most))
+    return rows[start : start + most]

@@ -110,7 +110,7 @@ def begin_isolated(snapshot: Snapshot, given: PipelineRunConfiguration, *, as_js
         place = rebuilt_for(snapshot, tell)
     for notice in place.notices:
         current_call().say(f"note: {notice}")
-    handle = run_apart(snapshot, given, place=place)
+    handle = run_apart(snapshot, given, is_bound=True, place=place)
     current_call().begun.append(handle)
 
     def finish(run: Run) -> Answer:

@@ -18,6 +18,7 @@ from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.bound_model import DrawnModel
+from nbpipe.services.children import Child
 from nbpipe.services.foreseeing import Foreseen
 from nbpipe.services.lineage import Lineage, Use
 from nbpipe.services.model_records import ModelRecord
@@ -188,6 +189,26 @@ def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float
         metrics=dict(metrics if metrics is not None else run.metrics),
         model_version=f"{version.model}@{version.name}" if version is not None else "",
         error=run.error,
+        asked_by=(run.parent_run_id, run.parent_step),
+        children=[child_facts(child) for child in run.children],
+    )
+
+
+def child_facts(child: Child) -> shown.ChildFacts:
+    """Give the facts of a run that a step asked for."""
+    notes = ["not triggered again"] if child.is_former else []
+    if child.workspace:
+        notes.append(f"in the workspace {child.workspace}")
+    status = child.status.value if child.status is not None else "gone" if child.workspace else "deleted"
+    return shown.ChildFacts(
+        child.run,
+        child.pipeline,
+        child.step,
+        child.parent,
+        status,
+        child.duration_s,
+        "; ".join(notes),
+        child.is_former,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
 from nbpipe.records import metadata
+from nbpipe.records.runs import Triggered
 from nbpipe.records.tags import Tag, as_tags
 
 RUN, STEP, MODEL = "run", "step", "model"
@@ -58,16 +59,20 @@ class StepContext:
         step: The node that is running.
         step_run_id: The id of this execution.
         outputs: The names of its outputs.
+        workspace: The folder of the workspace in which all of it is recorded.
         notes: Metadata by target, encoded.
         tags: Tags by target.
+        triggered: The runs of other pipelines that it asked for.
     """
 
     run: RunFacts
     step: str
     step_run_id: str
     outputs: tuple[str, ...]
+    workspace: str = ""
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: dict[str, list[Tag]] = field(default_factory=dict)
+    triggered: list[Triggered] = field(default_factory=list)
 
     @property
     def run_id(self) -> str:

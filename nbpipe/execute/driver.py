@@ -37,7 +37,7 @@ from nbpipe.graph.graph import ExistingArtifact, Node, OutputOf
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.definitions import Traced
 from nbpipe.records.executions import RecordedExecution
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import Status, Triggered
 from nbpipe.records.steps import UnmaterializedArtifact
 from nbpipe.store.store import Store
 
@@ -401,8 +401,9 @@ class Driver:
         why, against = reason
         self._describe(call.prepared)
         options = call.prepared.step.options
+        triggered: Sequence[Triggered] = ()
         for attempt in range(options.retries + 1):
-            settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against)
+            settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against, triggered=triggered)
             self._tell(call.node.id, None)
             started, inputs = now_text(), call.inputs
             self._announce(call, settled, attempt + 1)
@@ -410,6 +411,7 @@ class Driver:
             outcome = self._attempt(call, settled, capture)
             if call.inputs is not inputs:
                 keys = None
+            triggered = settled.triggered
             pending = self._conclude(call, settled, outcome)
             unwritten = _Unwritten(call, settled, pending, started, now_text(), attempt + 1)
             if pending or call.awaited:
@@ -445,8 +447,12 @@ class Driver:
             time.sleep(min(0.05, delay_s))
 
     def _attempt(self, call: PlannedCall, settled: Settled, capture: Capture) -> Outcome:
-        context = StepContext(self._facts, call.node.id, settled.step_run_id, call.prepared.names)
+        names, place = call.prepared.names, str(self._store.workspace)
+        context = StepContext(self._facts, call.node.id, settled.step_run_id, names, place)
         settled.metadata, settled.tags = context.notes, context.tags
+        # What an earlier attempt asked for goes on, or has been done.
+        context.triggered.extend(settled.triggered)
+        settled.triggered = context.triggered
         try:
             try:
                 arguments = self._arguments(call)

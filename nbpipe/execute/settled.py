@@ -20,7 +20,7 @@ from nbpipe.execute.worker import Failure
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.definitions import AnyStep
 from nbpipe.records.executions import RecordedExecution
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import Status, Triggered
 from nbpipe.records.tags import Tag
 from nbpipe.store.store import Store
 
@@ -45,6 +45,7 @@ class Settled:
         logs: What it printed.
         files: The files that it read and wrote.
         drawn: For a cell: what it did to the process's sources of random numbers.
+        triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
     """
 
     node: str
@@ -62,6 +63,7 @@ class Settled:
     files: FilesUsed = NO_FILES
     drawn: Sequence[Drawn] = ()
     against: str = ""
+    triggered: Sequence[Triggered] = ()
 
     def declare(self, definition: AnyStep, outputs: Iterable[str]) -> None:
         """Give outputs the tags that the step's definition, as it stands now, declares for them."""
@@ -102,6 +104,10 @@ def reused(node: str, step_run_id: str, record: Mapping[str, Any], definition: A
     settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
     settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
     settled.declared = dict(record.get("declared", {}))
+    settled.triggered = tuple(Triggered(**said) for said in record.get("triggered", ()))
+    if settled.triggered:
+        names = ", ".join(dict.fromkeys(one.pipeline for one in settled.triggered))
+        settled.why += f"; {names} was not triggered again"
     if definition is not None:
         for target, count in settled.declared.items():
             del settled.tags[target][-count:]
@@ -235,11 +241,13 @@ def _seen(settled: Settled) -> dict[str, Any]:
         said["moved_to"] = settled.files.moved_to
     if settled.drawn:
         said["random"] = [one.as_record() for one in settled.drawn]
+    if settled.triggered:
+        said["triggered"] = [one.as_record() for one in settled.triggered]
     return said
 
 
 def _seen_again(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: record[name] for name in ("files", "written", "moved_to", "random") if name in record}
+    return {name: record[name] for name in ("files", "written", "moved_to", "random", "triggered") if name in record}
 
 
 def _notes(settled: Settled, run: RunFacts) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,9 @@ from nbpipe.services.runs import Run
 from nbpipe.services.starting import StartedRun
 from nbpipe.views.amounts import duration_text
 from nbpipe.views.cards import run_card
+from nbpipe.views.children import with_children
 from nbpipe.views.dag import dag_html, dag_text
+from nbpipe.views.facts import ChildFacts
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
 from nbpipe.views.tables import Table, table_element, table_text
@@ -103,6 +105,7 @@ class LiveRun:
     def __init__(self, started: StartedRun) -> None:
         self._started = started
         self._statuses: dict[str, str] = {node.id: Status.PENDING.value for node in started.traced.graph.nodes}
+        self._children: dict[str, ChildFacts] = {}
         self._lock = threading.Lock()
         self._late: threading.Timer | None = None
         self._handle = display(self._bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
@@ -112,15 +115,37 @@ class LiveRun:
         """Take in that a node has started or is settled."""
         with self._lock:
             self._statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
-            is_over = all(Status(status).is_over for status in self._statuses.values())
-            wait_s = self._drawn_s + _REDRAW_S - time.monotonic()
-            if is_over or wait_s <= 0:
-                self._draw()
-            elif self._late is None:
-                # What came too soon to be drawn is drawn a little later, or a long step would look pending.
-                self._late = threading.Timer(wait_s, self._draw_late)
-                self._late.daemon = True
-                self._late.start()
+            if settled is not None and settled.status is Status.REUSED:
+                own = self._started.facts.id
+                for one in settled.triggered:
+                    self._children[one.run] = ChildFacts(one.run, one.pipeline, node, own, "reused")
+            self._draw_soon(at_once=all(Status(status).is_over for status in self._statuses.values()))
+
+    def child(self, started: StartedRun) -> Callable[[str, Any], None]:
+        """Show a run that a step asked for beside that step; the answer is to be told of its steps."""
+        statuses = dict.fromkeys((node.id for node in started.traced.graph.nodes), Status.PENDING.value)
+        own, (parent, step) = started.facts, started.parent
+
+        def tell(node: str, settled: Any) -> None:
+            statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
+            with self._lock:
+                self._children[own.id] = ChildFacts(own.id, own.pipeline, step, parent, _became(statuses.values()))
+                self._draw_soon()
+
+        with self._lock:
+            self._children[own.id] = ChildFacts(own.id, own.pipeline, step, parent, _became(statuses.values()))
+            self._draw_soon()
+        return tell
+
+    def _draw_soon(self, *, at_once: bool = False) -> None:
+        wait_s = self._drawn_s + _REDRAW_S - time.monotonic()
+        if at_once or wait_s <= 0:
+            self._draw()
+        elif self._late is None:
+            # What came too soon to be drawn is drawn a little later, or a long step would look pending.
+            self._late = threading.Timer(wait_s, self._draw_late)
+            self._late.daemon = True
+            self._late.start()
 
     def _draw(self) -> None:
         if self._late is not None:
@@ -136,9 +161,20 @@ class LiveRun:
 
     def _bundle(self) -> dict[str, str]:
         graph = self._started.traced.graph
-        nodes, edges = graph_nodes(graph, self._statuses), graph_edges(graph)
-        name = self._started.facts.pipeline
+        own = self._started.facts
+        nodes, edges = with_children(
+            own.id, graph_nodes(graph, self._statuses), graph_edges(graph), list(self._children.values()), stable=False
+        )
+        name = own.pipeline
         return {"text/html": dag_html(nodes, edges, name=name), "text/plain": dag_text(nodes, edges, name=name)}
+
+
+def _became(statuses: Collection[str]) -> str:
+    """Say how a run stands by its steps."""
+    if not all(Status(status).is_over for status in statuses):
+        return Status.RUNNING.value
+    bad = (Status.FAILED.value, Status.INTERRUPTED.value)
+    return next((status for status in bad if status in statuses), Status.COMPLETED.value)
 
 
 def show_bundle(bundle: Bundle) -> None:

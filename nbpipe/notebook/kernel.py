@@ -51,7 +51,7 @@ class Kernel:
         self._text = ""
         self._count = 0
         self._is_in_cell = False
-        self._pictures: set[str] = set()
+        self._pictures: dict[str, LiveRun] = {}
         self._pending: Callable[[], Any] = _nothing
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused)
         self.transformer = CellTransformer(self._decide)
@@ -255,8 +255,12 @@ class Kernel:
         # A form's run belongs to no cell: what it displayed would land nowhere.
         if not self.is_watched or not self._is_in_cell:
             return None
-        self._pictures.add(started.facts.id)
-        return LiveRun(started)
+        parent = self._pictures.get(started.parent[0])
+        if parent is not None:
+            # A run that a step asked for stands in that step's graph.
+            return parent.child(started)
+        self._pictures[started.facts.id] = live = LiveRun(started)
+        return live
 
 
 def _nothing() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -30,6 +31,26 @@ class Status(StrEnum):
     def is_over(self) -> bool:
         """Whether nothing more will happen."""
         return self not in (Status.PENDING, Status.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """A run of another pipeline that a step asked for.
+
+    Attributes:
+        run: Its id.
+        pipeline: Its pipeline's name.
+        workspace: The folder of the workspace in which it is recorded, if that is another one than the step's.
+    """
+
+    run: str
+    pipeline: str
+    workspace: str = ""
+
+    def as_record(self) -> dict[str, str]:
+        """Give it as plain data."""
+        said = {"run": self.run, "pipeline": self.pipeline}
+        return {**said, "workspace": self.workspace} if self.workspace else said
 
 
 def run_name(pipeline: str, at: datetime) -> str:

@@ -1,80 +1,193 @@
 """A snapshot run in a process of its own.
 
-The child is handed one JSON line, the request, and answers with two: the run's id once it has
-begun, and how it ended. What its steps print goes to standard error. An answer that never comes
-means the child died; its run is then told as interrupted by its log.
+The child is handed one JSON line, the request, on its standard input, and answers in JSON lines on
+a pipe: the run once it has begun, each step as it starts and is settled, and how the run ended.
+What it prints comes by two more pipes (`services.relaying`). One thread a child hears all of them,
+and sees to it that no process, pipe or thread is left.
+
+A child that is waited for is *bound*: it ends with whoever waits, however that ends. Its standard
+input stays open as long as this process lives, so it notices even a kill. One that nobody waits
+for goes on by itself. An answer that never comes means the child died; its run is then told as
+interrupted by its log.
+
+At most as many children go on at a time as the machine has cores; whoever asks for one more waits.
 """
 
 from __future__ import annotations
 
+import contextvars
 import json
 import os
+import selectors
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.errors import Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.execute.context import RunFacts
 from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import as_json
 from nbpipe.records.runs import Status
 from nbpipe.records.secrets import revealed
+from nbpipe.services.ancestry import as_environment, descended
+from nbpipe.services.ended import EndedStep
+from nbpipe.services.relaying import Relay
 from nbpipe.services.runs import RunService
+from nbpipe.services.starting import StartedRun, observe
 from nbpipe.services.workspace import Workspace
 
 if TYPE_CHECKING:
     from nbpipe.snapshot.rebuilt import Rebuilt
 
-DEEPEST = 8
-_DEPTH = "NBPIPE_TRIGGER_DEPTH"
+AT_ONCE = min(max(2, os.cpu_count() or 2), 8)
+# How often a wait looks up: what stops this thread comes between two instructions of its own.
+_LOOK_UP_S = 0.05
+_SILENCE_S = 2.0
+_PATIENCE_S = 5.0
+_LAST_WORDS_S = 0.5
+_CHUNK = 1 << 16
 _CHILD = "nbpipe.services.child"
 
 
+class _Turns:
+    """How many may still begin."""
+
+    def __init__(self) -> None:
+        self.anew()
+        os.register_at_fork(after_in_child=self.anew)
+
+    def anew(self) -> None:
+        """Nobody has begun yet: a forked child has no children."""
+        self._free = threading.Semaphore(AT_ONCE)
+
+    def take(self) -> Callable[[], None]:
+        """Wait for a turn; what is given ends it."""
+        free, asked_s, is_told = self._free, time.monotonic(), False
+        while not free.acquire(timeout=_LOOK_UP_S):
+            if not is_told and time.monotonic() - asked_s > _SILENCE_S:
+                is_told = True
+                print(f"{AT_ONCE} runs go on in processes of their own; the next waits for its turn.", file=sys.stderr)
+        return free.release
+
+
+_turns = _Turns()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be run apart.
+
+    Attributes:
+        snapshot_id: The snapshot.
+        digest: The digest of its content.
+        traced: Its pipeline for the values of this run.
+        pipeline: Its pipeline's name.
+        configuration: How the run is to differ.
+        parent: The run and the step that ask, or two empty texts.
+        is_bound: Whether it is to end with this process.
+        place: The environment in which it runs; that of this process if not given.
+    """
+
+    snapshot_id: str
+    digest: str
+    traced: Traced
+    pipeline: str
+    configuration: PipelineRunConfiguration
+    parent: tuple[str, str] = ("", "")
+    is_bound: bool = False
+    place: Rebuilt | None = None
+
+
 class RunApart:
-    """A run that goes on in another process.
+    """A run that goes on in another process; made when it has begun.
 
     Args:
         workspace: Where it is recorded.
-        snapshot_id: What is run.
-        configuration: How the run is to differ.
-        parent: The run and the step that ask, or two empty texts.
-        place: The environment in which it runs; that of this process if not given.
+        asked: What is run.
 
     Raises:
-        ConflictError: Pipelines trigger one another too deeply.
+        ConflictError: Pipelines trigger one another too deeply, or in a ring.
         NbpipeError: The child refused the request.
+        KeyboardInterrupt: This thread was stopped before it had begun; nothing is left of it.
     """
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        snapshot_id: str,
-        configuration: PipelineRunConfiguration,
-        parent: tuple[str, str] = ("", ""),
-        place: Rebuilt | None = None,
-    ) -> None:
-        depth = int(os.environ.get(_DEPTH, "0"))
-        if depth >= DEEPEST:
-            raise ConflictError(
-                f"Pipelines trigger one another {depth} levels deep, which is the limit; look for a ring."
-            )
+    def __init__(self, workspace: Workspace, asked: Asked) -> None:
+        line = descended(
+            asked.pipeline, asked.digest, as_json(asked.configuration.model_dump(mode="json", exclude_unset=True))
+        )
         self._workspace = workspace
-        self._last: dict[str, Any] | None = None
-        ours = {"NBPIPE_HOME": str(workspace.paths.root), _DEPTH: str(depth + 1)}
-        self._process = _started(place, ours)
-        request = {
-            "snapshot": snapshot_id,
-            "configuration": as_json(revealed(configuration.model_dump(exclude_unset=True))),
-            "parent": list(parent),
-        }
-        self._send(request)
-        first = self._receive()
-        if first is None or "run" not in first:
-            self._process.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
-            raise _refusal(first)
-        self.id: str = first["run"]
+        self._asked = asked
+        self.id = ""
+        self._listeners: Sequence[Callable[[str, Any], None]] = ()
+        self._refused: dict[str, Any] | None = None
+        self._end: dict[str, Any] | None = None
+        self._has_begun = threading.Event()
+        self._is_over = threading.Event()
+        self._relays = Relay("stdout"), Relay("stderr")
+        for relay in self._relays:
+            relay.mark = f"[{asked.pipeline}] "
+        end_turn = _turns.take()
+        try:
+            self._start({"NBPIPE_HOME": str(workspace.paths.root), **as_environment(line)})
+        except BaseException:
+            end_turn()
+            raise
+        hear = contextvars.copy_context().run
+        self._thread = threading.Thread(
+            target=hear, args=(self._hear, end_turn), name=f"nbpipe-apart-{self._process.pid}", daemon=True
+        )
+        self._thread.start()
+        try:
+            self._say(
+                snapshot=asked.snapshot_id,
+                configuration=as_json(revealed(asked.configuration.model_dump(exclude_unset=True))),
+                parent=list(asked.parent),
+                bound=asked.is_bound,
+                pid=os.getpid(),
+            )
+            while not self._has_begun.wait(_LOOK_UP_S):
+                pass
+        except BaseException:
+            self._kill()
+            raise
+        if not self.id:
+            self._is_over.wait()
+            raise _refusal(self._refused)
+
+    def _start(self, environment: dict[str, str]) -> None:
+        place = self._asked.place
+        words = place.command(_CHILD) if place is not None else [sys.executable, "-m", _CHILD]
+        variables = place.variables() if place is not None else dict(os.environ)
+        # As long as the child has this open, nobody removes the environment that it runs in.
+        held = (place.hold(),) if place is not None else ()
+        answers, out, err = os.pipe(), os.pipe(), os.pipe()
+        try:
+            # It has the reading ends too: with nobody left to hear it, it need not die of what it says.
+            theirs = answers[1], out[0], err[0]
+            self._process = subprocess.Popen(  # noqa: S603 — an interpreter, a module of ours, and numbers of ours
+                [*words, *map(str, theirs)],
+                stdin=subprocess.PIPE,
+                stdout=out[1],
+                stderr=err[1],
+                pass_fds=(*theirs, *held),
+                env={**variables, **environment},
+                # An interrupt at the terminal is ours to pass on, and a run that nobody waits for outlives it.
+                start_new_session=True,
+            )
+        except BaseException:
+            for end in (answers[0], out[0], err[0]):
+                os.close(end)
+            raise
+        finally:
+            for end in (answers[1], out[1], err[1], *held):
+                os.close(end)
+        self._pipes = answers[0], out[0], err[0]
 
     @property
     def run_id(self) -> str:
@@ -82,77 +195,175 @@ class RunApart:
         return self.id
 
     @property
+    def pipeline(self) -> str:
+        """The name of its pipeline."""
+        return self._asked.pipeline
+
+    @property
     def status(self) -> Status:
         """How the run stands."""
-        if self._last is not None:
-            return Status(self._last["status"])
-        return Status.RUNNING if self._process.poll() is None else self.run.status
+        if not self._is_over.is_set():
+            return Status.RUNNING
+        return Status(self._end["status"]) if self._end is not None else self.run.status
 
     @property
     def run(self) -> Any:
         """The run as the catalog knows it."""
         return RunService(self._workspace).get(self.id)
 
+    def is_over(self) -> bool:
+        """Tell whether the run has ended."""
+        return self._is_over.is_set()
+
     def stop(self) -> None:
         """Ask the run to stop; what was done before is kept."""
-        self._process.terminate()
+        self._say(stop=True)
 
     def wait_quietly(self) -> None:
         """Wait for the end of a run that was stopped, whatever came of it."""
         with suppress(NbpipeError):
             self.wait()
 
-    def wait(self) -> Any:
-        """Wait for the run's end and give the run.
+    def wait(self, timeout_s: float | None = None) -> Any:
+        """Wait for the run's end and give the run. From here on it ends with whoever waits.
+
+        Args:
+            timeout_s: How long to wait at most, in seconds; `None` for as long as it takes.
 
         Raises:
+            TimeoutError: It still goes on; it is not stopped, nor bound any more.
             StepFailedError: A step failed in it.
             RunInterruptedError: It was stopped, or its process died.
+            Interrupted: The wait was interrupted, and the run with it.
         """
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        self._say(bound=True)
         try:
-            self._last = self._last or self._receive()
-            self._process.wait()
-        except BaseException:
-            self._process.terminate()
-            self._process.wait()
+            while not self._is_over.wait(_LOOK_UP_S):
+                if deadline_s is not None and time.monotonic() >= deadline_s:
+                    self._say(bound=self._asked.is_bound)
+                    raise TimeoutError(f"The run still goes on after {timeout_s:g} s; it was not stopped.")
+        except TimeoutError:
             raise
-        finally:
-            if self._process.stdout is not None:
-                self._process.stdout.close()
-        end = self._last
+        except BaseException as error:
+            self._end_it()
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted from None
+            raise
+        return self._result()
+
+    def _result(self) -> Any:
+        end = self._end
         if end is None or end["status"] == Status.INTERRUPTED:
-            raise RunInterruptedError(self.id)
+            raise RunInterruptedError(self.id, pipeline=self._asked.pipeline)
         error = end["error"]
         if error is not None:
-            raise StepFailedError(error["step"], self.id, error["type"], error["message"], error["traceback"])
+            raise StepFailedError(
+                error["step"],
+                self.id,
+                error["type"],
+                error["message"],
+                error["traceback"],
+                pipeline=self._asked.pipeline,
+            )
         return self.run
 
-    def _send(self, request: dict[str, Any]) -> None:
-        assert self._process.stdin is not None, "the child was given a pipe"
-        with self._process.stdin as pipe:
-            pipe.write(json.dumps(request).encode() + b"\n")
+    # Ending it -------------------------------------------------------------------------------
 
-    def _receive(self) -> dict[str, Any] | None:
-        assert self._process.stdout is not None, "the child was given a pipe"
-        line = self._process.stdout.readline()
-        return json.loads(line) if line else None
+    def _end_it(self) -> None:
+        """Have it stop; if it does not, whatever the reason, kill it."""
+        try:
+            self.stop()
+            self._is_over.wait(_PATIENCE_S)
+        finally:
+            self._kill()
+
+    def _kill(self) -> None:
+        if not self._is_over.is_set():
+            self._process.kill()
+            self._is_over.wait(_PATIENCE_S)
+
+    def _say(self, **said: Any) -> None:
+        pipe = self._process.stdin
+        # Who has ended hears nothing any more.
+        with suppress(OSError, ValueError):
+            assert pipe is not None, "the child was given a pipe"
+            pipe.write(json.dumps(said).encode() + b"\n")
+            pipe.flush()
+
+    # Hearing it ------------------------------------------------------------------------------
+
+    def _hear(self, end_turn: Callable[[], None]) -> None:
+        """Hear the child until it is gone, and tidy up after it."""
+        answers, out, err = self._pipes
+        heard = {out: self._relays[0].feed, err: self._relays[1].feed, answers: self._answered()}
+        try:
+            with selectors.DefaultSelector() as selector:
+                for pipe in heard:
+                    selector.register(pipe, selectors.EVENT_READ)
+                until_s: float | None = None
+                while selector.get_map() and (until_s is None or time.monotonic() < until_s):
+                    for key, _ in selector.select(_LAST_WORDS_S):
+                        data = os.read(key.fd, _CHUNK)
+                        if data:
+                            heard[key.fd](data)
+                        else:
+                            selector.unregister(key.fd)
+                    # What a step has left running may hold the pipes for ever.
+                    if until_s is None and self._process.poll() is not None:
+                        until_s = time.monotonic() + _LAST_WORDS_S
+                    if self._end is not None and not self._is_over.is_set() and not selector.select(0):
+                        # All is said; that it still tidies up is nothing to wait for.
+                        self._is_over.set()
+            for relay in self._relays:
+                relay.end()
+        finally:
+            self._process.wait()
+            for pipe in self._pipes:
+                os.close(pipe)
+            with suppress(OSError):
+                if self._process.stdin is not None:
+                    self._process.stdin.close()
+            end_turn()
+            self._is_over.set()
+            self._has_begun.set()
+
+    def _answered(self) -> Callable[[bytes], None]:
+        begun = b""
+
+        def feed(data: bytes) -> None:
+            nonlocal begun
+            *lines, begun = (begun + data).split(b"\n")
+            for line in lines:
+                self._take(json.loads(line))
+
+        return feed
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        match answer:
+            case {"run": run_id, "name": name, "started": started}:
+                self.id = run_id
+                for relay in self._relays:
+                    relay.mark = f"[{self._asked.pipeline} {run_id[:8]}] "
+                traced = self._asked.traced
+                facts = RunFacts(run_id, name, self._asked.pipeline, traced.parameters)
+                begun = StartedRun(facts, traced, started, self, self._asked.parent)
+                # Who shows the run may fail at that; the run goes on.
+                with suppress(Exception):
+                    self._listeners = observe(begun)
+                self._has_begun.set()
+            case {"node": node, "settled": settled}:
+                told = EndedStep.read(node, settled) if settled is not None else None
+                for listener in self._listeners:
+                    with suppress(Exception):
+                        listener(node, told)
+            case {"refused": _}:
+                self._refused = answer
+            case {"status": _}:
+                self._end = answer
 
     def __repr__(self) -> str:
-        return f"<run {self.id[:8]} in process {self._process.pid}>"
-
-
-def _started(place: Rebuilt | None, ours: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start the child, here or in a rebuilt environment, which it keeps from being removed as long as it lives."""
-    words = place.command(_CHILD) if place is not None else [sys.executable, "-m", _CHILD]
-    variables = place.variables() if place is not None else dict(os.environ)
-    held = (place.hold(),) if place is not None else ()
-    try:
-        return subprocess.Popen(  # noqa: S603 — an interpreter and the name of a module of ours
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**variables, **ours}, pass_fds=held
-        )
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
+        return f"<run {self.id[:8]} of {self._asked.pipeline} in process {self._process.pid}: {self.status.value}>"
 
 
 class RefusedApartError(UserError):

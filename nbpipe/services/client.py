@@ -144,7 +144,7 @@ class Client:
         """Delete a snapshot; its runs stay."""
         self.snapshots.delete(name_id_or_prefix)
 
-    def trigger_pipeline(self, pipeline_name_or_id: str | None = None, **choice: Any) -> Any:
+    def trigger_pipeline(self, pipeline_name_or_id: object = None, **choice: Any) -> Any:
         """Run a snapshot; see `SnapshotService.trigger`."""
         return self.snapshots.trigger(pipeline_name_or_id, **choice)
 

@@ -134,9 +134,14 @@ class InteractiveRun:
     def begin(self, execution: Execution) -> None:
         """Let what the cell calls know that it is a step."""
         context = StepContext(
-            self.facts, execution.settled.node, execution.settled.step_run_id, execution.prepared.names
+            self.facts,
+            execution.settled.node,
+            execution.settled.step_run_id,
+            execution.prepared.names,
+            str(self._workspace.paths.root),
         )
         execution.settled.metadata, execution.settled.tags = context.notes, context.tags
+        execution.settled.triggered = context.triggered
         self._begin_run()
         self._describe(execution.prepared)
         execution.started = now_text()

@@ -20,8 +20,9 @@ from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import Status, Triggered
 from nbpipe.services.artifact_records import Artifact, outputs_of
+from nbpipe.services.children import Child, children_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.versions import ModelVersion, version_in
@@ -35,7 +36,7 @@ RUN_WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  
 STEPS_OF_RUN = f"""
     {near("steps", "run_head")}
     SELECT id, node, step, status, why, duration_s, parameters, error_type, error_message, error_traceback, logs,
-           source, reused_from, files
+           source, reused_from, files, triggered
     FROM near WHERE run_id = $run ORDER BY seq
 """  # noqa: S608
 OUTPUTS_OF_RUN = f"""
@@ -71,6 +72,7 @@ class StepRun(Displayed):
         metrics: Numbers that it logged, by dotted name.
         files: The files that it read.
         metadata: What it logged, on whatever, as plain nested data.
+        triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
     """
 
     id: str
@@ -86,6 +88,7 @@ class StepRun(Displayed):
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[FileRead, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    triggered: tuple[Triggered, ...] = ()
 
     def __repr__(self) -> str:
         return f"<StepRun {shorten(self.node)}: {self.status.value}>"
@@ -181,6 +184,16 @@ class Run(Displayed):
     def steps(self) -> Mapping[str, StepRun]:
         """What became of each step, by its name in the graph."""
         return self.seen() if self.seen is not None else steps_of(self.workspace, self.id)
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """The runs that its steps asked for, and those that theirs asked for, each after its parent."""
+        steps = self.steps
+        if self.seen is not None and not any(step.triggered for step in steps.values()):
+            # This process ran all of it, and asked for none.
+            return ()
+        is_told = self.status in (Status.COMPLETED, Status.FAILED) and self.kind == "pipeline"
+        return children_of(self.workspace, self.id, steps, is_told=is_told)
 
     @property
     def graph(self) -> Graph:
@@ -312,6 +325,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             metrics,
             tuple(FileRead(**file) for file in _list(row["files"])),
             {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
+            tuple(Triggered(**said) for said in _list(row["triggered"])),
         )
     return found
 

@@ -116,6 +116,7 @@ class RunService:
             dict(metrics_in(noted)),
             settled.files.read,
             {key: decode(value) for key, value in noted.items()},
+            tuple(settled.triggered),
         )
 
     def _artifact_seen(self, progress: RunInProgress, settled: Settled, version: ArtifactVersion) -> Artifact:

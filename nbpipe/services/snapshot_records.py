@@ -125,7 +125,7 @@ class Snapshot(Displayed):
         given = merge_configurations(
             as_configuration(configuration), PipelineRunConfiguration(parameters=dict(parameters))
         )
-        run: Run = run_apart(self, given, isolated=isolated).wait()
+        run: Run = run_apart(self, given, is_bound=True, isolated=isolated).wait()
         return run
 
     def as_row(self) -> dict[str, Any]:

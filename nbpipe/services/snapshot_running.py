@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
 from nbpipe.errors import EnvironmentMismatchError, ParameterError
+from nbpipe.execute.context import current_step
 from nbpipe.records.config import (
     PipelineRunConfiguration,
     StepConfiguration,
     as_configuration,
     merge_configurations,
 )
-from nbpipe.records.definitions import AnyStep
+from nbpipe.records.definitions import AnyStep, Traced
 from nbpipe.records.parameters import as_json
+from nbpipe.records.runs import Triggered
 from nbpipe.records.secrets import holds_secret
 from nbpipe.records.snapshots import SnapshotContent
-from nbpipe.services.apart import RunApart
+from nbpipe.services.apart import Asked, RunApart
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.starting import RunRequest
 from nbpipe.services.workspace import Workspace
@@ -50,6 +52,14 @@ class Frozen(Protocol):
     @property
     def name(self) -> str:
         """Its name, or nothing."""
+
+    @property
+    def pipeline(self) -> str:
+        """Its pipeline."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of its content."""
 
     @property
     def content(self) -> SnapshotContent:
@@ -80,13 +90,7 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
         EnvironmentMismatchError: A package that its steps import is not installed.
         ParameterError: Values that do not fit.
     """
-    content = snapshot.content
-    here = differences(content.environment, content.modules)
-    if here.missing:
-        name = snapshot.name or snapshot.id[:8]
-        many = len(here.missing) - _MOST_MISSING
-        missing = (*here.missing[:_MOST_MISSING], *([f"{many} more are not installed"] if many > 0 else []))
-        raise EnvironmentMismatchError(f"Snapshot {name}", missing, _CURE)
+    content = check_runnable(snapshot)
     changed = content.changed_by(as_configuration(configuration))
     definition = thaw(content)
     return RunRequest(
@@ -97,6 +101,23 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
         parent_run_id=parent[0],
         parent_step=parent[1],
     )
+
+
+def check_runnable(snapshot: Frozen) -> SnapshotContent:
+    """Give a snapshot's content if it can be run here.
+
+    Raises:
+        EnvironmentMismatchError: A package that its steps import is not installed.
+        CatalogError: Its content is gone, damaged, or of a newer nbpipe.
+    """
+    content = snapshot.content
+    here = differences(content.environment, content.modules)
+    if here.missing:
+        name = snapshot.name or snapshot.id[:8]
+        many = len(here.missing) - _MOST_MISSING
+        missing = (*here.missing[:_MOST_MISSING], *([f"{many} more are not installed"] if many > 0 else []))
+        raise EnvironmentMismatchError(f"Snapshot {name}", missing, _CURE)
+    return content
 
 
 def notices_for(snapshot: Frozen) -> tuple[str, ...]:
@@ -132,21 +153,24 @@ def run_apart(
     snapshot: Frozen,
     configuration: Any = None,
     *,
-    parent: tuple[str, str] = ("", ""),
+    is_bound: bool = False,
     isolated: bool = False,
     place: Rebuilt | None = None,
 ) -> RunApart:
     """Run a snapshot in a fresh process; the answer has `.wait()`, `.stop()` and `.status`.
 
+    Where a step asks for it, it is that step's child, and the step keeps note of it.
+
     Args:
         snapshot: The snapshot.
         configuration: How the run is to differ.
-        parent: The run and the step that ask, if any.
+        is_bound: Whether it is to end with this process.
         isolated: Run it in the environment that it was made in, which is rebuilt.
         place: That environment, where it was rebuilt already.
 
     Raises:
         ParameterError: Values that do not fit; no process was started.
+        ConflictError: Pipelines trigger one another too deeply, or in a ring.
         EnvironmentMismatchError: A package that its steps import is not installed, or, isolated, its
             environment cannot be rebuilt.
     """
@@ -154,13 +178,30 @@ def run_apart(
     if isolated or place is not None:
         # Its packages need not be here: what can be refused, the process in its own environment refuses.
         place = place or rebuilt_for(snapshot)
-        return RunApart(snapshot.workspace, snapshot.id, given, parent, place)
+        content = snapshot.content
+        traced = Traced(content.pipeline, content.graph, {}, {}, dict(given.parameters))
+    else:
+        traced = _traced(snapshot, given)
+    context = current_step()
+    parent = (context.run_id, context.step) if context is not None else ("", "")
+    asked = Asked(snapshot.id, snapshot.digest, traced, snapshot.pipeline, given, parent, is_bound, place)
+    run = RunApart(snapshot.workspace, asked)
+    if context is not None:
+        home = str(snapshot.workspace.paths.root)
+        context.triggered.append(Triggered(run.id, snapshot.pipeline, "" if home == context.workspace else home))
+    return run
+
+
+def _traced(snapshot: Frozen, given: PipelineRunConfiguration) -> Traced:
+    """Trace a snapshot's pipeline for the values of a run; whatever does not fit is refused here."""
     request = snapshot_request(snapshot, given)
     model = request.configuration.model or request.definition.model
     bound = BoundModel(snapshot.workspace, model) if model is not None else None
-    traced = request.definition.trace(request.configuration.parameters, bound)
-    check_complete(with_step_values(traced, request.configuration.step_values))
-    return RunApart(snapshot.workspace, snapshot.id, given, parent)
+    traced = with_step_values(
+        request.definition.trace(request.configuration.parameters, bound), request.configuration.step_values
+    )
+    check_complete(traced)
+    return traced
 
 
 def _without_secrets(

@@ -14,12 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import new_id
 from nbpipe.define.pipeline import PipelineDefinition
-from nbpipe.errors import (
-    BadValueError,
-    ConflictError,
-    NotFoundError,
-)
-from nbpipe.execute.context import current_step
+from nbpipe.errors import BadValueError, ConflictError, NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.config import PipelineRunConfiguration, as_configuration
 from nbpipe.records.operations import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
@@ -38,7 +33,7 @@ from nbpipe.services.snapshot_differences import SnapshotDifferences, difference
 from nbpipe.services.snapshot_exchange import export_snapshot, read_exported
 from nbpipe.services.snapshot_making import content_of_pipeline, content_of_run
 from nbpipe.services.snapshot_records import Snapshot, snapshot_in
-from nbpipe.services.snapshot_running import run_apart
+from nbpipe.services.triggering import chosen, trigger
 from nbpipe.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -347,18 +342,20 @@ class SnapshotService:
 
     def trigger(
         self,
-        pipeline_name_or_id: str | None = None,
+        pipeline_name_or_id: object = None,
         *,
-        snapshot_name_or_id: str | None = None,
-        snapshot_id: str | None = None,
+        snapshot_name_or_id: object = None,
+        snapshot_id: object = None,
         run_configuration: Any = None,
         synchronous: bool = False,
         isolated: bool = False,
     ) -> Run | RunApart:
         """Run a snapshot from wherever this is called: a step, a notebook, a script.
 
+        See `services.triggering`, which has the rules.
+
         Args:
-            pipeline_name_or_id: Run the newest named snapshot of this pipeline.
+            pipeline_name_or_id: Run the newest named snapshot of this pipeline that can be run.
             snapshot_name_or_id: Run this snapshot.
             snapshot_id: Run the snapshot with this id.
             run_configuration: How the run is to differ.
@@ -366,18 +363,18 @@ class SnapshotService:
             isolated: Run it in the environment that it was made in, which is rebuilt.
 
         Raises:
-            BadValueError: Neither a pipeline nor a snapshot, or both.
+            BadValueError: Neither a pipeline nor a snapshot, or more than one.
             NotFoundError: There is no such snapshot.
-            ConflictError: Pipelines trigger one another too deeply.
+            ConflictError: Pipelines trigger one another too deeply, or in a ring.
+            StepFailedError: It is waited for, and a step failed in it.
+            RunInterruptedError: It is waited for, and was stopped.
         """
-        wanted = snapshot_name_or_id or snapshot_id
-        if (wanted is None) == (pipeline_name_or_id is None):
-            raise BadValueError("Name either a pipeline or a snapshot: snapshot_name_or_id='nightly'.")
-        snapshot = self.get(wanted) if wanted is not None else self.latest(str(pipeline_name_or_id))
-        context = current_step()
-        parent = (context.run_id, context.step) if context is not None else ("", "")
-        started = run_apart(snapshot, run_configuration, parent=parent, isolated=isolated)
-        return started.wait() if synchronous else started
+        named = {
+            "pipeline_name_or_id": pipeline_name_or_id,
+            "snapshot_name_or_id": snapshot_name_or_id,
+            "snapshot_id": snapshot_id,
+        }
+        return trigger(chosen(self, named), run_configuration, synchronous=synchronous, isolated=isolated)
 
 
 def _rows(state: OperationState) -> list[Row]:

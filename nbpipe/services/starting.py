@@ -12,7 +12,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
@@ -68,12 +68,28 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A run that has begun, as those who watch it see it."""
+    """A run that has begun, here or in a process of its own, as those who watch it see it.
+
+    Attributes:
+        facts: The run.
+        traced: Its pipeline for its values.
+        started: When it began, ISO 8601.
+        stop: How it is stopped.
+        parent: The run and the step that asked for it, or two empty texts.
+    """
 
     facts: RunFacts
     traced: Traced
     started: str
-    stop: StopSignal
+    stop: Stoppable
+    parent: tuple[str, str] = ("", "")
+
+
+class Stoppable(Protocol):
+    """What can be asked to stop."""
+
+    def stop(self) -> None:
+        """Ask it to stop."""
 
 
 Observer = Callable[[StartedRun], Callable[[str, Settled | None], None] | None]
@@ -87,6 +103,12 @@ def watch_runs(observer: Observer) -> Callable[[], None]:
     """
     _observers.append(observer)
     return lambda: _observers.remove(observer) if observer in _observers else None
+
+
+def observe(started: StartedRun) -> list[Listener]:
+    """Tell those who watch that a run has begun; the answer is what is to be told of its steps."""
+    listeners = [observer(started) for observer in _observers]
+    return [listener for listener in listeners if listener is not None]
 
 
 class RunInProgress:
@@ -215,10 +237,9 @@ class RunInProgress:
 
     def run(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
         """Run to the end, in this thread, and record the end with all that moves."""
-        watching = [
-            observer(StartedRun(self.facts, self.traced, self.started, self.stop_signal)) for observer in _observers
-        ]
-        self._driver.listen([*listeners, *(listener for listener in watching if listener is not None)])
+        parent = self.request.parent_run_id, self.request.parent_step
+        watching = observe(StartedRun(self.facts, self.traced, self.started, self.stop_signal, parent))
+        self._driver.listen([*listeners, *watching])
         try:
             outcome = self._driver.run()
         except BaseException as error:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from nbpipe.views.amounts import duration_text, size_text, time_text
+from nbpipe.views.children import with_children
 from nbpipe.views.dag import DagEdge, DagNode, dag_element, dag_text
 from nbpipe.views.facts import (
     ArtifactFacts,
@@ -37,16 +38,22 @@ def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
     """Show a run: its graph or steps, parameters, metrics and what went wrong."""
     model = _without_ids(facts.model_version) if stable else facts.model_version
     moving = [] if stable else [("run", facts.name), *_timing(facts.started, facts.ended), ("id", facts.id)]
+    asker, step = facts.asked_by
+    asked_by = f"{step} of run {asker[:8]}" if asker and not stable else step
+    nodes, edges = with_children(
+        facts.id, [_node(step, stable=stable) for step in facts.steps], facts.edges, facts.children, stable=stable
+    )
     return written(
         Card(
             "run",
             facts.pipeline or facts.name,
             facts.status,
-            [*moving, ("model", model)],
+            [*moving, ("model", model), ("triggered by", asked_by)],
             facts.tags,
             facts.error,
             [
-                *_graph(facts.pipeline, [_node(step, stable=stable) for step in facts.steps], facts.edges),
+                *_graph(facts.pipeline, nodes, edges),
+                *_triggered(facts, stable=stable),
                 *_values("parameters", facts.parameters),
                 *_values("metrics", facts.metrics),
                 *_steps(facts, stable=stable),
@@ -232,6 +239,24 @@ def _graph(name: str, nodes: Sequence[DagNode], edges: Sequence[DagEdge]) -> lis
     if not nodes:
         return []
     return [Section("steps", Shown(dag_element(nodes, edges, name=name), dag_text(nodes, edges, name=name)))]
+
+
+def _triggered(facts: RunFacts, *, stable: bool) -> list[Section]:
+    pipelines = {child.id: child.pipeline for child in facts.children}
+    rows = [
+        (
+            child.pipeline,
+            signed(child.status),
+            None if stable or child.duration_s is None else duration_text(child.duration_s),
+            child.step if child.parent == facts.id else f"{child.step} of {pipelines.get(child.parent, '')}",
+            child.note,
+            None if stable else child.id[:8],
+        )
+        for child in facts.children
+    ]
+    columns = ("pipeline", "status", "took", "triggered by", "note", "run")
+    table = _without_empty(Table(columns, rows, frozenset({"took"})))
+    return [Section("triggered runs", shown_table(table), is_folded=len(rows) > _FEW)] if rows else []
 
 
 def _steps(facts: RunFacts, *, stable: bool) -> list[Section]:

@@ -79,7 +79,9 @@ def dag_sentence(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: st
     graph = steps_graph(nodes, edges)
     said = sentence(graph, name)
     if 0 < len(nodes) <= _MOST_NAMED:
-        said += f". Steps: {', '.join(map(title_of, nodes))}"
+        said += f". Steps: {', '.join(title_of(node) for node in nodes if not node.is_run)}"
+        runs = [f"{title_of(node)} ({one_line(look(node.status).word)})" for node in nodes if node.is_run]
+        said += f". Triggered: {', '.join(runs)}" if runs else ""
     folding = folding_sentence(folded(graph))
     return f"{said}. {folding}." if folding else f"{said}."
 
@@ -94,18 +96,23 @@ def dag_text(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str = 
     titles = {node.id: title_of(node) for node in graph.nodes}
     before = _sources(graph)
     rows = [
-        (f"{'  ' * min(depth, _DEEPEST)}{look(node.status).sign or '·'} {titles[node.id]}", node)
+        (f"{'  ' * min(depth, _DEEPEST)}{'↳ ' if node.is_run else ''}{_sign(node)} {titles[node.id]}", node)
         for node, depth in _walk(graph, before)
     ]
     room = max((text_columns(text) for text, _ in rows[:MOST_LINES]), default=0)
     lines = [f"{sentence(graph, name)}."]
     for text, node in rows[:MOST_LINES]:
-        waits = f"← {', '.join(titles[source] for source in before[node.id])}" if before[node.id] else ""
+        verb = "triggered by" if node.is_run else "←"
+        waits = f"{verb} {', '.join(titles[source] for source in before[node.id])}" if before[node.id] else ""
         said = filter(None, (one_line(look(node.status).word), one_line(node.subtitle), waits))
         lines.append(f"{text}{' ' * (room - text_columns(text))}  {'  '.join(said)}".rstrip())
     if len(rows) > MOST_LINES:
         lines.append(f"… and {len(rows) - MOST_LINES} more steps")
     return "\n".join(lines)
+
+
+def _sign(node: DagNode) -> str:
+    return look(node.status).sign or "·"
 
 
 def _sources(graph: StepsGraph) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ _TITLE = 13
 _NOTE = 11
 _SIGN_ROOM = 18
 _PADDING = 11
+_ROUND_ROOM = 6
 _LEAST_WIDTH = 84.0
 _MOST_WIDTH = 240.0
 # Widths go in steps, so that boxes one below the other often are the same.
@@ -50,7 +51,7 @@ def picture(graph: StepsGraph, title: str) -> Element:
         "svg",
         element("title", title),
         _arrowhead(),
-        [_arrow(route, drawing.direction) for route in drawing.routes],
+        [_arrow(route, drawing.direction, is_trigger=by_id[route.target].is_run) for route in drawing.routes],
         _labels(graph, drawing),
         [_box(by_id[box.id], box) for box in drawing.boxes],
         _chip(caption, width / 2, drawing.height + 10) if caption else None,
@@ -65,6 +66,7 @@ def picture(graph: StepsGraph, title: str) -> Element:
 
 def _sized(node: DagNode) -> Box:
     sign = _SIGN_ROOM if node.status else 0
+    sign += 2 * _ROUND_ROOM if node.is_run else 0
     text = max(width_px(title_of(node), _TITLE, bold=True), width_px(note_of(node), _NOTE))
     width = max(text + sign + 2 * _PADDING, _LEAST_WIDTH)
     return Box(node.id, min(ceil(width / _WIDTH_STEP) * _WIDTH_STEP, _MOST_WIDTH), 46.0 if note_of(node) else 34.0)
@@ -73,7 +75,8 @@ def _sized(node: DagNode) -> Box:
 def _box(node: DagNode, box: PlacedBox) -> Element:
     shown, note = look(node.status), note_of(node)
     sign = _SIGN_ROOM if node.status else 0
-    left, room = box.x + _PADDING + sign, box.width - 2 * _PADDING - sign
+    edge = box.x + _PADDING + (_ROUND_ROOM if node.is_run else 0)
+    left, room = edge + sign, box.width - 2 * (edge - box.x) - sign
     line = box.y + (19 if note else box.height / 2 + 4.5)
     said = [f"{title_of(node)}: {one_line(shown.word)}" if shown.word else title_of(node), one_line(node.detail)]
     frame = element(
@@ -82,7 +85,8 @@ def _box(node: DagNode, box: PlacedBox) -> Element:
         y=box.y,
         width=box.width,
         height=box.height,
-        rx=6,
+        # A run of its own is round at its ends.
+        rx=box.height / 2 if node.is_run else 6,
         fill=shown.fill,
         stroke=shown.line,
         stroke_width=1.3,
@@ -92,7 +96,7 @@ def _box(node: DagNode, box: PlacedBox) -> Element:
         "g",
         element("title", ". ".join(filter(None, said))),
         frame,
-        _line(shown.sign, box.x + _PADDING, line, _TITLE, shown.line, bold=True) if shown.sign else None,
+        _line(shown.sign, edge, line, _TITLE, shown.line, bold=True) if shown.sign else None,
         _line(fitting(title_of(node), _TITLE, room, bold=True), left, line, _TITLE, shown.text, bold=True),
         _line(fitting(note, _NOTE, room), left, box.y + 35, _NOTE, shown.text) if note else None,
     )
@@ -130,7 +134,7 @@ def _arrowhead() -> Element:
     )
 
 
-def _arrow(route: Route, direction: Direction) -> Element:
+def _arrow(route: Route, direction: Direction, *, is_trigger: bool) -> Element:
     pen = [f"M{_pair(route.points[0])}"]
     for place, point in enumerate(route.points[1:], start=1):
         before = route.points[place - 1]
@@ -140,7 +144,15 @@ def _arrow(route: Route, direction: Direction) -> Element:
         elif point != before:
             # A piece without length has no direction, and the arrowhead would take it for its own.
             pen.append(f"L{_pair(point)}")
-    return element("path", d=" ".join(pen), fill="none", stroke=EDGE, stroke_width=1.4, marker_end="url(#arrow)")
+    return element(
+        "path",
+        d=" ".join(pen),
+        fill="none",
+        stroke=EDGE,
+        stroke_width=1.4,
+        stroke_dasharray="5 4" if is_trigger else None,
+        marker_end="url(#arrow)",
+    )
 
 
 def _handles(start: Point, end: Point, direction: Direction) -> tuple[Point, Point]:

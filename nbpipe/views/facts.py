@@ -53,6 +53,31 @@ class StepFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildFacts:
+    """A run that a step asked for, or several of one pipeline.
+
+    Attributes:
+        id: Its id.
+        pipeline: Its pipeline's name.
+        step: The step that asked for it.
+        parent: The run that this step belongs to: the one that is shown, or another child.
+        status: A status known to `views.theme`, or a word such as `deleted`.
+        duration_s: How long it took, in seconds.
+        note: What else is to be said of it: that it was not triggered again, or where it is recorded.
+        is_former: Whether its step was reused, and asked for it in an earlier run.
+    """
+
+    id: str
+    pipeline: str
+    step: str
+    parent: str
+    status: str
+    duration_s: float | None = None
+    note: str = ""
+    is_former: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """One run.
 
@@ -70,6 +95,8 @@ class RunFacts:
         metrics: Numbers by dotted name.
         model_version: Such as `iris_classifier@3`.
         error: What went wrong.
+        asked_by: The run and the step that asked for it.
+        children: The runs that its steps asked for, and theirs, each after its parent.
     """
 
     id: str
@@ -85,6 +112,8 @@ class RunFacts:
     metrics: Mapping[str, float] = field(default_factory=dict)
     model_version: str = ""
     error: str = ""
+    asked_by: tuple[str, str] = ("", "")
+    children: Sequence[ChildFacts] = ()
 
 
 @dataclass(frozen=True, slots=True)

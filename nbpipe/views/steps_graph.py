@@ -29,6 +29,7 @@ class DagNode:
         subtitle: A second, smaller line, such as a duration.
         status: A status known to `views.theme`, or empty where nothing has run.
         detail: A sentence shown when the pointer rests on it, such as why it ran.
+        is_run: Whether it is no step, but a run of another pipeline that a step asked for.
     """
 
     id: str
@@ -36,6 +37,7 @@ class DagNode:
     subtitle: str = ""
     status: str = ""
     detail: str = ""
+    is_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,13 @@ def note_of(node: DagNode) -> str:
 
 def sentence(graph: StepsGraph, name: str) -> str:
     """Say in one line how large a graph is and what became of its steps, without the full stop."""
-    said = f"{one_line(name) or 'Pipeline'}: {_many(len(graph.nodes), 'step')}, {_many(len(graph.edges), 'connection')}"
-    counts = Counter(one_line(look(node.status).word) for node in graph.nodes if node.status)
+    steps = [node for node in graph.nodes if not node.is_run]
+    runs = {node.id for node in graph.nodes if node.is_run}
+    between = [pair for pair in graph.edges if pair[1] not in runs]
+    said = f"{one_line(name) or 'Pipeline'}: {_many(len(steps), 'step')}, {_many(len(between), 'connection')}"
+    if runs:
+        said += f", {_many(len(runs), 'triggered run')}"
+    counts = Counter(one_line(look(node.status).word) for node in steps if node.status)
     return f"{said}; {', '.join(f'{count} {word}' for word, count in sorted(counts.items()))}" if counts else said
 
 

@@ -15,8 +15,9 @@ def settled(node, status, **facts):
     return SimpleNamespace(**{"node": node, "status": status, "why": "", "duration_s": 1.2, "failure": None, **facts})
 
 
-def started(*names):
-    return SimpleNamespace(traced=SimpleNamespace(steps=dict.fromkeys(names)))
+def started(*names, parent=("", "")):
+    facts = SimpleNamespace(id="1f3a9c00-0000", pipeline="training")
+    return SimpleNamespace(traced=SimpleNamespace(steps=dict.fromkeys(names)), facts=facts, parent=parent)
 
 
 BROKE = SimpleNamespace(type_name="ValueError", message="bad\nvalue")
@@ -48,6 +49,35 @@ def test_lines_are_written_when_steps_are_done_and_not_when_they_begin():
     tell("load", settled("load", Status.COMPLETED))
 
     assert stream.getvalue() == "✓ load   1.2 s\n"
+
+
+def test_lines_of_a_run_that_a_step_asked_for_say_whose_they_are():
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.begin(started("ask"))
+
+    lines.begin(started("load", "total", parent=("9b00", "ask")))("load", settled("load", Status.COMPLETED))
+
+    assert stream.getvalue() == "  ↳ training 1f3a9c00: ✓ load   1.2 s\n"
+
+
+def test_a_run_that_a_step_asked_for_stands_below_until_it_is_over():
+    stream = io.StringIO()
+    moving = Moving(stream)
+    moving.begin(started("ask"))
+    child = moving.begin(started("load", "total", parent=("9b00", "ask")))
+    child("load", settled("load", Status.COMPLETED))
+
+    def cells():
+        return [str(cell) for column in moving._drawn().columns for cell in column.cells if str(cell)]
+
+    during = cells()
+    child("total", settled("total", Status.FAILED, failure=BROKE))
+    after = cells()
+    moving.end(completed=False)
+
+    assert during == ["○ ask", "  ↳ training 1f3a9c00", "    ✓ load", "    ○ total", "1.2 s"]
+    assert after == ["○ ask"]
 
 
 @pytest.mark.parametrize("make", [Lines, Moving])
