@@ -59,7 +59,7 @@ lab: environment ## open JupyterLab on the lessons
 
 test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
 # JupyterLab's own timing is the subject of the browser's tests: they have the machine to themselves.
-	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile -m "not browser and not soak and not extras"; code=$$?; \
+	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not browser and not soak and not extras"; code=$$?; \
 	$(PYTEST) -m browser && exit $$code
 
 # Torch is several times as heavy as all the rest, so it has an environment of its own beside the locked one.

@@ -369,6 +369,20 @@ class CatalogNewerError(CatalogError):
         super().__init__(f"{path.name} has schema {found}; this nbpipe knows up to {known}. Upgrade nbpipe.")
 
 
+class BundleDamagedError(NbpipeError):
+    """An exported file is not what was written into it.
+
+    Attributes:
+        path: The file.
+        why: What is wrong with it.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        self.why = why
+        super().__init__(f"{path.name} is damaged or was changed: {why}. Export it again; nothing was imported.")
+
+
 def nearest(name: str, existing: Iterable[str]) -> list[str]:
     """Give up to three of `existing` that resemble `name`, best first, whatever their letter case."""
     by_folded = {candidate.casefold(): candidate for candidate in existing}

@@ -36,6 +36,8 @@ _NAMED = """
     UNION ALL
     SELECT graph, NULL, 'graph of run', coalesce(name, id) FROM runs WHERE graph <> ''
     UNION ALL
+    SELECT code, NULL, 'code of run', coalesce(name, id) FROM runs WHERE code <> ''
+    UNION ALL
     SELECT displays ->> 'blob', NULL, 'displays of step', node FROM steps WHERE displays ->> 'blob' <> ''
     UNION ALL
     SELECT logs ->> 'blob', NULL, 'printed text of step', node FROM steps WHERE logs ->> 'blob' <> ''

@@ -14,7 +14,7 @@ from __future__ import annotations
 from nbpipe.catalog.heads import CREATE_HEAD_OF
 from nbpipe.records.state import TABLES
 
-SCHEMA = 4
+SCHEMA = 5
 
 Columns = dict[str, str]
 
@@ -35,6 +35,8 @@ RUN: Columns = {
     "parent_step": "VARCHAR",
     "model_version_id": "VARCHAR",
     "graph": "VARCHAR",
+    "code": "VARCHAR",
+    "configuration": "JSON",
     "error_step": "VARCHAR",
     "error_type": "VARCHAR",
     "error_message": "VARCHAR",

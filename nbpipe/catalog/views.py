@@ -37,6 +37,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "parent_step": "the step that did",
         "model_version_id": "the model version it worked on",
         "graph": "digest of its graph",
+        "code": "digest of its pipeline's code; null if that was not kept",
+        "configuration": "what it was told besides its parameters: values of steps, another model, caching",
         "error_step": "the step that failed",
         "error_type": "the type of the exception",
         "error_message": "what the exception said",
@@ -229,7 +231,7 @@ SELECT seq, id, name, pipeline, kind,
             ELSE 'running' END AS status,
        started, ended, (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s,
        parameters, differences, snapshot_id, schedule_id, parent_run_id, parent_step, model_version_id, graph,
-       error_step, error_type, error_message, "user" AS user_name, host, pid, id_head, name_head
+       code, configuration, error_step, error_type, error_message, "user" AS user_name, host, pid, id_head, name_head
 FROM {rows[run]}
 """
 

@@ -22,6 +22,7 @@ from nbpipe.commands.showing import (
     tag_bundle,
     version_bundle,
 )
+from nbpipe.commands.snapshot_differences import differences_bundle
 from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError
 from nbpipe.services.artifact_records import Artifact
@@ -32,6 +33,7 @@ from nbpipe.services.listing import Listing
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
+from nbpipe.services.snapshot_differences import SnapshotDifferences
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion
@@ -51,6 +53,7 @@ FACES: dict[type, Callable[..., Bundle]] = {
     Explanation: step_explanation_bundle,
     Lineage: lineage_bundle,
     ComparedRuns: comparison_bundle,
+    SnapshotDifferences: differences_bundle,
     Listing: listing_bundle,
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -111,14 +112,20 @@ class Root(Noun):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 — the parser's own signature
         """Import a noun."""
-        command = typer.main.get_command(import_module(PLACES[cmd_name].module).commands)
-        command.name = cmd_name
-        return command
+        return _noun_of(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 — the parser's own signature
         """Write what each noun is for, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, place.purpose) for name, place in PLACES.items()])
+
+
+@cache
+def _noun_of(name: str) -> Any:
+    """Make a noun of its commands, once a process: many lines of a notebook begin with the same one."""
+    command = typer.main.get_command(import_module(PLACES[name].module).commands)
+    command.name = name
+    return command
 
 
 def noun(purpose: str, *, is_asked_alone: bool = False) -> typer.Typer:

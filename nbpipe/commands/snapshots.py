@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
@@ -31,13 +32,16 @@ from nbpipe.commands.arguments import (
     metadata_said,
 )
 from nbpipe.commands.calling import current_call, current_client
+from nbpipe.commands.deleting import DryRun
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
 from nbpipe.commands.running import begin, configuration_of, request_for_snapshot
 from nbpipe.commands.showing import snapshot_bundle
+from nbpipe.commands.snapshot_differences import differences_bundle
 from nbpipe.commands.sources import find_pipeline
 from nbpipe.errors import BadValueError
+from nbpipe.records.base import shorten
 from nbpipe.records.config import merge_configurations
 from nbpipe.records.tags import as_tags
 
@@ -49,6 +53,7 @@ commands = noun("Freeze pipelines under a name, and run them again.")
     "create",
     "nbpipe snapshot create flow.py --name nightly",
     "nbpipe snapshot create flow:training --name nightly --set rate=0.2 --replace",
+    "nbpipe snapshot create --run training-2026_11_20-08_15_30_123456 --name nightly",
 )
 def create(
     source: Annotated[
@@ -57,6 +62,9 @@ def create(
     ] = None,
     *,
     name: Annotated[str, Option("--name", metavar="NAME", help="Its name among the pipeline's snapshots.")],
+    run: Annotated[
+        str | None, Option("--run", metavar="RUN", help="Freeze what a run ran, with its values, instead of a source.")
+    ] = None,
     settings: Settings = None,
     config: Configuration = None,
     replace_former: Annotated[bool, Option("--replace", help="Take the name from a former snapshot.")] = False,
@@ -68,12 +76,17 @@ def create(
     if not name.strip():
         raise BadValueError("--name '' names no snapshot; give a word, as in --name nightly.")
     given = configuration_of(settings, config)
-    request = find_pipeline(source).request({})
     wanted = as_tags(tags or ())
+    if run is None:
+        request = find_pipeline(source).request({})
+        given = merge_configurations(request.configuration, given)
+    elif source is not None:
+        raise BadValueError(f"Give either a source or --run, not both {source} and {shorten(run)}.")
     made = current_client().snapshots.create(
-        request.definition,
+        request.definition if run is None else None,
+        run=run,
         name=name,
-        configuration=merge_configurations(request.configuration, given),
+        configuration=given,
         description=description,
         tags=wanted,
         replace=replace_former,
@@ -156,6 +169,84 @@ def form(snapshot: SnapshotName) -> Answer:
         name = found.name or found.id[:8]
         raise BadValueError(f"A form needs a notebook. Here, write nbpipe snapshot run {name} --set NAME=VALUE.")
     return Answer(snapshot_bundle(found), found, snapshot_plain(found, found.tags), "ParameterForm")
+
+
+@verb(commands, "diff", "nbpipe snapshot diff nightly weekly")
+def diff(
+    snapshot: SnapshotName,
+    other: Annotated[str, Argument(metavar="OTHER", help="The snapshot to compare it with.")],
+    as_json: AsJson = False,
+) -> Answer:
+    """Say in what two snapshots differ: code, parameters, options and environment."""
+    found = current_client().snapshots.diff(snapshot, other)
+    return Answer(differences_bundle(found), found, found.as_row(), as_json=as_json)
+
+
+@verb(commands, "export", "nbpipe snapshot export nightly", "nbpipe snapshot export nightly /mnt/share --overwrite")
+def export(
+    snapshot: SnapshotName,
+    to: Annotated[
+        Path | None, Argument(metavar="FILE", help="A file or a folder; this folder if none is given.")
+    ] = None,
+    *,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace a file of that name.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Write a snapshot into one file, which another workspace can import."""
+    snapshots = current_client().snapshots
+    found = snapshots.get(snapshot)
+    place = snapshots.export(found, to, overwrite=overwrite)
+    said = f"Snapshot {found.name or found.id[:8]} of {found.pipeline} is in {place}, digest {found.digest[:16]}."
+    return sentence(said, place, {"file": str(place), "digest": found.digest, "id": found.id}, as_json=as_json)
+
+
+@verb(
+    commands,
+    "import",
+    "nbpipe snapshot import nightly.nbsnapshot",
+    "nbpipe snapshot import nightly.nbsnapshot --name from_ann --digest 4f1c09ab77e2d3c1",
+)
+def import_(
+    file: Annotated[Path, Argument(metavar="FILE", help="A file that `snapshot export` wrote.")],
+    *,
+    name: Annotated[str | None, Option("--name", metavar="NAME", help="Another name than the one it had.")] = None,
+    replace_former: Annotated[bool, Option("--replace", help="Take the name from a former snapshot.")] = False,
+    digest: Annotated[str, Option("--digest", metavar="DIGEST", help="The digest that it must have.")] = "",
+    as_json: AsJson = False,
+) -> Answer:
+    """Take in a snapshot that was exported; it is verified, and nothing of it is run."""
+    made = current_client().snapshots.import_(file, name=name, replace=replace_former, digest=digest)
+    return Answer(snapshot_bundle(made), made, snapshot_plain(made, made.tags), as_json=as_json)
+
+
+@verb(commands, "describe", 'nbpipe snapshot describe nightly "what runs every night"')
+def describe(
+    snapshot: SnapshotName,
+    description: Annotated[str, Argument(metavar="TEXT", help="What it is for.")],
+    as_json: AsJson = False,
+) -> Answer:
+    """Say what a snapshot is for."""
+    changed = current_client().snapshots.describe(snapshot, description)
+    said = f"Snapshot {changed.name or changed.id[:8]} of {changed.pipeline}: {changed.description or 'no description'}"
+    return sentence(said, changed, changed.as_row(), as_json=as_json)
+
+
+@verb(commands, "prune", "nbpipe snapshot prune --dry-run", "nbpipe snapshot prune --older-than 30d --keep 3")
+def prune(
+    *,
+    pipeline: OfPipeline = None,
+    older_than: Annotated[
+        str | None, Option("--older-than", metavar="AGE", help="Only those made before then: 30d, 2026-05-01.")
+    ] = None,
+    keep: Annotated[int, Option("--keep", metavar="N", help="How many of each pipeline stay.")] = 0,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Delete snapshots without a name; what is scheduled or deployed stays, and so do all runs."""
+    gone = current_client().snapshots.prune(pipeline=pipeline, older_than=older_than, keep=keep, dry_run=dry_run)
+    what = f"{len(gone):,} unnamed {'snapshot' if len(gone) == 1 else 'snapshots'}"
+    done = "would be deleted" if dry_run else "deleted; all runs stay"
+    return sentence(f"{what} {done}.", gone, gone.as_rows(), as_json=as_json)
 
 
 @verb(commands, "rename", "nbpipe snapshot rename nightly weekly")

@@ -13,9 +13,10 @@ from typing import Any
 
 from nbpipe.define.cells import CellCall, CellStep
 from nbpipe.define.params import GIVEN
+from nbpipe.define.reading import Reading, Seen, read_source
 from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
-from nbpipe.define.texts import notebook_surroundings, surroundings_of, text_of
+from nbpipe.define.texts import Surroundings, notebook_surroundings, text_of
 from nbpipe.define.trace import Reference, Trace, TracedCalls, tracing
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
@@ -79,6 +80,10 @@ class FunctionPipeline(PipelineDefinition):
     _last: list[TracedCalls] = field(
         default_factory=lambda: [TracedCalls()], init=False, repr=False, compare=False, kw_only=True
     )
+    # The steps that were in reach when the body was read the last time, and that reading; likewise.
+    _last_reading: list[tuple[tuple[str, ...], Reading | None]] = field(
+        default_factory=lambda: [((), None)], init=False, repr=False, compare=False, kw_only=True
+    )
 
     @classmethod
     def of(
@@ -122,21 +127,37 @@ class FunctionPipeline(PipelineDefinition):
                 found[name] = value.step
         return found
 
-    def source(self) -> Source:
-        """Read what the body leans on besides the steps that it calls."""
+    def source(self, seen: Seen | None = None) -> Source:
+        """Read what the body leans on besides the steps that it calls.
+
+        Args:
+            seen: When files and folders were changed last, for whoever asks several at once.
+
+        Raises:
+            UncapturedNameError: It reads a name that is no text.
+        """
         if self.frozen is not None:
             return self.frozen
-        around = surroundings_of(self.body)
-        return close_over(
-            self.text,
-            kind="function",
-            entry=self.body.__name__,
-            step=self.name,
-            units=around.corpus,
-            provided=tuple(self.steps_in_reach()),
-            value_of=around.value_of,
-            search_path=around.search_path,
-        )
+        seen, provided = {} if seen is None else seen, tuple(self.steps_in_reach())
+        known, reading = self._last_reading[0]
+        if reading is not None and known == provided and reading.is_current(seen):
+            return reading.source
+
+        def read(around: Surroundings) -> Source:
+            return close_over(
+                self.text,
+                kind="function",
+                entry=self.body.__name__,
+                step=self.name,
+                units=around.corpus,
+                provided=provided,
+                value_of=around.value_of,
+                search_path=around.search_path,
+            )
+
+        source, reading = read_source(self.body, read, seen)
+        self._last_reading[0] = provided, reading
+        return source
 
 
 @dataclass(frozen=True)

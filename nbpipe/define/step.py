@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, overload
 
 from nbpipe.base.digest import quick
+from nbpipe.define.reading import Reading, Seen, read_source
 from nbpipe.define.signature import signature_of
-from nbpipe.define.texts import surroundings_of, text_of
+from nbpipe.define.texts import Surroundings, text_of
 from nbpipe.define.trace import current_trace
 from nbpipe.errors import DefinitionError
 from nbpipe.records.base import plain_name, shorten
@@ -26,32 +24,6 @@ from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source, close_over
 from nbpipe.source.pieces import normalise
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What a step in a file was found to be made of, and when its file and the folders of modules had last changed.
-
-    As long as they have not, reading again would find the same: a module that was not there before changes
-    the folder in which it appears.
-    """
-
-    source: Source
-    search_path: list[str]
-    stamps: dict[str, int]
-
-    def is_current(self, seen: dict[str, int]) -> bool:
-        _look_at(self.stamps, seen)
-        return self.search_path == sys.path and self.stamps.items() <= seen.items()
-
-
-def _look_at(places: Iterable[str], seen: dict[str, int]) -> None:
-    """Find out when files and folders were changed last that nobody has looked at yet."""
-    for place in set(places) - seen.keys():
-        try:
-            seen[place] = os.stat(place or ".").st_mtime_ns
-        except OSError:
-            seen[place] = 0
 
 
 class Step:
@@ -87,7 +59,7 @@ class Step:
         self.options = options or StepOptions()
         self.text = frozen.text if frozen is not None else text_of(function, "step")
         self._frozen = frozen
-        self._reading: _Reading | None = None
+        self._reading: Reading | None = None
         self.signature: StepSignature = signature_of(function, self.name)
         functools.update_wrapper(self, function)
 
@@ -96,7 +68,7 @@ class Step:
         """Tells this step from another of the same name."""
         return quick("step", self.name, normalise(self.text))
 
-    def source(self, seen: dict[str, int] | None = None) -> Source:
+    def source(self, seen: Seen | None = None) -> Source:
         """Read what the step is made of, as it is now.
 
         Args:
@@ -110,12 +82,11 @@ class Step:
         seen = {} if seen is None else seen
         if self._reading is not None and self._reading.is_current(seen):
             return self._reading.source
-        around = surroundings_of(self.function)
-        file = inspect.getsourcefile(inspect.unwrap(self.function)) or ""
-        places = file, *around.search_path, *sys.path
-        _look_at(places, seen)
-        stamps = {place: seen[place] for place in places}
-        source = close_over(
+        source, self._reading = read_source(self.function, self._read, seen)
+        return source
+
+    def _read(self, around: Surroundings) -> Source:
+        return close_over(
             self.text,
             kind="function",
             entry=self.function.__name__,
@@ -124,10 +95,6 @@ class Step:
             value_of=around.value_of,
             search_path=around.search_path,
         )
-        # What cells, their values and the texts of local modules say is read every time.
-        is_stamped = around.value_of is None and not source.local_modules
-        self._reading = _Reading(source, list(sys.path), stamps) if is_stamped else None
-        return source
 
     def with_options(self, *, name: str | None = None, **options: Any) -> Step:
         """Give the same step with other options.

@@ -103,6 +103,7 @@ class FieldText(Record):
         type: Its type as text.
         required: Whether it has no default.
         value: The value that the snapshot runs with, as JSON.
+        python: The same as a Python expression; `None` if there is none.
         description: What it is for.
     """
 
@@ -110,6 +111,7 @@ class FieldText(Record):
     type: str
     required: bool = False
     value: Any = None
+    python: str | None = None
     description: str = ""
 
 

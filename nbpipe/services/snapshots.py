@@ -6,6 +6,7 @@ Finding and running one asks no query.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,25 +21,25 @@ from nbpipe.errors import (
 )
 from nbpipe.execute.context import current_step
 from nbpipe.records.base import shorten
-from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.config import PipelineRunConfiguration, as_configuration
 from nbpipe.records.operations import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.refs import Kind
-from nbpipe.records.snapshots import digest_of
+from nbpipe.records.snapshots import SnapshotContent, digest_of
 from nbpipe.records.state import OperationState, Row
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.apart import RunApart
-from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.deleting import dependents_of_snapshot
 from nbpipe.services.dependents import Dependent
 from nbpipe.services.filters import all_of, bears, checked_text, entities, fits_name, is_within, refuse_unknown, stretch
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.noted import notes
 from nbpipe.services.resolve import resolve
+from nbpipe.services.snapshot_differences import SnapshotDifferences, differences_of
+from nbpipe.services.snapshot_exchange import export_snapshot, read_exported
+from nbpipe.services.snapshot_making import content_of_pipeline, content_of_run
 from nbpipe.services.snapshot_records import Snapshot, snapshot_in
 from nbpipe.services.snapshot_running import run_apart
 from nbpipe.services.workspace import Workspace
-from nbpipe.snapshot.environment import this_environment
-from nbpipe.snapshot.freeze import freeze
 
 if TYPE_CHECKING:
     from nbpipe.services.runs import Run
@@ -56,34 +57,63 @@ class SnapshotService:
 
     def create(
         self,
-        definition: PipelineDefinition,
+        definition: PipelineDefinition | None = None,
         *,
+        run: object = None,
         name: str = "",
-        configuration: PipelineRunConfiguration | None = None,
+        configuration: PipelineRunConfiguration | Mapping[str, Any] | None = None,
+        description: str = "",
+        tags: Sequence[Tag | str] = (),
+        replace: bool = False,
+    ) -> Snapshot:
+        """Freeze a pipeline, or what a run ran.
+
+        Args:
+            definition: The pipeline.
+            run: Or a run, or what names one: its code as it stood when it began, with its values.
+            name: The snapshot's name among the pipeline's; none for a snapshot that goes by its id.
+            configuration: What the snapshot says of its runs.
+            description: What it is for.
+            tags: Its tags.
+            replace: Whether it takes the name from a former snapshot, which stays reachable by id.
+
+        Raises:
+            BadValueError: A name that is none, or a run whose code was not kept.
+            ConflictError: The pipeline has a snapshot of that name, and `replace` is off.
+            UncapturedNameError: A step reads a name that is no text.
+        """
+        title = checked_name(name)
+        if (definition is None) == (run is None):
+            raise BadValueError("Give either a pipeline or a run: client.snapshots.create(run='RUN', name='nightly').")
+        given = as_configuration(configuration)
+        if definition is not None:
+            content, run_id = content_of_pipeline(self._workspace, definition, given), ""
+        else:
+            content, run_id = content_of_run(self._workspace, run, given)
+        return self.keep(content, name=title, description=description, tags=tags, replace=replace, run_id=run_id)
+
+    def keep(
+        self,
+        content: SnapshotContent,
+        *,
+        name: str,
         description: str = "",
         tags: Sequence[Tag | str] = (),
         replace: bool = False,
         run_id: str = "",
     ) -> Snapshot:
-        """Freeze a pipeline.
+        """Write a content into the store, and a row about it.
 
         Raises:
-            BadValueError: A name that is none.
             ConflictError: The pipeline has a snapshot of that name, and `replace` is off.
-            UncapturedNameError: A step reads a name that is no text.
         """
-        title = checked_name(name)
-        given = configuration or PipelineRunConfiguration()
-        model = given.model or definition.model
-        bound = BoundModel(self._workspace, model) if model is not None else None
-        content = freeze(definition, given, this_environment(), bound, self._folder())
         data = content.to_bytes()
         self._workspace.paths.ensure()
         blob = self._workspace.store.blobs.write((data,))
         operation = CreateSnapshot(
             id=new_id(),
-            pipeline=definition.name,
-            name=title,
+            pipeline=content.pipeline,
+            name=name,
             description=description,
             digest=f"{digest_of(data)}:{blob}",
             replace=replace,
@@ -91,11 +121,6 @@ class SnapshotService:
             tags=as_tags(tags),
         )
         return snapshot_in(self._workspace.catalog.transact(operation), self._workspace)
-
-    def _folder(self) -> str:
-        """Say where we work, relative to the project; relative paths in parameters are meant from there."""
-        here, project = Path.cwd().resolve(), self._workspace.paths.root.parent.resolve()
-        return here.relative_to(project).as_posix() if here.is_relative_to(project) else ""
 
     # Finding ---------------------------------------------------------------------------------
 
@@ -229,6 +254,93 @@ class SnapshotService:
         if used:
             raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
         self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id, tags=tuple(snapshot.tags)))
+
+    def prune(
+        self,
+        *,
+        pipeline: str | None = None,
+        older_than: object = None,
+        keep: int = 0,
+        dry_run: bool = False,
+    ) -> Listing[Snapshot]:
+        """Delete snapshots without a name: those that another took the name from, and those that never had one.
+
+        What a schedule runs or a deployment serves stays. Runs stay.
+
+        Args:
+            pipeline: Only those of this pipeline.
+            older_than: Only those made before then: a `datetime`, ISO text, a `timedelta` or `"30d"` ago.
+            keep: How many of each pipeline stay, the newest of them.
+            dry_run: Delete nothing; only tell.
+
+        Returns:
+            Those that were deleted, the newest first.
+
+        Raises:
+            BadValueError: A value that does not fit.
+        """
+        if not isinstance(keep, int) or isinstance(keep, bool) or keep < 0:
+            raise BadValueError(f"keep={shorten(keep)} is no number of snapshots; give 0 or more.")
+        old = {snapshot.id for snapshot in self.list(pipeline=pipeline, until=older_than)}
+        seen: Counter[str] = Counter()
+        gone = []
+        for snapshot in self.list(pipeline=pipeline):
+            if snapshot.name:
+                continue
+            seen[snapshot.pipeline] += 1
+            is_in_use = any(use.hinders for use in self.dependents(snapshot))
+            if seen[snapshot.pipeline] > keep and snapshot.id in old and not is_in_use:
+                gone.append(snapshot)
+        return Listing(gone if dry_run else filter(self._was_deleted, gone), Snapshot)
+
+    def _was_deleted(self, snapshot: Snapshot) -> bool:
+        # Somebody may have named it, scheduled it or deleted it meanwhile.
+        try:
+            if self.get(snapshot.id).name:
+                return False
+            self.delete(snapshot.id)
+        except (ConflictError, NotFoundError):
+            return False
+        return True
+
+    # Comparing, and taking elsewhere ----------------------------------------------------------
+
+    def diff(self, left: object, right: object) -> SnapshotDifferences:
+        """Say in what two snapshots differ: code, parameters, options and environment.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+        """
+        return differences_of(self.get(left), self.get(right))
+
+    def export(self, ref: object, to: Path | str | None = None, *, overwrite: bool = False) -> Path:
+        """Write a snapshot into one file; see `snapshot_exchange.export_snapshot`."""
+        return export_snapshot(self.get(ref), to, overwrite=overwrite)
+
+    def import_(
+        self, file: Path | str, *, name: str | None = None, replace: bool = False, digest: str = ""
+    ) -> Snapshot:
+        """Take a snapshot in that was exported; nothing of it is run.
+
+        Args:
+            file: Where it lies.
+            name: Another name than the one it had; `""` for none.
+            replace: Whether it takes its name from a snapshot that has it.
+            digest: The digest that its content must have, or at least its first eight letters.
+
+        Raises:
+            BadValueError: The file is no exported snapshot.
+            BundleDamagedError: Something in it is not what was written, or it is not the one that is meant.
+            ConflictError: Its name is taken and `replace` is off.
+        """
+        manifest, content = read_exported(file, digest=digest)
+        return self.keep(
+            content,
+            name=checked_name(manifest.name if name is None else name),
+            description=manifest.description,
+            tags=manifest.tags,
+            replace=replace,
+        )
 
     def _state(self) -> OperationState:
         return self._workspace.catalog.state()

@@ -36,6 +36,7 @@ from nbpipe.records.tags import Tag, as_tags, check_declared
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.ending import end_of, failed_end_of
+from nbpipe.services.run_code import keep_code
 from nbpipe.services.workspace import Workspace
 
 _PATIENCE_S = 3.0
@@ -136,6 +137,7 @@ class RunInProgress:
         workspace.executions.catch_up()
         workspace.executions.expect(definition.name)
         self.graph_digest = workspace.store.blobs.write((self.traced.graph.as_json,))
+        self._code = keep_code(workspace, definition, self.traced)
         self.started = now_text()
         self.facts = self._with_model(facts)
         self._driver.take_facts(self.facts)
@@ -200,6 +202,8 @@ class RunInProgress:
             "parent_step": request.parent_step,
             "model_version_id": self.facts.model_version_id,
             "graph": self.graph_digest,
+            "code": self._code,
+            "configuration": _told(request.configuration),
             "user": getpass.getuser(),
             "host": platform.node(),
             "pid": os.getpid(),
@@ -266,6 +270,14 @@ class RunInProgress:
         if outcome.status is Status.INTERRUPTED:
             stopped = next((s.node for s in outcome.settled.values() if s.status is Status.INTERRUPTED), None)
             raise RunInterruptedError(self.facts.id, stopped)
+
+
+def _told(configuration: PipelineRunConfiguration) -> dict[str, Any]:
+    """Write down what a run was told besides the values of parameters and its own name and tags."""
+    told = configuration.model_dump(mode="json", include={"model", "enable_cache"}, exclude_none=True)
+    values = configuration.step_values
+    steps = {step: {name: as_json(value) for name, value in given.items()} for step, given in values.items()}
+    return {**told, "steps": steps} if steps else told
 
 
 def _new_run_id() -> str:

@@ -16,6 +16,8 @@ from importlib import metadata
 from nbpipe.records.snapshots import Environment
 from nbpipe.source.closure import ModuleUse
 
+_NAME_OR_VERSION = re.compile(r"^(Name|Version): *(\S+) *$", re.MULTILINE)
+
 
 def this_environment() -> Environment:
     """Describe the environment of this process."""
@@ -29,9 +31,13 @@ def this_environment() -> Environment:
 
 def _installed() -> Iterable[tuple[str, str]]:
     for distribution in metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            yield _normalised(name), distribution.version
+        # `metadata` would read the whole file as a mail, with all that it says for people, and that for each question.
+        told = (
+            distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or distribution.read_text("") or ""
+        )
+        fields = dict(_NAME_OR_VERSION.findall(told.partition("\n\n")[0]))
+        if {"Name", "Version"} <= fields.keys():
+            yield _normalised(fields["Name"]), fields["Version"]
 
 
 def _normalised(name: str) -> str:

@@ -22,6 +22,8 @@ from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import REQUIRED, Parameters, as_json, type_text
 from nbpipe.records.secrets import holds_secret
 from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
+from nbpipe.snapshot.literals import expression_of
+from nbpipe.snapshot.thaw import thaw
 from nbpipe.source.closure import Source
 from nbpipe.source.names import names_of
 
@@ -48,6 +50,22 @@ def freeze(
     """
     traced = definition.trace(configuration.parameters, context, partial=True)
     traced = with_step_values(traced, configuration.step_values)
+    return freeze_traced(definition, traced, configuration, environment, folder)
+
+
+def freeze_traced(
+    definition: PipelineDefinition,
+    traced: Traced,
+    configuration: PipelineRunConfiguration,
+    environment: Environment,
+    folder: str = "",
+) -> SnapshotContent:
+    """Write a pipeline down that was traced for the configuration's values already.
+
+    Raises:
+        UncapturedNameError: A step, or the body, reads a name that is no text.
+        DefinitionError: The body calls a step by no name of its own module.
+    """
     body = definition.source() if isinstance(definition, FunctionPipeline) else None
     steps = _steps_of(definition, traced, body) if body is not None else dict(traced.steps)
     sources = {variable: step.source() for variable, step in steps.items()}
@@ -77,6 +95,34 @@ def freeze(
         environment=environment,
         folder=folder,
     )
+
+
+def with_values(
+    content: SnapshotContent, configuration: PipelineRunConfiguration, environment: Environment, context: Any = None
+) -> SnapshotContent:
+    """Write the same code down with other values, and for another environment.
+
+    Args:
+        content: The code.
+        configuration: What the snapshot says of its runs; its values are checked.
+        environment: Where it is to run.
+        context: What `get_pipeline_context().model` answers in the body.
+
+    Raises:
+        ParameterError: The configuration's values do not fit.
+        DefinitionError: The code cannot be executed here.
+    """
+    definition = thaw(content)
+    traced = definition.trace(configuration.parameters, context, partial=True)
+    traced = with_step_values(traced, configuration.step_values)
+    changed = {
+        "graph": traced.graph,
+        "parameters": _fields(definition.parameters, traced.parameters),
+        "step_parameters": {node: _node_fields(traced, node) for node in traced.graph.by_id},
+        "configuration": _as_written(configuration),
+        "environment": environment,
+    }
+    return content.model_copy(update=changed)
 
 
 def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> dict[str, Any]:
@@ -131,6 +177,7 @@ def _fields(parameters: Parameters, values: Mapping[str, Any]) -> tuple[FieldTex
             # A secret that was given is not kept: it has to be given again.
             required=name not in values or (info.is_required() and holds_secret(values[name])),
             value=as_json(values[name]) if name in values else None,
+            python=expression_of(values[name]) if name in values else None,
             description=info.description or "",
         )
         for name, info in parameters.model.model_fields.items()
@@ -153,6 +200,7 @@ def _node_fields(traced: Traced, node: str) -> tuple[FieldText, ...]:
                 type=type_text(annotation if annotation is not REQUIRED else Any),
                 required=name not in bound and default is REQUIRED,
                 value=as_json(value) if name in bound or default is not REQUIRED else None,
+                python=expression_of(value) if name in bound or default is not REQUIRED else None,
             )
         )
     return tuple(found)

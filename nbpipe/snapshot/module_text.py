@@ -7,9 +7,10 @@ text runs by itself, in plain Python and where no run is recording.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from nbpipe.records.snapshots import FieldText, SnapshotContent, StepText
+from nbpipe.snapshot.literals import imports_for
 from nbpipe.source.decorators import without_decorators
 from nbpipe.source.indenting import indented
 from nbpipe.source.names import names_of
@@ -38,11 +39,33 @@ sys.meta_path.insert(0, LocalModules())
 '''.strip()
 
 
+_WITH = '''
+import inspect as _inspect
+
+
+def _with(function, defaults, values):
+    """Give a step the defaults that its signature checks, and the values that the snapshot sets."""
+
+    def call(*args, **kwargs):
+        given = _inspect.signature(function).bind_partial(*args, **kwargs)
+        given.arguments = {**defaults, **given.arguments, **values}
+        return function(*given.args, **given.kwargs)
+
+    return call
+'''.strip()
+
+
 def module_text(content: SnapshotContent) -> str:
     """Write a snapshot's pipeline as a module that runs by itself."""
-    head = [f'"""{content.pipeline}, as it was frozen."""', *_future(content), *_local_modules(content)]
+    head = [f'"""{content.pipeline}, as it was frozen."""', *_future(content), *_imports(content)]
     body = _cells(content) if content.body is None else _functions(content, content.body)
-    return "\n\n".join([*head, *body]) + "\n"
+    return "\n\n".join([*head, *_local_modules(content), *body]) + "\n"
+
+
+def _imports(content: SnapshotContent) -> list[str]:
+    of_steps = [field.python for fields in content.step_parameters.values() for field in fields]
+    needed = imports_for([*(field.python for field in content.parameters), *of_steps])
+    return ["\n".join(needed)] if needed else []
 
 
 def _future(content: SnapshotContent) -> list[str]:
@@ -65,26 +88,114 @@ def _quoted(text: str) -> str:
 
 
 def _cells(content: SnapshotContent) -> list[str]:
-    values = "\n".join(f"{field.name} = {_python(field)}" for field in content.parameters)
-    written = [f"# %% parameters\n{values}"] if values else []
     in_force: dict[str, str] = {}
-    for text in content.steps:
+
+    def new_of(needed: Iterable[Piece]) -> list[str]:
         # A name may mean another thing for a later cell than for an earlier one.
-        needed = [content.library[place] for place in (*text.pieces, *text.late_pieces)]
         new = [piece for piece in needed if any(in_force.get(name) != piece.digest for name in piece.binds)]
-        in_force |= {name: piece.digest for piece in new for name in piece.binds}
-        written += [*_pieces(new), f"# %% {text.name}\n{text.text.strip()}"]
+        in_force.update({name: piece.digest for piece in new for name in piece.binds})
+        return _pieces(new)
+
+    values = "\n".join(_assigned(field) for field in content.parameters)
+    written = [*new_of(_leant_on(content, values)), f"# %% parameters\n{values}"] if values else []
+    for text in content.steps:
+        before, after = _for_this_cell(content, text)
+        needed = [content.library[place] for place in (*text.pieces, *text.late_pieces)]
+        written += [*new_of(needed), f"# %% {text.name}\n{before}{text.text.strip()}{after}"]
     return written
 
 
+def _assigned(field: FieldText) -> str:
+    if field.required:
+        return f'raise SystemExit("{field.name} has no value: write {field.name} = … in place of this line.")'
+    return f"{field.name} = {_python(field)}"
+
+
+def _leant_on(content: SnapshotContent, text: str) -> list[Piece]:
+    """Give the pieces of the library that a text leans on, and those that these lean on, in their order."""
+    wanted, known = set(names_of(ast.parse(text)).reads), set[int]()
+    while True:
+        found = {n for n, piece in enumerate(content.library) if n not in known and wanted & set(piece.binds)}
+        if not found:
+            return [content.library[n] for n in sorted(known)]
+        known |= found
+        wanted |= {name for n in found for name in names_of(ast.parse(content.library[n].text)).reads}
+
+
+def _for_this_cell(content: SnapshotContent, text: StepText) -> tuple[str, str]:
+    """Write what comes before and after a cell for which the snapshot sets values of its own."""
+    before = after = ""
+    for name, value in _told_alone(content, text.name).items():
+        before += f"_{name}, {name} = {name}, {value}  # the snapshot sets it for this cell alone\n"
+        after += f"\n{name} = _{name}"
+    return before, after
+
+
+def _told_alone(content: SnapshotContent, step: str) -> dict[str, str]:
+    """Give the values that the snapshot sets for all calls of one step, as Python."""
+    nodes = [node.id for node in content.graph.nodes if node.step == step]
+    told: list[dict[str, str]] = []
+    for node in nodes:
+        said = {**content.configuration.step_values.get(step, {}), **content.configuration.step_values.get(node, {})}
+        fields = {field.name: _python(field) for field in content.step_parameters.get(node, ())}
+        told.append({name: fields[name] for name in said if name in fields})
+    first = told[0] if told else {}
+    return {name: value for name, value in first.items() if all(one.get(name) == value for one in told)}
+
+
 def _functions(content: SnapshotContent, body: StepText) -> list[str]:
-    given = ", ".join(f"{field.name}={_python(field)}" for field in content.parameters if not field.required)
     steps = [_plain(text) for text in content.steps]
     renamed = [
         f"{text.variable} = {text.entry}" for text in content.steps if text.variable != text.entry and text.entry
     ]
-    main = f'if __name__ == "__main__":\n    print({body.entry}({given}))'
-    return [*_pieces(content.library), *steps, *renamed, _plain(body), main]
+    told = [line for text in content.steps if (line := _with_values(content, text))]
+    helper = [_WITH] if told else []
+    return [*_pieces(content.library), *steps, *renamed, *helper, *told, _plain(body), _main(content, body)]
+
+
+def _main(content: SnapshotContent, body: StepText) -> str:
+    missing = [field.name for field in content.parameters if field.required]
+    given = [f"{field.name}={_python(field)}" for field in content.parameters if not field.required]
+    call = f"print({body.entry}({', '.join([*given, *(f'{name}={name}' for name in missing)])}))"
+    lines = [f'raise SystemExit("{name} has no value: write {name} = … in place of this line.")' for name in missing]
+    return "\n    ".join(['if __name__ == "__main__":', *lines, call])
+
+
+def _with_values(content: SnapshotContent, text: StepText) -> str:
+    """Write the line that gives a step values of its own, where it has any that a plain call would not have."""
+    if text.kind == "cell":
+        return ""
+    told = _told_alone(content, text.name)
+    defaults = {name: value for name, value in _checked_defaults(text).items() if name not in told}
+    if not (told or defaults):
+        return ""
+    return f"{text.variable} = _with({text.variable}, {_dict(defaults)}, {_dict(told)})"
+
+
+def _checked_defaults(text: StepText) -> dict[str, str]:
+    """Give, as Python, the defaults that stand within a rule: 0.1 of `rate: float = Field(0.1, ge=0)`."""
+    node = ast.parse(text.text).body[0]
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef), "a step's text is one function"
+    positional = [*node.args.posonlyargs, *node.args.args]
+    pairs = [
+        *zip(positional[len(positional) - len(node.args.defaults) :], node.args.defaults, strict=True),
+        *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+    ]
+    found = {argument.arg: _within_rule(default) for argument, default in pairs}
+    return {name: value for name, value in found.items() if value}
+
+
+def _within_rule(default: ast.expr | None) -> str:
+    if not isinstance(default, ast.Call) or ast.unparse(default.func).rpartition(".")[2] != "Field":
+        return ""
+    named = {keyword.arg: ast.unparse(keyword.value) for keyword in default.keywords}
+    if default.args:
+        return ast.unparse(default.args[0])
+    return named.get("default") or (f"{named['default_factory']}()" if "default_factory" in named else "")
+
+
+def _dict(values: Mapping[str, str]) -> str:
+    return f"{{{', '.join(f'{name!r}: {value}' for name, value in values.items())}}}"
 
 
 def _pieces(pieces: Iterable[Piece]) -> list[str]:
@@ -117,4 +228,4 @@ def _function(text: StepText) -> str:
 
 
 def _python(field: FieldText) -> str:
-    return "...  # required" if field.required else repr(field.value)
+    return repr(field.value) if field.python is None else field.python

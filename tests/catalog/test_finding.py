@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog import finding
+from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.finding import by_head, ids_like, near
 from nbpipe.records.runs import Status
 from tests.catalog.histories import Recording, small_run
@@ -13,9 +15,10 @@ WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"
 LIKE = "SELECT seq FROM keyed.runs WHERE id_head BETWEEN $low AND $high"
 
 
-@pytest.fixture(params=["published", "on top", "half of them", "ended later"])
-def filled(request, catalog):
-    """A catalog with twelve runs, every third of which failed, in each place where rows can be."""
+@pytest.fixture(scope="module", params=["published", "on top", "half of them", "ended later"])
+def filled(request, tmp_path_factory):
+    """A catalog with twelve runs, every third of which failed, in each place where rows can be; it is only read."""
+    catalog = Catalog(WorkspacePaths(tmp_path_factory.mktemp("filled") / ".nbpipe").ensure())
     runs = [Recording(catalog, pipeline=f"p{n % 2}").start() for n in range(12)]
     if request.param == "ended later":
         catalog.publish()
@@ -25,7 +28,8 @@ def filled(request, catalog):
             catalog.publish()
     if request.param == "published":
         catalog.publish()
-    return catalog
+    yield catalog
+    catalog.close()
 
 
 @pytest.fixture(params=[(2**13, 2**17), (3, 5), (1,)], ids=["as it is", "small windows", "one by one"])

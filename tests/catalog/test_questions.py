@@ -11,19 +11,28 @@ from datetime import UTC
 import duckdb
 import pytest
 
+from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog import engine
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import BadValueError
 from tests.catalog.histories import everything, small_run
 
 
-@pytest.fixture
-def asked(catalog):
-    """A catalog with one run, published, and another on top."""
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A catalog with one run, published, and another on top; nothing that is asked of it may change it."""
+    catalog = Catalog(WorkspacePaths(tmp_path_factory.mktemp("asked") / ".nbpipe").ensure())
     small_run(catalog)
     catalog.publish()
     small_run(catalog)
-    return catalog
+    yield catalog
+    catalog.close()
+
+
+@pytest.fixture(scope="module")
+def before(asked):
+    """All that it shows before anything is asked of it."""
+    return everything(asked)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +115,7 @@ def test_one_select_is_answered_however_it_is_written(asked, sql):
         ("SELECT * FROM asked", "cannot be answered"),
     ],
 )
-def test_anything_else_is_refused_in_a_line_and_nothing_changes(asked, sql, said):
-    before = everything(asked)
-
+def test_anything_else_is_refused_in_a_line_and_nothing_changes(asked, before, sql, said):
     with pytest.raises(BadValueError) as caught:
         asked.query(sql)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.views import COLUMNS
 from nbpipe.records.tags import Tag
 from tests.catalog.histories import small_run
@@ -30,13 +32,15 @@ print(json.dumps({name: [row[:2] for row in engine.execute(f"DESCRIBE {name}").f
 """
 
 
-@pytest.fixture
-def full(catalog):
-    """A catalog with something published and something on top."""
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A catalog with something published and something on top; it is only read."""
+    catalog = Catalog(WorkspacePaths(tmp_path_factory.mktemp("full") / ".nbpipe").ensure())
     small_run(catalog, tags=(Tag(name="good"), Tag(name="latest", exclusive=True)))
     catalog.publish()
     small_run(catalog)
-    return catalog
+    yield catalog
+    catalog.close()
 
 
 def told(view):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from nbpipe.commands.answers import Answer
 from nbpipe.commands.calling import Runnable
 from nbpipe.commands.dispatch import answer
 from nbpipe.services.workspace import open_workspace
+from tests.conftest import Copied
 
 FLOW = '''
 from typing import Annotated
@@ -74,19 +76,26 @@ def lost():
 """
 
 
-@pytest.fixture
-def project(workspace: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give the folder with `flow.py` and `trouble.py`, entered, with nothing left of their import afterwards."""
-    (tmp_path / "flow.py").write_text(FLOW, encoding="utf-8")
-    (tmp_path / "trouble.py").write_text(TROUBLE, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
+@contextmanager
+def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in a folder with `flow.py`, `trouble.py` and a workspace; nothing is left of their import afterwards."""
+    (folder / "flow.py").write_text(FLOW, encoding="utf-8")
+    (folder / "trouble.py").write_text(TROUBLE, encoding="utf-8")
+    monkeypatch.chdir(folder)
     path, modules = list(sys.path), set(sys.modules)
-    yield tmp_path
+    yield folder
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
-    open_workspace(workspace).close()
+    open_workspace(WorkspacePaths(folder / ".nbpipe")).close()
+
+
+@pytest.fixture
+def project(workspace: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the folder with `flow.py` and `trouble.py`, entered."""
+    with project_in(tmp_path, monkeypatch) as folder:
+        yield folder
 
 
 class Notebook:
@@ -115,10 +124,17 @@ def ask(project: Path) -> Callable[[str], Answer]:
     return answer
 
 
-@pytest.fixture
-def two_runs(ask):
-    """Two runs with different rates, and a snapshot; give the beginnings of their ids."""
-    first = ask("run flow.py").record
-    second = ask("run flow.py --set rate=0.5 --tag second").record
-    ask("snapshot create flow.py --name nightly")
+def _record_two_runs(paths: WorkspacePaths) -> dict[str, str]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("NBPIPE_HOME", str(paths.root))
+        with project_in(paths.root.parent, monkeypatch):
+            first = answer("run flow.py").record
+            second = answer("run flow.py --set rate=0.5 --tag second").record
+            answer("snapshot create flow.py --name nightly")
     return {"first": first.id[:8], "second": second.id[:8]}
+
+
+@pytest.fixture
+def two_runs(copied: Copied, workspace: WorkspacePaths, ask: object) -> dict[str, str]:
+    """Two runs with different rates, and a snapshot; give the beginnings of their ids."""
+    return copied(workspace, _record_two_runs)

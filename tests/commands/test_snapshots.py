@@ -104,3 +104,33 @@ def test_in_a_notebook_its_own_pipeline_is_frozen(project, notebook):
     made = answer("snapshot create --name nightly", notebook({"training": training}, own=training))
 
     assert made.rows["pipeline"] == "training"
+
+
+def test_a_snapshot_is_made_of_a_run(ask):
+    run = ask("run flow.py:training --set n=4").record
+    made = ask(f"snapshot create --run {run.name} --name again")
+
+    assert made.rows["run_id"] == run.id
+    assert made.rows["configuration"]["parameters"]["n"] == 4
+    with pytest.raises(BadValueError, match="not both"):
+        ask(f"snapshot create flow.py --run {run.id} --name other")
+
+
+def test_a_snapshot_is_exported_imported_described_compared_and_pruned(ask, project):
+    ask("snapshot create flow.py --name nightly")
+    exported = ask("snapshot export nightly")
+    taken = ask("snapshot import nightly.nbsnapshot --name taken")
+    described = ask("snapshot describe taken 'from elsewhere'")
+    ask("snapshot create flow.py --name weekly --set rate=0.75")
+    differs = ask("snapshot diff nightly weekly")
+    ask("snapshot create flow.py --name weekly --replace")
+
+    assert exported.text.startswith("Snapshot nightly of training is in nightly.nbsnapshot, digest ")
+    assert (project / "nightly.nbsnapshot").is_file()
+    assert taken.rows["digest"] == exported.rows["digest"]
+    assert described.text == "Snapshot taken of training: from elsewhere"
+    assert {one["name"]: one["after"] for one in differs.rows["parameters"]}["rate"] == 0.75
+    assert "0.75" in differs.text
+    assert ask("snapshot prune --dry-run").text == "1 unnamed snapshot would be deleted."
+    assert ask("snapshot prune").text == "1 unnamed snapshot deleted; all runs stay."
+    assert ask("snapshot prune").rows == []

@@ -14,6 +14,7 @@ from nbpipe.records.runs import Status
 from nbpipe.services.client import Client
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.catalog_cards import card_of
+from tests.conftest import Copied
 from tests.services.building import Built, create_snapshot, opened, record_run
 
 SCRIPT = "<script>alert('x')</script>"
@@ -26,18 +27,23 @@ def client(workspace: WorkspacePaths) -> Iterator[Client]:
         yield Client()
 
 
-@pytest.fixture
-def runs(client: Client) -> list[Built]:
-    """Give 25 runs, the oldest first: every fifth failed, every other tagged `even`, each with an accuracy."""
+def _record_runs(paths: WorkspacePaths) -> list[Built]:
     made = []
-    for turn in range(25):
-        status = Status.FAILED if turn % 5 == 4 else Status.COMPLETED
-        run = record_run(client.workspace, name=f"run-{turn:02}", status=status)
-        body = {"kind": "run", "values": {"accuracy": turn / 100}, "step_id": ""}
-        client.workspace.catalog.append("metadata", id=run.id, run=run.id, body=body)
-        made.append(run)
-    client.tags.add(["even"], run=[run.id for run in made[::2]])
+    with opened(paths) as workspace:
+        for turn in range(25):
+            status = Status.FAILED if turn % 5 == 4 else Status.COMPLETED
+            run = record_run(workspace, name=f"run-{turn:02}", status=status)
+            body = {"kind": "run", "values": {"accuracy": turn / 100}, "step_id": ""}
+            workspace.catalog.append("metadata", id=run.id, run=run.id, body=body)
+            made.append(run)
+        Client(paths.root).tags.add(["even"], run=[run.id for run in made[::2]])
     return made
+
+
+@pytest.fixture
+def runs(client: Client, workspace: WorkspacePaths, copied: Copied) -> list[Built]:
+    """Give 25 runs, the oldest first: every fifth failed, every other tagged `even`, each with an accuracy."""
+    return copied(workspace, _record_runs)
 
 
 def labels(browser: CatalogBrowser) -> list[str]:

@@ -13,6 +13,7 @@ from nbpipe.records.runs import Status
 from nbpipe.services.metadata import MetadataService
 from nbpipe.services.models import ModelService
 from nbpipe.widgets.promotion import PromoteModel
+from tests.conftest import Copied
 from tests.services.building import opened, record_run
 
 
@@ -30,16 +31,21 @@ class Models(ModelService):
         return {version.number: version.stage.value for version in self.versions("iris")}
 
 
-@pytest.fixture
-def models(workspace: WorkspacePaths) -> Iterator[Models]:
-    """Give a service with iris@1 in production, iris@2 free and iris@3 failed."""
-    with opened(workspace) as found:
+def _make_versions(paths: WorkspacePaths) -> None:
+    with opened(paths) as found:
         service = Models(found)
         service.make(accuracy=0.9)
         service.make("run-a1", accuracy=0.95)
         service.make(accuracy=0.99, failed=True)
         service.promote("iris@1", "production", note="first")
-        yield service
+
+
+@pytest.fixture
+def models(workspace: WorkspacePaths, copied: Copied) -> Iterator[Models]:
+    """Give a service with iris@1 in production, iris@2 free and iris@3 failed."""
+    copied(workspace, _make_versions)
+    with opened(workspace) as found:
+        yield Models(found)
 
 
 def press(button: Any, times: int = 1) -> None:

@@ -14,6 +14,7 @@ from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.services.metadata import MetadataService
 from nbpipe.services.runs import RunService
 from nbpipe.widgets import RunComparison
+from tests.conftest import Copied
 from tests.services.building import opened, record_run
 
 
@@ -27,17 +28,22 @@ class Runs(RunService):
         return run_id
 
 
-@pytest.fixture
-def runs(workspace: WorkspacePaths) -> Iterator[Runs]:
-    """Give a service with the runs one, two and three, and some more."""
-    with opened(workspace) as found:
+def _record_runs(paths: WorkspacePaths) -> None:
+    with opened(paths) as found:
         service = Runs(found)
         service.make("one", accuracy=0.9, loss=0.3, same=1)
         service.make("two", accuracy=0.95, loss=0.2, same=1)
         service.make("three", accuracy=0.8, loss=0.25, same=1)
         for n in range(6):
             service.make(f"more-{n}", accuracy=n / 10)
-        yield service
+
+
+@pytest.fixture
+def runs(workspace: WorkspacePaths, copied: Copied) -> Iterator[Runs]:
+    """Give a service with the runs one, two and three, and some more."""
+    copied(workspace, _record_runs)
+    with opened(workspace) as found:
+        yield Runs(found)
 
 
 @pytest.fixture

@@ -1,0 +1,132 @@
+"""The code of a run, kept as it stood when the run began, so that a snapshot can be made of the run.
+
+What is kept is a snapshot's content, once for each code that is run: runs with other values share it,
+and what a run was told besides stands in its record. This module knows when two runs have one
+code. How a pipeline is written down is `snapshot.freeze`'s business.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import sysconfig
+from collections.abc import Hashable, Iterable
+from functools import cache
+from pathlib import Path
+
+from nbpipe.catalog.finding import by_head, near
+from nbpipe.define.cells import CellStep
+from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
+from nbpipe.errors import ArtifactDamagedError, BadValueError, CatalogDamagedError, DefinitionError
+from nbpipe.records.config import PipelineRunConfiguration
+from nbpipe.records.definitions import AnyStep, Traced
+from nbpipe.records.refs import Kind
+from nbpipe.records.snapshots import Environment, SnapshotContent
+from nbpipe.records.steps import StepOptions
+from nbpipe.services.resolve import resolve
+from nbpipe.services.workspace import Workspace
+from nbpipe.snapshot.freeze import freeze_traced
+
+CODE_OF_RUN = f"""
+    {near("runs", "id_head")} SELECT kind, code, configuration, parameters FROM near WHERE id = $id
+"""  # noqa: S608 — made of constants
+_MOST = 64
+_written: dict[Hashable, bytes] = {}
+
+
+def keep_code(workspace: Workspace, definition: PipelineDefinition, traced: Traced) -> str:
+    """Keep the code of a run that is about to begin, and give the blob that holds it.
+
+    Returns:
+        The blob's digest; `""` if the pipeline's body leans on what is no text, which a run may and a
+        snapshot may not.
+    """
+    try:
+        key = _key(workspace, definition)
+        data = _written.get(key)
+        if data is None:
+            data = _write(workspace, definition, traced)
+            while len(_written) >= _MOST:
+                del _written[next(iter(_written))]
+            _written[key] = data
+    except DefinitionError:
+        return ""
+    return workspace.store.blobs.write((data,))
+
+
+def code_of(workspace: Workspace, run: object) -> tuple[SnapshotContent, PipelineRunConfiguration, str]:
+    """Give the code of a run, what the run was told, and its id.
+
+    Raises:
+        NotFoundError: There is no such run.
+        BadValueError: Its code was not kept: it is a notebook's session, or leaned on what is no text.
+        CatalogDamagedError: What was kept is gone, or is no longer what it was.
+    """
+    target = resolve(workspace, run, Kind.RUN)
+    row = workspace.catalog.rows(CODE_OF_RUN, by_head(id=target.id))[0]
+    if row["kind"] == "interactive":
+        raise BadValueError(
+            f"Run {target.label} is a session of a notebook; write %nbpipe snapshot create --name NAME there."
+        )
+    if not row["code"]:
+        raise BadValueError(
+            f"The code of run {target.label} was not kept, since its pipeline leans on a value that is no text. "
+            "Create the snapshot from the pipeline; that says which."
+        )
+    try:
+        content = SnapshotContent.read(json.loads(bytes(workspace.store.blobs.open(row["code"]))))
+    except ArtifactDamagedError as error:
+        why = f"the code of run {target.label}: {error.why}"
+        raise CatalogDamagedError(workspace.paths.blobs, why, cure="Create the snapshot from the pipeline.") from None
+    told = {**(row["configuration"] or {}), "parameters": row["parameters"] or {}}
+    steps = {step: {"parameters": values} for step, values in told.pop("steps", {}).items()}
+    return content, PipelineRunConfiguration.read({**told, "steps": steps}), target.id
+
+
+def working_folder(workspace: Workspace) -> str:
+    """Say where we work, relative to the project; relative paths in parameters are meant from there."""
+    here, project = Path.cwd().resolve(), workspace.paths.root.parent.resolve()
+    return here.relative_to(project).as_posix() if here.is_relative_to(project) else ""
+
+
+def _key(workspace: Workspace, definition: PipelineDefinition) -> Hashable:
+    """Say by what one code is told from another."""
+    seen: dict[str, int] = {}
+    if isinstance(definition, FunctionPipeline):
+        body: Hashable = definition.source(seen).digest, definition.text
+        steps: Iterable[tuple[str, AnyStep]] = definition.steps_in_reach().items()
+    else:
+        assert isinstance(definition, CellPipeline), "there are two kinds of pipelines"
+        lean = definition.parameters_source()
+        body = lean.digest if lean is not None else "", definition.parameters_text
+        steps = ((cell.name, cell) for cell in definition.cells)
+    told = tuple(
+        (name, step.name, step.source(seen).digest, _said(step.options), _wiring(step)) for name, step in steps
+    )
+    options = definition.name, definition.tags, repr(definition.model), definition.cache
+    return options, body, told, str(workspace.paths.root), working_folder(workspace)
+
+
+def _said(options: StepOptions) -> str:
+    """Write options down; most steps have none, and that is quickly seen."""
+    return repr(options) if options.model_fields_set else ""
+
+
+def _wiring(step: AnyStep) -> Hashable:
+    return (step.takes, step.gives, step.changed) if isinstance(step, CellStep) else None
+
+
+def _write(workspace: Workspace, definition: PipelineDefinition, traced: Traced) -> bytes:
+    content = freeze_traced(definition, traced, PipelineRunConfiguration(), _here(), working_folder(workspace))
+    used = {use.distribution: use.version for use in content.modules if use.distribution}
+    environment = content.environment.model_copy(update={"packages": used})
+    return content.model_copy(update={"environment": environment}).to_bytes()
+
+
+@cache
+def _here() -> Environment:
+    """Describe this interpreter; which of its packages are used, the pipeline's own text says."""
+    return Environment(
+        python=platform.python_version(), implementation=sys.implementation.name, platform=sysconfig.get_platform()
+    )
