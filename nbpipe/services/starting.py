@@ -16,7 +16,7 @@ from typing import Any
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
-from nbpipe.define.overrides import check_complete, with_step_values
+from nbpipe.define.overrides import check_complete, with_step_values, without_secrets
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
@@ -203,7 +203,7 @@ class RunInProgress:
             "model_version_id": self.facts.model_version_id,
             "graph": self.graph_digest,
             "code": self._code,
-            "configuration": _told(request.configuration),
+            "configuration": _told(request.configuration, self.traced),
             "user": getpass.getuser(),
             "host": platform.node(),
             "pid": os.getpid(),
@@ -272,10 +272,10 @@ class RunInProgress:
             raise RunInterruptedError(self.facts.id, stopped)
 
 
-def _told(configuration: PipelineRunConfiguration) -> dict[str, Any]:
+def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, Any]:
     """Write down what a run was told besides the values of parameters and its own name and tags."""
     told = configuration.model_dump(mode="json", include={"model", "enable_cache"}, exclude_none=True)
-    values = configuration.step_values
+    values = without_secrets(traced, configuration.step_values)
     steps = {step: {name: as_json(value) for name, value in given.items()} for step, given in values.items()}
     return {**told, "steps": steps} if steps else told
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from nbpipe.define.cells import CellStep
-from nbpipe.define.overrides import with_step_values
+from nbpipe.define.overrides import with_step_values, without_secrets
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import OutputOf
@@ -119,7 +119,7 @@ def with_values(
         "graph": traced.graph,
         "parameters": _fields(definition.parameters, traced.parameters),
         "step_parameters": {node: _node_fields(traced, node) for node in traced.graph.by_id},
-        "configuration": _as_written(configuration),
+        "configuration": _as_written(configuration, traced),
         "environment": environment,
     }
     return content.model_copy(update=changed)
@@ -143,16 +143,9 @@ def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> d
 
 def _as_written(configuration: PipelineRunConfiguration, traced: Traced) -> PipelineRunConfiguration:
     """Write a configuration's values as JSON data, as a thawed pipeline reads them; secrets are left out."""
-
-    def is_kept(name: str, key: str) -> bool:
-        targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
-        return not any(holds_secret(traced.values.get(node, {}).get(key)) for node in targets)
-
     steps = {
-        name: StepConfiguration(
-            parameters={key: as_json(value) for key, value in step.parameters.items() if is_kept(name, key)}
-        )
-        for name, step in configuration.steps.items()
+        name: StepConfiguration(parameters={key: as_json(value) for key, value in given.items()})
+        for name, given in without_secrets(traced, configuration.step_values).items()
     }
     parameters = {
         name: as_json(value)
