@@ -14,6 +14,7 @@ from nbpipe.errors import NotFoundError, ParameterError, nearest
 from nbpipe.graph.graph import Constant, Origin, OutputOf
 from nbpipe.records.definitions import AnyStep, Traced
 from nbpipe.records.parameters import as_json
+from nbpipe.records.secrets import holds_secret
 
 
 def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]]) -> Traced:
@@ -45,6 +46,24 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
     nodes = tuple(node.model_copy(update={"inputs": inputs[node.id]}) for node in traced.graph.nodes)
     graph = type(traced.graph)(nodes=nodes, results=traced.graph.results)
     return replace(traced, graph=graph, values=bound)
+
+
+def without_secrets(traced: Traced, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give overrides as they may be written down: those whose value is a secret, once it is checked, are left out.
+
+    Args:
+        traced: The pipeline with these overrides.
+        overrides: Values by argument, by step or node.
+    """
+
+    def is_kept(name: str, argument: str) -> bool:
+        targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
+        return not any(holds_secret(traced.values.get(target, {}).get(argument)) for target in targets)
+
+    return {
+        name: {argument: value for argument, value in given.items() if is_kept(name, argument)}
+        for name, given in overrides.items()
+    }
 
 
 def check_complete(traced: Traced) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
-from nbpipe.define.overrides import check_complete, with_step_values
+from nbpipe.define.overrides import check_complete, with_step_values, without_secrets
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
@@ -38,7 +38,6 @@ from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.ending import end_of, failed_end_of
 from nbpipe.services.run_code import keep_code
 from nbpipe.services.workspace import Workspace
-from nbpipe.snapshot.freeze import step_values_as_written
 
 _PATIENCE_S = 3.0
 
@@ -297,7 +296,8 @@ class RunInProgress:
 def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, Any]:
     """Write down what a run was told besides the values of parameters and its own name and tags."""
     told = configuration.model_dump(mode="json", include={"model", "enable_cache"}, exclude_none=True)
-    steps = step_values_as_written(configuration, traced)
+    values = without_secrets(traced, configuration.step_values)
+    steps = {step: {name: as_json(value) for name, value in given.items()} for step, given in values.items()}
     return {**told, "steps": steps} if steps else told
 
 

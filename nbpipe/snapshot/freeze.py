@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from nbpipe.define.cells import CellStep
-from nbpipe.define.overrides import with_step_values
+from nbpipe.define.overrides import with_step_values, without_secrets
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import OutputOf
@@ -143,27 +143,16 @@ def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> d
 
 def _as_written(configuration: PipelineRunConfiguration, traced: Traced) -> PipelineRunConfiguration:
     """Write a configuration's values as JSON data, as a thawed pipeline reads them; secrets are left out."""
-    written = step_values_as_written(configuration, traced)
-    steps = {name: StepConfiguration(parameters=written.get(name, {})) for name in configuration.steps}
+    steps = {
+        name: StepConfiguration(parameters={key: as_json(value) for key, value in given.items()})
+        for name, given in without_secrets(traced, configuration.step_values).items()
+    }
     parameters = {
         name: as_json(value)
         for name, value in configuration.parameters.items()
         if not holds_secret(traced.parameters.get(name))
     }
     return configuration.model_copy(update={"parameters": parameters, "steps": steps})
-
-
-def step_values_as_written(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, dict[str, Any]]:
-    """Give the values that a configuration has for single steps, as JSON data; secrets are left out."""
-
-    def is_kept(name: str, key: str) -> bool:
-        targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
-        return not any(holds_secret(traced.values.get(node, {}).get(key)) for node in targets)
-
-    return {
-        name: {key: as_json(value) for key, value in given.items() if is_kept(name, key)}
-        for name, given in configuration.step_values.items()
-    }
 
 
 def _facts(step: Any) -> dict[str, Any]:
