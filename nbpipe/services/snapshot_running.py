@@ -7,12 +7,19 @@ do not fit, a parameter without a value.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from nbpipe.define.overrides import check_complete, with_step_values
+from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
 from nbpipe.errors import EnvironmentMismatchError
-from nbpipe.records.config import PipelineRunConfiguration, as_configuration, merge_configurations
-from nbpipe.records.parameters import as_json
+from nbpipe.records.config import (
+    PipelineRunConfiguration,
+    StepConfiguration,
+    as_configuration,
+    merge_configurations,
+)
+from nbpipe.records.parameters import HIDDEN, as_json, hide_secrets
 from nbpipe.records.snapshots import SnapshotContent
 from nbpipe.services.apart import RunApart
 from nbpipe.services.bound_model import BoundModel
@@ -67,10 +74,11 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
     if here.missing:
         raise EnvironmentMismatchError(f"Snapshot {snapshot.name or snapshot.id[:8]}", here.missing)
     changed = content.changed_by(as_configuration(configuration))
+    definition = thaw(content)
     return RunRequest(
-        thaw(content),
+        definition,
         merge_configurations(content.configuration, changed),
-        differences=_differences(content.config_template(), changed),
+        differences=_differences(content.config_template(), _without_secrets(changed, definition, content)),
         snapshot_id=snapshot.id,
         parent_run_id=parent[0],
         parent_step=parent[1],
@@ -97,16 +105,36 @@ def run_apart(snapshot: Frozen, configuration: Any = None, *, parent: tuple[str,
     return RunApart(snapshot.workspace, snapshot.id, given, parent)
 
 
+def _without_secrets(
+    given: PipelineRunConfiguration, definition: PipelineDefinition, content: SnapshotContent
+) -> PipelineRunConfiguration:
+    """Give a configuration as it may be written down: a secret among its values is hidden by its own type."""
+    types = {name: info.annotation for name, info in definition.parameters.model.model_fields.items()}
+    steps: dict[str, StepConfiguration] = {}
+    for name, step in given.steps.items():
+        called = next((node.step for node in content.graph.nodes if name in (node.id, node.step)), name)
+        taken = {**types, **_argument_types(definition, called)}
+        steps[name] = StepConfiguration(parameters=hide_secrets(step.parameters, taken))
+    return given.model_copy(update={"parameters": hide_secrets(given.parameters, types), "steps": steps})
+
+
+def _argument_types(definition: PipelineDefinition, step: str) -> dict[str, Any]:
+    if not isinstance(definition, FunctionPipeline):
+        # The arguments of a cell are the pipeline's parameters, whose types they have.
+        return {}
+    found = next((known for known in definition.steps_in_reach().values() if known.name == step), None)
+    return {name: annotation for name, (annotation, _) in found.signature.inputs.items()} if found is not None else {}
+
+
 def _differences(own: PipelineRunConfiguration, given: PipelineRunConfiguration) -> dict[str, Any]:
     """Say where a run differs from the values its snapshot has, by parameter and by step."""
-    found = {
-        name: as_json(value)
-        for name, value in given.parameters.items()
-        if name not in own.parameters or own.parameters[name] != as_json(value)
-    }
+    found = {name: as_json(value) for name, value in given.parameters.items() if _differs(own.parameters, name, value)}
     for step, values in given.step_values.items():
         before = own.step_values.get(step, {})
-        for name, value in values.items():
-            if name not in before or before[name] != as_json(value):
-                found[f"{step}.{name}"] = as_json(value)
+        found |= {f"{step}.{name}": as_json(value) for name, value in values.items() if _differs(before, name, value)}
     return found
+
+
+def _differs(own: Mapping[str, Any], name: str, value: Any) -> bool:
+    # Two secrets look alike; one that was given is another.
+    return name not in own or own[name] != as_json(value) or value == HIDDEN

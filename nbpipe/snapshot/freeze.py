@@ -7,6 +7,7 @@ own, so that a thawed step has the very digest it had and finds the executions i
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +16,12 @@ from pydantic.fields import FieldInfo
 from nbpipe.define.cells import CellStep
 from nbpipe.define.overrides import with_step_values
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
-from nbpipe.errors import DefinitionError
+from nbpipe.errors import BadValueError, DefinitionError
 from nbpipe.graph.graph import OutputOf
+from nbpipe.records.base import shorten
 from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.definitions import Traced
-from nbpipe.records.parameters import REQUIRED, Parameters, as_json, type_text
+from nbpipe.records.parameters import HIDDEN, REQUIRED, Parameters, as_json, hide_secrets, type_text
 from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
 from nbpipe.source.closure import Source
 from nbpipe.source.names import names_of
@@ -44,9 +46,11 @@ def freeze(
     Raises:
         UncapturedNameError: A step reads a name that is no text.
         ParameterError: The configuration's values do not fit.
+        BadValueError: One of them is a secret.
     """
     traced = definition.trace(configuration.parameters, context, partial=True)
     traced = with_step_values(traced, configuration.step_values)
+    _refuse_secrets(definition.parameters, configuration)
     body = definition.source() if isinstance(definition, FunctionPipeline) else None
     steps = _steps_of(definition, traced, body) if body is not None else dict(traced.steps)
     sources = {variable: step.source() for variable, step in steps.items()}
@@ -92,6 +96,19 @@ def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> d
                 "bind it to a name where the pipeline is defined."
             )
     return steps
+
+
+def _refuse_secrets(parameters: Parameters, configuration: PipelineRunConfiguration) -> None:
+    types = {name: info.annotation for name, info in parameters.model.model_fields.items()}
+    hidden = hide_secrets(configuration.parameters, types)
+    given = {**configuration.parameters}
+    given |= {f"{node}.{name}": v for node, step in configuration.steps.items() for name, v in step.parameters.items()}
+    for name, value in given.items():
+        # Kept as it is, it would lie there for all to read; kept hidden, a run would be given stars.
+        if hidden.get(name) == HIDDEN or HIDDEN in json.dumps(as_json(value)):
+            raise BadValueError(
+                f"{shorten(name)} is a secret, and a snapshot keeps none. Leave it out, and give it when it is run."
+            )
 
 
 def _as_written(configuration: PipelineRunConfiguration) -> PipelineRunConfiguration:

@@ -34,6 +34,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from nbpipe.records.parameters import type_text
 from nbpipe.widgets.kinds import (
     UNSET,
     Choice,
@@ -48,6 +49,7 @@ from nbpipe.widgets.kinds import (
     Place,
     Several,
     Switch,
+    Variants,
     Words,
     Written,
     is_showable,
@@ -82,7 +84,7 @@ def kind_of(
     if origin in (list, set, frozenset, tuple):
         return _several_kind(origin, get_args(bare), sample)
     if not isinstance(bare, type):
-        return Written(as_text=False)
+        return Written(as_text=False, is_long=isinstance(origin, type))
     return _class_kind(bare, rules, sample, models)
 
 
@@ -121,8 +123,24 @@ def _rule(rules: tuple[Any, ...], name: str) -> Any:
 
 def _union_kind(bare: Any, rules: tuple[Any, ...], sample: Any, models: tuple[type[BaseModel], ...]) -> Kind:
     members = [part for part in get_args(bare) if part is not NoneType]
-    inner = kind_of(members[0], rules, sample, models) if len(members) == 1 else Written(as_text=False)
+    inner = kind_of(members[0], rules, sample, models) if len(members) == 1 else _variants(members, models)
     return Perhaps(inner) if len(members) < len(get_args(bare)) else inner
+
+
+def _variants(members: list[Any], models: tuple[type[BaseModel], ...]) -> Kind:
+    kinds = tuple(kind_of(member, (), _empty(member), models) for member in members)
+    # Plain types are told apart by what is typed; a model needs its fields.
+    if not any(isinstance(kind, Group) for kind in kinds):
+        return Written(as_text=False)
+    labels = tuple(type_text(_bare(member, ())[0]) for member in members)
+    if len(set(labels)) < len(labels):
+        labels = tuple(f"{label} ({place})" for place, label in enumerate(labels, 1))
+    return Variants(tuple(members), kinds, labels)
+
+
+def _empty(member: Any) -> Any:
+    """Give the value that a variant nobody has chosen yet begins with, so that it gets a control of its own."""
+    return {bool: False, int: 0, float: 0.0, str: ""}.get(_bare(member, ())[0], UNSET)
 
 
 def _choice(values: Iterable[Any]) -> Kind:
@@ -145,7 +163,7 @@ def _secret_maker(bare: Any) -> Any:
 def _several_kind(origin: Any, arguments: tuple[Any, ...], sample: Any) -> Kind:
     items = arguments[:1] if origin is tuple and arguments[1:] == (Ellipsis,) else arguments
     if len(items) != 1 or items[0] not in (str, int, float) or (origin is tuple and len(arguments) != 2):
-        return Written(as_text=False)
+        return Written(as_text=False, is_long=True)
     wanted = items[0]
     given = list(sample) if isinstance(sample, list | tuple | set | frozenset) else []
     if wanted is not str and not all(isinstance(one, int | float) and is_showable(one) for one in given):
@@ -173,7 +191,8 @@ def _class_kind(bare: type, rules: tuple[Any, ...], sample: Any, models: tuple[t
         return Place()
     if issubclass(bare, BaseModel) and _is_group(bare, models):
         return Group(bare, (*models, bare))
-    return Written(as_text=not _holds_data(bare))
+    holds_data = _holds_data(bare)
+    return Written(as_text=not holds_data, is_long=holds_data and bare not in (object, Any))
 
 
 def _number_kind(rules: tuple[Any, ...], sample: Any, *, whole: bool) -> Kind:
