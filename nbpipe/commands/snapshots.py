@@ -31,7 +31,7 @@ from nbpipe.commands.arguments import (
     metadata_said,
 )
 from nbpipe.commands.calling import current_call, current_client
-from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.grammar import RunVerb, noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
 from nbpipe.commands.running import begin, configuration_of, request_for_snapshot
@@ -131,7 +131,13 @@ def show(
     return Answer(bundle, found, snapshot_plain(found, found.tags, with_code=code), as_json=as_json)
 
 
-@verb(commands, "run", "nbpipe snapshot run nightly", "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3")
+@verb(
+    commands,
+    "run",
+    "nbpipe snapshot run nightly",
+    "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3",
+    cls=RunVerb,
+)
 def run(
     snapshot: SnapshotName,
     *,

@@ -136,5 +136,7 @@ def _differences(own: PipelineRunConfiguration, given: PipelineRunConfiguration)
 
 
 def _differs(own: Mapping[str, Any], name: str, value: Any) -> bool:
+    if name not in own or isinstance(own[name], bool) is not isinstance(value, bool):
+        return True
     # Two secrets look alike; one that was given is another.
-    return name not in own or own[name] != as_json(value) or value == HIDDEN
+    return bool(own[name] != as_json(value) or value == HIDDEN)

@@ -18,9 +18,10 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticUndefined
 from traitlets import TraitError
 
+from nbpipe.records.limits import limits_text
 from nbpipe.records.parameters import ParameterModel
 from nbpipe.widgets import appearance
-from nbpipe.widgets.choosing import key_in_data, kind_of, limits_text
+from nbpipe.widgets.choosing import key_in_data, kind_of
 from nbpipe.widgets.controls import Control, PerhapsControl, Unreadable, Unshowable, WrittenControl
 from nbpipe.widgets.kinds import UNSET, Choice, Group, Hidden, Kind, Perhaps, Several, Variants, Written
 from nbpipe.widgets.making import control_of

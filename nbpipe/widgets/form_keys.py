@@ -1,4 +1,4 @@
-"""What a form needs of the page it stands in: its keys, and the clipboard.
+"""What a form needs of the page it stands in: its keys, the clipboard, and one column where there is room for one.
 
 The widget shows nothing; it listens within the form that it lies in, and tells what was asked
 for. It knows no parameters.
@@ -22,6 +22,7 @@ class FormKeys(anywidget.AnyWidget):
     """
 
     _esm = (files("nbpipe") / "static" / "form.js").read_text(encoding="utf-8")
+    _css = (files("nbpipe") / "static" / "form.css").read_text(encoding="utf-8")
 
     def __init__(self, run: Callable[[], None], copied: Callable[[bool], None]) -> None:
         super().__init__()

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from nbpipe.commands.settable import Settable
+from nbpipe.records.limits import limits_text
 from nbpipe.records.parameters import type_text
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
 from nbpipe.views.tables import Table
-from nbpipe.widgets.choosing import kind_of, limits_text
+from nbpipe.widgets.choosing import kind_of
 from nbpipe.widgets.kinds import UNSET, Group, Hidden, Perhaps, Variants
 from nbpipe.widgets.written import SECRET, line_of
 

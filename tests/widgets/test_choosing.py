@@ -11,7 +11,8 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic import AwareDatetime, NaiveDatetime
 
-from nbpipe.widgets.choosing import kind_of, limits_text
+from nbpipe.records.limits import limits_text
+from nbpipe.widgets.choosing import kind_of
 from nbpipe.widgets.kinds import (
     SAFE,
     UNSET,
