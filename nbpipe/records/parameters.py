@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from types import FunctionType, ModuleType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -248,6 +248,9 @@ def type_text(annotation: Any) -> str:
         return "None"
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
         return annotation.__name__
+    if get_origin(annotation) is Annotated:
+        # What stands beside a type is told as its limits.
+        return type_text(get_args(annotation)[0])
     return _QUALIFIED.sub(lambda found: found[1] or "", str(annotation)).replace("NoneType", "None")
 
 

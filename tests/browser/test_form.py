@@ -1,4 +1,4 @@
-"""The form of a snapshot in a real JupyterLab: filled wrongly, rightly, run by a key, stopped, read without a kernel."""
+"""The form of a snapshot in a real JupyterLab: filled wrongly, rightly, run by a key, stopped, reopened."""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ def train(rate: float, depth: Annotated[int, Field(ge=1, le=9, description="of a
     return rate * depth
 
 @pipeline
-def training(rows: int, rate: float = Field(0.1, gt=0, lt=1, description="how fast"), token: SecretStr = SecretStr("hush")):
+def training(
+    rows: int, rate: float = Field(0.1, gt=0, lt=1, description="how fast"), token: SecretStr = SecretStr("hush")
+):
     return train(rate)
 """
 

@@ -111,7 +111,7 @@ def test_a_snapshot_is_run_with_values_of_classes_that_live_in_it_and_shows_its_
         "mixed": True,
         "train.depth": 4,
     }
-    assert run.steps["train"].outputs["train"].load() == pytest.approx(0.2 * 4 * 5 + 0.4)
+    assert run.steps["train"].output.load() == pytest.approx(0.2 * 4 * 5 + 0.4)
     assert "differences" in texts(form)
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert SECRET.encode() not in kept
