@@ -20,6 +20,7 @@ from nbpipe.commands.showing import run_bundle
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration, merge_configurations
+from nbpipe.records.parameters import HIDDEN
 from nbpipe.services.client import Client
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
@@ -193,14 +194,17 @@ def differences_bundle(snapshot: Snapshot, run: Run) -> Bundle:
     for step, values in template.step_values.items():
         before |= {f"{step}.{name}": value for name, value in values.items()}
     rows = [
-        (name, line_of(before[name]) if name in before else "–", line_of(value))
-        for name, value in run.differences.items()
+        (name, _told(before[name]) if name in before else "–", _told(value)) for name, value in run.differences.items()
     ]
     name = snapshot.name or snapshot.id[:8]
     if not rows:
         return written(Card("compared with its snapshot", name, facts=(("differences", "none"),)))
     table = Table(("parameter", "snapshot", "this run"), rows)
     return written(Card("compared with its snapshot", name, sections=[Section("differences", shown_table(table))]))
+
+
+def _told(value: Any) -> str:
+    return "(secret)" if value == HIDDEN else line_of(value)
 
 
 def _call(call: str, changed: Mapping[str, Any]) -> str:

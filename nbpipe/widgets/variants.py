@@ -35,6 +35,7 @@ class VariantControl(Control):
         self._make = make
         self._path = path
         self._made: dict[int, Control] = {}
+        self._making: int | None = None
         self._reacts: list[Callable[[], None]] = []
         self._adapters = [_adapter(member) for member in kind.members]
         self.choice = appearance.control(widgets.Dropdown, options=kind.labels, index=None)
@@ -46,7 +47,8 @@ class VariantControl(Control):
     def chosen(self) -> Control | None:
         """The control of the variant that is chosen, if one is."""
         place = self.choice.index
-        return None if place is None else self._control(place)
+        # While its fields are made, whoever hears of them may ask already.
+        return None if place is None or place == self._making else self._control(place)
 
     @property
     def fields(self) -> tuple[Any, ...]:  # type: ignore[override]
@@ -104,7 +106,9 @@ class VariantControl(Control):
 
     def _control(self, place: int) -> Control:
         if place not in self._made:
+            self._making = place
             control = self._made[place] = self._make(self._kind.kinds[place])
+            self._making = None
             control.name(self._path)
             # What is chosen counts as it is seen.
             control.is_given = True
