@@ -251,7 +251,7 @@ def test_a_field_of_the_variant_that_is_chosen_is_told_what_is_wrong_with_it() -
     field.control.choice.index = 1
     form.set("method.penalty", -1)
 
-    assert form.problems == {"method.penalty": "should be greater than 0 (got -1)"}
+    assert form.problems == {"method.penalty": "should be greater than 0 (got -1.0)"}
     assert [inner.name for inner in field.inner()] == ["kind", "penalty"]
     form.set("method.penalty", 3)
     assert form.value["method"] == Logistic(penalty=3)
