@@ -6,7 +6,9 @@
  * Keys: Ctrl+Enter (or Cmd+Enter) runs, Escape goes back to the notebook.
  */
 
-const SETTLED_MS = 120; // what was typed last is on its way to Python by then
+// What was typed last waits in the page until Python has answered for what was typed before. When a question
+// that was asked after it is answered, it is on its way; a second one makes sure, and then the run is asked for.
+const QUESTIONS = 2;
 
 function copied(text, source) {
   const selection = window.getSelection();
@@ -29,6 +31,14 @@ export default {
     // Else the notebook would take Ctrl+Enter as its own and make the form anew.
     form.setAttribute("data-lm-suppress-shortcuts", "true");
 
+    let questions = 0;
+    const onAnswer = (message) => {
+      if (message?.do !== "answer" || questions === 0) return;
+      questions -= 1;
+      model.send({ do: questions === 0 ? "run" : "ask" });
+    };
+    model.on("msg:custom", onAnswer);
+
     const onKey = (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
@@ -36,7 +46,8 @@ export default {
         const typed = document.activeElement;
         // A number is handed over when its field is left.
         typed?.dispatchEvent(new Event("change", { bubbles: true }));
-        setTimeout(() => model.send({ do: "run" }), SETTLED_MS);
+        if (questions === 0) model.send({ do: "ask" });
+        questions = QUESTIONS;
       } else if (event.key === "Escape" && !event.defaultPrevented) {
         event.stopPropagation();
         document.activeElement?.blur();
@@ -54,6 +65,7 @@ export default {
     form.addEventListener("keydown", onKey, true);
     form.addEventListener("click", onClick);
     return () => {
+      model.off("msg:custom", onAnswer);
       form.removeEventListener("keydown", onKey, true);
       form.removeEventListener("click", onClick);
     };

@@ -35,6 +35,8 @@ class FormKeys(anywidget.AnyWidget):
         match message.get("do"):
             case "run":
                 self._run()
+            case "ask":
+                self.send({"do": "answer"})
             case "copied":
                 self._copied(bool(message.get("done")))
 
