@@ -23,6 +23,9 @@ from nbpipe.records.parameters import as_json
 from nbpipe.widgets.choosing import key_in_data
 
 
+_BREAKS = "\x85\u2028\u2029"
+
+
 class _Nothing(Enum):
     OMITTED = auto()
 
@@ -49,7 +52,9 @@ def yaml_text(values: Mapping[str, Any]) -> str:
     data: dict[str, Any] = {"parameters": configuration.parameters} if configuration.parameters else {}
     if configuration.steps:
         data["steps"] = {name: {"parameters": step.parameters} for name, step in configuration.steps.items()}
-    text: str = yaml.dump(data, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=100)
+    # Written as they are, these would be read back as the ends of lines.
+    has_breaks = any(letter in json.dumps(data, ensure_ascii=False) for letter in _BREAKS)
+    text: str = yaml.dump(data, Dumper=_PlainDumper, sort_keys=False, allow_unicode=not has_breaks, width=100)
     return text.rstrip() if data else "{}"
 
 
