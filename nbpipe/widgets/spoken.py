@@ -22,7 +22,6 @@ from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration, p
 from nbpipe.records.parameters import as_json
 from nbpipe.widgets.choosing import key_in_data
 
-
 _BREAKS = "\x85\u2028\u2029"
 
 
