@@ -64,16 +64,31 @@ class HelpAsked(Exception):
 class Verb(TyperCommand):
     """A command; its epilog holds examples, one a line."""
 
+    def explain(self, words: Sequence[str]) -> str:  # noqa: ARG002 — for those that have something to say
+        """Say what there is to know of what the words name, below the help."""
+        return ""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments, unless help is asked for."""
         said = args[: args.index("--")] if "--" in args else args
         if any(word in HELP for word in said):
-            raise HelpAsked(ctx.get_help())
+            more = self.explain(said)
+            raise HelpAsked(f"{ctx.get_help().rstrip()}\n\n{more}" if more else ctx.get_help())
         return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 — the parser's own signature
         """Write the examples."""
         write_examples(self.epilog, formatter)
+
+
+class RunVerb(Verb):
+    """A command that runs what it names: its help tells what that takes."""
+
+    def explain(self, words: Sequence[str]) -> str:
+        """Say which parameters there are."""
+        from nbpipe.commands.parameter_help import parameter_help
+
+        return parameter_help(words)
 
 
 class Noun(TyperGroup):
@@ -150,9 +165,9 @@ def verbs() -> typer.Typer:
     return typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def verb(group: typer.Typer, name: str, *examples: str) -> Callable[[Command], Command]:
+def verb(group: typer.Typer, name: str, *examples: str, cls: type[Verb] = Verb) -> Callable[[Command], Command]:
     """Make a function a command of `group`: its signature is the grammar, its docstring the help."""
-    return group.command(name, cls=Verb, epilog="\n".join(examples), context_settings=_SETTINGS)
+    return group.command(name, cls=cls, epilog="\n".join(examples), context_settings=_SETTINGS)
 
 
 def root() -> Root:

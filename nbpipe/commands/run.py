@@ -8,7 +8,7 @@ from typer import Argument
 
 from nbpipe.commands.answers import Started
 from nbpipe.commands.arguments import SOURCE_OR_SNAPSHOT, AsJson, Configuration, NoCache, RunTags, Settings
-from nbpipe.commands.grammar import verb, verbs
+from nbpipe.commands.grammar import RunVerb, verb, verbs
 from nbpipe.commands.running import begin, configuration_of, request_for
 
 commands = verbs()
@@ -20,6 +20,7 @@ commands = verbs()
     "nbpipe run flow.py",
     "nbpipe run flow.py:training --set rate=0.2 --set train.depth=3 --tag trial",
     "nbpipe run nightly --config prod.yaml --no-cache",
+    cls=RunVerb,
 )
 def run(
     what: Annotated[

@@ -34,7 +34,7 @@ from nbpipe.commands.arguments import (
 )
 from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.deleting import DryRun
-from nbpipe.commands.grammar import noun, verb
+from nbpipe.commands.grammar import RunVerb, noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
 from nbpipe.commands.running import begin, begin_isolated, configuration_of, request_for_snapshot
@@ -151,6 +151,7 @@ def show(
     "run",
     "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3",
     "nbpipe snapshot run nightly --isolated",
+    cls=RunVerb,
 )
 def run(
     snapshot: SnapshotName,

@@ -26,7 +26,8 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
 
     Raises:
         NotFoundError: No such step.
-        ParameterError: No such parameter, one that another step feeds, or a value that does not fit.
+        ParameterError: No such parameter, one that another step feeds, or a value that does not fit; where several
+            steps are concerned, all of them are named, an unknown one among them.
     """
     if not overrides:
         return traced
@@ -34,15 +35,22 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
     inputs: dict[str, dict[str, Origin]] = {node.id: dict(node.inputs) for node in traced.graph.nodes}
     called = {node.step for node in traced.graph.nodes}
     # What is said of one call is stronger than what is said of all calls of its step.
+    refused: dict[str, NotFoundError | ParameterError] = {}
     for name in sorted(overrides, key=lambda name: name not in called):
         given = overrides[name]
         targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
         if not targets:
-            raise NotFoundError("step", name, [node.id for node in traced.graph.nodes])
+            refused[name] = NotFoundError("step", name, [node.id for node in traced.graph.nodes])
         for target in targets:
-            checked = _check(target, traced.steps[target], inputs[target], given)
+            try:
+                checked = _check(target, traced.steps[target], inputs[target], given)
+            except ParameterError as error:
+                refused[target] = error
+                continue
             bound.setdefault(target, {}).update(checked)
             inputs[target].update({argument: Constant(value=as_json(value)) for argument, value in checked.items()})
+    if refused:
+        raise _all_of(traced.pipeline, refused)
     nodes = tuple(node.model_copy(update={"inputs": inputs[node.id]}) for node in traced.graph.nodes)
     graph = type(traced.graph)(nodes=nodes, results=traced.graph.results)
     return replace(traced, graph=graph, values=bound)
@@ -66,6 +74,19 @@ def without_secrets(traced: Traced, overrides: Mapping[str, Mapping[str, Any]]) 
     }
 
 
+def _all_of(pipeline: str, refused: Mapping[str, NotFoundError | ParameterError]) -> NotFoundError | ParameterError:
+    """Make one error of those of several steps; one alone stands for itself."""
+    if len(refused) == 1:
+        return next(iter(refused.values()))
+    problems: dict[str, str] = {}
+    for name, error in refused.items():
+        if isinstance(error, ParameterError):
+            problems |= {f"{name}.{argument}": said for argument, said in error.problems.items()}
+        else:
+            problems[name] = "is no step" + (f"; did you mean {error.near[0]!r}?" if error.near else "")
+    return ParameterError(pipeline, problems)
+
+
 def check_complete(traced: Traced) -> None:
     """Check that every argument without a default has a value, before anything runs.
 
@@ -87,9 +108,14 @@ def _check(node: str, step: AnyStep, inputs: Mapping[str, Origin], given: Mappin
             problems[name] = "is not a parameter" + (f"; did you mean {near[0]!r}?" if near else "")
         elif isinstance(inputs.get(name), OutputOf):
             problems[name] = f"comes from step {inputs[name].node!r}; it cannot be set"  # type: ignore[union-attr]
+    known = {name: value for name, value in given.items() if name not in problems}
+    try:
+        checked = signature.parameters(node, tuple(known)).check(known)
+    except ParameterError as error:
+        problems |= error.problems
     if problems:
         raise ParameterError(node, problems)
-    return signature.parameters(node, tuple(given)).check(given)
+    return checked
 
 
 def parameters_of_node(names: Mapping[str, Any], inputs: Mapping[str, Origin]) -> tuple[str, ...]:

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from enum import Enum
 from types import FunctionType, ModuleType
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Secret,
+    SecretBytes,
+    SecretStr,
     ValidationError,
     create_model,
 )
@@ -29,7 +34,10 @@ from nbpipe.errors import DefinitionError, ParameterError
 from nbpipe.records.base import problems_of
 
 REQUIRED = inspect.Parameter.empty
+HIDDEN = "**********"  # what pydantic itself writes for a secret
 _PLAIN = (bool, int, float, str)
+# Where a class comes from is no news to who wrote it; what stands in quotes is a value and stays.
+_QUALIFIED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?<![\w.])(?:(?:[^\W\d]\w*|<locals>)\.)+(?=\w)""")
 
 
 class ParameterModel(BaseModel):
@@ -115,6 +123,25 @@ def as_json(value: Any) -> Any:
         return repr(value)
 
 
+def may_hold_secret(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Tell whether a value of this type is a secret, or may have one in it."""
+    if annotation in seen:
+        return False
+    around = (*seen, annotation)
+    if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes | Secret):
+        return True
+    inner = [*get_args(annotation), getattr(annotation, "__value__", None), getattr(annotation, "__supertype__", None)]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        inner += [info.annotation for info in annotation.model_fields.values()]
+    elif isinstance(annotation, type) and is_dataclass(annotation):
+        inner += get_type_hints(annotation).values()
+    return get_origin(annotation) is Secret or any(
+        may_hold_secret(part, around)
+        for part in inner
+        if part is not None and not isinstance(part, str | int | bytes | Enum)
+    )
+
+
 def is_plain(value: Any) -> bool:
     """Tell whether a value can be written as data, so that another process can have it too."""
     if isinstance(value, bytes | type | FunctionType | ModuleType):
@@ -198,7 +225,10 @@ def type_text(annotation: Any) -> str:
         return "None"
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
         return annotation.__name__
-    return str(annotation).replace("typing.", "").replace("NoneType", "None")
+    if get_origin(annotation) is Annotated:
+        # What stands beside a type is told as its limits.
+        return type_text(get_args(annotation)[0])
+    return _QUALIFIED.sub(lambda found: found[1] or "", str(annotation)).replace("NoneType", "None")
 
 
 _NUMBERS = (bool, int, float, complex)

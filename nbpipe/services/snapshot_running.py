@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +23,7 @@ from nbpipe.records.config import (
     merge_configurations,
 )
 from nbpipe.records.definitions import AnyStep, Traced
-from nbpipe.records.parameters import as_json
+from nbpipe.records.parameters import HIDDEN, as_json
 from nbpipe.records.runs import Triggered
 from nbpipe.records.secrets import holds_secret
 from nbpipe.records.snapshots import SnapshotContent
@@ -233,14 +234,15 @@ def _step_called(definition: PipelineDefinition, name: str) -> AnyStep | None:
 
 def _differences(own: PipelineRunConfiguration, given: PipelineRunConfiguration) -> dict[str, Any]:
     """Say where a run differs from the values its snapshot has, by parameter and by step."""
-    found = {
-        name: as_json(value)
-        for name, value in given.parameters.items()
-        if name not in own.parameters or own.parameters[name] != as_json(value)
-    }
+    found = {name: as_json(value) for name, value in given.parameters.items() if _differs(own.parameters, name, value)}
     for step, values in given.step_values.items():
         before = own.step_values.get(step, {})
-        for name, value in values.items():
-            if name not in before or before[name] != as_json(value):
-                found[f"{step}.{name}"] = as_json(value)
+        found |= {f"{step}.{name}": as_json(value) for name, value in values.items() if _differs(before, name, value)}
     return found
+
+
+def _differs(own: Mapping[str, Any], name: str, value: Any) -> bool:
+    if name not in own or isinstance(own[name], bool) is not isinstance(value, bool):
+        return True
+    # Two secrets look alike; one that was given is another.
+    return bool(own[name] != as_json(value) or as_json(value) == HIDDEN)

@@ -47,6 +47,7 @@ def freeze(
     Raises:
         UncapturedNameError: A step reads a name that is no text.
         ParameterError: The configuration's values do not fit.
+        BadValueError: One of them is a secret.
     """
     traced = definition.trace(configuration.parameters, context, partial=True)
     traced = with_step_values(traced, configuration.step_values)

@@ -9,16 +9,20 @@ Everything goes through `views.markup`, which escapes. This module knows looks, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from nbpipe.views.markup import Child, Element, element, render
 from nbpipe.views.theme import HAIRLINE, MONOSPACE, TINT, look
 
+_shared: dict[tuple[Any, ...], Any] = {}
 _TEXT = "color:var(--jp-ui-font-color1, inherit); font-size:13px; line-height:1.4;"
 _QUIET = "color:var(--jp-ui-font-color2, inherit); font-size:12px; line-height:1.35; overflow-wrap:anywhere;"
 _SECOND = "minmax(0, 1fr)"
 WIDE = "min(100% - 4px, 440px)"  # a control has a margin of 2 px on each side
 NARROW = "min(100% - 4px, 200px)"
+# A control's own label is there for screen readers but has no width; only its margin of 8 px must be taken back.
+_UNLABELLED = "2px 2px 2px -6px"
 
 
 def heading(text: str) -> str:
@@ -48,11 +52,9 @@ def said(text: str, status: str = "") -> str:
     return render(_boxed(text, status) if status else element("div", text, style=_QUIET))
 
 
-def quoted(passages: Sequence[tuple[str, str]]) -> str:
-    """Write pieces of code, each under its caption."""
-    return render(
-        [(element("div", caption, style=f"{_QUIET} margin-top:4px;"), _code(text)) for caption, text in passages]
-    )
+def code(text: str) -> str:
+    """Write a piece of code."""
+    return render(_code(text))
 
 
 def framed(*parts: Child) -> str:
@@ -85,9 +87,9 @@ def columns(cells: Sequence[Any], *, inner: bool = False) -> Any:
 
 def stack(children: Sequence[Any]) -> Any:
     """Stack widgets in one cell of a form, or one part of it."""
-    from ipywidgets import Layout, VBox
+    from ipywidgets import VBox
 
-    return VBox(children=list(children), layout=Layout(width="auto", min_width="0", overflow="visible"))
+    return VBox(children=list(children), layout=layout(width="auto", min_width="0", overflow="visible"))
 
 
 def bar(children: Sequence[Any]) -> Any:
@@ -99,24 +101,66 @@ def bar(children: Sequence[Any]) -> Any:
 
 def markup(html: str = "") -> Any:
     """Make the widget that shows a piece of HTML written here."""
-    from ipywidgets import HTML, Layout
+    from ipywidgets import HTML
 
-    return HTML(html, layout=Layout(margin="0 2px", width="auto"))
+    return HTML(html, layout=layout(margin="0 2px", width="auto"), style=_style(HTML))
 
 
-def name(control: Any, text: str) -> None:
+def control(make: Any, width: str = WIDE, height: str | None = None, **options: Any) -> Any:
+    """Make an ipywidget that shows a value, its label to be seen beside it."""
+    facts = {"width": width, "height": height} if height else {"width": width}
+    if _has_label(make):
+        return make(layout=layout(margin=_UNLABELLED, **facts), style=_style(make, description_width="0px"), **options)
+    return make(layout=layout(**facts), **options)
+
+
+def name(widget: Any, text: str) -> None:
     """Name a control for who cannot see the label beside it."""
-    if control.has_trait("tooltips"):
-        control.tooltips = [f"{text}: {option}" for option in control.options]
-        return
-    if control.has_trait("allow_duplicates"):
+    if widget.has_trait("tooltips"):
+        widget.tooltips = [f"{text}: {option}" for option in widget.options]
+    elif widget.has_trait("allow_duplicates"):
         # Tags show no label of their own.
-        control.tooltip = text
-        return
-    # Its own label is there, but has no width; only its margin of 8 px must be taken back.
-    control.description = text
-    control.style.description_width = "0px"
-    control.layout.margin = "2px 2px 2px -6px"
+        widget.tooltip = text
+    else:
+        widget.description = text
+
+
+def layout(**facts: str) -> Any:
+    """Give the layout with these facts: one for all who want it, since each costs as much as a control does."""
+    from ipywidgets import Layout
+
+    return _one_of(Layout, facts)
+
+
+def lay_out(widget: Any, **facts: str | None) -> None:
+    """Change some facts of a widget's layout, and of no other that has the same."""
+    now = {key: value for key, value in widget.layout.get_state().items() if not key.startswith("_") and value}
+    widget.layout = layout(**{key: value for key, value in {**now, **facts}.items() if value})
+
+
+@cache
+def _style_of(make: Any) -> Any:
+    style = make.class_traits().get("style")
+    return style.klass if style is not None else None
+
+
+@cache
+def _has_label(make: Any) -> bool:
+    style = _style_of(make)
+    return style is not None and "description_width" in style.class_trait_names()
+
+
+def _style(make: Any, **facts: str) -> Any:
+    return _one_of(_style_of(make), facts)
+
+
+def _one_of(make: Any, facts: dict[str, str]) -> Any:
+    key = (make, *sorted(facts.items()))
+    found = _shared.get(key)
+    # One that was closed with every other widget is dead for good.
+    if found is None or found.comm is None:
+        found = _shared[key] = make(**facts)
+    return found
 
 
 def _problem(problem: str) -> Element:

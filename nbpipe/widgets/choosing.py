@@ -17,7 +17,7 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
+from typing import Any, Literal, Union, get_args, get_origin, is_typeddict
 
 from pydantic import (
     AwareDatetime,
@@ -32,8 +32,9 @@ from pydantic import (
     SecretBytes,
     SecretStr,
 )
-from pydantic.fields import FieldInfo
 
+from nbpipe.records.limits import bare_type, rule
+from nbpipe.records.parameters import type_text
 from nbpipe.widgets.kinds import (
     UNSET,
     Choice,
@@ -48,6 +49,7 @@ from nbpipe.widgets.kinds import (
     Place,
     Several,
     Switch,
+    Variants,
     Words,
     Written,
     is_showable,
@@ -71,7 +73,7 @@ def kind_of(
         sample: The value to begin with; `UNSET` for none, `None` where any will do.
         models: The models around it, for those that contain themselves.
     """
-    bare, rules = _bare(annotation, tuple(metadata))
+    bare, rules = bare_type(annotation, tuple(metadata))
     origin = get_origin(bare)
     if origin is Union or origin is UnionType:
         return _union_kind(bare, rules, sample, models)
@@ -82,47 +84,30 @@ def kind_of(
     if origin in (list, set, frozenset, tuple):
         return _several_kind(origin, get_args(bare), sample)
     if not isinstance(bare, type):
-        return Written(as_text=False)
+        return Written(as_text=False, is_long=isinstance(origin, type))
     return _class_kind(bare, rules, sample, models)
-
-
-def limits_text(annotation: Any, metadata: Iterable[Any] = ()) -> str:
-    """Say the limits that stand beside a type: `> 0, < 1`; empty for none."""
-    bare, rules = _bare(annotation, tuple(metadata))
-    inner = [part for part in get_args(bare) if part is not NoneType]
-    if get_origin(bare) in (Union, UnionType) and len(inner) == 1:
-        return limits_text(inner[0], rules)
-    signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "multiple_of": "a multiple of"}
-    said = [f"{sign} {value}" for name, sign in signs.items() if (value := _rule(rules, name)) is not None]
-    least, most = _rule(rules, "min_length"), _rule(rules, "max_length")
-    if least or most is not None:
-        said.append(f"length {least or 0} to {most}" if most is not None else f"length {least} or more")
-    return ", ".join(said)
-
-
-def _bare(annotation: Any, metadata: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-    """Take off what only wraps a type: `Annotated`, `type X = …`, `NewType`."""
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation, *more = get_args(annotation)
-            metadata = (*metadata, *more)
-        elif type(annotation).__name__ == "TypeAliasType":
-            annotation = annotation.__value__
-        elif hasattr(annotation, "__supertype__"):
-            annotation = annotation.__supertype__
-        else:
-            flat = [rule for part in metadata for rule in (part.metadata if isinstance(part, FieldInfo) else (part,))]
-            return annotation, tuple(flat)
-
-
-def _rule(rules: tuple[Any, ...], name: str) -> Any:
-    return next((value for rule in rules if (value := getattr(rule, name, None)) is not None), None)
 
 
 def _union_kind(bare: Any, rules: tuple[Any, ...], sample: Any, models: tuple[type[BaseModel], ...]) -> Kind:
     members = [part for part in get_args(bare) if part is not NoneType]
-    inner = kind_of(members[0], rules, sample, models) if len(members) == 1 else Written(as_text=False)
+    inner = kind_of(members[0], rules, sample, models) if len(members) == 1 else _variants(members, models)
     return Perhaps(inner) if len(members) < len(get_args(bare)) else inner
+
+
+def _variants(members: list[Any], models: tuple[type[BaseModel], ...]) -> Kind:
+    kinds = tuple(kind_of(member, (), _empty(member), models) for member in members)
+    # Plain types are told apart by what is typed; a model needs its fields.
+    if not any(isinstance(kind, Group) for kind in kinds):
+        return Written(as_text=False)
+    labels = tuple(type_text(bare_type(member, ())[0]) for member in members)
+    if len(set(labels)) < len(labels):
+        labels = tuple(f"{label} ({place})" for place, label in enumerate(labels, 1))
+    return Variants(tuple(members), kinds, labels)
+
+
+def _empty(member: Any) -> Any:
+    """Give the value that a variant nobody has chosen yet begins with, so that it gets a control of its own."""
+    return {bool: False, int: 0, float: 0.0, str: ""}.get(bare_type(member, ())[0], UNSET)
 
 
 def _choice(values: Iterable[Any]) -> Kind:
@@ -145,7 +130,7 @@ def _secret_maker(bare: Any) -> Any:
 def _several_kind(origin: Any, arguments: tuple[Any, ...], sample: Any) -> Kind:
     items = arguments[:1] if origin is tuple and arguments[1:] == (Ellipsis,) else arguments
     if len(items) != 1 or items[0] not in (str, int, float) or (origin is tuple and len(arguments) != 2):
-        return Written(as_text=False)
+        return Written(as_text=False, is_long=True)
     wanted = items[0]
     given = list(sample) if isinstance(sample, list | tuple | set | frozenset) else []
     if wanted is not str and not all(isinstance(one, int | float) and is_showable(one) for one in given):
@@ -173,14 +158,15 @@ def _class_kind(bare: type, rules: tuple[Any, ...], sample: Any, models: tuple[t
         return Place()
     if issubclass(bare, BaseModel) and _is_group(bare, models):
         return Group(bare, (*models, bare))
-    return Written(as_text=not _holds_data(bare))
+    holds_data = _holds_data(bare)
+    return Written(as_text=not holds_data, is_long=holds_data and bare not in (object, Any))
 
 
 def _number_kind(rules: tuple[Any, ...], sample: Any, *, whole: bool) -> Kind:
     low, high, step = (
         _end(rules, "ge", "gt", whole),
         _end(rules, "le", "lt", whole),
-        _plain(_rule(rules, "multiple_of")),
+        _plain(rule(rules, "multiple_of")),
     )
     stated = [limit for limit in (low, high, step) if limit is not None]
     if sample is UNSET or not all(map(is_showable, stated)) or not is_showable(sample):
@@ -192,7 +178,7 @@ def _number_kind(rules: tuple[Any, ...], sample: Any, *, whole: bool) -> Kind:
     stride = step or (1 if whole else None)
     if stride and stride > 0 and (high - low) / stride <= _MOST_STEPS:
         first, last = math.ceil(low / stride) * stride, math.floor(high / stride) * stride
-        open_low, open_high = (_plain(_rule(rules, name)) for name in ("gt", "lt"))
+        open_low, open_high = (_plain(rule(rules, name)) for name in ("gt", "lt"))
         first, last = first + stride * (first == open_low), last - stride * (last == open_high)
         if first <= last:
             return Number(whole, first, last, stride, few=True)
@@ -200,10 +186,10 @@ def _number_kind(rules: tuple[Any, ...], sample: Any, *, whole: bool) -> Kind:
 
 
 def _end(rules: tuple[Any, ...], closed: str, open_: str, whole: bool) -> float | None:
-    found = _plain(_rule(rules, closed))
+    found = _plain(rule(rules, closed))
     if found is not None:
         return found
-    found = _plain(_rule(rules, open_))
+    found = _plain(rule(rules, open_))
     if found is None or not whole or not math.isfinite(found):
         return found
     return math.floor(found) + 1 if open_ == "gt" else math.ceil(found) - 1

@@ -17,12 +17,11 @@ import ipywidgets as widgets
 from pydantic import Secret, SecretBytes, SecretStr
 
 from nbpipe.widgets import appearance
-from nbpipe.widgets.appearance import WIDE
 from nbpipe.widgets.kinds import (
     UNSET,
     Written,
 )
-from nbpipe.widgets.written import read, text_of
+from nbpipe.widgets.written import json_problem, read, text_of
 
 
 class Unshowable(ValueError):
@@ -44,7 +43,10 @@ class Control:
 
     Attributes:
         is_given: Whether there is a value at all; a required one is not given before it is touched.
+        fields: The fields within it, if it shows a model.
     """
+
+    fields: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Control:
         if self.widget.has_trait("disabled"):
             self.widget.disabled = not on
         else:
-            self.widget.layout.display = None if on else "none"
+            appearance.lay_out(self.widget, display=None if on else "none")
 
     def name(self, text: str) -> None:
         """Name the control for who cannot see the label beside it."""
@@ -106,10 +108,11 @@ class WrittenControl(Control):
 
     def __init__(self, kind: Written, accepts: Callable[[Any], bool], sample: Any) -> None:
         text = text_of(sample, as_text=kind.as_text)
-        make = widgets.Textarea if "\n" in text else widgets.Text
-        layout = widgets.Layout(width=WIDE, height="90px") if "\n" in text else widgets.Layout(width=WIDE)
+        has_lines = kind.is_long or "\n" in text
+        make = widgets.Textarea if has_lines else widgets.Text
         placeholder = "" if kind.as_text else "as JSON"
-        super().__init__(make(layout=layout, placeholder=placeholder), self._hold, self._release)
+        box = appearance.control(make, height="90px" if has_lines else None, placeholder=placeholder)
+        super().__init__(box, self._hold, self._release)
         self._kind = kind
         self._accepts = accepts
         self._held: tuple[str, Any] = ("", UNSET)
@@ -123,14 +126,17 @@ class WrittenControl(Control):
         written, value = self._held
         if text == written and value is not UNSET:
             return value
-        return read(text, self._accepts, as_text=self._kind.as_text)
+        meant = read(text, self._accepts, as_text=self._kind.as_text)
+        if meant == text and not self._kind.as_text and (wrong := json_problem(text)) and not self._accepts(text):
+            raise Unreadable(wrong)
+        return meant
 
 
 class SecretControl(Control):
     """A secret: typed, taken, and at once wiped from the widget, whose state a notebook may save."""
 
     def __init__(self, make: Callable[[str], Any]) -> None:
-        box = widgets.Password(continuous_update=False, layout=widgets.Layout(width=WIDE))
+        box = appearance.control(widgets.Password, continuous_update=False)
         super().__init__(box, lambda _: "")
         self._make = make
         self._held: Any = UNSET
@@ -171,7 +177,8 @@ class SwitchControl(Control):
     """A box to tick; of its name only the box is seen, since the label beside it says the same."""
 
     def __init__(self, shown: Callable[[Any], Any]) -> None:
-        super().__init__(widgets.Checkbox(indent=False, layout=widgets.Layout(width="18px", overflow="hidden")), shown)
+        box = widgets.Checkbox(indent=False, layout=appearance.layout(width="18px", overflow="hidden"))
+        super().__init__(box, shown)
 
     def name(self, text: str) -> None:
         """Name the box for who cannot see the label beside it."""
@@ -184,10 +191,10 @@ class PerhapsControl(Control):
     def __init__(self, inner: Control) -> None:
         self.inner = inner
         self.box = widgets.Checkbox(
-            description="set", indent=False, layout=widgets.Layout(width="auto", margin="2px 8px 0 0")
+            description="set", indent=False, layout=appearance.layout(width="auto", margin="2px 8px 0 0")
         )
-        inner.widget.layout.flex = "1 1 0"
-        row = widgets.HBox([self.box, inner.widget], layout=widgets.Layout(width="100%", align_items="flex-start"))
+        appearance.lay_out(inner.widget, flex="1 1 0")
+        row = widgets.HBox([self.box, inner.widget], layout=appearance.layout(width="100%", align_items="flex-start"))
         super().__init__(self.box, bool)
         self.widget = row
         inner.enable(on=False)

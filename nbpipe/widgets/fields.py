@@ -18,12 +18,14 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticUndefined
 from traitlets import TraitError
 
+from nbpipe.records.limits import limits_text
 from nbpipe.records.parameters import ParameterModel
 from nbpipe.widgets import appearance
-from nbpipe.widgets.choosing import key_in_data, kind_of, limits_text
+from nbpipe.widgets.choosing import key_in_data, kind_of
 from nbpipe.widgets.controls import Control, PerhapsControl, Unreadable, Unshowable, WrittenControl
-from nbpipe.widgets.kinds import UNSET, Group, Hidden, Kind, Perhaps, Several, Written
+from nbpipe.widgets.kinds import UNSET, Choice, Group, Hidden, Kind, Perhaps, Several, Variants, Written
 from nbpipe.widgets.making import control_of
+from nbpipe.widgets.variants import UnreadableFields, VariantControl
 from nbpipe.widgets.written import SECRET, line_of, same
 
 React = Callable[[], None]
@@ -64,8 +66,8 @@ class Field:
         self._react = react
         self.kind = kind_of(info.annotation, info.metadata, start, models)
         self.label = appearance.markup(appearance.label(name))
-        self._note = appearance.markup()
-        self.cell = appearance.stack([self._note])
+        self._note: Any = None
+        self.cell = appearance.stack([])
         self._own = self._make(self.kind)
         self.control = self._own
         self.write(start)
@@ -79,7 +81,7 @@ class Field:
             self._own.write(value)
             self._use(self._own)
         except (Unshowable, TraitError, TypeError, ValueError, OverflowError):
-            plain = Written(as_text=not isinstance(self.kind, Group | Several | Perhaps))
+            plain = Written(as_text=not isinstance(self.kind, Group | Several | Perhaps | Variants))
             text = WrittenControl(plain, self._accepts, value)
             text.write(value)
             text.name(self.path)
@@ -107,10 +109,22 @@ class Field:
         """Show again what it began with."""
         self.write(self.start)
 
+    def follow(self, value: Any) -> None:
+        """Begin with another value from now on, unless it was changed by hand."""
+        if not self.is_changed and not same(value, self.start):
+            self.start = value
+            self.write(value)
+            self._begun = self._now()
+
     @property
     def is_changed(self) -> bool:
         """Whether it shows another value than it began with."""
         return not same(self._now(), self._begun)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is only one value that it can have, and has."""
+        return isinstance(self.kind, Choice) and len(self.kind.values) == 1 and self.start is not UNSET
 
     @property
     def is_secret(self) -> bool:
@@ -123,13 +137,18 @@ class Field:
         is_changed = self.is_changed
         self.label.value = appearance.label(self.name, changed=is_changed, title=self._info.description or "")
         quiet = (self._about, self.control.remark(), self._former() if is_changed else "")
-        self._note.value = appearance.note(quiet, problem)
-        self._note.layout.display = None if self._note.value else "none"
+        self._tell(appearance.note(quiet, problem))
+
+    def _tell(self, html: str) -> None:
+        if self._note is None and html:
+            self._note = appearance.markup(html)
+            self._use(self.control)
+        elif self._note is not None and self._note.value != html:
+            self._note.value = html
 
     def inner(self) -> tuple[Field, ...]:
         """Give the fields of its group, if it is one."""
-        control = self.control.inner if isinstance(self.control, PerhapsControl) else self.control
-        return control.fields if isinstance(control, GroupControl) else ()
+        return self.control.inner.fields if isinstance(self.control, PerhapsControl) else self.control.fields
 
     def _former(self) -> str:
         if self.start is UNSET or self.inner():
@@ -152,13 +171,24 @@ class Field:
         match kind:
             case Group():
                 return GroupControl(kind, self.start, self._react, f"{self.path}.")
-            case Perhaps(inner=Group() as inside):
-                return PerhapsControl(GroupControl(inside, self.start, self._react, f"{self.path}."))
+            case Variants():
+                return VariantControl(kind, self._variant, self.path)
+            case Perhaps(inner=(Group() | Variants()) as inside):
+                return PerhapsControl(self._group_or_control(inside))
         return control_of(kind, self._accepts, self.start)
+
+    def _variant(self, kind: Kind) -> Control:
+        if isinstance(kind, Group):
+            return GroupControl(kind, UNSET, self._react, f"{self.path}.", is_variant=True)
+        control = self._group_or_control(kind)
+        control.watch(self._react)
+        return control
 
     def _use(self, control: Control) -> None:
         self.control = control
-        self.cell.children = (control.widget, self._note)
+        shown = (control.widget, self._note) if self._note is not None else (control.widget,)
+        if self.cell.children != shown:
+            self.cell.children = shown
 
     def _accepts(self, value: Any) -> bool:
         try:
@@ -180,7 +210,7 @@ class Field:
 class GroupControl(Control):
     """The fields of a model within a model; unchanged, they stand for the very instance that was written."""
 
-    def __init__(self, kind: Group, start: Any, react: React, prefix: str) -> None:
+    def __init__(self, kind: Group, start: Any, react: React, prefix: str, *, is_variant: bool = False) -> None:
         self.model = kind.model
         self.is_given = True
         values = self._taken_apart(start) if isinstance(start, BaseModel | Mapping) else {}
@@ -189,7 +219,9 @@ class GroupControl(Control):
             for name, value in starting_values(kind.model, values).items()
         )
         self._held: tuple[Any, Any] = (UNSET, UNSET)
-        self.widget = appearance.columns(cells(self.fields), inner=True)
+        # What tells a variant from the others has been said by choosing it.
+        shown = tuple(field for field in self.fields if not (is_variant and field.is_fixed))
+        self.widget = appearance.columns(cells(shown), inner=True)
 
     def write(self, value: Any) -> None:
         """Show an instance of the model, or a mapping with some of its fields."""
@@ -206,7 +238,7 @@ class GroupControl(Control):
 
     def enable(self, *, on: bool) -> None:
         """Show the fields, or hide them."""
-        self.widget.layout.display = None if on else "none"
+        appearance.lay_out(self.widget, display=None if on else "none")
 
     def name(self, text: str) -> None:
         """Do nothing: its fields have names of their own."""
@@ -227,18 +259,6 @@ class GroupControl(Control):
         if isinstance(value, Mapping) and value.keys() <= names.keys():
             return {str(names[key]): inner for key, inner in value.items()}
         raise Unshowable(value)
-
-
-class UnreadableFields(Unreadable):
-    """What the user left in some fields of a group is no value.
-
-    Attributes:
-        problems: What is wanted, by dotted name.
-    """
-
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        super().__init__("; ".join(problems.values()))
-        self.problems = dict(problems)
 
 
 def starting_values(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:

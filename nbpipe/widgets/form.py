@@ -15,17 +15,19 @@ from functools import cached_property
 from threading import RLock
 from typing import Any
 
-import ipywidgets as widgets
-
+from nbpipe.commands.settable import Settable
 from nbpipe.errors import ParameterError, nearest
 from nbpipe.records.parameters import Parameters
 from nbpipe.views.frames import Bundle
 from nbpipe.widgets import appearance
 from nbpipe.widgets.checking import Assessment, assess, by_field
 from nbpipe.widgets.fields import Field, cells, read_all, starting_values, walk
+from nbpipe.widgets.form_page import FormPage
 from nbpipe.widgets.running import Finished, Runner, error_text
 from nbpipe.widgets.showing import Shown, html_of
+from nbpipe.widgets.spoken import left_out
 from nbpipe.widgets.static_form import static_form
+from nbpipe.widgets.step_fields import StepFields
 from nbpipe.widgets.written import same
 
 Values = dict[str, Any]
@@ -38,9 +40,14 @@ class ParameterForm(Shown):
     Args:
         parameters: What is asked for.
         values: Values to begin with; the others begin with their defaults.
-        run: What the Run button calls, in a thread, with the value of every parameter; `None` for no button.
+        run: What the Run button calls, in a thread, with the value of every parameter and, as `step.name`, with those
+            of single steps that were changed; `None` for no button. What it gives may go on (`running.GoingOn`).
+        sends_changes: Call `run` with the changed values only.
         call_text: Writes the Python that does the same; it is given the changed values only.
         command_text: Writes the shell command that does the same, likewise.
+        file_text: Writes the file that says the same, likewise.
+        steps: What can be set on single steps, by node.
+        follow: Says what the pipeline gives its nodes for values of its parameters.
         title: What stands above the form.
         static: Show a table that needs no front end instead.
 
@@ -54,8 +61,12 @@ class ParameterForm(Shown):
         *,
         values: Mapping[str, Any] | None = None,
         run: Callable[[Values], Any] | None = None,
+        sends_changes: bool = False,
         call_text: Callable[[Values], str] | None = None,
         command_text: Callable[[Values], str] | None = None,
+        file_text: Callable[[Values], str] | None = None,
+        steps: Mapping[str, Settable] | None = None,
+        follow: Callable[[Values], Mapping[str, Mapping[str, Any]]] | None = None,
         title: str = "",
         static: bool = False,
     ) -> None:
@@ -63,12 +74,18 @@ class ParameterForm(Shown):
         self._parameters = parameters
         self._start = dict(values or {})
         self._title = title
-        self._texts = [("Python", call_text), ("Command", command_text)]
-        self._runner = Runner(run, self._show_end) if run is not None else None
+        texts = (("Python", call_text), ("Command", command_text), ("YAML, for --config", file_text))
+        self._texts = {caption: write for caption, write in texts if write is not None}
+        self._runner = Runner(run, self._show_end, self._show_progress) if run is not None else None
+        self._sends_changes = sends_changes
+        self._steps = dict(steps or {})
+        self._follow = follow
         self._lock = RLock()
         self._is_filling = False
         self._assessment = Assessment(None, {})
         self._begun: Values | None = None
+        self._overrides: Values = {}
+        self._followed: Mapping[str, Any] | None = None
         self.message = ""
         unknown = {name: _not_known(name, parameters.names) for name in self._start if name not in parameters.names}
         if unknown:
@@ -89,11 +106,14 @@ class ParameterForm(Shown):
     @property
     def problems(self) -> dict[str, str]:
         """A sentence for each value that will not do, by dotted name."""
-        return dict(self._assess().problems)
+        return {**self._assess().problems, **self._rows_of_steps.assess()[1]}
 
     @property
     def changed(self) -> Values:
-        """The values that are not those the form began with; as they stand, if some will not do."""
+        """The values that are not those the form began with, as they stand if some will not do.
+
+        Those of single steps go by `step.name`.
+        """
         checked = self._assess().values
         found: Values = {}
         for field in self._fields:
@@ -101,19 +121,22 @@ class ParameterForm(Shown):
                 value = checked[field.name] if checked is not None else read_all((field,))[0].get(field.name)
                 if checked is None or self._begun is None or not same(value, self._begun.get(field.name)):
                     found[field.name] = value
-        return found
+        return {**found, **self._rows_of_steps.assess()[0]}
 
     @property
     def run_button(self) -> Any:
         """The Run button: `.click()` does what a press does."""
-        self._fields  # noqa: B018 — made with the form
-        return self._run_button
+        return self._made.run_button
+
+    @property
+    def stop_button(self) -> Any:
+        """The Stop button: `.click()` does what a press does."""
+        return self._made.stop_button
 
     @property
     def reset_button(self) -> Any:
         """The Reset button: `.click()` does what a press does."""
-        self._fields  # noqa: B018
-        return self._reset_button
+        return self._made.reset_button
 
     @property
     def widget(self) -> Any:
@@ -124,16 +147,18 @@ class ParameterForm(Shown):
         """Put a value into the form, as if it were typed; one that will not do is shown with what is wrong.
 
         Args:
-            name: The parameter, or `group.parameter` within a model.
+            name: The parameter, `group.parameter` within a model, or `step.parameter` for one step.
             value: The value.
 
         Raises:
             ParameterError: There is no such parameter.
         """
         fields = {field.path: field for field in walk(self._fields)}
-        if name not in fields:
-            raise ParameterError(self._parameters.subject, {name: _not_known(name, fields)})
-        self._fill(lambda: fields[name].write(value))
+        found = fields.get(name) or self._rows_of_steps.find(name)
+        if found is None:
+            known = [*fields, *self._rows_of_steps.paths]
+            raise ParameterError(self._parameters.subject, {name: _not_known(name, known)})
+        self._fill(lambda: found.write(value))
 
     def reset(self) -> None:
         """Show again what the form began with."""
@@ -141,8 +166,14 @@ class ParameterForm(Shown):
         def write_all() -> None:
             for field in self._fields:
                 field.reset()
+            self._rows_of_steps.reset()
 
         self._fill(write_all)
+
+    def stop(self) -> None:
+        """Ask the run that goes on to stop; what it has done is kept."""
+        if self._runner is not None and self._runner.stop():
+            self._refresh()
 
     def wait(self, timeout_s: float | None = None) -> Any:
         """Wait for the run that the button started and give its result.
@@ -159,21 +190,13 @@ class ParameterForm(Shown):
         shown = starting_values(self._parameters.model, self._start)
         if "_fields" in vars(self):
             shown |= {field.name: field.shown() for field in self._fields}
-        return static_form(self._title or self._parameters.subject, self._parameters.model, shown)
+        return static_form(self._title or self._parameters.subject, self._parameters.model, shown, self._steps)
 
     @cached_property
     def _fields(self) -> tuple[Field, ...]:
         model = self._parameters.model
         start = starting_values(model, self._start)
         fields = tuple(Field(model, name, value, react=self._refresh) for name, value in start.items())
-        self._run_button = widgets.Button(description="Run", icon="play", button_style="primary")
-        self._run_button.on_click(lambda _: self._press())
-        self._reset_button = widgets.Button(
-            description="Reset", icon="undo", tooltip="back to the values the form began with"
-        )
-        self._reset_button.on_click(lambda _: self.reset())
-        self._state, self._said, self._result, self._code = (appearance.markup() for _ in range(4))
-        self._result.add_class("jp-RenderedHTMLCommon")  # tables look as they do under a cell
         vars(self)["_fields"] = fields
         values, unreadable = read_all(fields)
         self._begun = dict(assess(self._parameters, values, unreadable).values or {}) or None
@@ -181,12 +204,22 @@ class ParameterForm(Shown):
         return fields
 
     @cached_property
+    def _rows_of_steps(self) -> StepFields:
+        return StepFields(self._steps, self._parameters.names, self._refresh)
+
+    @cached_property
+    def _made(self) -> FormPage:
+        made = FormPage(list(self._texts), self._press, self.stop, self.reset)
+        vars(self)["_made"] = made
+        self._fields  # noqa: B018 — without them nothing can be said of the buttons
+        self._refresh()
+        return made
+
+    @cached_property
     def _page(self) -> Any:
-        title = [appearance.markup(appearance.heading(self._title))] if self._title else []
-        table = appearance.columns(cells(self._fields))
-        buttons = [self._run_button] if self._runner else []
-        bar = appearance.bar([*buttons, self._reset_button, self._state])
-        return appearance.page([*title, table, bar, self._said, self._code, self._result])
+        steps = self._rows_of_steps.widget if self._steps else None
+        rows = appearance.columns(cells(self._fields))
+        return self._made.laid_out(self._title, rows, steps, can_run=self._runner is not None)
 
     def _assess(self) -> Assessment:
         values, unreadable = read_all(self._fields)
@@ -208,51 +241,80 @@ class ParameterForm(Shown):
             if self._is_filling or "_fields" not in vars(self):
                 return
             self._assessment = self._assess()
+            self._follow_values()
+            overrides, of_steps = self._rows_of_steps.assess()
+            self._overrides = overrides
             fields = tuple(walk(self._fields))
-            told = by_field(self._assessment.problems, {field.path for field in fields})
+            own = {field.path for field in fields}
+            told = by_field(self._assessment.problems, own)
             for field in fields:
                 field.show(told.get(field.path, ""))
-            self._show_state(told)
-            self._show_code()
+            built = {field.path for field in self._rows_of_steps.all_built()}
+            told_of_steps = by_field(of_steps, built)
+            self._rows_of_steps.show(told_of_steps)
+            if "_made" in vars(self):
+                self._show_state({**told, **told_of_steps})
+                self._show_code(is_sound=not (told or told_of_steps))
+
+    def _follow_values(self) -> None:
+        values = self._assessment.values
+        if self._follow is None or values is None or (self._followed is not None and same(values, self._followed)):
+            return
+        self._followed = values
+        try:
+            given = self._follow(dict(values))
+        except Exception:  # noqa: BLE001 — a body may refuse values in any way; a run then says what it is
+            return
+        self._is_filling = True
+        try:
+            self._rows_of_steps.follow(given)
+        finally:
+            self._is_filling = False
 
     def _show_state(self, told: Mapping[str, str]) -> None:
-        is_running = self._runner is not None and self._runner.is_running
+        runner = self._runner
+        is_running = runner is not None and runner.is_running
         reason = "Running…" if is_running else _reason(told)
-        changed = sum(field.is_changed for field in self._fields)
-        self._run_button.disabled = bool(reason)
-        self._run_button.description = "Running…" if is_running else "Run"
-        self._run_button.tooltip = reason or "run with these values"
-        self._state.value = appearance.said(reason or (f"{changed} changed" if changed else ""))
-        self._show_message(told.get("", "") or self.message)
+        changed = len(self.changed) if not told else sum(field.is_changed for field in self._fields)
+        self._made.show_state(
+            reason,
+            is_running=is_running,
+            is_stopping=runner is not None and runner.is_stopping,
+            said="" if is_running else reason or (f"{changed} changed" if changed else ""),
+        )
+        self._made.show_message(told.get("", "") or self.message)
 
-    def _show_message(self, text: str) -> None:
-        self._said.value = appearance.said(text, "failed")
-
-    def _show_code(self) -> None:
-        if self._assessment.values is None:
-            self._code.value = appearance.said("Python and command: once the values will do.")
+    def _show_code(self, *, is_sound: bool) -> None:
+        if not is_sound:
+            self._made.show_code(None, ())
             return
         changed = self.changed
-        self._code.value = appearance.quoted([(caption, write(changed)) for caption, write in self._texts if write])
+        self._made.show_code([write(changed) for write in self._texts.values()], left_out(changed))
 
     def _press(self) -> None:
         with self._lock:
             self._refresh()
             values = self._assessment.values
-            if self._runner is None or values is None or not self._runner.start(values):
+            if self._runner is None or values is None or self._made.run_button.disabled:
+                return
+            given = self.changed if self._sends_changes else {**values, **self._overrides}
+            if not self._runner.start(given):
                 return
             self.message = ""
-            self._result.value = ""
+            self._made.show_result("")
             self._refresh()
+
+    def _show_progress(self, seen: Any) -> None:
+        self._made.show_result(html_of(seen))
 
     def _show_end(self, finished: Finished) -> None:
         with self._lock:
             if finished.error is not None:
                 self.message = error_text(finished.error)
             elif finished.value is None:
-                self._result.value = appearance.said("done", "completed")
+                self._made.show_result(appearance.said("done", "completed"))
             else:
-                self._result.value = html_of(finished.value)
+                self._made.show_result(html_of(finished.value))
             self._refresh()
 
 

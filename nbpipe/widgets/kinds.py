@@ -116,13 +116,44 @@ class Perhaps:
 
 
 @dataclass(frozen=True, slots=True)
+class Variants:
+    """One of several types, a model among them; each has a control of its own.
+
+    Attributes:
+        members: The types.
+        kinds: What each is shown by.
+        labels: What each is called.
+    """
+
+    members: tuple[Any, ...]
+    kinds: tuple[Kind, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
-    """A text that the model reads: as it stands (`as_text`), or first as data."""
+    """A text that the model reads: as it stands (`as_text`), or first as data; what holds much has several lines."""
 
     as_text: bool
+    is_long: bool = False
 
 
-Kind = Number | Choice | Switch | Words | Day | Moment | Clock | Place | Hidden | Several | Group | Perhaps | Written
+Kind = (
+    Number
+    | Choice
+    | Switch
+    | Words
+    | Day
+    | Moment
+    | Clock
+    | Place
+    | Hidden
+    | Several
+    | Group
+    | Perhaps
+    | Variants
+    | Written
+)
 
 
 def is_showable(value: Any) -> bool:

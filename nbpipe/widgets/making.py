@@ -14,7 +14,7 @@ from typing import Any
 import ipywidgets as widgets
 from pydantic import TypeAdapter, ValidationError
 
-from nbpipe.widgets.appearance import NARROW, WIDE
+from nbpipe.widgets.appearance import NARROW, control, layout
 from nbpipe.widgets.controls import (
     Control,
     PerhapsControl,
@@ -53,7 +53,6 @@ def control_of(kind: Kind, accepts: Callable[[Any], bool], sample: Any) -> Contr
         accepts: Tells whether the type takes a value; for texts that may be read in several ways.
         sample: The value to begin with; not written yet.
     """
-    wide = {"layout": widgets.Layout(width=WIDE)}
     match kind:
         case Number():
             return _number(kind)
@@ -62,20 +61,19 @@ def control_of(kind: Kind, accepts: Callable[[Any], bool], sample: Any) -> Contr
         case Switch():
             return SwitchControl(_lax(bool))
         case Words(long=True):
-            layout = widgets.Layout(width=WIDE, height="90px")
-            return Control(widgets.Textarea(layout=layout), _exactly(str))
+            return Control(control(widgets.Textarea, height="90px"), _exactly(str))
         case Words():
-            return Control(widgets.Text(**wide), _one_line)
+            return Control(control(widgets.Text), _one_line)
         case Day():
-            return Control(widgets.DatePicker(**wide), _lax(date), _given)
+            return Control(control(widgets.DatePicker), _lax(date), _given)
         case Moment(aware=True):
-            return Control(widgets.DatetimePicker(**wide), _aware, _given)
+            return Control(control(widgets.DatetimePicker), _aware, _given)
         case Moment():
-            return Control(widgets.NaiveDatetimePicker(**wide), _naive, _given)
+            return Control(control(widgets.NaiveDatetimePicker), _naive, _given)
         case Clock():
-            return Control(widgets.TimePicker(**wide), _naive_time, _given)
+            return Control(control(widgets.TimePicker), _naive_time, _given)
         case Place():
-            return PlaceControl(widgets.Text(placeholder="path", **wide), _path_text, _given)
+            return PlaceControl(control(widgets.Text, placeholder="path"), _path_text, _given)
         case Hidden():
             return SecretControl(kind.make)
         case Several():
@@ -90,19 +88,18 @@ def control_of(kind: Kind, accepts: Callable[[Any], bool], sample: Any) -> Contr
 def _number(kind: Number) -> Control:
     whole: Any = int if kind.whole else float
     options: dict[str, Any] = {"step": whole(kind.step)} if kind.step else {}
-    narrow = {"layout": widgets.Layout(width=NARROW)}
     if kind.low is None or kind.high is None:
         make = widgets.IntText if kind.whole else widgets.FloatText
-        return Control(make(**options, **narrow), lambda value: _within(kind, value))
+        return Control(control(make, NARROW, **options), lambda value: _within(kind, value))
     low, high = whole(kind.low), whole(kind.high)
     options |= {"min": low, "max": high, "value": min(max(whole(0), low), high)}
     if kind.few:
-        wide = {"continuous_update": False, "layout": widgets.Layout(width=WIDE)}
         slider = widgets.IntSlider if kind.whole else widgets.FloatSlider
         reading = {} if kind.whole else {"readout_format": ".6"}
-        return Control(slider(**options, **wide, **reading), lambda value: _within(kind, value))
+        made = control(slider, continuous_update=False, **options, **reading)
+        return Control(made, lambda value: _within(kind, value))
     make = widgets.BoundedIntText if kind.whole else widgets.BoundedFloatText
-    return Control(make(**options, **narrow), lambda value: _within(kind, value))
+    return Control(control(make, NARROW, **options), lambda value: _within(kind, value))
 
 
 def _within(kind: Number, value: Any) -> Any:
@@ -119,11 +116,9 @@ def _choice(kind: Choice) -> Control:
     few = len(kind.values) <= 4 and sum(map(len, kind.labels)) <= 40
     if few:
         style = {"button_width": "auto"}
-        widget = widgets.ToggleButtons(
-            options=kind.labels, index=None, style=style, layout=widgets.Layout(width="auto")
-        )
+        widget = widgets.ToggleButtons(options=kind.labels, index=None, style=style, layout=layout(width="auto"))
     else:
-        widget = widgets.Dropdown(options=kind.labels, index=None, layout=widgets.Layout(width=WIDE))
+        widget = control(widgets.Dropdown, options=kind.labels, index=None)
     return Control(widget, lambda value: _place_in(kind, value), lambda index: kind.values[_given(index)], "index")
 
 
@@ -135,13 +130,12 @@ def _place_in(kind: Choice, value: Any) -> int:
 
 
 def _several(kind: Several) -> Control:
-    layout = widgets.Layout(width=WIDE)
     if kind.item is str:
-        box = widgets.TagsInput(layout=layout, placeholder="type, then Enter")
+        box = control(widgets.TagsInput, placeholder="type, then Enter")
     elif kind.item is int:
-        box = widgets.IntsInput(layout=layout, format="d", placeholder="type, then Enter")
+        box = control(widgets.IntsInput, format="d", placeholder="type, then Enter")
     else:
-        box = widgets.FloatsInput(layout=layout, format=".12", placeholder="type, then Enter")
+        box = control(widgets.FloatsInput, format=".12", placeholder="type, then Enter")
     checked = _lax(GenericAlias(list, (kind.item,)))
 
     def shown(value: Any) -> list[Any]:

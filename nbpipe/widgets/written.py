@@ -79,6 +79,19 @@ def read(text: str, accepts: Callable[[Any], bool], *, as_text: bool) -> Any:
     return next((value for value in found if accepts(value)), found[0])
 
 
+def json_problem(text: str) -> str:
+    """Say where a text that sets out to be JSON goes wrong; empty if it does not, or is none."""
+    if not text.lstrip().startswith(("[", "{", '"')):
+        return ""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"is no JSON: {error.msg[0].lower()}{error.msg[1:]} (line {error.lineno}, column {error.colno})"
+    except (ValueError, RecursionError):
+        return "is no JSON that can be read: it is nested too deeply, or a number in it is too long"
+    return ""
+
+
 def same(one: Any, other: Any) -> bool:
     """Tell whether two values are the same: of one type, equal, and not a number only if both are not."""
     if one is other:

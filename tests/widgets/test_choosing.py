@@ -11,7 +11,8 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic import AwareDatetime, NaiveDatetime
 
-from nbpipe.widgets.choosing import kind_of, limits_text
+from nbpipe.records.limits import limits_text
+from nbpipe.widgets.choosing import kind_of
 from nbpipe.widgets.kinds import (
     SAFE,
     UNSET,
@@ -24,6 +25,7 @@ from nbpipe.widgets.kinds import (
     Place,
     Several,
     Switch,
+    Variants,
     Words,
     Written,
 )
@@ -62,9 +64,9 @@ from tests.widgets.models import Colour, Optimiser, Share, Tree
         (list[str], [], Several(list, str)),
         (tuple[int, ...], (), Several(tuple, int)),
         (list[int], [SAFE * 2], Written(as_text=False)),
-        (tuple[int, int], (1, 2), Written(as_text=False)),
-        (list[Any], [], Written(as_text=False)),
-        (dict[str, int], {}, Written(as_text=False)),
+        (tuple[int, int], (1, 2), Written(as_text=False, is_long=True)),
+        (list[Any], [], Written(as_text=False, is_long=True)),
+        (dict[str, int], {}, Written(as_text=False, is_long=True)),
         (Optional[int], None, Perhaps(Number(whole=True))),  # noqa: UP045
         (int | str | None, None, Perhaps(Written(as_text=False))),
         (int | str, 1, Written(as_text=False)),
@@ -73,6 +75,11 @@ from tests.widgets.models import Colour, Optimiser, Share, Tree
         (None, None, Written(as_text=False)),
         ("Nowhere", None, Written(as_text=False)),
         (Optimiser, UNSET, Group(Optimiser, (Optimiser,))),
+        (
+            Optimiser | int,
+            UNSET,
+            Variants((Optimiser, int), (Group(Optimiser, (Optimiser,)), Number(whole=True)), ("Optimiser", "int")),
+        ),
     ],
 )
 def test_a_type_gets_the_control_that_suits_it(annotation: Any, sample: Any, expected: Any) -> None:
@@ -84,7 +91,7 @@ def test_a_model_that_contains_itself_is_a_group_once() -> None:
 
     inner = kind_of(Tree.model_fields["child"].annotation, (), None, outer.models)
 
-    assert inner == Perhaps(Written(as_text=False))
+    assert inner == Perhaps(Written(as_text=False, is_long=True))
 
 
 def test_limits_are_said_as_they_are_written() -> None:

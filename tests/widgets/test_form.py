@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import date
 from html.parser import HTMLParser
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
@@ -204,6 +204,74 @@ def test_changed_is_told_against_the_values_that_the_form_began_with() -> None:
     assert form.value == {"rate": 0.3, "rows": 6, "label": "first"}
     assert form.changed == {"rows": 6}
     assert "was 5" in all_html(form)
+
+
+class Forest(BaseModel):
+    kind: Literal["forest"] = "forest"
+    trees: int = 100
+
+
+class Logistic(BaseModel):
+    kind: Literal["logistic"] = "logistic"
+    penalty: float = Field(1.0, gt=0)
+
+
+class Chosen(ParameterModel):
+    method: Forest | Logistic = Forest()
+    told: Annotated[Forest | Logistic, Field(discriminator="kind")] | None = None
+    mixed: Forest | int | str = 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("method", Logistic(penalty=2), Logistic(penalty=2)),
+        ("method", {"kind": "logistic"}, Logistic()),
+        ("told", {"kind": "forest", "trees": 3}, Forest(trees=3)),
+        ("mixed", Forest(trees=4), Forest(trees=4)),
+        ("mixed", "7", "7"),
+        ("mixed", 7, 7),
+    ],
+)
+def test_one_of_several_types_is_chosen_and_has_its_own_control(name: str, value: Any, expected: Any) -> None:
+    form = form_of(Chosen)
+
+    form.set(name, value)
+
+    assert form.problems == {}
+    assert same(form.value[name], expected)
+    form.reset()
+    assert form.changed == {}
+
+
+def test_a_field_of_the_variant_that_is_chosen_is_told_what_is_wrong_with_it() -> None:
+    form = form_of(Chosen)
+    field = next(field for field in form._fields if field.name == "method")
+
+    field.control.choice.index = 1
+    form.set("method.penalty", -1)
+
+    assert form.problems == {"method.penalty": "should be greater than 0 (got -1.0)"}
+    assert [inner.name for inner in field.inner()] == ["kind", "penalty"]
+    form.set("method.penalty", 3)
+    assert form.value["method"] == Logistic(penalty=3)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "start", "typed", "said"),
+    [
+        (dict[str, int], {"a": 1}, '{"a": 1,}', "is no JSON: expecting property name enclosed in double quotes"),
+        (list[list[int]], [[1]], "[[1]", "is no JSON: expecting ',' delimiter"),
+        (list[Forest], [Forest()], "[" * 5000, "is no JSON that can be read: it is nested too deeply"),
+    ],
+    ids=["mapping", "lists", "deep"],
+)
+def test_a_text_that_is_no_json_is_told_where(annotation: Any, start: Any, typed: str, said: str) -> None:
+    form = form_of(create_model("One", __base__=ParameterModel, it=(annotation, start)))
+
+    next(iter(form._fields)).control.widget.value = typed
+
+    assert form.problems["it"].startswith(said)
 
 
 def test_values_from_a_record_are_shown_in_their_own_controls() -> None:
