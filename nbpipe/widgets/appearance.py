@@ -104,6 +104,15 @@ def markup(html: str = "") -> Any:
     return HTML(html, layout=Layout(margin="0 2px", width="auto"))
 
 
+def close(widgets: Sequence[Any]) -> None:
+    """Close widgets that are no longer shown, with all that is in them: otherwise both sides keep them for ever."""
+    for widget in widgets:
+        close(getattr(widget, "children", ()))
+        parts = (getattr(widget, part, None) for part in ("layout", "style"))
+        for open_one in (*filter(None, parts), widget):
+            open_one.close()
+
+
 def name(control: Any, text: str) -> None:
     """Name a control for who cannot see the label beside it."""
     if control.has_trait("tooltips"):

@@ -100,6 +100,7 @@ def test_the_board_can_be_used_by_keys_alone(open_notebook: OpenNotebook) -> Non
     keys.press("Tab")
     keys.press("Space")
     board.locator("button", has_text="Confirm: archive 1, promote 2").wait_for()
+    keys.press("Tab")
     keys.press("Space")
 
     board.locator("text=iris@2 is in production, and iris@1 is archived.").wait_for()
