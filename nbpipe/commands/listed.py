@@ -13,7 +13,7 @@ from typing import Any
 
 from nbpipe.commands.answers import Answer, listing
 from nbpipe.commands.reasons import explained_against
-from nbpipe.commands.showing import artifact_label
+from nbpipe.commands.showing import artifact_label, flags_text
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.browsing_conditions import known_filters
 from nbpipe.services.browsing_nouns import noun_named
@@ -91,11 +91,6 @@ def _stage_change(one: StageChange) -> tuple[object, ...]:
 
 def _snapshot(one: Snapshot) -> tuple[object, ...]:
     return one.name, one.pipeline, one.id[:_SHORT], one.created, one.description
-
-
-def flags_text(tag: TagRecord) -> str:
-    """Say what kind of tag it is: `exclusive, cascade`."""
-    return ", ".join(flag for flag in ("exclusive", "cascade") if getattr(tag, flag))
 
 
 def _tag(one: TagRecord) -> tuple[object, ...]:

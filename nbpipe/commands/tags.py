@@ -11,7 +11,8 @@ from nbpipe.commands.arguments import ARTIFACT, MODEL, PIPELINE, RUN, SNAPSHOT, 
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.deleting import DryRun, deleted
 from nbpipe.commands.grammar import noun, verb
-from nbpipe.commands.listed import flags_text, listed, plainly_listed
+from nbpipe.commands.listed import listed, plainly_listed
+from nbpipe.commands.showing import flags_text
 from nbpipe.errors import BadValueError
 from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag

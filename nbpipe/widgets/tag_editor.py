@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import HasTraits, Int, Unicode, observe, validate
 
-from nbpipe.commands.listed import flags_text
+from nbpipe.commands.showing import flags_text
 from nbpipe.errors import BadValueError, NbpipeError
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import Target
@@ -70,6 +70,8 @@ class TagEditor(Shown, HasTraits):
         self._is_drawing = False
         self._message_status = ""
         self._announced: tuple[Any, ...] | None = None
+        # What was typed and is no list of tags, with why.
+        self._refused: tuple[str, str] | None = None
         self._targets = resolve_all(client.workspace, {None: targets})
         self._load()
 
@@ -147,6 +149,7 @@ class TagEditor(Shown, HasTraits):
 
     @observe("names", "exclusive")
     def _decided_otherwise(self, _change: Any) -> None:
+        self._refused = None
         self._refresh()
 
     @property
@@ -175,6 +178,11 @@ class TagEditor(Shown, HasTraits):
 
     def _add(self) -> None:
         with self._lock:
+            if self._refused is not None:
+                typed, self.message = self._refused
+                self._message_status = "failed"
+                self._refresh(typed=typed, problem=self.message)
+                return
             if not self.names and self._message_status == "completed":
                 # The second press of a double click: what the first did stays told.
                 return
@@ -252,6 +260,7 @@ class TagEditor(Shown, HasTraits):
             problem = str(error)
         finally:
             self._is_drawing = False
+        self._refused = (text, problem) if problem else None
         self._refresh(typed=text, problem=problem)
 
     def _chosen(self, name: str, value: Any) -> None:

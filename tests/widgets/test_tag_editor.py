@@ -218,6 +218,20 @@ def test_what_is_typed_is_read_at_commas_and_a_bad_name_is_said(client: Client, 
     assert typed.value == ""
 
 
+def test_what_is_typed_and_refused_is_refused_when_it_is_pressed_too(client: Client, runs: list[Built]) -> None:
+    editor = TagEditor(client, f"run:{runs[1].id}")
+    typed = editor._controls.name
+
+    typed.value = "x" * 300
+    editor.add_button.click()
+
+    assert "255" in editor.message
+    assert typed.value == "x" * 300
+    typed.value = "good"
+    editor.add_button.click()
+    assert on(client, runs[1]) == {"good"}
+
+
 def test_known_tags_are_completed_but_for_those_that_are_there(client: Client, runs: list[Built]) -> None:
     editor = TagEditor(client, f"run:{runs[0].id}")
     other = TagEditor(client, f"run:{runs[1].id}")
