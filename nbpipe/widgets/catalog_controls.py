@@ -162,6 +162,8 @@ class CatalogControls:
                 appearance.bar([appearance.markup(appearance.label(group)), *map(self._link, linked)])
                 for group, linked in groupby(links, key=lambda link: link.group)
             ]
+            if card is not None and card.left_out:
+                self.links.children += (appearance.markup(appearance.said(card.left_out)),)
             appearance.close(former)
 
     def _show_filters(self, others: Mapping[str, Any]) -> None:

@@ -385,6 +385,20 @@ def test_one_thing_loses_a_tag_and_several_lose_it(client: Client, runs: list[Bu
     assert "1 thing loses it" in browser.actions.panel.widget.value
 
 
+def test_ways_on_that_are_too_many_to_list_are_told(client: Client, runs: list[Built]) -> None:
+    client.tags.add(["all"], run=[run.id for run in runs])
+    browser = CatalogBrowser(client, "tags")
+    _ = browser.widget
+
+    browser.open("tags", "even")
+    few = [_said(control) for control in browser._controls.links.children]
+    browser.open("tags", "all")
+    many = [_said(control) for control in browser._controls.links.children]
+
+    assert not any("there are more" in text for text in few)
+    assert "The first 24 are listed; there are more." in many[-1]
+
+
 def test_tags_of_nothing_but_blanks_are_none(client: Client, runs: list[Built]) -> None:
     browser = CatalogBrowser(client)
     _ = browser.widget
