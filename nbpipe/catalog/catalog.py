@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.log import stretches
-from nbpipe.catalog import checks, finding, generations, questions, references
+from nbpipe.catalog import checks, generations, questions, references
+from nbpipe.catalog.finding import Moment
 from nbpipe.catalog.identity import OPENED, check_format
 from nbpipe.catalog.operationlog import OperationLog
 from nbpipe.catalog.processlog import ProcessLog
@@ -136,8 +137,18 @@ class Catalog:
         Raises:
             CatalogError: The catalog cannot be read.
         """
+        with self.moment() as moment:
+            return moment.rows(sql, parameters)
+
+    @contextmanager
+    def moment(self) -> Iterator[Moment]:
+        """Ask several questions of which one leans on the numbers that another gave.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
         with self._reader.cursor() as cursor:
-            return questions.rows(cursor, sql, parameters or {})
+            yield Moment(cursor)
 
     def found(
         self, view: str, columns: str, find: str, parameters: Mapping[str, Any] | None = None
@@ -153,9 +164,8 @@ class Catalog:
         Raises:
             CatalogError: The catalog cannot be read.
         """
-        with self._reader.cursor() as cursor:
-            numbers = [row["seq"] for row in questions.rows(cursor, find, parameters or {})]
-            return finding.read(cursor, view, columns, numbers)
+        with self.moment() as moment:
+            return moment.found(view, columns, find, parameters)
 
     def newest(
         self,
@@ -176,14 +186,14 @@ class Catalog:
                 it is asked of have larger numbers than the one, and none larger than the other.
             parameters: What it binds.
             limit: How many are wanted.
-            before: Only rows with smaller numbers.
+            before: Only rows with smaller numbers than this one, which is only good if it was found in the same
+                `moment`.
 
         Raises:
             CatalogError: The catalog cannot be read.
         """
-        with self._reader.cursor() as cursor:
-            numbers = finding.newest(cursor, view, fits, parameters or {}, limit=limit, before=before)
-            return finding.read(cursor, view, columns, numbers)
+        with self.moment() as moment:
+            return moment.newest(view, columns, fits, parameters, limit=limit, before=before)
 
     def query(self, sql: str, *, limit: int = 10_000, timeout_s: float = 30) -> QueryResult:
         """Answer a user's SELECT over the same views; it can change nothing and reach no other file.

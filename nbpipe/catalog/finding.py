@@ -4,6 +4,9 @@ A row has many columns, and to read them all for rows that are then thrown away 
 a page of the newest is found by number first: the newest few thousand rows are looked through,
 and only if they hold too few that fit, more of them. Ids are found by their heads.
 
+A number holds for one moment only: a row that is not published yet may get another when it is. So
+whoever finds rows by number reads them in the same `Moment`.
+
 This module writes and runs statements over the views of the schema `keyed`. What the rows mean,
 and what a name stands for, is up to who asks.
 """
@@ -28,6 +31,49 @@ _SOME = "SELECT {columns} FROM keyed.{view} WHERE seq IN (SELECT unnest($seqs::B
 _WITHIN = """
 SELECT seq FROM keyed.{view} WHERE seq > $above AND seq <= $upto AND {fits} ORDER BY seq DESC LIMIT $limit
 """
+
+
+class Moment:
+    """Questions that belong together: rows keep their numbers from the first to the last.
+
+    Args:
+        cursor: On which they are asked; what others publish meanwhile it does not see.
+    """
+
+    def __init__(self, cursor: DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answer a statement of ours; see `Catalog.rows`."""
+        return rows(self._cursor, sql, parameters or {})
+
+    def found(
+        self, view: str, columns: str, find: str, parameters: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Find rows by number, then read them, newest first; see `Catalog.found`."""
+        return self.read(view, columns, [row["seq"] for row in self.rows(find, parameters)])
+
+    def newest(
+        self,
+        view: str,
+        columns: str,
+        fits: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limit: int,
+        before: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Read the newest rows that fit, newest first; see `Catalog.newest`."""
+        numbers = _newest(self._cursor, view, fits, parameters or {}, limit=limit, before=before)
+        return self.read(view, columns, numbers)
+
+    def read(self, view: str, columns: str, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """Read the rows with numbers that were found in this moment, newest first."""
+        if not numbers:
+            return []
+        if len(numbers) == 1:
+            return self.rows(_ONE.format(columns=columns, view=view), {"seq": numbers[0]})
+        return self.rows(_SOME.format(columns=columns, view=view), {"seqs": list(numbers)})
 
 
 def near(view: str, column: str) -> str:
@@ -55,25 +101,15 @@ def ids_like(beginning: str) -> dict[str, int]:
     return {"low": low, "high": high}
 
 
-def read(cursor: DuckDBPyConnection, view: str, columns: str, numbers: Sequence[int]) -> list[dict[str, Any]]:
-    """Read the rows with these numbers, newest first."""
-    if not numbers:
-        return []
-    if len(numbers) == 1:
-        return rows(cursor, _ONE.format(columns=columns, view=view), {"seq": numbers[0]})
-    return rows(cursor, _SOME.format(columns=columns, view=view), {"seqs": list(numbers)})
-
-
-def newest(
+def _newest(
     cursor: DuckDBPyConnection,
     view: str,
     fits: str,
     parameters: Mapping[str, Any],
     *,
     limit: int,
-    before: int | None = None,
+    before: int | None,
 ) -> list[int]:
-    """Find the numbers of the newest rows that fit, newest first; see `Catalog.newest`."""
     statement = _WITHIN.format(view=view, fits=fits)
     found: list[int] = []
     for above, upto in _windows(_top(cursor, view) if before is None else before - 1):

@@ -32,7 +32,7 @@ from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import artifact_plain
-from nbpipe.commands.showing import artifact_bundle
+from nbpipe.commands.showing import artifact_bundle, artifact_label
 from nbpipe.commands.tracing import lineage_bundle, lineage_plain
 
 commands = noun("List, show and delete artifacts, and see where they come from.")
@@ -129,4 +129,13 @@ def delete(
 ) -> Answer:
     """Delete versions; their bytes go with the next `catalog gc`."""
     service = current_client().artifacts
-    return deleted(service, artifacts, "artifact", artifacts, force=force, dry_run=dry_run, as_json=as_json)
+    dependents = service.dependents(artifacts)
+    found = [service.get(artifact) for artifact in artifacts]
+    return deleted(
+        "artifact",
+        {artifact.id: artifact_label(artifact) for artifact in found},
+        dependents,
+        lambda: service.delete(found, force=force),
+        dry_run=dry_run,
+        as_json=as_json,
+    )

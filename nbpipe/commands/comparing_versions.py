@@ -61,8 +61,8 @@ def _many(count: int, one: str, several: str = "") -> str:
     return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
-def comparison_bundle(comparison: Comparison) -> Bundle:
-    """Show two model versions side by side."""
+def versions_bundle(comparison: Comparison, *, stable: bool = False) -> Bundle:  # noqa: ARG001 — as every face
+    """Show two model versions side by side; nothing in it differs from one run to the next."""
     left, right = comparison.left, comparison.right
     title = left.model if left.model == right.model else f"{left.model} and {right.model}"
     return version_comparison_card(title, differences(comparison))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Annotated
 
 from typer import Option
 
@@ -15,35 +15,30 @@ Force = Annotated[bool, Option("--force", help="Delete it also if something in u
 DryRun = Annotated[bool, Option("--dry-run", help="Delete nothing; say what depends on it.")]
 
 
-class Deletes(Protocol):
-    """A service that deletes, and tells beforehand what depends on what."""
-
-    def dependents(self, ref: Any, /) -> Listing[Dependent]:
-        """Say what depends on something."""
-
-    def delete(self, ref: Any, /, *, force: bool) -> int:
-        """Delete it."""
-
-
 def deleted(
-    service: Deletes, refs: Any, noun: str, names: Sequence[str], *, force: bool, dry_run: bool, as_json: bool
+    noun: str,
+    names: Mapping[str, str],
+    dependents: Listing[Dependent],
+    delete: Callable[[], object],
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> Answer:
     """Delete, and answer with what went and what depends on it.
 
     Args:
-        service: Whose things they are.
-        refs: What to delete, as the service takes it.
-        noun: What that is, such as `"run"`.
-        names: What they are called.
-        force: Also what is in use.
+        noun: What is deleted, such as `"run"`.
+        names: What each of it is called, by its id.
+        dependents: What depends on it.
+        delete: Deletes it.
         dry_run: Delete nothing.
         as_json: Whether plain facts are asked for.
     """
-    dependents = service.dependents(refs)
     if not dry_run:
-        service.delete(refs, force=force)
-    what = f"{noun} {names[0]}" if len(names) == 1 else f"{len(names)} {noun}s"
+        delete()
+    what = f"{noun} {next(iter(names.values()))}" if len(names) == 1 else f"{len(names)} {noun}s"
     done = "would be deleted" if dry_run else f"{'is' if len(names) == 1 else 'are'} deleted"
     rest = "".join(f"; {one.said}" for one in dependents)
-    plain = {"deleted": [] if dry_run else list(names), "dependents": dependents.as_rows()}
+    gone = [] if dry_run else [{"id": id, "name": name} for id, name in names.items()]
+    plain = {"deleted": gone, "dependents": dependents.as_rows()}
     return sentence(f"{what[0].upper()}{what[1:]} {done}{rest}.", dependents, plain, as_json=as_json)

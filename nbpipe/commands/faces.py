@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbpipe.commands.comparing import comparison_bundle
+from nbpipe.commands.comparing_versions import versions_bundle
 from nbpipe.commands.listed import listing_bundle
 from nbpipe.commands.reasons import step_explanation_bundle
 from nbpipe.commands.showing import (
@@ -27,6 +28,7 @@ from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.compared import ComparedRuns
+from nbpipe.services.comparison import Comparison
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing
@@ -54,6 +56,7 @@ FACES: dict[type, Callable[..., Bundle]] = {
     Lineage: lineage_bundle,
     ComparedRuns: comparison_bundle,
     SnapshotDifferences: differences_bundle,
+    Comparison: versions_bundle,
     Listing: listing_bundle,
 }
 

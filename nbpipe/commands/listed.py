@@ -13,7 +13,7 @@ from typing import Any
 
 from nbpipe.commands.answers import Answer, listing
 from nbpipe.commands.reasons import explained_against
-from nbpipe.commands.showing import artifact_label
+from nbpipe.commands.showing import artifact_label, flags_text
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.browsing_conditions import known_filters
 from nbpipe.services.browsing_nouns import noun_named
@@ -23,6 +23,8 @@ from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
+from nbpipe.services.tag_foresight import named
+from nbpipe.services.tag_history import TagTenure
 from nbpipe.services.tags import TagHolder, TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views.amounts import size_text
@@ -84,7 +86,7 @@ def _version(one: ModelVersion) -> tuple[object, ...]:
 
 def _stage_change(one: StageChange) -> tuple[object, ...]:
     moved = f"{one.from_stage.value} → {one.to_stage.value}"
-    return one.at, f"{one.model}@{one.number}", moved, one.by, one.note
+    return one.at, f"{one.model}@{one.number}", moved, "by force" if one.forced else "", one.by, one.note
 
 
 def _snapshot(one: Snapshot) -> tuple[object, ...]:
@@ -92,7 +94,11 @@ def _snapshot(one: Snapshot) -> tuple[object, ...]:
 
 
 def _tag(one: TagRecord) -> tuple[object, ...]:
-    return one.name, one.count, ", ".join(flag for flag in ("exclusive", "cascade") if getattr(one, flag)), one.created
+    return one.name, one.count, flags_text(one), one.created
+
+
+def _tenure(one: TagTenure) -> tuple[object, ...]:
+    return named(one.kind, one.label), one.got, one.lost, one.lost_to, one.lost_by
 
 
 def _holder(one: TagHolder) -> tuple[object, ...]:
@@ -114,11 +120,12 @@ _FORMS: dict[type, Form] = {
     PipelineRecord: Form(("pipeline", "runs", "snapshots", "last status", "last started", "last run"), _pipeline),
     ModelRecord: Form(("model", "versions", "staging", "production", "created", "description"), _model),
     ModelVersion: Form(("version", "name", "stage", "status", "created", "run"), _version),
-    StageChange: Form(("when", "version", "stage", "who", "note"), _stage_change, frozenset({"when", "who"})),
+    StageChange: Form(("when", "version", "stage", "", "who", "note"), _stage_change, frozenset({"when", "who"})),
     Snapshot: Form(("name", "pipeline", "id", "created", "description"), _snapshot),
     TagRecord: Form(("tag", "on", "flags", "created"), _tag),
     Explanation: Form(("step", "status", "why", "compared with"), _explanation, frozenset({"compared with"})),
     TagHolder: Form(("kind", "id", "within", "since"), _holder),
+    TagTenure: Form(("what", "since", "until", "lost to", "by"), _tenure, frozenset({"since", "until", "by"})),
 }
 
 
@@ -170,6 +177,12 @@ def listed(
     return listing(
         columns, rows, record=found, plain=facts, as_json=as_json, widget=widget, asked={"noun": noun, **said}
     )
+
+
+def plainly_listed(found: Listing[Any], *, as_json: bool) -> Answer:
+    """Answer with a listing of what no browser shows."""
+    table = listed_table(found)
+    return listing(table.columns, table.rows, record=found, plain=found.as_rows(), as_json=as_json)
 
 
 def _single(name: str, value: Any) -> Any:

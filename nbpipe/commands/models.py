@@ -7,17 +7,19 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, listing, sentence
+from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.arguments import STAGE, AsJson, ModelName, WithTags
 from nbpipe.commands.calling import current_call, current_client
-from nbpipe.commands.comparing_versions import comparison_bundle, gates_bundle
+from nbpipe.commands.comparing_versions import gates_bundle, versions_bundle
+from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
-from nbpipe.commands.listed import listed
+from nbpipe.commands.listed import listed, plainly_listed
 from nbpipe.commands.plain import model_plain, version_plain
 from nbpipe.commands.showing import model_bundle, version_bundle
 from nbpipe.errors import BadValueError
 from nbpipe.records.models import stage_said
 from nbpipe.records.refs import Kind
+from nbpipe.services.gates import parse_gates
 from nbpipe.services.resolve import resolve
 from nbpipe.services.versions import ModelVersion
 
@@ -94,7 +96,11 @@ def promote(
     if stage is None:
         if current_call().surroundings is None:
             raise BadValueError("Say which stage: staging, production, archived or none.")
-        return dataclasses.replace(_shown(model, as_json=as_json), widget="PromoteModel")
+        if force or replace:
+            flag = "--force" if force else "--replace"
+            raise BadValueError(f"{flag} takes a stage from its holder: say which, or tick the box on the board.")
+        asked = {"gates": tuple(gate.text for gate in parse_gates(gates or ())), "note": note}
+        return dataclasses.replace(_shown(model, as_json=as_json), widget="PromoteModel", asked=asked)
     moved = models.move(model, stage, force=force, replace=replace, note=note, gates=gates or ())
     if not moved.gates:
         return sentence(moved.said, moved.version, moved.as_row(), as_json=as_json)
@@ -119,7 +125,7 @@ def undo(
 def compare(left: ModelName, right: ModelName, as_json: AsJson = False) -> Answer:
     """Show what differs between two versions: metrics, parameters, data and code."""
     found = current_client().models.compare(left, right)
-    return Answer(comparison_bundle(found), found, found.as_row(), as_json=as_json)
+    return Answer(versions_bundle(found), found, found.as_row(), as_json=as_json)
 
 
 @verb(commands, "rename", "nbpipe model rename iris@3 1.2.0")
@@ -152,35 +158,24 @@ def delete(
     model: ModelName,
     *,
     every: Annotated[bool, Option("--all", help="The model with all of its versions.")] = False,
-    force: Annotated[bool, Option("--force", help="Even what is in production.")] = False,
-    dry_run: Annotated[bool, Option("--dry-run", help="Only say what depends on it.")] = False,
+    force: Force = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Delete a model version, or a model with all of its versions; runs and artifacts stay."""
     models = current_client().models
-    dependents = models.dependents(model)
-    plain = {"model": model, "deleted": not dry_run, "dependents": dependents.as_rows()}
-    told = "; ".join(one.said for one in dependents)
-    if dry_run:
-        return sentence(f"Deleting {model}: {told or 'nothing depends on it'}.", dependents, plain, as_json=as_json)
-    label = models.delete_model(model, force=force).name if every else models.delete(model, force=force).label
-    return sentence(f"{label} is deleted{f': {told}' if told else ''}.", dependents, plain, as_json=as_json)
+    target = models.to_delete(model, every=every)
+    return deleted(
+        "model" if every else "model version",
+        {target.id: target.label},
+        models.dependents(target),
+        lambda: models.delete_model(target, force=force) if every else models.delete(target, force=force),
+        dry_run=dry_run,
+        as_json=as_json,
+    )
 
 
 @verb(commands, "history", "nbpipe model history iris", "nbpipe model history iris@3 --json")
 def history(model: ModelName, as_json: AsJson = False) -> Answer:
     """List the moves between stages of a model's versions, newest first."""
-    found = current_client().models.history(model)
-    rows = [
-        (
-            move.at,
-            f"{move.model}@{move.number}",
-            f"{move.from_stage.value} → {move.to_stage.value}",
-            "by force" if move.forced else "",
-            move.by,
-            move.note,
-        )
-        for move in found
-    ]
-    columns = ("when", "version", "stage", "", "who", "note")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json)
+    return plainly_listed(current_client().models.history(model), as_json=as_json)

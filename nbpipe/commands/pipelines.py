@@ -103,7 +103,15 @@ def delete(
     """Delete a pipeline with its runs and snapshots; the artifacts that they made stay."""
     service = current_client().pipelines
     found = service.get(pipeline)
-    return deleted(service, found, "pipeline", [found.name], force=force, dry_run=dry_run, as_json=as_json)
+    dependents = service.dependents(found)
+    return deleted(
+        "pipeline",
+        {found.name: found.name},
+        dependents,
+        lambda: service.delete(found, force=force),
+        dry_run=dry_run,
+        as_json=as_json,
+    )
 
 
 def _defined(pipeline: Runnable, *, as_json: bool) -> Answer:

@@ -169,6 +169,9 @@ def delete(
 ) -> Answer:
     """Delete runs with their steps; the artifacts that they made stay."""
     service = current_client().runs
-    found = [service.get(run) for run in runs]
-    names = [run.name for run in found]
-    return deleted(service, found, "run", names, force=force, dry_run=dry_run, as_json=as_json)
+    found = list({run.id: run for run in map(service.get, runs)}.values())
+    names = {run.id: run.name for run in found}
+    dependents = service.dependents(found)
+    return deleted(
+        "run", names, dependents, lambda: service.delete(found, force=force), dry_run=dry_run, as_json=as_json
+    )

@@ -258,8 +258,16 @@ def _use_said(lineage: Lineage, use: Use) -> str:
 
 def tag_bundle(tag: TagRecord, *, stable: bool = False) -> Bundle:
     """Show a tag."""
-    flags = [flag for flag in ("exclusive", "cascade") if getattr(tag, flag)]
-    return tag_card(shown.TagFacts(tag.name, flags, tag.created, tag.count), stable=stable)
+    return tag_card(shown.TagFacts(tag.name, _flags(tag), tag.created, tag.count), stable=stable)
+
+
+def flags_text(tag: TagRecord) -> str:
+    """Say what kind of tag it is: `exclusive, cascade`."""
+    return ", ".join(_flags(tag))
+
+
+def _flags(tag: TagRecord) -> list[str]:
+    return [flag for flag in ("exclusive", "cascade") if getattr(tag, flag)]
 
 
 def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVersionFacts:

@@ -33,7 +33,7 @@ from nbpipe.commands.arguments import (
     metadata_said,
 )
 from nbpipe.commands.calling import current_call, current_client
-from nbpipe.commands.deleting import DryRun
+from nbpipe.commands.deleting import DryRun, deleted
 from nbpipe.commands.grammar import RunVerb, noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
@@ -296,11 +296,11 @@ def rename(
     return sentence(said, renamed, renamed.as_row(), as_json=as_json)
 
 
-@verb(commands, "delete", "nbpipe snapshot delete nightly")
-def delete(snapshot: SnapshotName, as_json: AsJson = False) -> Answer:
+@verb(commands, "delete", "nbpipe snapshot delete nightly", "nbpipe snapshot delete nightly --dry-run")
+def delete(snapshot: SnapshotName, *, dry_run: DryRun = False, as_json: AsJson = False) -> Answer:
     """Delete a snapshot; its runs stay."""
     snapshots = current_client().snapshots
     found = snapshots.get(snapshot)
-    snapshots.delete(found)
-    said = f"Snapshot {found.name or found.id[:8]} of {found.pipeline} is deleted; its runs stay."
-    return sentence(said, found, found.as_row(), as_json=as_json)
+    names = {found.id: f"{found.name or found.id[:8]} of {found.pipeline}"}
+    dependents = snapshots.dependents(found)
+    return deleted("snapshot", names, dependents, lambda: snapshots.delete(found), dry_run=dry_run, as_json=as_json)

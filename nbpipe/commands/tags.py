@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
 from nbpipe.commands.answers import Answer, listing, sentence
 from nbpipe.commands.arguments import ARTIFACT, MODEL, PIPELINE, RUN, SNAPSHOT, TAG, AsJson, TagName
 from nbpipe.commands.calling import current_client
+from nbpipe.commands.deleting import DryRun, deleted
 from nbpipe.commands.grammar import noun, verb
-from nbpipe.commands.listed import listed
+from nbpipe.commands.listed import listed, plainly_listed
+from nbpipe.commands.showing import flags_text
 from nbpipe.errors import BadValueError
 from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag
 from nbpipe.services.resolve import resolve_all
-from nbpipe.services.tag_foresight import named
 from nbpipe.services.tags import tags_of
 
 commands = noun("Put tags on things, and take them off.")
@@ -116,7 +117,7 @@ def show(
     targets = resolve_all(client.workspace, given)
     known = {tag.name: tag for tag in client.tags.list()}
     borne = [(target, known[name]) for target in targets for name in tags_of(client.workspace, target.kind, target.id)]
-    rows = [(target.label, target.kind.value.replace("_", " "), tag.name, _flags(tag)) for target, tag in borne]
+    rows = [(target.label, target.kind.value.replace("_", " "), tag.name, flags_text(tag)) for target, tag in borne]
     plain = [
         {"kind": target.kind.value, "id": target.id, "label": target.label, **tag.as_row()} for target, tag in borne
     ]
@@ -131,10 +132,7 @@ def history(
     as_json: AsJson = False,
 ) -> Answer:
     """List who bore a tag from when to when, newest first."""
-    found = current_client().tags.history(tag, limit=limit)
-    rows = [(named(one.kind, one.label), one.got, one.lost, one.lost_to, one.lost_by) for one in found]
-    columns = ("what", "since", "until", "lost to", "by")
-    return listing(columns, rows, record=found, plain=found.as_rows(), as_json=as_json)
+    return plainly_listed(current_client().tags.history(tag, limit=limit), as_json=as_json)
 
 
 @verb(commands, "list", "nbpipe tag list", "nbpipe tag list --prefix exp- --json")
@@ -148,10 +146,6 @@ def list_(
     return listed(found, as_json=as_json, noun="tags", asked={"prefix": prefix, "contains": contains})
 
 
-def _flags(tag: Any) -> str:
-    return ", ".join(flag for flag in ("exclusive", "cascade") if getattr(tag, flag))
-
-
 @verb(commands, "rename", "nbpipe tag rename v1 v1.0")
 def rename(
     tag: TagName, to: Annotated[str, Argument(metavar="NAME", help="Its new name.")], as_json: AsJson = False
@@ -161,12 +155,13 @@ def rename(
     return sentence(f"Tag {tag} is now named {renamed.name}.", renamed, renamed.as_row(), as_json=as_json)
 
 
-@verb(commands, "delete", "nbpipe tag delete v1")
-def delete(tag: TagName, as_json: AsJson = False) -> Answer:
+@verb(commands, "delete", "nbpipe tag delete v1", "nbpipe tag delete v1 --dry-run")
+def delete(tag: TagName, *, dry_run: DryRun = False, as_json: AsJson = False) -> Answer:
     """Delete a tag from everything that bears it."""
-    count = current_client().tags.delete(tag)
-    said = f"Tag {tag} is deleted; {count} {'thing' if count == 1 else 'things'} bore it."
-    return sentence(said, count, {"tag": tag, "held": count}, as_json=as_json)
+    tags = current_client().tags
+    name = tags.get(tag).name
+    dependents = tags.dependents(name)
+    return deleted("tag", {name: name}, dependents, lambda: tags.delete(name), dry_run=dry_run, as_json=as_json)
 
 
 def _check_says_on_what(*targets: list[str] | None) -> None:

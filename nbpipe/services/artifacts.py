@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from nbpipe.base.ids import is_uuid_like
-from nbpipe.catalog.finding import by_head, near
+from nbpipe.catalog.finding import Moment, by_head, near
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.refs import Kind
@@ -38,6 +38,7 @@ TYPE_IS = "(type_name = $type OR ends_with(type_name, '.' || $type))"
 LINKED_TO = """id IN (
     SELECT entity_id FROM keyed.model_links WHERE version_id = $model_version AND kind = 'artifact_version')"""
 # By which columns versions can be ordered, beside their metrics.
+IS_OLDER = "seq < $older_than"
 SORTABLE = ("seq", "created", "name", "number", "size_bytes", "type_name")
 
 
@@ -131,7 +132,6 @@ class ArtifactService:
         refuse_unknown("Artifacts", self.list, unknown)
         kind = Kind.ARTIFACT_VERSION
         is_windowed = order_by is None and run is None
-        older_than = None if before is None else self._number(before)
         fits = all_of(
             named("name", name=name, name_prefix=name_prefix, name_contains=name_contains),
             Conditions() if type is None else Conditions(TYPE_IS, {"type": checked_text("type", type)}),
@@ -140,31 +140,39 @@ class ArtifactService:
             notes(kind, where=where, metadata=metadata, view="artifacts" if is_windowed else ""),
             linked(self._workspace, LINKED_TO, model_version),
             Conditions() if run is None else Conditions(WAS_GIVEN, self._run(run)),
-            Conditions() if older_than is None else Conditions("seq < $older_than", {"older_than": older_than}),
         )
-        limit, asked = checked_limit(limit), fits.parameters
-        if is_windowed:
-            newest = self._workspace.catalog.newest
-            rows = newest("artifacts", COLUMNS, fits.sql, asked, limit=limit or 2**62, before=older_than)
-            return artifacts_in(self._workspace, rows)
+        limit = checked_limit(limit)
         check_one_order(order_by, before)
-        found = in_order(
-            self._workspace,
-            kind,
-            view="artifacts",
-            columns=COLUMNS,
-            fits=fits,
-            order_by=order_by if order_by is not None else "-seq",
-            sortable=SORTABLE,
-            limit=limit,
-        )
-        return artifacts_in(self._workspace, found)
+        last_id = None if before is None else self._id(before)
+        with self._workspace.catalog.moment() as moment:
+            older_than = None if last_id is None else self._number(moment, last_id)
+            if is_windowed:
+                asked, most = fits.parameters, limit or 2**62
+                rows: Sequence[Mapping[str, Any]] = moment.newest(
+                    "artifacts", COLUMNS, fits.sql, asked, limit=most, before=older_than
+                )
+            else:
+                older = Conditions() if older_than is None else Conditions(IS_OLDER, {"older_than": older_than})
+                rows = in_order(
+                    moment,
+                    kind,
+                    view="artifacts",
+                    columns=COLUMNS,
+                    fits=all_of(fits, older),
+                    order_by=order_by if order_by is not None else "-seq",
+                    sortable=SORTABLE,
+                    limit=limit,
+                )
+        return artifacts_in(self._workspace, rows)
 
     def _run(self, run: object) -> dict[str, Any]:
         return by_head(run=resolve(self._workspace, run, Kind.RUN).id)
 
-    def _number(self, ref: object) -> int:
-        found = self._workspace.catalog.rows(WITH_ID, by_head(id=self._id(ref)))
+    def _number(self, moment: Moment, artifact_id: str) -> int:
+        found = moment.rows(WITH_ID, by_head(id=artifact_id))
+        if not found:
+            # Somebody deleted it since it was found.
+            raise NotFoundError("artifact version", artifact_id)
         return int(found[0]["seq"])
 
     def load(self, ref: object, *, trust: bool = False) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nbpipe.catalog.finding import Moment
 from nbpipe.catalog.heads import head_of
 from nbpipe.catalog.questions import frame_of
 from nbpipe.errors import BadValueError
@@ -173,13 +174,18 @@ class BrowsingService:
             CatalogError: The catalog cannot be read.
         """
         noun = noun_named(question.noun)
-        keys, total = self._find(noun, question)
-        if not keys and total:
-            question = replace(question, page=-(-total // question.size))
-            keys, total = self._find(noun, question)
-        found = {row["key"]: row for row in self._read(noun, keys)} if keys else {}
-        # One that was deleted since it was found is no longer there.
-        read = [found[key] for key in keys if key in found]
+        total = 0
+
+        def ask() -> Sequence[Mapping[str, Any]]:
+            nonlocal question, total
+            with self._workspace.catalog.moment() as moment:
+                keys, total = self._find(moment, noun, question)
+                if not keys and total:
+                    question = replace(question, page=-(-total // question.size))
+                    keys, total = self._find(moment, noun, question)
+                return self._read(moment, noun, keys) if keys else []
+
+        read = with_ends(self._workspace, ask) if noun.kind is Kind.RUN else ask()
         ids = [row["identity"] for row in read]
         tags = self._tags(noun, ids)
         metrics, names = self._metrics(noun, ids, question)
@@ -202,7 +208,7 @@ class BrowsingService:
         rows = self._workspace.catalog.rows(sql, {"most": most, **known.given(self._workspace)})
         return tuple(row["value"] for row in rows)
 
-    def _find(self, noun: Noun, question: Question) -> tuple[list[Any], int]:
+    def _find(self, moment: Moment, noun: Noun, question: Question) -> tuple[list[Any], int]:
         """Give the keys of a page's rows, and how many rows there are in all."""
         found = conditions(noun, question.text, question.filters)
         asked = {**found.parameters, **noun.given(self._workspace)}
@@ -226,20 +232,18 @@ class BrowsingService:
             order=f"sorted {direction} NULLS LAST, newest DESC NULLS LAST, key",
         )
         asked |= {"size": question.size, "offset": min((question.page - 1) * question.size, FARTHEST)}
-        rows = self._workspace.catalog.rows(sql, asked)
+        rows = moment.rows(sql, asked)
         return [row["key"] for row in rows if row["key"] is not None], rows[0]["total"]
 
-    def _read(self, noun: Noun, keys: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    def _read(self, moment: Moment, noun: Noun, keys: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
         columns = ", ".join(f'{column.expression} AS "{column.name}"' for column in noun.columns)
         # Texts and numbers alike are bound, as a list of one type.
         listed = f"SELECT unnest($keys::{'BIGINT' if noun.key == _NUMBER else 'VARCHAR'}[])"
         sql = _ROWS.format(key=noun.key, id=noun.id, columns=columns, source=noun.source, keys=listed)
         asked = {"keys": list(keys), **noun.given(self._workspace)}
-
-        def ask() -> Sequence[Mapping[str, Any]]:
-            return self._workspace.catalog.rows(sql, asked)
-
-        return with_ends(self._workspace, ask) if noun.kind is Kind.RUN else ask()
+        found = {row["key"]: row for row in moment.rows(sql, asked)}
+        # Somebody in this process may have read in meanwhile that one of them was deleted.
+        return [found[key] for key in keys if key in found]
 
     def _tags(self, noun: Noun, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         if noun.kind is None or not ids:

@@ -8,7 +8,7 @@ metadata, steps, outputs and tags, and the sources that differ. What follows fro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +36,6 @@ _CANDIDATES = """
     SELECT seq, id, name, id_head, name_head FROM keyed.runs
     WHERE (id_head >> $shift) IN (SELECT unnest($begun::BIGINT[]))
 """
-_THESE = "SELECT unnest($seqs::BIGINT[]) AS seq"
 _METADATA = """
     SELECT entity_kind, entity_id, step_id, key, value, logged_at FROM keyed.metadata
     WHERE entity_head IN (SELECT unnest($heads::BIGINT[])) AND entity_kind = 'run'
@@ -119,18 +118,36 @@ def _checked(refs: Iterable[object]) -> list[EntityRef]:
     return [as_ref(ref, Kind.RUN) for ref in given]
 
 
-def _found(workspace: Workspace, refs: Sequence[EntityRef]) -> list[Mapping[str, Any]]:
+def _found(workspace: Workspace, refs: Sequence[EntityRef]) -> Sequence[Mapping[str, Any]]:
     """Find the runs that are meant, each by the rules of `resolve.find_run`, with one look at the catalog for all."""
     texts = [f"{ref.name}@{ref.version}" if ref.version else ref.name for ref in refs]
     spans = [ids_like(written) for written in map(_as_id, texts) if may_be_id_prefix(written)]
     shift = max(((span["high"] - span["low"]).bit_length() for span in spans), default=0)
     asked = {"names": [head_of(text) for text in texts], "shift": shift}
     asked["begun"] = [span["low"] >> shift for span in spans]
-    candidates = {row["seq"]: row for row in workspace.catalog.rows(_CANDIDATES, asked)}
+
+    def ask() -> Sequence[Mapping[str, Any]]:
+        with workspace.catalog.moment() as moment:
+            candidates = {row["seq"]: row for row in moment.rows(_CANDIDATES, asked)}
+            seqs = _meant(workspace, refs, texts, candidates.values())
+            by_id = {row["id"]: row for row in moment.read("runs", COLUMNS, list(seqs.values()))}
+        for run_id in seqs:
+            if run_id not in by_id:
+                # Somebody in this process read in meanwhile that it was deleted.
+                raise NotFoundError("run", run_id)
+        return [by_id[run_id] for run_id in seqs]
+
+    return with_ends(workspace, ask)
+
+
+def _meant(
+    workspace: Workspace, refs: Sequence[EntityRef], texts: Sequence[str], candidates: Collection[Mapping[str, Any]]
+) -> dict[str, int]:
+    """Pick the runs that are meant: for each id its number."""
 
     def fitting(_: str, wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         low, high = wanted.get("low", 0), wanted.get("high", -1)
-        fits = (row for row in candidates.values() if _fits(row, wanted.get("head"), low, high))
+        fits = (row for row in candidates if _fits(row, wanted.get("head"), low, high))
         return sorted(fits, key=lambda row: -row["seq"])
 
     seqs: dict[str, int] = {}
@@ -139,14 +156,7 @@ def _found(workspace: Workspace, refs: Sequence[EntityRef]) -> list[Mapping[str,
         if row["id"] in seqs:
             raise BadValueError(f"Run {shorten(text)} is named twice; a comparison takes each run once.")
         seqs[row["id"]] = row["seq"]
-    found = workspace.catalog.found
-    rows = with_ends(workspace, lambda: found("runs", COLUMNS, _THESE, {"seqs": list(seqs.values())}))
-    by_id = {row["id"]: row for row in rows}
-    for run_id in seqs:
-        if run_id not in by_id:
-            # Somebody deleted it meanwhile.
-            raise NotFoundError("run", run_id)
-    return [by_id[run_id] for run_id in seqs]
+    return seqs
 
 
 def _fits(row: Mapping[str, Any], name_head: int | None, low: int, high: int) -> bool:

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.execute.sources import changed_parts, said_of
+from nbpipe.records.base import shorten
 from nbpipe.services.explaining import text_diff
 from nbpipe.services.listing import Listing
 from nbpipe.services.versions import ModelVersion
@@ -172,7 +174,7 @@ class CodeChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Displayed):
     """Two versions side by side.
 
     Attributes:
@@ -190,6 +192,9 @@ class Comparison:
     parameters: Listing[ParameterPair]
     data: Listing[DataPair]
     code: Listing[CodeChange]
+
+    def __repr__(self) -> str:
+        return f"<Comparison {shorten(self.left.label)} and {shorten(self.right.label)}>"
 
     def as_row(self) -> dict[str, Any]:
         """Give all of it as plain data."""

@@ -17,7 +17,7 @@ from nbpipe.records.models import SINGLE_HOLDER
 from nbpipe.records.operations import DeleteArtifacts, DeleteRuns, DeleteSnapshot
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
-from nbpipe.services.dependents import Dependent, check_nothing_hinders
+from nbpipe.services.dependents import Dependent, check_nothing_hinders, stay
 from nbpipe.services.listing import Listing
 from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
@@ -74,11 +74,15 @@ def dependents_of_runs(workspace: Workspace, ids: Sequence[str]) -> Listing[Depe
     triggered = _count(workspace, TRIGGERED, asked)
     found = []
     if made:
-        found.append(Dependent("artifact version", made, f"{_many(made, 'artifact version')} made by it stay", False))
+        found.append(
+            Dependent("artifact version", made, f"{_many(made, 'artifact version')} made by it {stay(made)}", False)
+        )
     found += _held_by(workspace, Kind.RUN, asked)
     found += _versions_of(workspace, Kind.RUN, asked)
     if triggered:
-        found.append(Dependent("run", triggered, f"{_many(triggered, 'run')} that its steps triggered stay", False))
+        found.append(
+            Dependent("run", triggered, f"{_many(triggered, 'run')} that its steps triggered {stay(triggered)}", False)
+        )
     return Listing(found, Dependent)
 
 
@@ -188,7 +192,7 @@ def dependents_of_snapshot(workspace: Workspace, snapshot_id: str) -> Listing[De
     """Say what depends on a snapshot: its runs stay, what would run it stands in the way."""
     asked = {"id": snapshot_id}
     runs = _count(workspace, RUNS_OF_SNAPSHOT, asked)
-    found = [Dependent("run", runs, f"{_many(runs, 'run')} of it stay", False)] if runs else []
+    found = [Dependent("run", runs, f"{_many(runs, 'run')} of it {stay(runs)}", False)] if runs else []
     return Listing([*found, *_in_use(workspace, "snapshot_id", snapshot_id)], Dependent)
 
 

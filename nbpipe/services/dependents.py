@@ -36,6 +36,11 @@ class Dependent:
         return {"kind": self.kind, "count": self.count, "said": self.said, "hinders": self.hinders}
 
 
+def stay(count: int) -> str:
+    """Say of some things that they stay: `1 run of it stays`, `2 runs of it stay`."""
+    return "stays" if count == 1 else "stay"
+
+
 def each_of(refs: object) -> list[object]:
     """Give what a caller means by one reference or a list of them, as a list."""
     return list(refs) if isinstance(refs, list) else [refs]

@@ -12,7 +12,7 @@ from typing import Any
 from nbpipe.records.models import SINGLE_HOLDER, ModelStages
 from nbpipe.records.operations import DeleteModel, DeleteModelVersion
 from nbpipe.records.refs import Kind
-from nbpipe.services.dependents import Dependent
+from nbpipe.services.dependents import Dependent, stay
 from nbpipe.services.listing import Listing
 from nbpipe.services.tags import tags_of
 from nbpipe.services.versions import ModelVersion
@@ -39,16 +39,18 @@ def dependents_of_versions(workspace: Workspace, versions: Sequence[ModelVersion
     found = [_in_stage(version) for version in versions if version.stage in SINGLE_HOLDER]
     runs, artifacts = linked.get("run", 0), linked.get("artifact_version", 0)
     if runs:
-        found.append(Dependent("run", runs, f"{_many(runs, 'run')} that worked on it stay", hinders=False))
+        found.append(Dependent("run", runs, f"{_many(runs, 'run')} that worked on it {stay(runs)}", hinders=False))
     if artifacts:
-        said = f"{_many(artifacts, 'artifact version')} that belong to it stay"
+        said = f"{_many(artifacts, 'artifact version')} of it {stay(artifacts)}"
         found.append(Dependent("artifact version", artifacts, said, hinders=False))
     noted = workspace.catalog.rows(NOTED, {"ids": ids})[0]["n"]
     if noted:
-        found.append(Dependent("metadata", noted, f"{_many(noted, 'key')} of its metadata are lost", hinders=False))
+        found.append(
+            Dependent("metadata", noted, f"{_many(noted, 'key')} of its metadata {_are(noted)} lost", hinders=False)
+        )
     tagged = workspace.catalog.rows(TAGS_ON_VERSIONS, {"ids": ids})
     if tagged:
-        said = f"{_many(len(tagged), 'tag')} are taken from it"
+        said = f"{_many(len(tagged), 'tag')} {_are(len(tagged))} taken from it"
         found.append(Dependent("tag", len(tagged), said, hinders=False))
     return Listing(found, Dependent)
 
@@ -57,6 +59,10 @@ def _in_stage(version: ModelVersion) -> Dependent:
     stage = version.stage.value
     said = f"{version.label} is in {stage}: whoever loads from {stage} finds nobody"
     return Dependent("stage", 1, said, hinders=version.stage is ModelStages.PRODUCTION)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _many(count: int, what: str) -> str:

@@ -14,7 +14,7 @@ from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.models import ModelStages, versions_of
 from nbpipe.records.operations import DescribeModel, DescribeModelVersion, RenameModelVersion
-from nbpipe.records.refs import Kind
+from nbpipe.records.refs import Kind, Target
 from nbpipe.services.comparison import Comparison, compared_versions
 from nbpipe.services.dependents import Dependent
 from nbpipe.services.filters import refuse_unknown
@@ -327,7 +327,7 @@ class ModelService:
             NotFoundError: There is no such version.
             ConflictError: It is in production and `force` is off.
         """
-        row = delete_version(self._workspace, self._named_version(ref), force=force)
+        row = delete_version(self._workspace, self.version(self.to_delete(ref)), force=force)
         return version_in(row, self._workspace)
 
     def delete_model(self, ref: object, *, force: bool = False) -> ModelRecord:
@@ -340,16 +340,25 @@ class ModelService:
             NotFoundError: There is no such model.
             ConflictError: A version is in production and `force` is off.
         """
-        target = resolve(self._workspace, ref, Kind.MODEL)
-        if target.kind is not Kind.MODEL:
-            raise BadValueError(f"{target.label} is one version; name the model to delete all of it: {target.scope!r}.")
+        target = self.to_delete(ref, every=True)
         model = model_record(self._workspace, target.id)
         delete_model(self._workspace, model.name, model.versions, force=force)
         return model
 
+    def to_delete(self, ref: object, *, every: bool = False) -> Target:
+        """Say what `delete` would delete, or with `every` what `delete_model` would.
+
+        Raises:
+            BadValueError: The reference names a whole model and not one version, or the other way round.
+            NotFoundError: There is no such model or version.
+        """
+        target = resolve(self._workspace, ref, Kind.MODEL)
+        if every and target.kind is not Kind.MODEL:
+            raise BadValueError(f"{target.label} is one version; name the model to delete all of it: {target.scope!r}.")
+        if not every and target.kind is Kind.MODEL:
+            raise BadValueError(f"{target.id!r} is a model; say which version, as in '{target.id}@3'.")
+        return target
+
     def _named_version(self, ref: object) -> ModelVersion:
         """Find a version that is really named: what changes a version does not guess at the latest."""
-        target = resolve(self._workspace, ref, Kind.MODEL)
-        if target.kind is Kind.MODEL:
-            raise BadValueError(f"{target.id!r} is a model; say which version, as in '{target.id}@3'.")
-        return self.version(target)
+        return self.version(self.to_delete(ref))

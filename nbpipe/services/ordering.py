@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nbpipe.catalog.finding import Moment
 from nbpipe.errors import BadValueError, nearest
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import Kind
 from nbpipe.services.filters import Conditions
-from nbpipe.services.workspace import Workspace
 
 BY_COLUMN = """
     SELECT seq FROM keyed.{view} WHERE {fits} ORDER BY {column} {direction} NULLS LAST, seq DESC LIMIT $most
@@ -25,7 +25,6 @@ BY_METRIC = """
         WHERE entity_kind = $ranked_kind AND key = $ranked_key GROUP BY entity_id) AS noted ON noted.entity_id = id
     ORDER BY isnan(ranked), ranked {direction}, seq DESC LIMIT $most
 """
-NUMBERED = "SELECT unnest($seqs::BIGINT[]) AS seq"
 METRICS = "SELECT DISTINCT key FROM metrics WHERE entity_kind = $kind LIMIT 2000"
 HAS_METRIC = "SELECT 1 AS one FROM metrics WHERE entity_kind = $kind AND key = $key LIMIT 1"
 _DIRECTIONS = {"asc": "ASC", "desc": "DESC"}
@@ -86,7 +85,7 @@ def check_one_order(order_by: str | None, before: object) -> None:
 
 
 def in_order(
-    workspace: Workspace,
+    moment: Moment,
     kind: Kind,
     *,
     view: str,
@@ -99,7 +98,7 @@ def in_order(
     """Read rows in an order.
 
     Args:
-        workspace: Where they are.
+        moment: Of which moment.
         kind: Their kind.
         view: Their view of the schema `keyed`, which has the columns `seq` and `id`.
         columns: What to read.
@@ -111,7 +110,7 @@ def in_order(
     Raises:
         BadValueError: There is neither a column nor a metric of that name.
     """
-    order, catalog = parse_order(order_by), workspace.catalog
+    order = parse_order(order_by)
     asked = {**fits.parameters, "most": limit or _ALL}
     column = next((name for name in sortable if name == order.by), None)
     if column is None:
@@ -119,17 +118,18 @@ def in_order(
         statement = BY_METRIC.format(view=view, fits=fits.sql, direction=order.direction)
     else:
         statement = BY_COLUMN.format(view=view, fits=fits.sql, column=column, direction=order.direction)
-    numbers = [row["seq"] for row in catalog.rows(statement, asked)]
+    numbers = [row["seq"] for row in moment.rows(statement, asked)]
     if column is None and not numbers:
-        _check_metric(workspace, kind, order.by, sortable)
-    rows = {row["seq"]: row for row in catalog.found(view, f"seq, {columns}", NUMBERED, {"seqs": numbers})}
+        _check_metric(moment, kind, order.by, sortable)
+    rows = {row["seq"]: row for row in moment.read(view, f"seq, {columns}", numbers)}
+    # Between the two questions somebody in this process may have read in that one of them was deleted.
     return [rows[number] for number in numbers if number in rows]
 
 
-def _check_metric(workspace: Workspace, kind: Kind, key: str, sortable: Collection[str]) -> None:
-    if workspace.catalog.rows(HAS_METRIC, {"kind": kind.value, "key": key}):
+def _check_metric(moment: Moment, kind: Kind, key: str, sortable: Collection[str]) -> None:
+    if moment.rows(HAS_METRIC, {"kind": kind.value, "key": key}):
         return
-    metrics = (row["key"] for row in workspace.catalog.rows(METRICS, {"kind": kind.value}))
+    metrics = (row["key"] for row in moment.rows(METRICS, {"kind": kind.value}))
     raise _nothing_to_order_by(key, [*sortable, *metrics])
 
 

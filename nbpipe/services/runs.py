@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+from nbpipe.catalog.finding import Moment
 from nbpipe.errors import NotFoundError
 from nbpipe.execute.context import RUN
 from nbpipe.execute.settled import RunOutcome, Settled
@@ -226,27 +227,28 @@ class RunService:
         )
         limit, catalog = checked_limit(limit), self._workspace.catalog
         check_one_order(order_by, before)
-        older_than = None if before is None else self._number(before)
 
         def ask() -> Sequence[Mapping[str, Any]]:
-            if order_by is None:
-                asked = fits.parameters
-                return catalog.newest("runs", COLUMNS, fits.sql, asked, limit=limit or 2**62, before=older_than)
-            return in_order(
-                self._workspace,
-                Kind.RUN,
-                view="runs",
-                columns=COLUMNS,
-                fits=fits,
-                order_by=order_by,
-                sortable=SORTABLE,
-                limit=limit,
-            )
+            with catalog.moment() as moment:
+                if order_by is None:
+                    older_than = None if before is None else self._number(moment, before)
+                    asked = fits.parameters
+                    return moment.newest("runs", COLUMNS, fits.sql, asked, limit=limit or 2**62, before=older_than)
+                return in_order(
+                    moment,
+                    Kind.RUN,
+                    view="runs",
+                    columns=COLUMNS,
+                    fits=fits,
+                    order_by=order_by,
+                    sortable=SORTABLE,
+                    limit=limit,
+                )
 
         return Listing((run_in(row, self._workspace) for row in with_ends(self._workspace, ask)), Run)
 
-    def _number(self, ref: object) -> int:
-        read = partial(self._workspace.catalog.found, "runs", "seq, id, name")
+    def _number(self, moment: Moment, ref: object) -> int:
+        read = partial(moment.found, "runs", "seq, id, name")
         return int(find_run(self._workspace, as_ref(ref, Kind.RUN), read)["seq"])
 
     def newest(self) -> Run:

@@ -19,6 +19,7 @@ from nbpipe.records.base import shorten
 from nbpipe.records.operations import AddTags, DeleteTag, PointedAt, RemoveTags, RenameTag
 from nbpipe.records.refs import Kind, Target
 from nbpipe.records.tags import Tag, as_tag, as_tags, cascades, flags_of
+from nbpipe.services.dependents import Dependent
 from nbpipe.services.filters import checked_text
 from nbpipe.services.instants import as_instant
 from nbpipe.services.listing import Listing
@@ -296,6 +297,16 @@ class TagService:
         """
         self._workspace.catalog.transact(RenameTag(name=as_tag(name).name, to=as_tag(to).name))
         return self.get(to)
+
+    def dependents(self, name: str) -> Listing[Dependent]:
+        """Say what deleting a tag would do.
+
+        Raises:
+            NotFoundError: No tag has that name.
+        """
+        count = self.get(name).count
+        said = f"{count:,} {'thing loses' if count == 1 else 'things lose'} it"
+        return Listing([Dependent("holder", count, said, hinders=False)] if count else [], Dependent)
 
     def delete(self, name: str) -> int:
         """Delete a tag, and say how many things bore it.

@@ -24,6 +24,7 @@ _LESS_IS_BETTER = re.compile(
 )
 BEST = "★"
 NOTHING = "–"
+_NOISY_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,21 @@ def delta_text(before: float, after: float) -> str:
     change = after - before
     if math.isnan(change):
         return NOTHING
-    share = f" ({change / abs(before):+.1%})".replace("%", " %") if before and math.isfinite(change) else ""
-    return f"{'▲' if change > 0 else '▼'} {number_text(abs(change))}{share}"
+    share = change / abs(before) if before else math.inf
+    # Of next to nothing, anything is infinitely much.
+    told = f" ({share:+.1%})".replace("%", " %") if math.isfinite(change) and math.isfinite(share) else ""
+    return f"{'▲' if change > 0 else '▼'} {number_text(abs(change))}{told}"
+
+
+def pair_texts(metric: str, before: float | None, after: float | None) -> tuple[str, str, str]:
+    """Write two values of a metric, the better one marked, and the change; a value that is not there is `None`."""
+    known = {place: value for place, value in enumerate((before, after)) if value is not None}
+    texts = _number_texts(known)
+    if before is None or after is None:
+        return texts.get(0, NOTHING), texts.get(1, NOTHING), NOTHING
+    best = best_places(known, more_is_better=reads_as_more_is_better(metric))
+    left, right = (f"{BEST} {text}" if place in best else text for place, text in texts.items())
+    return left, right, delta_text(before, after)
 
 
 def reads_as_more_is_better(metric: str) -> bool:
@@ -140,7 +154,9 @@ def reads_as_more_is_better(metric: str) -> bool:
 
 
 def cell_texts(row: ComparedRow, *, stable: bool = False) -> dict[int, str]:
-    """Write the values of a row, by the run's place; two numbers that differ never read the same.
+    """Write the values of a row, by the run's place.
+
+    Two numbers that differ never read the same; of more, some may, but never all of them.
 
     Args:
         row: The row.
@@ -166,11 +182,13 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 
 def _number_texts(numbers: Mapping[int, float]) -> dict[int, str]:
-    """Write numbers with as many digits as tell them apart; of many, noise in the last digits is left out."""
+    """Write numbers with as many digits as tell them apart; of many, one digit may do that tells some of them apart."""
     texts = {place: number_text(number) for place, number in numbers.items()}
     different = len({repr(number) for number in numbers.values()})
-    for digits in range(5, 18 if len(numbers) == 2 else 8):
-        if len(set(texts.values())) == different:
+    for digits in range(5, 18):
+        told_apart = len(set(texts.values()))
+        # The last digits of many are mostly noise.
+        if told_apart == different or (digits >= _NOISY_DIGITS and len(numbers) > 2 and told_apart > 1):
             break
         texts = {place: _with_digits(number, digits) for place, number in numbers.items()}
     return texts

@@ -95,9 +95,10 @@ def _logarithmic(low: float, high: float) -> NumberScale:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     stride = math.ceil((last - first) / (_MOST_MARKS - 1))
     last = first + math.ceil((last - first) / stride) * stride
-    powers = [10.0**n for n in range(first, last + 1, stride) if n < 308]
+    # Beyond these there are no floats.
+    powers = [10.0**n for n in range(first, last + 1, stride) if -324 < n < 308]
     texts = [(power, f"{power:g}") for power in powers]
-    return _scale(powers[0], max(powers[-1], high), texts, is_log=True)
+    return _scale(min(powers[0], low), max(powers[-1], high), texts, is_log=True)
 
 
 def _scale(low: float, high: float, texts: Iterable[tuple[float, str]], *, is_log: bool) -> NumberScale:

@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nbpipe.views.amounts import number_text, value_text
-from nbpipe.views.comparison import best_of, delta_text, reads_as_more_is_better
+from nbpipe.views.compared import NOTHING, pair_texts
 from nbpipe.views.explaining import shown_diff
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
 from nbpipe.views.tables import Table
 from nbpipe.views.theme import look
-
-_BEST = "★"
-_NONE = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +63,14 @@ def _verdict(gate: GateFacts) -> str:
 
 
 def _number(value: float | None) -> str:
-    return _NONE if value is None else number_text(value)
+    return NOTHING if value is None else number_text(value)
 
 
 def metrics_table(facts: VersionDifferences) -> Table | None:
     """Lay out the metrics of both, the better one marked; `None` where neither has any."""
-    rows = [(path, *_compared(path, before, after)) for path, before, after in facts.metrics]
+    rows = [(path, *pair_texts(path, before, after)) for path, before, after in facts.metrics]
     columns = ("metric", facts.left, facts.right, "change")
     return Table(columns, rows, frozenset(columns[1:])) if rows else None
-
-
-def _compared(path: str, before: float | None, after: float | None) -> tuple[str, str, str]:
-    if before is None or after is None:
-        return _number(before), _number(after), _NONE
-    best = best_of(before, after, more_is_better=reads_as_more_is_better(path))
-    left, right = number_text(before), number_text(after)
-    return (
-        f"{_BEST} {left}" if best == "left" else left,
-        f"{_BEST} {right}" if best == "right" else right,
-        delta_text(before, after),
-    )
 
 
 def difference_sections(facts: VersionDifferences, *, is_folded: bool = False) -> list[Section]:
@@ -93,12 +78,13 @@ def difference_sections(facts: VersionDifferences, *, is_folded: bool = False) -
     sides = facts.left, facts.right
     sections = []
     if facts.parameters:
-        rows = [(name, before or _NONE, after or _NONE) for name, before, after in facts.parameters]
+        rows = [(name, before or NOTHING, after or NOTHING) for name, before, after in facts.parameters]
         sections.append(
             Section(_counted("parameter", rows), shown_table(Table(("parameter", *sides), rows)), is_folded)
         )
     if facts.data:
-        table = Table(("data", "", *sides), [(n, role, old or _NONE, new or _NONE) for n, role, old, new in facts.data])
+        given = [(name, role, old or NOTHING, new or NOTHING) for name, role, old, new in facts.data]
+        table = Table(("data", "", *sides), given)
         sections.append(Section(_counted("data", facts.data), shown_table(table), is_folded))
     if facts.code:
         table = Table(("step", "what"), [(step, said) for step, said, _ in facts.code])

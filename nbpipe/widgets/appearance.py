@@ -114,6 +114,17 @@ def control(make: Any, width: str = WIDE, height: str | None = None, **options: 
     return make(layout=layout(**facts), **options)
 
 
+def close(widgets: Sequence[Any]) -> None:
+    """Close widgets that are no longer shown, with all that is in them: otherwise both sides keep them for ever."""
+    kept = {id(one) for one in _shared.values()}
+    for widget in widgets:
+        close(getattr(widget, "children", ()))
+        # Others that are still shown may have the same layout.
+        parts = (getattr(widget, part, None) for part in ("layout", "style"))
+        for open_one in (*(part for part in parts if part is not None and id(part) not in kept), widget):
+            open_one.close()
+
+
 def name(widget: Any, text: str) -> None:
     """Name a control for who cannot see the label beside it."""
     if widget.has_trait("tooltips"):

@@ -1,7 +1,8 @@
 """What can be done with the rows that are selected in the browser: tag, compare, promote, delete.
 
-Each opens its own panel under the table. Deleting asks twice: the first press says what depends
-on the rows, the second deletes them if that is still so. Every rule is a service's.
+Each opens its own panel under the table. Deleting asks twice: Delete says what depends on the rows,
+and a button of its own, which a double click does not reach, deletes them if that is still so.
+Every rule is a service's.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Browsing(Protocol):
 
 
 ACTIONS = ("tag", "compare", "promote", "delete")
+PANEL_BUTTONS = ("confirm", "close")
 _MOST_COMPARED = 50
 
 
@@ -105,15 +107,21 @@ class CatalogActions:
 
     @property
     def delete_button(self) -> Any:
-        """The Delete button: the first press says what depends on the rows, the second deletes them."""
+        """The Delete button: it says what depends on the rows."""
         return self.buttons["delete"]
+
+    @property
+    def confirm_button(self) -> Any:
+        """The Confirm button, which is there while a deletion is announced: it deletes."""
+        return self.buttons["confirm"]
 
     @cached_property
     def buttons(self) -> dict[str, Any]:
-        """The buttons by action, with `clear` and `close`."""
+        """The buttons by action, with `clear`, and those of an open panel: `confirm` and `close`."""
         import ipywidgets as widgets
 
-        icons = {"tag": "tag", "compare": "columns", "promote": "arrow-up", "delete": "trash", "clear": "", "close": ""}
+        icons = {"tag": "tag", "compare": "columns", "promote": "arrow-up", "delete": "trash", "clear": ""}
+        icons |= dict.fromkeys(PANEL_BUTTONS, "")
         labels = {"clear": "Clear selection", "close": "Close"}
         made = {}
         for name, icon in icons.items():
@@ -139,8 +147,9 @@ class CatalogActions:
             button = self.buttons[name]
             button.disabled, button.tooltip = bool(obstacle), obstacle or f"{name} the selected rows"
         deletion = self.panel if isinstance(self.panel, Deletion) else None
-        self.buttons["delete"].description = deletion.confirm_text if deletion is not None else "Delete"
-        self.buttons["delete"].button_style = "danger" if deletion is not None else ""
+        self.buttons["confirm"].description = deletion.confirm_text if deletion is not None else ""
+        self.buttons["confirm"].button_style = "danger"
+        self.buttons["confirm"].layout.display = None if deletion is not None else "none"
         self.buttons["clear"].disabled = not self._browser.selected
         self.buttons["close"].layout.display = None if self.panel is not None else "none"
 
@@ -154,7 +163,8 @@ class CatalogActions:
             "tag": lambda: self._tag([row.ref for row in rows]),
             "compare": lambda: self._compare([row.ref for row in rows]),
             "promote": lambda: self._promote(rows[0]),
-            "delete": lambda: self._delete(noun, rows),
+            "delete": lambda: self._embed(deletion_of(self._client, noun, rows)),
+            "confirm": lambda: self._delete(noun, rows),
             "clear": lambda: setattr(self._browser, "selected", ()),
             "close": lambda: self._embed(None),
         }
@@ -185,9 +195,12 @@ class CatalogActions:
         self._embed(board)
 
     def _delete(self, noun: str, rows: Sequence[BrowsedRow]) -> None:
-        announced = self.panel if isinstance(self.panel, Deletion) else None
+        announced = self.panel
+        if not isinstance(announced, Deletion):
+            # The second press of a double click: the first has deleted them.
+            return
         now = deletion_of(self._client, noun, rows)
-        if announced is None or announced.said != now.said:
+        if announced.said != now.said:
             # What was announced is no longer what would be done, so it is asked again.
             self._embed(now)
             return
@@ -201,8 +214,9 @@ class CatalogActions:
         self._browser.tell(said, "completed")
 
     def _embed(self, panel: Any) -> None:
-        self.panel = panel
+        former, self.panel = self.place.children, panel
         self.place.children = [panel.widget] if panel is not None else []
+        appearance.close(former)
         self.offer()
 
 

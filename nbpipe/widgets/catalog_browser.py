@@ -30,6 +30,7 @@ from nbpipe.widgets.catalog_actions import CatalogActions
 from nbpipe.widgets.catalog_cards import OpenedCard, card_of
 from nbpipe.widgets.catalog_controls import CatalogControls
 from nbpipe.widgets.catalog_rows import count_text, table_of, view_of
+from nbpipe.widgets.given import Given
 from nbpipe.widgets.running import error_text
 from nbpipe.widgets.showing import Shown, has_front_end
 
@@ -68,16 +69,16 @@ class CatalogBrowser(Shown, HasTraits):
         BadValueError: Something to begin with does not fit.
     """
 
-    noun = AnyTrait("runs")
-    text = AnyTrait("")
-    tags = AnyTrait(())
-    filters = AnyTrait({})
-    sort = AnyTrait("")
-    descending = AnyTrait(True)
-    page = AnyTrait(1)
-    size = AnyTrait(20)
+    noun = Given("runs")
+    text = Given("")
+    tags = Given(())
+    filters = Given({})
+    sort = Given("")
+    descending = Given(True)
+    page = Given(1)
+    size = Given(20)
     metrics = AnyTrait(None)
-    selected = AnyTrait(())
+    selected = Given(())
     message = Unicode("")
 
     def __init__(self, client: Client, noun: str = "runs", *, static: bool = False, **first: Any) -> None:
@@ -149,6 +150,8 @@ class CatalogBrowser(Shown, HasTraits):
                 self._card = card_of(self._client, *self.opened)
             except NotFoundError:
                 self._trail, self._card = [], None
+        else:
+            self._card = None
         self._refresh()
 
     def forget(self, rows: Sequence[BrowsedRow]) -> None:
@@ -200,7 +203,7 @@ class CatalogBrowser(Shown, HasTraits):
         if value in (None, (), []):
             return ()
         said_filters(noun_named(self.noun), {"tags": value})
-        return tuple(dict.fromkeys(tag.strip() for tag in value))
+        return tuple(dict.fromkeys(tag.strip() for tag in value if tag.strip()))
 
     @validate("filters")
     def _valid_filters(self, proposal: Any) -> dict[str, Any]:

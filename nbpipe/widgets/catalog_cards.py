@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from nbpipe.services.client import Client
 
 _MOST_LINKS = 24
+# One more than are listed tells that there are more.
+_ENOUGH = _MOST_LINKS + 1
 _NOUN_OF = {noun.kind: noun.name for noun in NOUNS.values() if noun.kind is not None}
 
 
@@ -56,12 +58,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class OpenedCard:
-    """A card and the ways on from it."""
+    """A card and the ways on from it; `left_out` says so where there are more of them."""
 
     noun: str
     id: str
     bundle: Bundle
     links: Sequence[Link] = field(default=())
+    left_out: str = ""
 
 
 def card_of(client: Client, noun: str, identity: str) -> OpenedCard:
@@ -86,7 +89,7 @@ def card_of(client: Client, noun: str, identity: str) -> OpenedCard:
             return _version(client, identity)
         case "snapshots":
             snapshot = client.snapshots.get(EntityRef(Kind.SNAPSHOT, identity))
-            runs = client.runs.list(snapshot=snapshot.id, limit=_MOST_LINKS)
+            runs = client.runs.list(snapshot=snapshot.id, limit=_ENOUGH)
             return _opened(
                 noun, identity, snapshot_bundle(snapshot), [_to_run("runs", run.name, run.id) for run in runs]
             )
@@ -116,7 +119,7 @@ def _artifact(client: Client, artifact_id: str) -> OpenedCard:
     links = [_to_run("made in", f"run {artifact.run_id[:8]}", artifact.run_id)] if artifact.run_id else []
     if known.made_by is not None:
         links += _near(client, "made from", known.made_by.inputs.values())
-    for use in known.used_by[:_MOST_LINKS]:
+    for use in known.used_by[:_ENOUGH]:
         links += _near(client, "went into", use.outputs.values())
     links += [_to_run("read in", f"run {use.run_id[:8]}", use.run_id) for use in known.used_by]
     return _opened("artifacts", artifact_id, artifact_bundle(artifact), list(dict.fromkeys(links)))
@@ -132,7 +135,7 @@ def _version(client: Client, version_id: str) -> OpenedCard:
 
 def _pipeline(client: Client, name: str) -> OpenedCard:
     record = client.pipelines.get(EntityRef(Kind.PIPELINE, name))
-    runs = client.runs.list(pipeline=record.name, limit=_MOST_LINKS)
+    runs = client.runs.list(pipeline=record.name, limit=_ENOUGH)
     links = [_to_run("runs", run.name, run.id) for run in runs]
     return _opened("pipelines", name, recorded_bundle(record), links)
 
@@ -140,7 +143,7 @@ def _pipeline(client: Client, name: str) -> OpenedCard:
 def _tag(client: Client, name: str) -> OpenedCard:
     tag = client.tags.get(name)
     held = [holder for holder in client.tags.holders(tag.name) if holder.kind in _NOUN_OF]
-    links = [_to_holder(holder) for holder in held[:_MOST_LINKS]]
+    links = [_to_holder(holder) for holder in held[:_ENOUGH]]
     flags = [("exclusive", tag.exclusive), ("cascade", tag.cascade)]
     facts = [("on", f"{tag.count:,}"), *flags, ("first used", tag.created)]
     return _opened("tags", name, written(Card("tag", tag.name, facts=facts)), links)
@@ -160,7 +163,7 @@ def _facts(client: Client, noun: str, identity: str) -> OpenedCard:
 
 def _near(client: Client, group: str, ids: Iterable[str]) -> list[Link]:
     found = []
-    for one in list(ids)[:_MOST_LINKS]:
+    for one in list(ids)[:_ENOUGH]:
         try:
             found.append(_to_artifact(group, client.artifacts.get(EntityRef(Kind.ARTIFACT_VERSION, one))))
         except NotFoundError:
@@ -188,4 +191,5 @@ def _to_holder(holder: TagHolder) -> Link:
 
 
 def _opened(noun: str, identity: str, bundle: Bundle, links: Sequence[Link]) -> OpenedCard:
-    return OpenedCard(noun, identity, bundle, tuple(links[:_MOST_LINKS]))
+    left_out = f"The first {_MOST_LINKS} are listed; there are more." if len(links) > _MOST_LINKS else ""
+    return OpenedCard(noun, identity, bundle, tuple(links[:_MOST_LINKS]), left_out)

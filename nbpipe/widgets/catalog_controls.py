@@ -17,6 +17,7 @@ from nbpipe.services.browsing_nouns import NOUNS
 from nbpipe.views.amounts import shorten as cut
 from nbpipe.views.markup import one_line
 from nbpipe.widgets import appearance
+from nbpipe.widgets.catalog_actions import PANEL_BUTTONS
 from nbpipe.widgets.catalog_table import CatalogTable
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CatalogControls:
         self._filters_of = ""
         self._watching: Callable[[str, Any], None] | None = None
         self._links: tuple[Any, ...] = ()
+        self._chips_of: dict[str, Any] = {}
         self.table = CatalogTable(told)
         nouns = [(name.replace("_", " "), name) for name in NOUNS]
         self.noun = widgets.Dropdown(options=nouns, layout=widgets.Layout(width="150px"))
@@ -80,7 +82,8 @@ class CatalogControls:
         detail = appearance.stack([appearance.bar([self.back]), self.links, self.opened])
         self.detail = detail
         detail.layout.display = "none"
-        bar = appearance.bar([*(actions.buttons[name] for name in actions.buttons if name != "close"), self.chosen])
+        pressed = (button for name, button in actions.buttons.items() if name not in PANEL_BUTTONS)
+        bar = appearance.bar([*pressed, self.chosen])
         self.page = appearance.page(
             [
                 appearance.bar([self.noun, self.text, self.tags, self.clear]),
@@ -90,7 +93,7 @@ class CatalogControls:
                 bar,
                 self.said,
                 actions.place,
-                appearance.bar([actions.buttons["close"]]),
+                appearance.bar([actions.buttons[name] for name in PANEL_BUTTONS]),
                 detail,
             ]
         )
@@ -123,9 +126,7 @@ class CatalogControls:
             self._make_filters(asked.noun)
         for name, control in self._filters.items():
             _set(control, asked.filters.get(name, _ANY), _options(name, values))
-        others = [name for name in asked.filters if name not in self._filters]
-        chips = [self._unfilter(name, asked.filters[name]) for name in others]
-        self.filters.children = [*self._filters.values(), *chips]
+        self._show_filters({name: value for name, value in asked.filters.items() if name not in self._filters})
         is_narrowed = bool(asked.text or asked.tags or asked.filters)
         self.clear.layout.display = None if is_narrowed else "none"
 
@@ -156,11 +157,23 @@ class CatalogControls:
             self.opened.value = html
         links = tuple(card.links) if card is not None else ()
         if links != self._links:
-            self._links = links
+            self._links, former = links, self.links.children
             self.links.children = [
                 appearance.bar([appearance.markup(appearance.label(group)), *map(self._link, linked)])
                 for group, linked in groupby(links, key=lambda link: link.group)
             ]
+            if card is not None and card.left_out:
+                self.links.children += (appearance.markup(appearance.said(card.left_out)),)
+            appearance.close(former)
+
+    def _show_filters(self, others: Mapping[str, Any]) -> None:
+        """Show the noun's own filters, and for each other one a chip that takes it off."""
+        former = self.filters.children
+        own = tuple(self._filters.values())
+        if others != self._chips_of or former[: len(own)] != own:
+            self._chips_of = dict(others)
+            self.filters.children = (*own, *(self._unfilter(*one) for one in others.items()))
+            appearance.close([control for control in former if control not in own])
 
     def _make_filters(self, noun: str) -> None:
         known, self._filters_of = NOUNS[noun], noun

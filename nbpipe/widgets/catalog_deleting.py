@@ -70,7 +70,7 @@ class Deletion:
 
     @property
     def confirm_text(self) -> str:
-        """What stands on the button whose next press deletes."""
+        """What stands on the button that deletes."""
         count = f"{len(self.rows):,} {NOUNS[self.noun].said}{'s' if len(self.rows) > 1 else ''}"
         return f"Confirm: delete {count}{' anyway' if self.is_hindered else ''}"
 
@@ -95,7 +95,7 @@ def deletion_of(client: Client, noun: str, rows: Sequence[BrowsedRow]) -> Deleti
     service = getattr(client, service_name)
     delete = getattr(service, verb)
     targets = [row.ref if row.kind is not None else row.id for row in rows]
-    dependents = _dependents(service, noun, rows, targets)
+    dependents = _dependents(service, noun, targets)
     force = {"force": True} if any(one.hinders for one in dependents) and noun not in _WITHOUT_FORCE else {}
 
     def now() -> str:
@@ -109,10 +109,7 @@ def deletion_of(client: Client, noun: str, rows: Sequence[BrowsedRow]) -> Deleti
     return Deletion(noun, tuple(rows), tuple(dependents), now)
 
 
-def _dependents(service: Any, noun: str, rows: Sequence[BrowsedRow], targets: Sequence[Any]) -> list[Dependent]:
-    if noun == "tags":
-        held = sum(int(row.values["holders"]) for row in rows)
-        return [Dependent("holder", held, f"{held:,} things lose it", hinders=False)] if held else []
+def _dependents(service: Any, noun: str, targets: Sequence[Any]) -> list[Dependent]:
     if noun in _TOGETHER:
         return list(service.dependents(list(targets)))
     return [one for target in targets for one in service.dependents(target)]

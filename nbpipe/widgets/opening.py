@@ -25,7 +25,9 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
             return CatalogBrowser(Client(), **asked)
         case "PromoteModel", record if record is not None:
             model, version = _model_of(record)
-            return PromoteModel(Client().models, model, version, static=static)
+            board = PromoteModel(Client().models, model, version, gates=answer.asked.get("gates", ()), static=static)
+            board.note = answer.asked.get("note", "")
+            return board
         case "RunComparison", ComparedRuns() as compared:
             shown = RunComparison(Client().runs, [side.run for side in compared.runs], static=static)
             shown.only_differences = answer.rows["only_differences"]

@@ -1,11 +1,12 @@
 """The board on which a model version is promoted: the candidate beside who holds the stage now.
 
-Taking a stage from another, passing a gate that does not hold and promoting what failed ask twice.
+Taking a stage from another, passing a gate that does not hold and promoting what failed ask twice:
+what was announced is confirmed with a button of its own, which a double click does not reach.
 What was done can be undone, as long as nobody has moved a version since. Every rule is the
 service's; a refusal is shown, and nothing has changed then.
 
 A board can be driven without a front end: set `candidate`, `stage`, `note`, `gates` and `force`,
-then `promote_button.click()`.
+then `promote_button.click()`, and `confirm_button.click()` where it asks.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from nbpipe.records.models import SINGLE_HOLDER, ModelStages, as_stage, stage_sa
 from nbpipe.services.gates import parse_gates
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
 from nbpipe.widgets import appearance
+from nbpipe.widgets.given import Given
 from nbpipe.widgets.promotion_controls import PromotionControls
 from nbpipe.widgets.promotion_known import KnownModel
 from nbpipe.widgets.promotion_tables import differing, judged_table
@@ -34,12 +36,6 @@ from nbpipe.widgets.standing import TARGETS, Standing, first_candidate, standing
 if TYPE_CHECKING:
     from nbpipe.services.models import ModelService
     from nbpipe.services.promoting import Promotion
-
-
-class _Given(AnyTrait):
-    """A trait that must be given: where None is allowed, it is taken without asking the validator."""
-
-    allow_none = False
 
 
 class PromoteModel(Shown, HasTraits):
@@ -67,10 +63,10 @@ class PromoteModel(Shown, HasTraits):
     """
 
     candidate = AnyTrait(None)
-    stage = _Given(ModelStages.PRODUCTION)
-    note = _Given("")
-    gates = _Given(())
-    force = _Given(False)
+    stage = Given(ModelStages.PRODUCTION)
+    note = Given("")
+    gates = Given(())
+    force = Given(False)
     message = Unicode("")
 
     def __init__(
@@ -102,6 +98,11 @@ class PromoteModel(Shown, HasTraits):
         return self._controls.promote
 
     @property
+    def confirm_button(self) -> Any:
+        """The Confirm button, which is there while a press is to be confirmed."""
+        return self._controls.confirm
+
+    @property
     def undo_button(self) -> Any:
         """The Undo button: `.click()` does what a press does."""
         return self._controls.undo
@@ -124,7 +125,7 @@ class PromoteModel(Shown, HasTraits):
 
     @property
     def is_armed(self) -> bool:
-        """Whether the next press of Promote does what was announced."""
+        """Whether Confirm does what was announced."""
         return self._armed_for is not None and self._armed_for == self.standing.to_confirm
 
     def reload(self) -> None:
@@ -155,7 +156,11 @@ class PromoteModel(Shown, HasTraits):
             return None
         if isinstance(wanted, bool) or not isinstance(wanted, int | str):
             raise BadValueError(f"candidate={shorten(wanted)} is no version: give a number, a name or a stage.")
-        return self._models.version((self._model, str(wanted))).number
+        number = self._models.version((self._model, str(wanted))).number
+        if all(version.number != number for version in self._known.versions):
+            # It was made since the last look.
+            self._known.reload()
+        return number
 
     @validate("stage")
     def _valid_stage(self, proposal: Any) -> ModelStages:
@@ -193,14 +198,40 @@ class PromoteModel(Shown, HasTraits):
             self._known.reload()
             now = self.standing
             obstacle = self._gates_problem or now.obstacle
-            if obstacle or now.candidate is None:
+            if self._is_done(now):
+                # The second press of a double click: what the first did stays told.
+                self._refresh()
+            elif obstacle or now.candidate is None:
                 self._tell(obstacle, "failed")
-            elif now.to_confirm != self._armed_for:
-                # Should another take the stage before the second press, that one was not announced.
-                self._armed_for = now.to_confirm
-                self._tell("", "")
+            elif now.to_confirm is not None:
+                self._announce(now)
             else:
                 self._do(lambda: self._promoted(now))
+
+    def _confirm(self) -> None:
+        with self._lock:
+            if self._armed_for is None:
+                return
+            self._known.reload()
+            now = self.standing
+            if now.obstacle or now.candidate is None:
+                self._tell(now.obstacle, "failed")
+            elif now.to_confirm != self._armed_for:
+                # Should another have taken the stage meanwhile, that one was not announced.
+                self._announce(now)
+            else:
+                self._do(lambda: self._promoted(now))
+
+    def _announce(self, now: Standing) -> None:
+        self._armed_for = now.to_confirm
+        self._tell("", "")
+
+    def _is_done(self, now: Standing) -> bool:
+        """Tell whether what is asked for is what the last press did."""
+        done, candidate = self._done, now.candidate
+        if done is None or candidate is None or self._message_status != "completed":
+            return False
+        return candidate.id == done.version.id and candidate.stage is self.stage
 
     def _promoted(self, now: Standing) -> str:
         assert now.candidate is not None, "somebody is to be promoted"
@@ -225,7 +256,10 @@ class PromoteModel(Shown, HasTraits):
 
     def _undo(self) -> None:
         with self._lock:
-            if self._done is None:
+            if self._done is None and self._message_status == "completed":
+                # The second press of a double click: the first has undone it, and that stays told.
+                self._refresh()
+            elif self._done is None:
                 self._tell("There is nothing to undo.", "failed")
             else:
                 self._do(self._taken_back)
@@ -261,6 +295,7 @@ class PromoteModel(Shown, HasTraits):
     def _controls(self) -> PromotionControls:
         controls = PromotionControls(self._model)
         controls.promote.on_click(lambda _: self._press())
+        controls.confirm.on_click(lambda _: self._confirm())
         controls.undo.on_click(lambda _: self._undo())
         controls.cancel.on_click(lambda _: self._decided_otherwise(None))
         vars(self)["_controls"] = controls

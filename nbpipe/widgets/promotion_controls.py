@@ -42,8 +42,10 @@ class PromotionControls:
             layout=widgets.Layout(width=appearance.WIDE),
         )
         self.force = widgets.Checkbox(indent=False, layout=widgets.Layout(width="auto"))
-        wide_button = widgets.Layout(width="auto", min_width="110px")
-        self.promote = widgets.Button(icon="arrow-up", layout=wide_button)
+        self.promote = widgets.Button(description="Promote", icon="arrow-up", button_style="primary")
+        self.promote.layout = widgets.Layout(width="auto", min_width="110px")
+        # Beside Promote and not in its place, where the second press of a double click would find it.
+        self.confirm = widgets.Button(icon="check", button_style="danger", layout=widgets.Layout(width="auto"))
         self.cancel = widgets.Button(description="Cancel", layout=widgets.Layout(width="auto"))
         self.undo = widgets.Button(
             description="Undo", icon="undo", tooltip="move all back", layout=widgets.Layout(width="auto")
@@ -67,7 +69,7 @@ class PromotionControls:
                 for part in (appearance.markup(appearance.label(name)), cells.get(name, control))
             ]
         )
-        bar = appearance.bar([self.promote, self.cancel, self.undo, self.obstacle])
+        bar = appearance.bar([self.promote, self.confirm, self.cancel, self.undo, self.obstacle])
         title = appearance.markup(appearance.heading(f"Promote {model}"))
         below = [self.said, self.judged, self.compared, self.differing, self.history]
         self.page = appearance.page([title, self.versions, table, bar, *below])
@@ -97,9 +99,8 @@ class PromotionControls:
         """Offer what can be pressed."""
         self.promote.disabled = bool(obstacle)
         self.promote.tooltip = obstacle or f"promote to {stage.value}"
-        self.promote.button_style = "danger" if armed else "primary"
-        self.promote.description = now.announcement if armed else "Promote"
-        self.cancel.layout.display = None if armed else "none"
+        self.confirm.description = now.announcement if armed else ""
+        self.confirm.layout.display = self.cancel.layout.display = None if armed else "none"
         self.undo.disabled = not can_undo
         self.obstacle.value = appearance.said(obstacle)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from nbpipe.commands.comparing_versions import differences
 from nbpipe.records.models import ModelStages
-from nbpipe.views.amounts import number_text, shorten, time_text
-from nbpipe.views.comparison import best_of, delta_text, reads_as_more_is_better
+from nbpipe.views.amounts import shorten, time_text
+from nbpipe.views.compared import pair_texts
 from nbpipe.views.frames import Section
 from nbpipe.views.tables import Table
 from nbpipe.views.theme import signed
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MOST_METRICS = 3
 _MOST_COMPARED = 20
-_BEST = "★"
 
 Metrics = Mapping[int, Mapping[str, float]]
 
@@ -73,7 +72,8 @@ def comparison_table(now: Standing, stage: ModelStages, metrics: Metrics) -> Tab
     if now.holder is None:
         return Table(["metric", f"candidate {now.candidate.number}"], [(name, own[name]) for name in names])
     columns = ["metric", f"{stage.value} {now.holder.number}", f"candidate {now.candidate.number}", "change"]
-    return Table(columns, [_compared(name, other.get(name), own.get(name)) for name in names], frozenset(columns[1:]))
+    rows = [(name, *pair_texts(name, other.get(name), own.get(name))) for name in names]
+    return Table(columns, rows, frozenset(columns[1:]))
 
 
 def judged_table(judged: Sequence[Judged]) -> Table | None:
@@ -108,17 +108,3 @@ def _short_names(paths: Sequence[str]) -> list[str]:
     """Name metrics by the end of their paths, where no two end alike."""
     ends = [path.rpartition(".")[2] for path in paths]
     return ends if len(set(ends)) == len(ends) else list(paths)
-
-
-def _compared(name: str, before: float | None, after: float | None) -> tuple[str, str, str, str]:
-    if before is None or after is None:
-        texts = ["–" if value is None else number_text(value) for value in (before, after)]
-        return name, texts[0], texts[1], "–"
-    best = best_of(before, after, more_is_better=reads_as_more_is_better(name))
-    left, right = number_text(before), number_text(after)
-    return (
-        name,
-        f"{_BEST} {left}" if best == "left" else left,
-        f"{_BEST} {right}" if best == "right" else right,
-        delta_text(before, after),
-    )

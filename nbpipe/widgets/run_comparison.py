@@ -24,6 +24,7 @@ from nbpipe.views.comparison import charted, charts, comparison_card, table
 from nbpipe.views.frames import Bundle
 from nbpipe.views.ink import PAGE
 from nbpipe.widgets import appearance
+from nbpipe.widgets.given import Given
 from nbpipe.widgets.run_comparison_controls import ANY_METRIC, LAYOUTS, ComparisonControls
 from nbpipe.widgets.running import error_text
 from nbpipe.widgets.showing import Shown, has_front_end
@@ -57,11 +58,11 @@ class RunComparison(Shown, HasTraits):
         NotFoundError: There is no such run.
     """
 
-    refs = AnyTrait(())
-    only_differences = AnyTrait(True)
+    refs = Given(())
+    only_differences = Given(True)
     transposed = AnyTrait(None)
     color_by = AnyTrait(None)
-    more_is_better = AnyTrait({})
+    more_is_better = Given({})
     message = Unicode("")
 
     def __init__(self, runs_service: RunService, refs: Sequence[object], *, static: bool = False) -> None:
@@ -188,6 +189,11 @@ class RunComparison(Shown, HasTraits):
             setattr(self, name, value)
         except NbpipeError as error:
             self.message = error_text(error)
+            self._refresh()
+            return
+        if self.message:
+            # What was refused is mended, though nothing else has changed by it.
+            self.message = ""
             self._refresh()
 
     def _turned(self, metric: str, is_more: bool) -> None:

@@ -65,7 +65,8 @@ class ComparisonControls:
         """
         if list(self.directions) != list(metrics):
             self.directions = {metric: self._direction(metric, is_more, turned) for metric, is_more in metrics.items()}
-            self._direction_bar.children = list(self.directions.values())
+            former, self._direction_bar.children = self._direction_bar.children, tuple(self.directions.values())
+            appearance.close(former)
             # A label alone would be a row about nothing.
             for part in (self._direction_bar, self._direction_label):
                 part.layout.display = None if metrics else "none"

@@ -67,7 +67,7 @@ class Standing:
 
     @property
     def announcement(self) -> str:
-        """What a second press would do, for the button."""
+        """What would be done, for the button that confirms it."""
         assert self.candidate is not None, "somebody is to be promoted"
         promoted = f"promote {self.candidate.number}{', whose run failed' if self.candidate.failed else ''}"
         told = [f"archive {self.holder.number}"] if self.holder is not None else []

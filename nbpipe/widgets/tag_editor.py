@@ -15,9 +15,9 @@ from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Int, Unicode, observe, validate
 
+from nbpipe.commands.showing import flags_text
 from nbpipe.errors import BadValueError, NbpipeError
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import Target
@@ -27,6 +27,7 @@ from nbpipe.services.tag_foresight import TagEffect, named
 from nbpipe.services.tags import tags_of
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
 from nbpipe.views.tables import Table
+from nbpipe.widgets.given import Given
 from nbpipe.widgets.running import error_text
 from nbpipe.widgets.showing import Shown
 from nbpipe.widgets.tag_editor_controls import Chip, TagEditorControls
@@ -56,8 +57,8 @@ class TagEditor(Shown, HasTraits):
         NotFoundError: One of the targets does not exist.
     """
 
-    names = AnyTrait(())
-    exclusive = AnyTrait(False)
+    names = Given(())
+    exclusive = Given(False)
     message = Unicode("")
     revision = Int(0)
 
@@ -69,6 +70,8 @@ class TagEditor(Shown, HasTraits):
         self._is_drawing = False
         self._message_status = ""
         self._announced: tuple[Any, ...] | None = None
+        # What was typed and is no list of tags, with why.
+        self._refused: tuple[str, str] | None = None
         self._targets = resolve_all(client.workspace, {None: targets})
         self._load()
 
@@ -146,6 +149,7 @@ class TagEditor(Shown, HasTraits):
 
     @observe("names", "exclusive")
     def _decided_otherwise(self, _change: Any) -> None:
+        self._refused = None
         self._refresh()
 
     @property
@@ -170,11 +174,18 @@ class TagEditor(Shown, HasTraits):
         return [f"{count} of {len(self._targets)}"] if len(self._targets) > 1 else []
 
     def _flags_of(self, name: str) -> str:
-        tag = self._known.get(name)
-        return ", ".join(flag for flag in ("exclusive", "cascade") if tag is not None and getattr(tag, flag))
+        return flags_text(self._known[name]) if name in self._known else ""
 
     def _add(self) -> None:
         with self._lock:
+            if self._refused is not None:
+                typed, self.message = self._refused
+                self._message_status = "failed"
+                self._refresh(typed=typed, problem=self.message)
+                return
+            if not self.names and self._message_status == "completed":
+                # The second press of a double click: what the first did stays told.
+                return
             announced = self._announced
             self._load()
             effects = self._safe_effects()
@@ -249,6 +260,7 @@ class TagEditor(Shown, HasTraits):
             problem = str(error)
         finally:
             self._is_drawing = False
+        self._refused = (text, problem) if problem else None
         self._refresh(typed=text, problem=problem)
 
     def _chosen(self, name: str, value: Any) -> None:

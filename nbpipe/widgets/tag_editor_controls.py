@@ -72,12 +72,11 @@ class TagEditorControls:
         self._shown = shown
         former = self.chips.children
         self.chips.children = [_chip(chip, remove) for chip in shown]
-        for button in former:
-            button.close()
+        appearance.close(former)
 
     def suggest(self, names: Sequence[str]) -> None:
-        """Offer known tags for completion."""
-        options = tuple(one_line(name) for name in names)
+        """Offer known tags for completion, but for those that would be read as others once they are typed."""
+        options = tuple(name for name in names if "," not in name and one_line(name) == name)
         if self.name.options != options:
             self.name.options = options
 

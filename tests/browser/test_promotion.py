@@ -69,8 +69,12 @@ def test_a_version_is_promoted_by_force_with_a_note_past_a_gate_and_taken_back(
     board.locator("input[placeholder*='why']").fill("better on rare classes")
     board.locator("input[type=checkbox]").check()
     look(notebook, tmp_path, "gates")
-    board.locator("button:has-text('Promote'):not([disabled])").click()
-    board.locator("button", has_text="Confirm: archive 1, promote 2, past 1 gate").click()
+    # Twice: what the second press of a double click finds must not confirm.
+    board.locator("button:has-text('Promote'):not([disabled])").dblclick()
+    confirm = board.locator("button", has_text="Confirm: archive 1, promote 2, past 1 gate")
+    confirm.wait_for()
+    look(notebook, tmp_path, "announced")
+    confirm.click()
     board.locator("text=iris@2 is in production, and iris@1 is archived.").wait_for()
     look(notebook, tmp_path, "promoted")
     board.locator("button", has_text="Undo").click()
@@ -100,6 +104,7 @@ def test_the_board_can_be_used_by_keys_alone(open_notebook: OpenNotebook) -> Non
     keys.press("Tab")
     keys.press("Space")
     board.locator("button", has_text="Confirm: archive 1, promote 2").wait_for()
+    keys.press("Tab")
     keys.press("Space")
 
     board.locator("text=iris@2 is in production, and iris@1 is archived.").wait_for()

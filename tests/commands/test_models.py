@@ -75,13 +75,13 @@ def test_a_version_is_renamed_described_and_deleted_with_what_depends_on_it_told
     told = ask("model delete m@first --dry-run")
     deleted = ask("model delete m@first")
 
-    assert "1 run that worked on it stay" in told.text.replace("runs", "run")
-    assert deleted.text.startswith("m@first is deleted: ")
+    assert "1 run that worked on it stays" in told.text
+    assert deleted.text.startswith("Model version m@first is deleted; ")
     with pytest.raises(NotFoundError):
         ask("model show m@first")
     with pytest.raises(BadValueError, match="say which version"):
         ask("model delete m")
-    assert ask("model delete m --all").text.startswith("m is deleted: 1 version of m is deleted")
+    assert ask("model delete m --all").text.startswith("Model m is deleted; 1 version of m is deleted")
     assert ask("model list --json").text == "[]"
 
 

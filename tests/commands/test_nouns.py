@@ -10,6 +10,7 @@ import pytest
 from nbpipe.commands.dispatch import answer
 from nbpipe.commands.sources import load_source
 from nbpipe.errors import BadValueError, ConflictError, NbpipeError, NotFoundError
+from nbpipe.widgets.opening import widget_for
 
 QUESTIONS = [
     "runs list",
@@ -169,6 +170,17 @@ def test_promoting_to_no_stage_asks_which_and_in_a_notebook_shows_the_board(ask,
     assert answer("model promote m", notebook({})).widget == "PromoteModel"
 
 
+def test_what_is_said_with_a_promotion_to_no_stage_is_on_the_board_or_refused(ask, two_runs, notebook):
+    line = 'model promote m@1 --gate "total > 0" --note "better on rare classes"'
+
+    board = widget_for(answer(line, notebook({})), static=True)
+
+    assert (board.gates, board.note) == (("total > 0",), "better on rare classes")
+    for flag in ("--force", "--replace"):
+        with pytest.raises(BadValueError, match=f"{flag} takes a stage"):
+            answer(f"model promote m@1 {flag}", notebook({}))
+
+
 def test_a_mistyped_stage_is_answered_with_the_nearest(ask, two_runs):
     with pytest.raises(BadValueError, match="Did you mean 'production'"):
         ask("model promote m@1 prodction")
@@ -209,7 +221,7 @@ def test_tags_are_put_on_several_things_renamed_and_taken_off(ask, two_runs):
         "pipeline",
     ]
     assert removed.rows["removed"] == 1
-    assert deleted.rows["held"] == 3
+    assert [one["count"] for one in deleted.rows["dependents"]] == [3]
     assert "v2" not in [row["name"] for row in ask("tag list").rows]
 
 

@@ -24,7 +24,7 @@ def test_a_snapshot_is_created_listed_shown_renamed_and_deleted(ask):
     assert shown.rows["tags"] == made.rows["tags"] == ["x"]
     assert "0.3" in shown.text
     assert renamed.text == "Snapshot nightly of training is now named weekly."
-    assert deleted.text == "Snapshot weekly of training is deleted; its runs stay."
+    assert deleted.text == "Snapshot weekly of training is deleted."
     assert ask("snapshot list").rows == []
 
 

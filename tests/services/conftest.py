@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.catalog.reader import Reader
+from nbpipe.services.metadata import MetadataService
+from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
-from tests.services.building import opened, record_run
+from tests.services.building import Built, opened, record_run
+
+NUMBERS = "SELECT id, seq FROM runs ORDER BY id"
 
 
 @pytest.fixture
@@ -39,3 +45,28 @@ def target(tmp_path: Path) -> Path:
 def elsewhere(tmp_path: Path) -> WorkspacePaths:
     """Give another workspace, which is not there yet."""
     return WorkspacePaths(tmp_path / "elsewhere" / ".nbpipe")
+
+
+@pytest.fixture
+def renumbered(opened_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Built]]:
+    """Give runs, and publish between the next look at the catalog and the one after, so that they are numbered anew.
+
+    They were looked at as they came, each after what was decided about the one before; of what is published
+    together, that comes last.
+    """
+    catalog, runs, numbers = opened_workspace.catalog, [], []
+    for n in range(3):
+        runs.append(record_run(opened_workspace, outputs={"a": n}))
+        MetadataService(opened_workspace).log({"accuracy": n / 4}, run=runs[-1].id)
+        TagService(opened_workspace).add([f"t{n}"], run=runs[-1].id)
+        numbers = catalog.rows(NUMBERS)
+    look, looks = Reader._ready, iter(range(1000))
+
+    def publishing(reader: Reader) -> Any:
+        if next(looks) == 1:
+            catalog.publish()
+        return look(reader)
+
+    monkeypatch.setattr(Reader, "_ready", publishing)
+    yield runs
+    assert catalog.rows(NUMBERS) != numbers, "somebody published"

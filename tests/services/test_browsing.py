@@ -21,7 +21,7 @@ from nbpipe.services.metadata import MetadataService
 from nbpipe.services.models import ModelService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
-from tests.services.building import create_snapshot, record_run
+from tests.services.building import Built, create_snapshot, record_run
 
 LONG = "é🌱" * 2500
 STRANGE = ['it\'s <b>"bold"</b>', "'; DROP TABLE runs; --", "<script>alert(1)</script>", "100%_done", "a\x00b", LONG]
@@ -317,3 +317,12 @@ def test_what_was_tagged_a_moment_ago_is_on_the_page(browsing: BrowsingService, 
     after = browsing.page(Question(filters={"tags": ["fresh"]}))
     assert (before, [row.id for row in after.rows]) == (0, [known[17].id, known[0].id])
     assert "fresh" in after.rows[0].tags
+
+
+@pytest.mark.parametrize("noun", ["runs", "artifacts"])
+def test_no_row_is_missing_on_a_page_when_somebody_publishes_meanwhile(
+    noun: str, renumbered: list[Built], opened_workspace: Workspace
+) -> None:
+    page = BrowsingService(opened_workspace).page(Question(noun=noun))
+
+    assert len(page.rows) == page.total == len(renumbered)

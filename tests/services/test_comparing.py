@@ -20,7 +20,7 @@ from nbpipe.services.comparing import MOST_RUNS
 from nbpipe.services.metadata import MetadataService
 from nbpipe.services.runs import RunService
 from nbpipe.services.workspace import Workspace
-from tests.services.building import open_version
+from tests.services.building import Built, open_version
 
 
 @pytest.fixture
@@ -338,3 +338,11 @@ def test_data_of_which_the_version_was_deleted_is_still_told_apart(
 
     assert [side.data["load.raw"].label for side in found.runs] == ["raw", "deleted"]
     assert differing(found, "data") == {"load.raw"}
+
+
+def test_runs_are_compared_whoever_publishes_while_they_are_looked_for(
+    renumbered: list[Built], runs: RunService
+) -> None:
+    wanted = [run.id for run in renumbered]
+
+    assert [side.run.id for side in runs.compare(*wanted).runs] == wanted

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbpipe.base.displaying import Displayed
+from nbpipe.base.displaying import Displayed, text_of
 from nbpipe.commands.faces import FACES
 from nbpipe.records.refs import Kind
 from nbpipe.services.client import Client
@@ -26,6 +26,7 @@ RECORDS: dict[str, Sight] = {
     "pipeline": lambda client: client.pipelines.get("training"),
     "model": lambda client: client.models.get("iris"),
     "model_version": lambda client: client.models.version("iris"),
+    "comparison": lambda client: client.models.compare("iris@1", "iris@1"),
     "tag": lambda client: client.tags.get("v1"),
     "explanation": lambda client: client.runs.explain(client.runs.newest())[0],
 }
@@ -37,6 +38,7 @@ LISTINGS: dict[str, Sight] = {
     "versions": lambda client: client.models.versions("iris"),
     "history": lambda client: client.models.history("iris"),
     "tags": lambda client: client.tags.list(),
+    "tenures": lambda client: client.tags.history("v1"),
     "holders": lambda client: client.tags.holders("v1"),
     "explanations": lambda client: client.runs.explain(client.runs.newest()),
 }
@@ -89,6 +91,19 @@ def test_within_something_else_a_record_is_its_name(what: str, client: Client, p
 
     assert repr(record)[:40] in shown["text/plain"].replace("\n", " ")
     assert "text/html" not in shown
+
+
+def test_a_history_at_the_end_of_a_cell_is_the_table_of_the_command(client: Client) -> None:
+    record_run(client.workspace, model="iris")
+    client.models.promote("iris@2", "production", force=True)
+
+    moves, tenures = (
+        text_of(found).splitlines()[0].split() for found in (client.models.history("iris"), client.tags.history("v1"))
+    )
+
+    assert "by force" in text_of(client.models.history("iris"))
+    assert moves == ["when", "version", "stage", "who", "note"]
+    assert tenures == ["what", "since", "until", "lost", "to", "by"]
 
 
 def test_a_record_of_a_name_without_end_names_itself_in_one_short_line(opened_workspace: Workspace) -> None:

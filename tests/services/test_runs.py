@@ -15,7 +15,7 @@ from nbpipe.services.runs import RunService
 from nbpipe.services.tags import TagService
 from nbpipe.services.where import parse_where
 from nbpipe.services.workspace import Workspace
-from tests.services.building import record_run
+from tests.services.building import Built, record_run
 
 
 @pytest.fixture
@@ -83,6 +83,14 @@ def test_the_last_run_of_a_page_begins_the_next(runs: RunService, opened_workspa
     assert runs.list(before=made[0]) == []
     with pytest.raises(NotFoundError):
         runs.list(before="ffffffff")
+
+
+def test_a_page_begins_after_the_last_run_of_the_former_whoever_publishes_meanwhile(
+    renumbered: list[Built], runs: RunService
+) -> None:
+    found = runs.list(before=renumbered[-1].id)
+
+    assert [run.id for run in found] == [run.id for run in reversed(renumbered[:-1])]
 
 
 def test_a_full_id_goes_before_a_name_and_a_name_before_the_beginning_of_an_id(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbpipe.views.compared import ComparedRow, ComparedRunFacts, ComparisonFacts, best_places, cell_texts
+from nbpipe.views.compared import ComparedRow, ComparedRunFacts, ComparisonFacts, best_places, cell_texts, pair_texts
 from nbpipe.views.comparison import (
     best_of,
     charts,
@@ -109,6 +109,20 @@ def test_two_numbers_that_differ_never_read_the_same() -> None:
     row = ComparedRow("metrics", "accuracy", {0: 0.912340001, 1: 0.912340002}, differs=True)
 
     assert cell_texts(row) == {0: "0.912340001", 1: "0.912340002"}
+
+
+def test_of_several_numbers_that_differ_not_all_read_the_same() -> None:
+    near = ComparedRow("metrics", "accuracy", {0: 1.00000001, 1: 1.00000002, 2: 1.0}, differs=True)
+    far = ComparedRow("metrics", "accuracy", {0: 0.5, 1: 0.90000001, 2: 0.90000002}, differs=True)
+
+    assert len(set(cell_texts(near).values())) > 1
+    assert cell_texts(far) == {0: "0.5", 1: "0.9", 2: "0.9"}
+
+
+def test_two_values_of_a_metric_are_written_with_the_digits_that_tell_them_apart() -> None:
+    assert pair_texts("accuracy", 0.912340, 0.912341)[:2] == ("0.91234", "★ 0.912341")
+    assert pair_texts("loss", 0.5, None) == ("0.5", "–", "–")
+    assert pair_texts("loss", 0.5, 0.25) == ("0.5", "★ 0.25", "▼ 0.25 (-50.0 %)")
 
 
 @pytest.mark.parametrize(("count", "transposed"), [(2, True), (6, True), (7, False), (50, False)])
@@ -262,6 +276,7 @@ def test_whatever_the_values_are_a_picture_can_be_drawn_and_stays_within_its_fra
         (math.nan, math.nan, "="),
         (math.nan, 1.0, "–"),
         (1.0, math.inf, "▲ ∞"),
+        (5e-324, 1.0, "▲ 1.0"),
     ],
 )
 def test_a_change_is_written_with_its_direction_and_its_share(before: float, after: float, text: str) -> None:

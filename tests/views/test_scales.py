@@ -51,3 +51,12 @@ def test_words_stand_evenly_and_numbers_among_them_by_size() -> None:
     assert natural_order(["b", "10", "9", "a", "9"]) == ["9", "10", "a", "b"]
     assert even_places(["a", "b", "c"]) == {"a": 0.0, "b": 0.5, "c": 1.0}
     assert even_places(["a"]) == {"a": 0.5}
+
+
+def test_the_smallest_number_there_is_has_its_place() -> None:
+    scale = number_scale([5e-324, 1e-300, 1.0])
+
+    places = [scale.place(value) for value in (5e-324, 1e-300, 1.0)]
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert all(0 <= mark.place <= 1 for mark in scale.marks)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ipywidgets.widgets.widget import _instances
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, NbpipeError, NotFoundError
 from nbpipe.records.runs import Status
 from nbpipe.services.client import Client
+from nbpipe.services.metadata import MetadataService
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.catalog_cards import card_of
 from tests.conftest import Copied
@@ -181,8 +183,16 @@ def test_what_is_wrong_in_a_control_is_said_and_changes_nothing(client: Client, 
         ("metrics", "accuracy"),
         ("selected", ["no row"]),
         ("selected", "text"),
+        ("noun", None),
+        ("text", None),
+        ("filters", None),
+        ("sort", None),
+        ("descending", None),
+        ("page", None),
+        ("size", None),
+        ("selected", None),
     ],
-    ids=range(15),
+    ids=range(23),
 )
 def test_what_does_not_fit_is_refused_and_changes_nothing(
     client: Client, runs: list[Built], part: str, value: Any
@@ -245,18 +255,22 @@ def test_selected_runs_are_compared(client: Client, runs: list[Built]) -> None:
 
 
 def test_two_versions_are_compared_and_one_is_promoted(client: Client) -> None:
-    for _ in range(2):
+    for n in range(2):
         record_run(client.workspace, model="iris")
+        MetadataService(client.workspace).log({"accuracy": 0.8 + n / 10}, model=f"iris@{n + 1}")
     browser = CatalogBrowser(client, "model_versions")
 
     browser.selected = [row.id for row in browser.rows]
     browser.actions.compare_button.click()
-    compared = browser.actions.panel
+    compared = browser.actions.panel.widget.value
     browser.selected = [browser.rows[0].id]
     browser.actions.promote_button.click()
     browser.actions.panel.promote_button.click()
 
-    assert compared is not None
+    assert "iris@2 and iris@1" in compared
+    assert "<td" in compared
+    assert "accuracy" in compared
+    assert "Listing" not in compared
     assert client.models.version("iris@production").number == 2
     assert [row.values["stage"] for row in browser.rows] == ["production", "none"]
 
@@ -266,8 +280,8 @@ def test_deleting_asks_twice(client: Client, runs: list[Built]) -> None:
     browser.selected = ["even"]
 
     browser.actions.delete_button.click()
-    asked = browser.actions.delete_button.description, browser.actions.panel.widget.value, browser.total
-    browser.actions.delete_button.click()
+    asked = browser.actions.confirm_button.description, browser.actions.panel.widget.value, browser.total
+    browser.actions.confirm_button.click()
 
     assert asked[0] == "Confirm: delete 1 tag"
     assert "13 things lose it" in asked[1]
@@ -286,7 +300,7 @@ def test_every_noun_that_can_be_deleted_is(client: Client, noun: str) -> None:
 
     browser.actions.delete_button.click()
     assert browser.total == 1
-    browser.actions.delete_button.click()
+    browser.actions.confirm_button.click()
 
     assert (browser.total, browser.selected) == (0, ())
     assert browser.message.endswith("is deleted.")
@@ -300,8 +314,8 @@ def test_runs_are_deleted_together_and_rows_that_are_gone_are_neither_selected_n
     browser.open("runs", runs[24].id)
 
     browser.actions.delete_button.click()
-    asked = browser.actions.delete_button.description
-    browser.actions.delete_button.click()
+    asked = browser.actions.confirm_button.description
+    browser.actions.confirm_button.click()
 
     assert asked == "Confirm: delete 2 runs"
     assert browser.message == "run-24, run-23 are deleted."
@@ -315,8 +329,8 @@ def test_what_hinders_a_deletion_is_told_and_overridden_by_who_confirms(client: 
     browser.selected = [browser.rows[0].id]
 
     browser.actions.delete_button.click()
-    asked = browser.actions.delete_button.description, browser.actions.panel.widget.value
-    browser.actions.delete_button.click()
+    asked = browser.actions.confirm_button.description, browser.actions.panel.widget.value
+    browser.actions.confirm_button.click()
 
     assert asked[0] == "Confirm: delete 1 artifact anyway"
     assert "⚠" in asked[1]
@@ -330,11 +344,104 @@ def test_what_changed_since_it_was_announced_is_asked_again(client: Client, runs
     browser.actions.delete_button.click()
 
     client.tags.add(["even"], run=runs[1].id)
-    browser.reload()
-    browser.actions.delete_button.click()
+    browser.actions.confirm_button.click()
 
     assert client.tags.get("even").count == 14
     assert "14 things lose it" in browser.actions.panel.widget.value
+
+
+def test_a_double_click_deletes_nothing_and_one_on_confirm_says_what_was_deleted(
+    client: Client, runs: list[Built]
+) -> None:
+    browser = CatalogBrowser(client)
+    browser.selected = [runs[24].id]
+
+    browser.actions.delete_button.click()
+    browser.actions.delete_button.click()
+    total = browser.total
+    browser.actions.confirm_button.click()
+    browser.actions.confirm_button.click()
+
+    assert total == 25
+    assert "run-24 is deleted." in said(browser)
+    assert browser.total == 24
+
+
+def test_the_card_of_what_was_deleted_is_closed(client: Client, runs: list[Built]) -> None:
+    browser = CatalogBrowser(client)
+    _ = browser.widget
+    browser.open("runs", runs[24].id)
+    browser.selected = [runs[24].id]
+
+    browser.actions.delete_button.click()
+    browser.actions.confirm_button.click()
+
+    assert browser.opened is None
+    assert browser._controls.detail.layout.display == "none"
+    assert "run-24" not in browser._controls.opened.value
+
+
+def test_one_thing_loses_a_tag_and_several_lose_it(client: Client, runs: list[Built]) -> None:
+    client.tags.add(["mine"], run=runs[0].id)
+    browser = CatalogBrowser(client, "tags")
+
+    browser.selected = ["mine"]
+    browser.actions.delete_button.click()
+
+    assert "1 thing loses it" in browser.actions.panel.widget.value
+
+
+def test_ways_on_that_are_too_many_to_list_are_told(client: Client, runs: list[Built]) -> None:
+    client.tags.add(["all"], run=[run.id for run in runs])
+    browser = CatalogBrowser(client, "tags")
+    _ = browser.widget
+
+    browser.open("tags", "even")
+    few = [_said(control) for control in browser._controls.links.children]
+    browser.open("tags", "all")
+    many = [_said(control) for control in browser._controls.links.children]
+
+    assert not any("there are more" in text for text in few)
+    assert "The first 24 are listed; there are more." in many[-1]
+
+
+def test_tags_of_nothing_but_blanks_are_none(client: Client, runs: list[Built]) -> None:
+    browser = CatalogBrowser(client)
+    _ = browser.widget
+
+    browser.tags = ["  ", "even"]
+    assert browser.tags == ("even",)
+    browser.tags = ["  "]
+
+    assert browser.tags == ()
+    assert browser.total == 25
+
+
+def test_however_often_it_is_drawn_it_leaves_no_widgets_behind(client: Client, runs: list[Built]) -> None:
+    browser = CatalogBrowser(client, tag_prefix="e")
+    _ = browser.widget
+
+    def go_round() -> int:
+        browser.reload()
+        browser.text = "run"
+        browser.filters = {"tag_contains": "v", "status": "failed"}
+        browser.filters = {"tag_contains": "v"}
+        browser.noun = "tags"
+        browser.noun = "runs"
+        browser.text = ""
+        browser.open("runs", runs[3].id)
+        browser.open("runs", runs[4].id)
+        browser.selected = [runs[24].id, runs[23].id]
+        browser.actions.compare_button.click()
+        browser.actions.tag_button.click()
+        browser.actions.delete_button.click()
+        browser.actions.buttons["close"].click()
+        browser.actions.buttons["clear"].click()
+        return len(_instances)
+
+    first = go_round()
+
+    assert [go_round() for _ in range(2)] == [first, first]
 
 
 def test_what_is_refused_is_said_and_nothing_is_lost(client: Client) -> None:
@@ -344,9 +451,9 @@ def test_what_is_refused_is_said_and_nothing_is_lost(client: Client) -> None:
     browser.actions.delete_button.click()
 
     client.snapshots.delete("nightly")
-    browser.actions.delete_button.click()
+    browser.actions.confirm_button.click()
 
-    assert "nightly" in said(browser) or "snapshot" in said(browser)
+    assert browser.message.startswith("No snapshot is named")
     browser.reload()
     assert browser.total == 0
 

@@ -53,6 +53,11 @@ def press(button: Any, times: int = 1) -> None:
         button.click()
 
 
+def confirm(board: PromoteModel) -> None:
+    press(board.promote_button)
+    press(board.confirm_button)
+
+
 def test_the_newest_that_neither_failed_nor_is_in_production_is_proposed(models: Models) -> None:
     assert PromoteModel(models, "iris").candidate == 2
 
@@ -89,8 +94,8 @@ def test_force_asks_twice_and_says_who_would_be_archived(models: Models) -> None
     board.force = True
 
     press(board.promote_button)
-    announced, stages = board.promote_button.description, models.stages()
-    press(board.promote_button)
+    announced, stages = board.confirm_button.description, models.stages()
+    press(board.confirm_button)
 
     assert announced == "Confirm: archive 1, promote 2"
     assert stages[1] == "production"
@@ -125,17 +130,57 @@ def test_a_holder_that_was_not_announced_is_not_archived(models: Models) -> None
     press(board.promote_button)
     models.promote("iris@3", "production", force=True)
 
-    press(board.promote_button)
+    press(board.confirm_button)
 
     assert models.stages() == {1: "archived", 2: "none", 3: "production"}
-    assert board.promote_button.description == "Confirm: archive 3, promote 2"
+    assert board.confirm_button.description == "Confirm: archive 3, promote 2"
+
+
+def test_a_double_click_on_promote_confirms_nothing(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    board.force = True
+
+    press(board.promote_button, 2)
+
+    assert board.is_armed
+    assert models.stages()[1] == "production"
+
+
+def test_the_second_press_of_a_double_click_leaves_what_the_first_one_said(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    board.stage = "staging"
+
+    press(board.promote_button, 2)
+    promoted = board.message
+    press(board.undo_button, 2)
+    undone = board.message
+    board.stage, board.force = "production", True
+    press(board.promote_button)
+    press(board.confirm_button, 2)
+
+    assert promoted == "iris@2 is in staging."
+    assert undone == "iris@2 is back in no stage."
+    assert board.message == "iris@2 is in production, and iris@1 is archived."
+    assert "failed" not in board._message_status
+
+
+def test_a_version_that_was_made_since_the_board_was_opened_can_be_promoted(models: Models) -> None:
+    board = PromoteModel(models, "iris")
+    models.make(accuracy=0.97)
+
+    board.candidate, board.stage = 4, "staging"
+    named = board.standing.candidate
+    press(board.promote_button)
+
+    assert named is not None
+    assert models.stages()[4] == "staging"
 
 
 def test_undo_moves_both_back(models: Models) -> None:
     models.promote("iris@2", "staging")
     board = PromoteModel(models, "iris", "2")
     board.force = True
-    press(board.promote_button, 2)
+    confirm(board)
 
     press(board.undo_button)
 
@@ -147,7 +192,7 @@ def test_undo_moves_both_back(models: Models) -> None:
 def test_undo_leaves_alone_what_somebody_moved_since(models: Models) -> None:
     board = PromoteModel(models, "iris")
     board.force = True
-    press(board.promote_button, 2)
+    confirm(board)
     models.promote("iris@3", "production", force=True)
 
     press(board.undo_button)
@@ -160,7 +205,7 @@ def test_undo_moves_back_all_or_nothing(models: Models) -> None:
     models.promote("iris@2", "staging")
     board = PromoteModel(models, "iris", "2")
     board.force = True
-    press(board.promote_button, 2)
+    confirm(board)
     models.promote("iris@3", "staging")
 
     press(board.undo_button)
@@ -188,7 +233,7 @@ def test_gates_that_hold_still_need_the_box_where_somebody_would_be_archived(mod
     refused = board.message
     board.force = True
 
-    press(board.promote_button, 2)
+    confirm(board)
 
     assert refused == "iris@1 holds production: tick the box to archive it."
     assert models.stages()[2] == "production"
@@ -199,12 +244,12 @@ def test_a_gate_that_does_not_hold_is_passed_by_force_after_it_was_announced_and
     board = PromoteModel(models, "iris", gates=["accuracy > 0.99"])
     board.stage, board.force, board.note = "staging", True, "we must"
 
-    announced_before = board.promote_button.description
+    announced_before = board.confirm_button.description
     press(board.promote_button)
-    announced, stages = board.promote_button.description, models.stages()
-    press(board.promote_button)
+    announced, stages = board.confirm_button.description, models.stages()
+    press(board.confirm_button)
 
-    assert announced_before == "Promote"
+    assert announced_before == ""
     assert announced == "Confirm: promote 2, past 1 gate"
     assert stages[2] == "none"
     assert models.stages()[2] == "staging"
@@ -216,7 +261,7 @@ def test_a_gate_on_a_metric_that_is_not_there_stops_even_force(models: Models) -
     board = PromoteModel(models, "iris", gates=["recall > 0.5"])
     board.stage, board.force = "staging", True
 
-    press(board.promote_button, 2)
+    confirm(board)
 
     assert board.message.startswith("recall > 0.5 cannot be judged: No metric is named 'recall'")
     assert models.stages()[2] == "none"
@@ -228,10 +273,10 @@ def test_a_gate_that_fails_only_after_it_was_announced_as_held_moves_nothing(mod
     press(board.promote_button)
     MetadataService(models._workspace).log({"evaluation": {"accuracy": 0.1}}, model_version="iris@2")
 
-    press(board.promote_button)
+    press(board.confirm_button)
 
     assert models.stages()[2] == "none"
-    assert board.promote_button.description == "Confirm: archive 1, promote 2, past 1 gate"
+    assert board.confirm_button.description == "Confirm: archive 1, promote 2, past 1 gate"
 
 
 def test_a_version_whose_run_failed_is_flagged_and_asked_about_twice(models: Models) -> None:
@@ -239,8 +284,8 @@ def test_a_version_whose_run_failed_is_flagged_and_asked_about_twice(models: Mod
     board.stage = "staging"
 
     press(board.promote_button)
-    announced, stages = board.promote_button.description, models.stages()
-    press(board.promote_button)
+    announced, stages = board.confirm_button.description, models.stages()
+    press(board.confirm_button)
 
     assert announced == "Confirm: promote 3, whose run failed"
     assert stages[3] == "none"

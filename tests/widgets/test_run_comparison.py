@@ -145,6 +145,16 @@ def test_what_is_typed_wrongly_is_refused_on_the_page_and_what_was_shown_stays(b
     assert board.message == ""
 
 
+def test_a_refusal_goes_when_the_runs_that_are_shown_are_typed_again(board: RunComparison) -> None:
+    shown(board)
+    board.controls.runs.value = "one tow"
+
+    board.controls.runs.value = "one two three"
+
+    assert board.message == ""
+    assert "tow" not in shown(board)
+
+
 @pytest.mark.parametrize(
     ("trait", "value", "error", "said"),
     [
@@ -153,6 +163,9 @@ def test_what_is_typed_wrongly_is_refused_on_the_page_and_what_was_shown_stays(b
         ("refs", ["one", "nope-nope"], NotFoundError, "No run is named 'nope-nope'"),
         ("refs", "one two", BadValueError, "a list of runs"),
         ("refs", 5, BadValueError, "a list of runs"),
+        ("refs", None, BadValueError, "a list of runs"),
+        ("only_differences", None, BadValueError, "True or False"),
+        ("more_is_better", None, BadValueError, "a dict of metrics"),
         ("color_by", "los", BadValueError, "Did you mean 'loss'"),
         ("color_by", 3, BadValueError, "There are 'accuracy, loss, same'"),
         ("transposed", "yes", BadValueError, "True or False or None"),

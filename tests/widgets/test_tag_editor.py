@@ -187,6 +187,8 @@ def test_what_is_refused_is_said_and_cannot_be_pressed(
         ("names", [7]),
         ("exclusive", "yes"),
         ("exclusive", 1),
+        ("names", None),
+        ("exclusive", None),
     ],
     ids=str,
 )
@@ -216,12 +218,48 @@ def test_what_is_typed_is_read_at_commas_and_a_bad_name_is_said(client: Client, 
     assert typed.value == ""
 
 
+def test_what_is_typed_and_refused_is_refused_when_it_is_pressed_too(client: Client, runs: list[Built]) -> None:
+    editor = TagEditor(client, f"run:{runs[1].id}")
+    typed = editor._controls.name
+
+    typed.value = "x" * 300
+    editor.add_button.click()
+
+    assert "255" in editor.message
+    assert typed.value == "x" * 300
+    typed.value = "good"
+    editor.add_button.click()
+    assert on(client, runs[1]) == {"good"}
+
+
 def test_known_tags_are_completed_but_for_those_that_are_there(client: Client, runs: list[Built]) -> None:
     editor = TagEditor(client, f"run:{runs[0].id}")
     other = TagEditor(client, f"run:{runs[1].id}")
 
     assert set(editor._controls.name.options) == set()
     assert set(other._controls.name.options) == {"latest", "v1"}
+
+
+def test_a_tag_that_would_be_read_as_others_when_it_is_typed_is_not_completed(
+    client: Client, runs: list[Built]
+) -> None:
+    client.tags.add(["a,b", "x  y", "x y"], run=runs[0].id)
+    editor = TagEditor(client, f"run:{runs[1].id}")
+
+    assert {"x y", "latest"} <= set(editor._controls.name.options)
+    assert not {"a,b", "x  y"} & set(editor._controls.name.options)
+
+
+def test_the_second_press_of_a_double_click_leaves_what_the_first_one_said(client: Client, runs: list[Built]) -> None:
+    editor = TagEditor(client, f"run:{runs[1].id}")
+    editor.names = ["good"]
+
+    editor.add_button.click()
+    said = editor.message
+    editor.add_button.click()
+
+    assert said.startswith("Done: ")
+    assert editor.message == said
 
 
 def test_nothing_to_edit_is_refused(client: Client, runs: list[Built]) -> None:
