@@ -107,12 +107,30 @@ def look_at(name: str, value: Any) -> Look:
     classes: set[str] = set()
     digest = _digest(value, classes)
     why_not = ""
+    told = digest or _picture(value)
     if not digest or kind.__module__.partition(".")[0] not in _ALWAYS_STORED:
-        try:
-            encoded(name, value, paths_as_files=False)
-        except NotStorableError as error:
-            why_not = error.why
-    return Look(type_name, digest or _picture(value), why_not, tuple(sorted(classes)))
+        why_not = _why_not(name, value, told)
+    return Look(type_name, told, why_not, tuple(sorted(classes)))
+
+
+# What was tried last, by name: the value's identity, what told it then, and why it could not be stored. Storing a
+# figure to see whether that can be done takes longer than drawing it, and every later cell looks at it again. The
+# values themselves are not kept: what the notebook lets go must be gone.
+_tried: dict[str, tuple[int, str, str]] = {}
+
+
+def _why_not(name: str, value: Any, told: str) -> str:
+    """Try whether a value can be stored, unless it is the same and looks as it did when that was tried."""
+    identity, told_then, why_not = _tried.get(name, (0, "", ""))
+    if told and (identity, told_then) == (id(value), told):
+        return why_not
+    try:
+        encoded(name, value, paths_as_files=False)
+        why_not = ""
+    except NotStorableError as error:
+        why_not = error.why
+    _tried[name] = id(value), told, why_not
+    return why_not
 
 
 def _digest(value: Any, classes: set[str]) -> str:

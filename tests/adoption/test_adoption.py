@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+
+from nbpipe.cli import main
 
 FOLDER = Path(__file__).parent / "notebooks"
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
@@ -21,13 +24,13 @@ LIVE = {"generator", "TextIOWrapper", "Connection", "Cursor", "lock"}
 
 
 def adopted(name: str, copy: Path) -> dict[str, Any]:
-    """Adopt a notebook in a terminal of its own; give what was answered."""
+    """Adopt a notebook by the command line; give what was answered."""
     params = ["--params"] if name > "14" else []
-    command = [sys.executable, "-m", "nbpipe", "adopt", str(FOLDER / f"{name}.ipynb"), "--to", str(copy), "--json"]
-    ran = subprocess.run([*command, *params], capture_output=True, text=True, timeout=800, check=False)
-    assert ran.returncode in (0, 1), ran.stderr
-    answered: dict[str, Any] = json.loads(ran.stdout)
-    assert answered["is_equal"] == (ran.returncode == 0)
+    with redirect_stdout(io.StringIO()) as said, redirect_stderr(io.StringIO()) as told:
+        code = main(["adopt", str(FOLDER / f"{name}.ipynb"), "--to", str(copy), "--json", *params])
+    assert code in (0, 1), told.getvalue()
+    answered: dict[str, Any] = json.loads(said.getvalue())
+    assert answered["is_equal"] == (code == 0)
     return answered
 
 
@@ -35,7 +38,8 @@ def adopted(name: str, copy: Path) -> dict[str, Any]:
 def adoptions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[dict[str, Any]]]]:
     """Adopt every notebook, two at a time; the copies lie in a folder of their own."""
     copies = tmp_path_factory.mktemp("copies")
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    # Two processes for all: what adopting imports takes as long as two of a notebook's cells, each time.
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
         yield {name: pool.submit(adopted, name, copies / f"{name}.ipynb") for name in NOTEBOOKS}
         pool.shutdown(cancel_futures=True)
 
