@@ -8,7 +8,7 @@ from shlex import quote
 
 from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.calling import current_call
-from nbpipe.services.imaging import BUNDLE, image_for, write_image
+from nbpipe.services.imaging import image_for, write_image
 from nbpipe.services.snapshot_records import Snapshot
 
 
@@ -30,7 +30,6 @@ def dockerfile_answer(snapshot: Snapshot, output: str, *, replace: bool, as_json
     lists = [name for name in made.files if "/" not in name]
     said = (
         f"{made.path} is written, with {', '.join(lists)} and nbpipe beside it. Build the image by\n"
-        f"  nbpipe snapshot export {quote(snapshot.name)} {quote(str(folder / BUNDLE))}\n"
         f"  docker build --file {quote(str(made.path))} --tag NAME {quote(str(folder))}"
     )
     return sentence(said, made, asdict(made), as_json=as_json)

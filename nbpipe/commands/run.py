@@ -9,7 +9,7 @@ from typer import Argument
 from nbpipe.commands.answers import Started
 from nbpipe.commands.arguments import SOURCE_OR_SNAPSHOT, AsJson, Configuration, NoCache, RunTags, Settings
 from nbpipe.commands.grammar import RunVerb, verb, verbs
-from nbpipe.commands.running import begin, configuration_of, request_for
+from nbpipe.commands.running import begin_named, configuration_of
 
 commands = verbs()
 
@@ -39,4 +39,4 @@ def run(
 ) -> Started:
     """Run a pipeline or a snapshot, wait for its end and show what came of it."""
     given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
-    return begin(request_for(what, given), as_json=as_json)
+    return begin_named(what, given, as_json=as_json)

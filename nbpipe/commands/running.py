@@ -5,12 +5,13 @@ The card is made from what this process saw, so that running asks the catalog no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbpipe.commands.answers import Answer, Started
-from nbpipe.commands.calling import current_call, current_client
+from nbpipe.commands.calling import Runnable, current_call, current_client
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.progress import told_on
 from nbpipe.commands.showing import run_facts
@@ -26,8 +27,12 @@ from nbpipe.records.tags import as_tags
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.snapshot_running import enter_folder, notices_for, rebuilt_for, run_apart, snapshot_request
-from nbpipe.services.starting import RunRequest, watch_runs
+from nbpipe.services.starting import RunHandle, RunRequest, watch_runs
 from nbpipe.views.cards import run_card
+
+if TYPE_CHECKING:
+    from nbpipe.services.apart import RunApart
+    from nbpipe.snapshot.rebuilt import Rebuilt
 
 
 def configuration_of(
@@ -48,30 +53,50 @@ def configuration_of(
     return merge_configurations(merge_configurations(base, said), more)
 
 
-def request_for(wanted: str | None, given: PipelineRunConfiguration) -> RunRequest:
-    """Say what a run of a source or of a snapshot asks for; nothing is a notebook's own pipeline.
+def named(wanted: str | None) -> Runnable | Snapshot:
+    """Find the pipeline or the snapshot that is meant; nothing is a notebook's own pipeline.
 
     Raises:
         NotFoundError: It is neither.
-        NbpipeError: The source or the snapshot cannot be used.
+        NbpipeError: The source cannot be used.
     """
     if wanted is None or looks_like_source(wanted.strip()):
-        return _request(find_pipeline(wanted), given)
+        return find_pipeline(wanted)
     here = here_named(wanted)
     if here is not None:
-        return _request(here, given)
-    snapshots = current_client().snapshots
+        return here
     try:
-        snapshot = snapshots.get(wanted)
+        return current_client().snapshots.get(wanted)
     except NotFoundError as error:
         if type(error) is NotFoundError and is_importable(wanted.strip()):
-            return _request(find_pipeline(wanted), given)
+            return find_pipeline(wanted)
         raise _neither(error, wanted) from None
-    return request_for_snapshot(snapshot, given)
 
 
-def _request(pipeline: object, given: PipelineRunConfiguration) -> RunRequest:
-    request: RunRequest = pipeline.request({})  # type: ignore[attr-defined]
+def request_for(wanted: str | None, given: PipelineRunConfiguration) -> RunRequest:
+    """Say what a run of a source or of a snapshot asks for.
+
+    Raises:
+        NbpipeError: It is neither, or cannot be used.
+    """
+    found = named(wanted)
+    return snapshot_request(found, given) if isinstance(found, Snapshot) else _request(found, given)
+
+
+def begin_named(wanted: str | None, given: PipelineRunConfiguration, *, as_json: bool) -> Started:
+    """Start a run of what is named.
+
+    Raises:
+        NbpipeError: It is neither a pipeline nor a snapshot, or is refused; nothing was written.
+    """
+    found = named(wanted)
+    if isinstance(found, Snapshot):
+        return begin_snapshot(found, given, as_json=as_json)
+    return begin(_request(found, given), as_json=as_json)
+
+
+def _request(pipeline: Runnable, given: PipelineRunConfiguration) -> RunRequest:
+    request = pipeline.request({})
     return replace(request, configuration=merge_configurations(request.configuration, given))
 
 
@@ -83,42 +108,46 @@ def _neither(error: NotFoundError, wanted: str) -> NotFoundError:
     return known if known.near else NotFoundError("snapshot", wanted, hint=hint)
 
 
-def request_for_snapshot(snapshot: Snapshot, given: PipelineRunConfiguration) -> RunRequest:
-    """Bring a snapshot to life, and tell where this environment differs from its own.
+def begin_snapshot(
+    snapshot: Snapshot, given: PipelineRunConfiguration, *, isolated: bool = False, as_json: bool
+) -> Started:
+    """Start a run of a snapshot: in this process if it does nothing else, from a notebook in one of its own.
+
+    Args:
+        snapshot: The snapshot.
+        given: How the run is to differ.
+        isolated: Run it in the environment that it was made in, which is rebuilt.
+        as_json: Whether plain facts are asked for.
 
     Raises:
         EnvironmentMismatchError: A package that its steps import is not installed.
+        EnvironmentBuildError: Its environment cannot be rebuilt.
         ParameterError: Values that do not fit.
     """
+    place = None
+    if isolated:
+        with told_on(current_call().say) as tell:
+            place = rebuilt_for(snapshot, tell)
+    for notice in place.notices if place is not None else notices_for(snapshot):
+        current_call().say(f"note: {notice}")
+    if place is not None or current_call().surroundings is not None:
+        return _begin_apart(snapshot, given, place, as_json=as_json)
     request = snapshot_request(snapshot, given)
-    if current_call().surroundings is None:
-        # This process runs nothing else; a notebook stays where it is.
-        enter_folder(snapshot)
-    for notice in notices_for(snapshot):
-        current_call().say(f"note: {notice}")
-    return request
+    enter_folder(snapshot)
+    return begin(request, as_json=as_json)
 
 
-def begin_isolated(snapshot: Snapshot, given: PipelineRunConfiguration, *, as_json: bool) -> Started:
-    """Start a run in the snapshot's own environment, which is rebuilt first if it is not there.
-
-    Raises:
-        EnvironmentBuildError: It cannot be rebuilt; nothing was run.
-        NbpipeError: The request is refused; nothing was written.
-    """
-    with told_on(current_call().say) as tell:
-        place = rebuilt_for(snapshot, tell)
-    for notice in place.notices:
-        current_call().say(f"note: {notice}")
-    handle = run_apart(snapshot, given, is_bound=True, place=place)
-    current_call().begun.append(handle)
+def _begin_apart(
+    snapshot: Snapshot, given: PipelineRunConfiguration, place: Rebuilt | None, *, as_json: bool
+) -> Started:
+    handle, over = _started(lambda: run_apart(snapshot, given, is_bound=True, place=place))
 
     def finish(run: Run) -> Answer:
         tags, metrics = run.tags, run.metrics
         facts = run_facts(run, tags=tags, metrics=metrics)
         return Answer(run_card(facts), run, run_plain(run, tags, metrics=metrics), as_json=as_json)
 
-    return Started(handle, finish, lambda _: None)
+    return Started(handle, finish, over)
 
 
 def begin(request: RunRequest, *, as_json: bool) -> Started:
@@ -127,6 +156,19 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
     Raises:
         NbpipeError: The request is refused; nothing was written.
     """
+    handle, over = _started(lambda: current_client().runs.start(request))
+    tags = [tag.name for tag in as_tags((*request.definition.tags, *request.configuration.tags))]
+
+    def finish(run: Run) -> Answer:
+        # What the run itself said: who started it must not wait for the engine.
+        facts = run_facts(run, tags=tags, metrics=run.seen_metrics)
+        return Answer(run_card(facts), run, run_plain(run, tags, metrics=run.seen_metrics), as_json=as_json)
+
+    return Started(handle, finish, over)
+
+
+def _started(start: Callable[[], RunHandle | RunApart]) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:
+    """Start a run that is reported on, and give it with what is to be called once it is over."""
     reporter = current_call().reporter
     unwatch = watch_runs(reporter.begin) if reporter is not None else None
 
@@ -136,16 +178,9 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
             reporter.end(completed=completed)
 
     try:
-        handle = current_client().runs.start(request)
+        handle = start()
         current_call().begun.append(handle)
     except BaseException:
         over(False)
         raise
-    tags = [tag.name for tag in as_tags((*request.definition.tags, *request.configuration.tags))]
-
-    def finish(run: Run) -> Answer:
-        # What the run itself said: who started it must not wait for the engine.
-        facts = run_facts(run, tags=tags, metrics=run.seen_metrics)
-        return Answer(run_card(facts), run, run_plain(run, tags, metrics=run.seen_metrics), as_json=as_json)
-
-    return Started(handle, finish, over)
+    return handle, over

@@ -37,7 +37,7 @@ from nbpipe.commands.deleting import DryRun, deleted
 from nbpipe.commands.grammar import RunVerb, noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
-from nbpipe.commands.running import begin, begin_isolated, configuration_of, request_for_snapshot
+from nbpipe.commands.running import begin_snapshot, configuration_of
 from nbpipe.commands.showing import snapshot_bundle
 from nbpipe.commands.snapshot_differences import differences_bundle
 from nbpipe.commands.sources import find_pipeline
@@ -166,9 +166,7 @@ def run(
     """Run a snapshot, with no notebook and no source file."""
     given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
     found = current_client().snapshots.get(snapshot)
-    if isolated:
-        return begin_isolated(found, given, as_json=as_json)
-    return begin(request_for_snapshot(found, given), as_json=as_json)
+    return begin_snapshot(found, given, isolated=isolated, as_json=as_json)
 
 
 @verb(

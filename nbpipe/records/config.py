@@ -60,8 +60,8 @@ class PipelineRunConfiguration(Record):
 
     @property
     def step_values(self) -> dict[str, dict[str, Any]]:
-        """The values it gives single steps, by step."""
-        return {name: dict(step.parameters) for name, step in self.steps.items() if step.parameters}
+        """The values it gives single steps, by step; a step that it names without any is there, to be checked."""
+        return {name: dict(step.parameters) for name, step in self.steps.items()}
 
 
 def as_configuration(given: PipelineRunConfiguration | Mapping[str, Any] | None) -> PipelineRunConfiguration:
@@ -103,7 +103,8 @@ def parse_yaml(text: str) -> Any:
     """Read YAML (or JSON) that holds plain data only.
 
     Raises:
-        BadValueError: Not YAML, an alias or a tag (neither is needed here), or nested too deeply.
+        BadValueError: Not YAML, an alias or a tag (neither is needed here), a key that stands twice, or nested too
+            deeply.
     """
     import yaml
 
@@ -115,6 +116,7 @@ def parse_yaml(text: str) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
                 raise BadValueError(f"it is nested deeper than {_DEEPEST} levels")
+        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -122,6 +124,26 @@ def parse_yaml(text: str) -> Any:
         raise BadValueError(f"it is no YAML: {getattr(error, 'problem', None) or error}{where}") from None
     except RecursionError:
         raise BadValueError("it is nested too deeply") from None
+
+
+def _check_keys(node: Any) -> None:
+    """Check that no key stands twice in one mapping, of which a reader would take the last without a word.
+
+    Raises:
+        BadValueError: One does; its line is named.
+    """
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise BadValueError(f"{shorten(key.value)} stands twice (line {key.start_mark.line + 1})")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+            _check_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_keys(item)
 
 
 def parse_settings(settings: Iterable[str]) -> PipelineRunConfiguration:

@@ -367,7 +367,11 @@ class RunApart:
 
 
 class RefusedApartError(UserError):
-    """The process that was to run a snapshot refused it."""
+    """The process that was to run a snapshot refused it; its exit code is that of the refusal."""
+
+    def __init__(self, said: str, exit_code: int = UserError.exit_code) -> None:
+        super().__init__(said)
+        self.exit_code = exit_code  # type: ignore[misc]
 
 
 def _refusal(answer: dict[str, Any] | None) -> NbpipeError:
@@ -375,4 +379,4 @@ def _refusal(answer: dict[str, Any] | None) -> NbpipeError:
         return RefusedApartError(
             "The process that was to run the snapshot ended before it began; see what it printed above."
         )
-    return RefusedApartError(answer["refused"])
+    return RefusedApartError(answer["refused"], answer["exit_code"])

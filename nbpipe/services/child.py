@@ -151,7 +151,7 @@ def main(answers: int, *heard: int) -> int:
         asked = snapshot_request(snapshot, request["configuration"], parent=tuple(request["parent"]))
         handle = RunService(workspace).start(asked)
     except NbpipeError as error:
-        asker.answer({"refused": str(error)})
+        asker.answer({"refused": str(error), "exit_code": error.exit_code})
         return error.exit_code
     asker.listen(handle)
     exit_code, end = ending_of(handle)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbpipe.errors import BadValueError, ConflictError
+from nbpipe.services.snapshot_exchange import exported
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.snapshot.dockerfile import BUNDLE, Image, image_of
 
@@ -45,7 +46,7 @@ def image_for(snapshot: Snapshot) -> Image:
 
 
 def write_image(snapshot: Snapshot, path: Path, *, replace: bool = False) -> WrittenImage:
-    """Write a Dockerfile and what it copies beside it; the snapshot itself is exported apart.
+    """Write a Dockerfile and, beside it, what it copies: the snapshot itself among that.
 
     Args:
         snapshot: The snapshot.
@@ -57,7 +58,8 @@ def write_image(snapshot: Snapshot, path: Path, *, replace: bool = False) -> Wri
         ConflictError: One of the files is there, and `replace` is off.
     """
     image = image_for(snapshot)
-    written = {path.name: image.dockerfile.encode(), **image.files}
+    files = {**image.files, BUNDLE: exported(snapshot)}
+    written = {path.name: image.dockerfile.encode(), **files}
     folder = path.expanduser().absolute().parent
     there = [name for name in written if (folder / name).exists()]
     if there and not replace:
@@ -71,4 +73,4 @@ def write_image(snapshot: Snapshot, path: Path, *, replace: bool = False) -> Wri
             place.write_bytes(data)
     except OSError as error:
         raise BadValueError(f"{folder} cannot be written ({error.strerror}). Name another with --output.") from error
-    return WrittenImage(folder / path.name, tuple(image.files), image.notices)
+    return WrittenImage(folder / path.name, tuple(files), image.notices)

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+from nbpipe.base.ids import is_uuid_like
 from nbpipe.catalog.finding import Moment
 from nbpipe.errors import NotFoundError
 from nbpipe.execute.context import RUN
@@ -30,7 +31,7 @@ from nbpipe.services.noted import notes
 from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.recorded import COLUMNS, Run, StepRun, run_in, with_ends
-from nbpipe.services.resolve import find_run, linked
+from nbpipe.services.resolve import find_run, linked, resolve
 from nbpipe.services.starting import RunHandle, RunInProgress, RunRequest
 from nbpipe.services.workspace import Workspace
 
@@ -157,11 +158,16 @@ class RunService:
 
         return run_in(find_run(self._workspace, as_ref(ref, Kind.RUN), read), self._workspace)
 
+    def _snapshot_id(self, snapshot: object) -> str | None:
+        if snapshot is None or (isinstance(snapshot, str) and is_uuid_like(snapshot)):
+            return snapshot
+        return resolve(self._workspace, snapshot, Kind.SNAPSHOT).id
+
     def list(
         self,
         *,
         pipeline: str | None = None,
-        snapshot: str | None = None,
+        snapshot: object = None,
         status: str | Status | Sequence[str | Status] | None = None,
         parent: str | None = None,
         model_version: object = None,
@@ -187,7 +193,7 @@ class RunService:
 
         Args:
             pipeline: Of this pipeline.
-            snapshot: Of the snapshot with this id.
+            snapshot: Of this snapshot: a name, an id, or a record; one that was deleted goes by its id.
             status: That stand so, or in one of several ways.
             parent: That a step of the run with this id asked for.
             model_version: That worked on this model version: `"iris@3"`, `"iris@production"`, an id or a record.
@@ -211,12 +217,12 @@ class RunService:
 
         Raises:
             BadValueError: A filter that there is not, or whose value does not fit.
-            NotFoundError: There is no such run as `before`, or no such model version.
+            NotFoundError: There is no such run as `before`, no such snapshot, or no such model version.
         """
         refuse_unknown("Runs", self.list, unknown)
         fits = all_of(
             equal("pipeline", "pipeline", pipeline),
-            equal("snapshot_id", "snapshot", snapshot),
+            equal("snapshot_id", "snapshot", self._snapshot_id(snapshot)),
             equal("parent_run_id", "parent", parent),
             one_of("status", "statuses", words_of("status", Status, status)),
             named("name", name=name, name_prefix=name_prefix, name_contains=name_contains),

@@ -37,9 +37,7 @@ def export_snapshot(snapshot: Snapshot, to: Path | str | None = None, *, overwri
         NotRecordedError: It cannot be written; nothing was left behind.
     """
     place = _place_for(snapshot, to)
-    data = write_bundle(
-        snapshot.content, name=snapshot.name, description=snapshot.description, tags=tuple(snapshot.tags)
-    )
+    data = exported(snapshot)
     if place.exists() and not overwrite:
         if place.is_file() and place.read_bytes() == data:
             return place
@@ -53,6 +51,12 @@ def export_snapshot(snapshot: Snapshot, to: Path | str | None = None, *, overwri
             draft.unlink()
         raise NotRecordedError(place, error.strerror or str(error)) from error
     return place
+
+
+def exported(snapshot: Snapshot) -> bytes:
+    """Give the bytes of the file that a snapshot is exported into."""
+    said = {"name": snapshot.name, "description": snapshot.description, "tags": tuple(snapshot.tags)}
+    return write_bundle(snapshot.content, **said)
 
 
 def _place_for(snapshot: Snapshot, to: Path | str | None) -> Path:

@@ -297,7 +297,7 @@ def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, 
     """Write down what a run was told besides the values of parameters and its own name and tags."""
     told = configuration.model_dump(mode="json", include={"model", "enable_cache"}, exclude_none=True)
     values = without_secrets(traced, configuration.step_values)
-    steps = {step: {name: as_json(value) for name, value in given.items()} for step, given in values.items()}
+    steps = {step: {name: as_json(value) for name, value in given.items()} for step, given in values.items() if given}
     return {**told, "steps": steps} if steps else told
 
 

@@ -23,7 +23,7 @@ from nbpipe.snapshot.lock import PUBLIC, Lock, write_lock
 from nbpipe.snapshot.own import PACKAGE, with_our_needs
 from nbpipe.snapshot.rebuilding import lock_of
 
-BUNDLE = "snapshot.nbpipe"
+BUNDLE = "snapshot.nbsnapshot"
 _UV = "0.13.9"
 _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64", "amd64": "linux/amd64"}
 _PYTHON = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)?")
@@ -47,7 +47,7 @@ class Image:
 def image_of(name: str, recorded: Environment) -> Image:
     """Write what an image is built from that runs a snapshot.
 
-    The snapshot itself is copied from a file named `BUNDLE`, which `nbpipe snapshot export` writes.
+    The snapshot itself is copied from a file named `BUNDLE`, in the form that `nbpipe snapshot export` writes.
 
     Args:
         name: The snapshot's name.
@@ -121,7 +121,7 @@ def _text(name: str, python: str, platform: str, files: list[str], *, has_git: b
     blocks = [
         "# syntax=docker/dockerfile:1",
         f"# A snapshot and the environment that it was made in, written by nbpipe {VERSION}.\n"
-        f"# {BUNDLE} beside this file is what `nbpipe snapshot export` writes.\n"
+        f"# {BUNDLE} beside this file is the snapshot, as `nbpipe snapshot export` writes it.\n"
         f"FROM {base}python:{python}-slim",
         "ENV PYTHONUNBUFFERED=1 PYTHONPATH=/app NBPIPE_HOME=/data/.nbpipe",
         "WORKDIR /app",

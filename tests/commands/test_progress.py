@@ -17,7 +17,9 @@ def settled(node, status, **facts):
 
 def started(*names, parent=("", "")):
     facts = SimpleNamespace(id="1f3a9c00-0000", pipeline="training")
-    return SimpleNamespace(traced=SimpleNamespace(steps=dict.fromkeys(names)), facts=facts, parent=parent)
+    return SimpleNamespace(
+        traced=SimpleNamespace(graph=SimpleNamespace(by_id=dict.fromkeys(names))), facts=facts, parent=parent
+    )
 
 
 BROKE = SimpleNamespace(type_name="ValueError", message="bad\nvalue")

@@ -127,3 +127,17 @@ def test_a_setting_that_sets_nothing_is_refused(setting: str) -> None:
 def test_any_text_of_a_command_line_is_a_value(text: str) -> None:
     parse_value(text)
     assert parse_value("[" * 100_000) == "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("parameters:\n  rate: 1\n  rate: 2\n", 3),
+        ("steps: {a: {parameters: {n: 1}}, a: {parameters: {n: 2}}}", 1),
+        ('{"parameters": {"rate": 1},\n "parameters": {"rate": 2}}', 2),
+    ],
+    ids=["block", "flow", "json"],
+)
+def test_a_key_that_stands_twice_is_refused_with_its_line(text: str, line: int) -> None:
+    with pytest.raises(BadValueError, match=rf"stands twice \(line {line}\)"):
+        parse_yaml(text)

@@ -49,9 +49,9 @@ def test_an_image_is_pinned_runs_without_rights_and_begins_the_run() -> None:
     lines = text.splitlines()
 
     assert "FROM --platform=linux/amd64 python:3.11.7-slim" in lines
-    assert lines.index("USER nbpipe") < lines.index("COPY snapshot.nbpipe ./")
+    assert lines.index("USER nbpipe") < lines.index("COPY snapshot.nbsnapshot ./")
     assert commands(text)[-2:] == [
-        ["python", "-m", "nbpipe", "snapshot", "import", "snapshot.nbpipe"],
+        ["python", "-m", "nbpipe", "snapshot", "import", "snapshot.nbsnapshot"],
         ["python", "-m", "nbpipe", "snapshot", "run", "nightly"],
     ]
     assert all(re.match(r"RUN (--mount=\S+ )?\[", line) for line in lines if line.startswith("RUN"))
@@ -62,7 +62,7 @@ def test_all_that_is_copied_is_there_but_the_snapshot() -> None:
     image = image_of("nightly", environment(PUBLIC + PRIVATE + UNVERIFIED))
     copied = re.findall(r"^COPY (\S+) ", image.dockerfile, re.M)
 
-    assert copied.pop() == "snapshot.nbpipe"
+    assert copied.pop() == "snapshot.nbsnapshot"
     assert {*copied} == {name.split("/")[0] for name in image.files}
     assert "nbpipe/services/child.py" in image.files
     assert not any("__pycache__" in name for name in image.files)
