@@ -16,8 +16,20 @@ from nbpipe.source.indenting import indented
 from nbpipe.source.names import names_of
 from nbpipe.source.pieces import Piece
 
-# What a step says of itself; where no run is recording there is nobody to say it to.
-_SAYING = frozenset({"add_tags", "log_metadata", "remove_tags"})
+# What a step says of itself and of what it gives; where no run is recording there is nobody to say it to.
+_SAYING = frozenset(
+    {
+        "ArtifactConfig",
+        "Model",
+        "StorageSize",
+        "Tag",
+        "UnmaterializedArtifact",
+        "Uri",
+        "add_tags",
+        "log_metadata",
+        "remove_tags",
+    }
+)
 
 _IMPORTER = '''
 import sys
