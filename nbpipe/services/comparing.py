@@ -121,7 +121,7 @@ def _checked(refs: Iterable[object]) -> list[EntityRef]:
 
 def _found(workspace: Workspace, refs: Sequence[EntityRef]) -> list[Mapping[str, Any]]:
     """Find the runs that are meant, each by the rules of `resolve.find_run`, with one look at the catalog for all."""
-    texts = [f"{ref.name}@{ref.version}" if ref.version else ref.name for ref in refs]
+    texts = [ref.whole for ref in refs]
     spans = [ids_like(written) for written in map(_as_id, texts) if may_be_id_prefix(written)]
     shift = max(((span["high"] - span["low"]).bit_length() for span in spans), default=0)
     asked = {"names": [head_of(text) for text in texts], "shift": shift}

@@ -70,7 +70,7 @@ def _with_whole_name(ref: EntityRef) -> EntityRef:
     is_artifact = ref.kind in (Kind.ARTIFACT, Kind.ARTIFACT_VERSION)
     if not is_artifact or not ref.version or ref.version.isdecimal() or ref.version.casefold() == "latest":
         return ref
-    return EntityRef(ref.kind, f"{ref.name}@{ref.version}")
+    return EntityRef(ref.kind, ref.whole)
 
 
 def _read_record(thing: object, kind: Kind | None) -> EntityRef:
