@@ -344,7 +344,7 @@ class ModelService:
         if target.kind is not Kind.MODEL:
             raise BadValueError(f"{target.label} is one version; name the model to delete all of it: {target.scope!r}.")
         model = model_record(self._workspace, target.id)
-        delete_model(self._workspace, model.name, model.versions, force=force)
+        delete_model(self._workspace, model.name, force=force)
         return model
 
     def _named_version(self, ref: object) -> ModelVersion:

@@ -23,7 +23,8 @@ from nbpipe.services.where import parse_where
 METRICS_HOLD = """id IN (
     SELECT entity_id FROM metrics WHERE entity_kind = $noted_kind AND key IN ({keys}) AND {ids}
     GROUP BY entity_id HAVING {conditions})"""
-NEWEST_OF = "arg_max(value, logged_at) FILTER (key = {key})"
+# What is no number any more has a newest row without a value, for which no comparison holds.
+NEWEST_OF = "arg_max_null(value, logged_at) FILTER (key = {key})"
 # What was logged last on the way to a value settles it: the value itself, or something else than a
 # dict where one would have to stand. Only of entities of which some line may hold the value are all
 # lines read as JSON, which is what costs.

@@ -21,9 +21,9 @@ BY_COLUMN = """
 """
 BY_METRIC = """
     SELECT seq FROM (FROM keyed.{view} WHERE {fits}) AS fitting JOIN (
-        SELECT entity_id, arg_max(value, logged_at) AS ranked FROM metrics
+        SELECT entity_id, arg_max_null(value, logged_at) AS ranked FROM metrics
         WHERE entity_kind = $ranked_kind AND key = $ranked_key GROUP BY entity_id) AS noted ON noted.entity_id = id
-    ORDER BY isnan(ranked), ranked {direction}, seq DESC LIMIT $most
+    WHERE ranked IS NOT NULL ORDER BY isnan(ranked), ranked {direction}, seq DESC LIMIT $most
 """
 NUMBERED = "SELECT unnest($seqs::BIGINT[]) AS seq"
 METRICS = "SELECT DISTINCT key FROM metrics WHERE entity_kind = $kind LIMIT 2000"

@@ -228,7 +228,7 @@ class SnapshotService:
         used = [one.said for one in self.dependents(snapshot) if one.hinders]
         if used:
             raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
-        self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id, tags=tuple(snapshot.tags)))
+        self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id))
 
     def _state(self) -> OperationState:
         return self._workspace.catalog.state()

@@ -36,6 +36,15 @@ HELD = """
     SELECT count(*) AS held FROM (FROM keyed.tags WHERE entity_head IN (SELECT unnest($heads::BIGINT[])))
     WHERE list_contains($names, tag) AND list_contains($targets, entity_kind || ':' || entity_id)
 """
+# What an operation took, its instant says: no two have the same one.
+REMOVED = """
+    SELECT count(*) AS lost FROM (FROM keyed.tag_history WHERE entity_head IN (SELECT unnest($heads::BIGINT[])))
+    WHERE lost_at = $at::TIMESTAMPTZ AND lost_through = 'remove_tags'
+"""
+LOST_WITH_TAG = """
+    SELECT count(*) AS lost FROM tag_history
+    WHERE tag = $tag AND lost_at = $at::TIMESTAMPTZ AND lost_through = 'delete_tag'
+"""
 HOLDER_COUNTS = "SELECT tag, count(*) AS held FROM tags GROUP BY tag"
 HOLDERS = """
     SELECT entity_kind, entity_id, scope, tagged_at FROM tags WHERE tag = $tag
@@ -216,10 +225,12 @@ class TagService:
         )
         places = [f"{target.kind.value}:{target.id}" for target in targets]
         asked = {"names": names, "targets": places, "heads": [head_of(target.id) for target in targets]}
-        held = int(self._workspace.catalog.rows(HELD, asked)[0]["held"]) if names else 0
-        if held:
-            self._workspace.catalog.transact(RemoveTags(names=tuple(names), targets=_pointed(targets)))
-        return held
+        if not names or not self._workspace.catalog.rows(HELD, asked)[0]["held"]:
+            return 0
+        # Others may be at it as well: how many this call took is known afterwards.
+        answer = self._workspace.catalog.transact(RemoveTags(names=tuple(names), targets=_pointed(targets)))
+        taken = self._workspace.catalog.rows(REMOVED, {"heads": asked["heads"], "at": answer["at"]})
+        return int(taken[0]["lost"])
 
     def list(self, *, prefix: str = "", contains: str = "") -> Listing[TagRecord]:
         """List tags, the newest first; with `prefix` and `contains` those whose names fit."""
@@ -303,9 +314,9 @@ class TagService:
         Raises:
             NotFoundError: No tag has that name.
         """
-        count = self.get(name).count
-        self._workspace.catalog.transact(DeleteTag(name=as_tag(name).name))
-        return count
+        wanted = as_tag(name).name
+        answer = self._workspace.catalog.transact(DeleteTag(name=wanted))
+        return int(self._workspace.catalog.rows(LOST_WITH_TAG, {"tag": wanted, "at": answer["at"]})[0]["lost"])
 
     def _targets(self, *, to: object, **given: object) -> tuple[Target, ...]:
         return resolve_all(self._workspace, {**{Kind(kind): things for kind, things in given.items()}, None: to})
