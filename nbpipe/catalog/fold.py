@@ -54,7 +54,7 @@ class Fold:
         runs = f"(FROM rows.run UNION ALL FROM {base}.rows.run)" if base else "rows.run"
         self._leave_steps = statements.STEPS_OF_ENDED_RUNS.format(runs=runs)
         metadata = f"(FROM rows.metadata UNION ALL FROM {base}.rows.metadata)" if base else "rows.metadata"
-        self._are_noted_again = metrics.ARE_NOTED_AGAIN.format(metadata=metadata)
+        self._look = metrics.LOOK.format(metadata=metadata)
         self._noted_again = metrics.NOTED_AGAIN.format(metadata=metadata)
         deletions = f"(FROM rows.deletion UNION ALL FROM {base}.rows.deletion)" if base else "rows.deletion"
         self._deletions = deletions
@@ -148,15 +148,16 @@ class Fold:
         return outputs
 
     def _take_in_metadata(self, *, from_steps: bool) -> None:
-        self._run(metrics.PARSE_METADATA)
+        lines = self._run(metrics.PARSE_METADATA)
         if from_steps:
-            self._run(metrics.PARSE_STEP_METADATA)
+            lines += self._run(metrics.PARSE_STEP_METADATA)
         self._run(metrics.PARSE_ENTRIES)
-        if self._cursor.execute(self._are_noted_again).fetchone() == (True,) and self._run(self._noted_again):
+        ((are_nested, things, are_known),) = self._cursor.execute(self._look).fetchall()
+        if (are_known or things < lines) and self._run(self._noted_again):
             self._run(metrics.LOST_METRICS)
         self._run(metrics.METADATA)
         self._run(metrics.PLAIN_METRICS)
-        if self._cursor.execute(metrics.NESTED).fetchone() != (0,):
+        if are_nested:
             self._run(metrics.NESTED_METRICS)
 
     def _take_in_changes(self) -> int:

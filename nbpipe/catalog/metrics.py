@@ -44,12 +44,20 @@ INSERT INTO rows.metadata BY NAME
 SELECT entity_kind, entity_id, key, value, "at", step_id, entity_head, run_head FROM new_entry
 """
 
+# What is to be done: whether there are dicts, of how many things it is, and whether something was known of those.
+LOOK = """
+SELECT count(*) FILTER (type = 'OBJECT') > 0, count(DISTINCT entity_head),
+       (SELECT count(*) FROM {metadata} WHERE entity_head IN (SELECT entity_head FROM new_entry)) > 0
+FROM new_entry
+"""
+
 # The rule is `records.metadata.metrics_in`: a number is a metric unless it stands in a list or within a typed leaf;
 # of typed leaves floats and sizes are numbers, and a dict is a dict.
 _PLAIN_NUMBERS = "('BIGINT', 'UBIGINT', 'DOUBLE')"
 _NUMBER = f"""
     try_cast(CASE WHEN type IN {_PLAIN_NUMBERS} THEN value->>'$'
-                  WHEN type = 'OBJECT' AND value->>'$."$type"' IN ('float', 'size') THEN value->>'value' END AS DOUBLE)"""
+                  WHEN type = 'OBJECT' AND value->>'$."$type"' IN ('float', 'size') THEN value->>'value'
+             END AS DOUBLE)"""
 _IS_DICT = """type = 'OBJECT' AND coalesce(value->>'$."$type"', 'dict') = 'dict'"""
 _INNER = """CASE WHEN value->>'$."$type"' IS NULL THEN value ELSE value->'value' END"""
 PLAIN_METRICS = f"""
@@ -79,7 +87,6 @@ def _nodes(table: str, *, also: str, path: str, inner_path: str) -> str:
               FROM node WHERE {_IS_DICT}))"""  # noqa: S608
 
 
-NESTED = "SELECT count(*) FROM new_entry WHERE type = 'OBJECT'"
 NESTED_METRICS = f"""
 INSERT INTO rows.metric BY NAME
 WITH RECURSIVE {_nodes("new_entry WHERE type = 'OBJECT'", also="", path="key", inner_path="path || '.' || inside.key")},
@@ -89,17 +96,13 @@ FROM number WHERE value IS NOT NULL
 
 # What is logged under the same key later may replace a number by something that is none, or what the number stands in.
 # The metric is lost then, and a row without a value says since when. Lines need not come in the order of time.
-ARE_NOTED_AGAIN = """
-SELECT (SELECT count(*) > count(DISTINCT entity_id) FROM new_metadata) OR EXISTS (
-    FROM {metadata} WHERE entity_head IN (SELECT rows.head_of(entity_id) FROM new_metadata))
-"""
 NOTED_AGAIN = f"""
 CREATE OR REPLACE TEMP TABLE noted_again AS
 WITH line AS MATERIALIZED (
     SELECT entity_kind, entity_id, key, value, type, "at", true AS is_new FROM new_entry
     UNION ALL
     SELECT entity_kind, entity_id, key, value, coalesce(json_type(value), 'NULL'), "at", false
-    FROM {{metadata}} WHERE entity_head IN (SELECT rows.head_of(entity_id) FROM new_metadata))
+    FROM {{metadata}} WHERE entity_head IN (SELECT entity_head FROM new_entry))
 FROM line WHERE (entity_kind, entity_id, key) IN (
     SELECT (entity_kind, entity_id, key) FROM line GROUP BY entity_kind, entity_id, key
     HAVING count(*) > 1 AND bool_or(is_new) AND bool_or(type NOT IN {_PLAIN_NUMBERS})

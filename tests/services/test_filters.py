@@ -158,6 +158,38 @@ def test_only_what_a_value_has_become_counts(client: Client) -> None:
     assert fitting(client, "runs", metadata={"a.b.c": 5}) == [run]
 
 
+def test_only_keys_lead_to_a_value(client: Client) -> None:
+    run = record_run(client.workspace).id
+    client.metadata.log({"l": [5, 6], "d": Decimal("1.5"), "tu": (1, 2), "n": {"l": [5]}, "day": NOON}, run=run)
+
+    for path, value in {
+        "l.0": 5, "d.value": "1.5", "d.$type": "decimal", "tu.value": [1, 2], "n.l.0": 5, "day.$type": "datetime",
+    }.items():  # fmt: skip
+        assert fitting(client, "runs", metadata={path: value}) == [], path
+
+    client.metadata.log({"d": {"value": "1.5"}}, run=run)
+    assert fitting(client, "runs", metadata={"d.value": "1.5"}) == [run]
+    client.metadata.log({"d": Decimal("1.5")}, run=run)
+    assert fitting(client, "runs", metadata={"d.value": "1.5"}) == []
+
+
+def test_a_dict_with_a_key_that_is_taken_for_a_type_is_a_dict_like_any_other(client: Client) -> None:
+    run = record_run(client.workspace).id
+    client.metadata.log({"cfg": {"$type": "t", "x": 1, "in": {"$type": 7, "y/z": {"a": 2}}}}, run=run)
+
+    for asked in (
+        {"cfg.x": 1}, {"cfg.$type": "t"}, {"cfg": {"x": 1}}, {"cfg": {"$type": "t", "x": 1}}, {"cfg.in.y/z.a": 2},
+        {"cfg.in.$type": 7}, {"cfg": {"in": {"$type": 7}}},
+    ):  # fmt: skip
+        assert fitting(client, "runs", metadata=asked) == [run], asked
+    assert fitting(client, "runs", where="cfg.x = 1") == [run]
+    for asked in ({"cfg.value": 1}, {"cfg.value.x": 1}, {"cfg.$type": "dict"}, {"cfg": {"$type": "u"}}):
+        assert fitting(client, "runs", metadata=asked) == [], asked
+    client.metadata.log({"cfg": {"x": {"deep": 1}}}, run=run)
+    assert fitting(client, "runs", metadata={"cfg.x": 1}) == []
+    assert fitting(client, "runs", metadata={"cfg.x.deep": 1, "cfg.$type": "t"}) == [run]
+
+
 ODD_KEYS: list[tuple[str, str]] = [
     ("a.b", "c"), ("a/b", "~c"), ('"', "'"), ("$", "$.x"), ("[0]", "*"), ("☃", "  "), ("x" * 5000, "y"), ("'; --", "1"),
 ]  # fmt: skip
@@ -174,13 +206,17 @@ def test_keys_may_hold_anything(client: Client) -> None:
 
 
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(width=16), st.sampled_from(["", "1", "a"]))
-NESTED = st.recursive(LEAVES, lambda inner: st.dictionaries(st.sampled_from("ab"), inner, max_size=2), max_leaves=4)
+NESTED = st.recursive(
+    LEAVES | st.just((1, 2)),
+    lambda inner: st.dictionaries(st.sampled_from(["a", "b", "$type"]), inner, max_size=2) | st.tuples(inner).map(list),
+    max_leaves=4,
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     logged=st.lists(st.dictionaries(st.sampled_from("ab"), NESTED, min_size=1, max_size=2), min_size=1, max_size=4),
-    path=st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map(tuple),
+    path=st.lists(st.sampled_from(["a", "b", "$type", "value", "0"]), min_size=1, max_size=3).map(tuple),
     wanted=LEAVES,
 )
 def test_metadata_is_equal_in_the_catalog_where_it_is_when_it_is_read(
