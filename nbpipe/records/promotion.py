@@ -121,8 +121,10 @@ def take_back(draft: Draft, model: str, moment: Moment, *, of: int | None, note:
         ConflictError: There is nothing to take back, or something was moved or deleted since.
     """
     last = draft.state.moves.get(model)
-    if of is not None and (last is None or last["n"] != of):
+    if of is not None and last is not None and last["n"] > of:
         raise ConflictError(f"Versions of {model} were moved since, so nothing was undone.")
+    if of is not None and (last is None or last["n"] < of):
+        raise ConflictError(f"There is nothing to undo in {model}: by operation {of} no version of it was moved.")
     if last is None or last["undoes"]:
         what = "its last promotion was undone already" if last is not None else "no version of it was ever moved"
         raise ConflictError(f"There is nothing to undo in {model}: {what}.")

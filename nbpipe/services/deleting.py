@@ -19,7 +19,7 @@ from nbpipe.records.models import SINGLE_HOLDER
 from nbpipe.records.operations import DeleteArtifacts, DeletePipeline, DeleteRuns
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
-from nbpipe.services.dependents import Dependent, check_nothing_hinders
+from nbpipe.services.dependents import Dependent, check_nothing_hinders, many
 from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
 
@@ -84,11 +84,11 @@ def dependents_of_runs(workspace: Workspace, ids: Sequence[str]) -> Listing[Depe
     triggered = _count(workspace, TRIGGERED, asked)
     found = []
     if made:
-        found.append(Dependent("artifact version", made, f"{_many(made, 'artifact version')} made by it stay", False))
+        found.append(Dependent("artifact version", made, f"{many(made, 'artifact version')} made by it stay", False))
     found += _held_by(workspace, Kind.RUN, asked)
     found += _versions_of(workspace, Kind.RUN, asked)
     if triggered:
-        found.append(Dependent("run", triggered, f"{_many(triggered, 'run')} that its steps triggered stay", False))
+        found.append(Dependent("run", triggered, f"{many(triggered, 'run')} that its steps triggered stay", False))
     return Listing(found, Dependent)
 
 
@@ -121,7 +121,7 @@ def dependents_of_artifacts(workspace: Workspace, ids: Sequence[str]) -> Listing
     readers = _count(workspace, READERS, asked)
     found = []
     if readers:
-        found.append(Dependent("run", readers, f"{_many(readers, 'run')} that read it keep their record", False))
+        found.append(Dependent("run", readers, f"{many(readers, 'run')} that read it keep their record", False))
     found += _held_by(workspace, Kind.ARTIFACT_VERSION, asked)
     found += _versions_of(workspace, Kind.ARTIFACT_VERSION, asked)
     for name in _names_left_by(workspace, asked):
@@ -162,9 +162,9 @@ def dependents_of_pipeline(workspace: Workspace, name: str) -> Listing[Dependent
     snapshots = len(workspace.catalog.rows(SNAPSHOTS_OF_PIPELINE, asked))
     found = []
     if runs:
-        found.append(Dependent("run", runs, f"{_many(runs, 'run')} would go with it", True))
+        found.append(Dependent("run", runs, f"{many(runs, 'run')} would go with it", True))
     if snapshots:
-        found.append(Dependent("snapshot", snapshots, f"{_many(snapshots, 'snapshot')} would go with it", True))
+        found.append(Dependent("snapshot", snapshots, f"{many(snapshots, 'snapshot')} would go with it", True))
     found += _tags_on(workspace, Kind.PIPELINE, name, "it")
     found += _in_use(workspace, "pipeline", name)
     return Listing(found, Dependent)
@@ -202,7 +202,7 @@ def dependents_of_snapshot(workspace: Workspace, snapshot_id: str) -> Listing[De
     """Say what depends on a snapshot: its runs stay, what would run it stands in the way."""
     asked = {"id": snapshot_id}
     runs = _count(workspace, RUNS_OF_SNAPSHOT, asked)
-    found = [Dependent("run", runs, f"{_many(runs, 'run')} of it stay", False)] if runs else []
+    found = [Dependent("run", runs, f"{many(runs, 'run')} of it stay", False)] if runs else []
     return Listing([*found, *_in_use(workspace, "snapshot_id", snapshot_id)], Dependent)
 
 
@@ -232,7 +232,7 @@ def _names_left_by(workspace: Workspace, asked: dict[str, Any]) -> list[str]:
 def _tags_on(workspace: Workspace, kind: Kind, name: str, label: str) -> list[Dependent]:
     """Say how many tags something loses that goes by its name alone."""
     count = _count(workspace, TAGS_ON_NAMED, {"kind": kind.value, "name": name})
-    said = f"{_many(count, 'tag')} {'is' if count == 1 else 'are'} taken from {label}"
+    said = f"{many(count, 'tag')} {'is' if count == 1 else 'are'} taken from {label}"
     return [Dependent("tag", count, said, False)] if count else []
 
 
@@ -266,7 +266,3 @@ def _in_use(workspace: Workspace, column: str, value: str) -> list[Dependent]:
 
 def _label(kind: str, names: Sequence[str]) -> str:
     return f"{kind} {names[0]!r}" if len(names) == 1 else f"{kind} {names[0]!r} and {len(names) - 1} more"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -11,7 +11,7 @@ from typing import Any
 
 from nbpipe.records.models import SINGLE_HOLDER, ModelStages
 from nbpipe.records.operations import DeleteModel, DeleteModelVersion
-from nbpipe.services.dependents import Dependent
+from nbpipe.services.dependents import Dependent, many
 from nbpipe.services.listing import Listing
 from nbpipe.services.versions import ModelVersion
 from nbpipe.services.workspace import Workspace
@@ -37,16 +37,16 @@ def dependents_of_versions(workspace: Workspace, versions: Sequence[ModelVersion
     found = [_in_stage(version) for version in versions if version.stage in SINGLE_HOLDER]
     runs, artifacts = linked.get("run", 0), linked.get("artifact_version", 0)
     if runs:
-        found.append(Dependent("run", runs, f"{_many(runs, 'run')} that worked on it stay", hinders=False))
+        found.append(Dependent("run", runs, f"{many(runs, 'run')} that worked on it stay", hinders=False))
     if artifacts:
-        said = f"{_many(artifacts, 'artifact version')} that belong to it stay"
+        said = f"{many(artifacts, 'artifact version')} that belong to it stay"
         found.append(Dependent("artifact version", artifacts, said, hinders=False))
     noted = workspace.catalog.rows(NOTED, {"ids": ids})[0]["n"]
     if noted:
-        found.append(Dependent("metadata", noted, f"{_many(noted, 'key')} of its metadata are lost", hinders=False))
+        found.append(Dependent("metadata", noted, f"{many(noted, 'key')} of its metadata are lost", hinders=False))
     tagged = workspace.catalog.rows(TAGS_ON_VERSIONS, {"ids": ids})
     if tagged:
-        said = f"{_many(len(tagged), 'tag')} {'is' if len(tagged) == 1 else 'are'} taken from it"
+        said = f"{many(len(tagged), 'tag')} {'is' if len(tagged) == 1 else 'are'} taken from it"
         found.append(Dependent("tag", len(tagged), said, hinders=False))
     return Listing(found, Dependent)
 
@@ -55,10 +55,6 @@ def _in_stage(version: ModelVersion) -> Dependent:
     stage = version.stage.value
     said = f"{version.label} is in {stage}: whoever loads from {stage} finds nobody"
     return Dependent("stage", 1, said, hinders=version.stage is ModelStages.PRODUCTION)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def delete_version(workspace: Workspace, version: ModelVersion, *, force: bool) -> dict[str, Any]:

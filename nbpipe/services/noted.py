@@ -16,7 +16,7 @@ from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
 from nbpipe.records.metadata import encode, inner_of
 from nbpipe.records.refs import Kind
-from nbpipe.services.filters import Conditions, all_of
+from nbpipe.services.filters import Conditions, all_of, checked_text
 from nbpipe.services.where import parse_where
 
 # All comparisons in one pass: to find out which of a million numbers belong to the window is what costs.
@@ -110,7 +110,7 @@ def _metadata_conditions(metadata: Mapping[Any, Any] | None, heads: str) -> list
         return []
     if not isinstance(metadata, Mapping):
         raise BadValueError(f"metadata takes a dict, as in {{'dataset.rows': 344}}, not {shorten(metadata)}.")
-    wanted = [leaf for key, value in metadata.items() for leaf in _leaves(_path(key), encode({"w": value})["w"])]
+    wanted = [leaf for key, value in metadata.items() for leaf in _leaves(*_asked(key, value))]
     if len(wanted) > _MOST_VALUES:
         raise BadValueError(f"metadata asks for {len(wanted)} values; at most {_MOST_VALUES} can be asked at once.")
     return [_metadata_is(n, paths, value, heads) for n, (paths, value) in enumerate(wanted)]
@@ -119,12 +119,21 @@ def _metadata_conditions(metadata: Mapping[Any, Any] | None, heads: str) -> list
 Path = tuple[str, ...]
 
 
+def _asked(key: object, value: object) -> tuple[tuple[Path, ...], Any]:
+    """Read a value that is asked for: where it stands, and the value as it is written."""
+    paths = _path(key)
+    # Under the caller's own name: what cannot be asked for is refused by it.
+    (written,) = encode({".".join(paths[0]): value}).values()
+    return paths, written
+
+
 def _path(key: object) -> tuple[Path, ...]:
     """Read where a value stands: as nested as the dots say, or, if there are any, in one key that holds them."""
     if isinstance(key, tuple) and key and all(isinstance(part, str) and part for part in key):
-        return (key,)
+        return (tuple(checked_text("metadata", part) for part in key),)
     if not isinstance(key, str) or not key:
         raise BadValueError(f"metadata key {shorten(key)} is no path; write it as in 'dataset.rows'.")
+    checked_text("metadata", key)
     parts = tuple(key.split("."))
     return ((key,),) if len(parts) == 1 or not all(parts) else (parts, (key,))
 

@@ -13,7 +13,7 @@ from typing import Any
 from nbpipe.errors import BadValueError, nearest
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import Kind
-from nbpipe.services.filters import Conditions
+from nbpipe.services.filters import Conditions, checked_text
 from nbpipe.services.workspace import Workspace
 
 BY_COLUMN = """
@@ -62,7 +62,7 @@ def parse_order(order_by: str, sortable: Collection[str] | None = None) -> Order
 
 
 def _read(order_by: str) -> Order:
-    text = order_by.strip() if isinstance(order_by, str) else ""
+    text = checked_text("order_by", order_by).strip() if isinstance(order_by, str) else ""
     words = text.rsplit(None, 1)
     direction = _DIRECTIONS.get(words[-1].casefold()) if len(words) == 2 else None
     if direction is not None:

@@ -19,7 +19,7 @@ from nbpipe.errors import (
     NotFoundError,
 )
 from nbpipe.execute.context import current_step
-from nbpipe.records.base import shorten
+from nbpipe.records.base import is_plain, shorten
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.operations import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.refs import Kind
@@ -278,6 +278,6 @@ def checked_name(name: str) -> str:
         BadValueError: No text, too long, or with control characters.
     """
     text = name.strip() if isinstance(name, str) else None
-    if text is None or len(text) > 255 or any(ord(letter) < 32 for letter in text):
+    if text is None or len(text) > 255 or not is_plain(text):
         raise BadValueError(f"{shorten(name)} cannot name a snapshot: use up to 255 printable characters.")
     return text

@@ -186,7 +186,7 @@ class TagService:
         self._check_holders(wanted, targets)
         state = self._workspace.catalog.state()
         reached = made_by(self._workspace, targets) if any(cascades(state, tag) for tag in wanted) else ()
-        asked = AddTags(tags=wanted, targets=_pointed(targets), reached=_pointed(reached))
+        asked = AddTags(tags=wanted, targets=PointedAt.each(targets), reached=PointedAt.each(reached))
         answer = self._workspace.catalog.transact(asked)
         return TagAnswer(targets, dict(answer["lost"]), dict(answer["reached"]))
 
@@ -228,7 +228,7 @@ class TagService:
         if not names or not self._workspace.catalog.rows(HELD, asked)[0]["held"]:
             return 0
         # Others may be at it as well: how many this call took is known afterwards.
-        answer = self._workspace.catalog.transact(RemoveTags(names=tuple(names), targets=_pointed(targets)))
+        answer = self._workspace.catalog.transact(RemoveTags(names=tuple(names), targets=PointedAt.each(targets)))
         taken = self._workspace.catalog.rows(REMOVED, {"heads": asked["heads"], "at": answer["at"]})
         return int(taken[0]["lost"])
 
@@ -329,10 +329,6 @@ class TagService:
 
     def _counts(self) -> dict[str, int]:
         return {row["tag"]: row["held"] for row in self._workspace.catalog.rows(HOLDER_COUNTS)}
-
-
-def _pointed(targets: tuple[Target, ...]) -> tuple[PointedAt, ...]:
-    return tuple(PointedAt.of(target) for target in targets)
 
 
 def _record(row: Any, counts: dict[str, int]) -> TagRecord:

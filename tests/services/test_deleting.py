@@ -150,6 +150,17 @@ def test_the_deletion_is_known_in_another_process_and_after_a_rebuild(
     assert row["deleted_by"]
 
 
+def test_a_record_of_a_run_that_was_deleted_since_says_so(runs: RunService, opened_workspace: Workspace) -> None:
+    run = record_run(opened_workspace, name="gone")
+    stale, pipeline = runs.get("gone"), PipelineService(opened_workspace).get("training")
+
+    runs.delete("gone")
+
+    with pytest.raises(NotFoundError, match=run.id):
+        stale.refresh()
+    assert pipeline.newest is None
+
+
 def test_what_a_deleted_run_logged_is_in_no_filter_of_runs(runs: RunService, opened_workspace: Workspace) -> None:
     kept, gone = (record_run(opened_workspace, name=name) for name in ("kept", "gone"))
     for run in (kept, gone):

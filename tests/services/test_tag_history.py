@@ -289,6 +289,7 @@ def test_a_history_can_be_cut_short_and_had_as_a_table(tags: TagService, opened_
     newest = tags.history("latest", limit=2)
 
     assert list(newest.df()["id"]) == [runs[3].id, runs[2].id]
+    assert len(tags.history("latest", limit=10**30)) == 4
     with pytest.raises(BadValueError, match="limit=0"):
         tags.history("latest", limit=0)
 
