@@ -291,7 +291,7 @@ def _apart(context: StepContext | None, runs: Any) -> tuple[bool, Any]:
     if context is None or runs is None:
         return False, runs
     listed = list(runs) if isinstance(runs, list) else [runs]
-    others = [run for run in listed if not context.is_own(as_ref(run, Kind.RUN).name)]
+    others = [run for run in listed if not context.is_own(as_ref(run, Kind.RUN).whole)]
     return len(others) < len(listed), others or None
 
 

@@ -11,9 +11,9 @@ This module knows the shapes of records. It opens nothing and decides nothing.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from nbpipe.catalog import statements, tag_history
+from nbpipe.catalog import metrics, statements, tag_history
 from nbpipe.catalog.schema import CHANGING, STATE
 from nbpipe.catalog.tails import Damage
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from nbpipe.catalog.tails import Batch
+
+
+class _Changed(NamedTuple):
+    """What changes say of one table: how many of its rows they speak of, and whether any of them goes."""
+
+    rows: int
+    are_gone: bool
 
 
 class Fold:
@@ -46,6 +53,9 @@ class Fold:
         self._turn = 0
         runs = f"(FROM rows.run UNION ALL FROM {base}.rows.run)" if base else "rows.run"
         self._leave_steps = statements.STEPS_OF_ENDED_RUNS.format(runs=runs)
+        metadata = f"(FROM rows.metadata UNION ALL FROM {base}.rows.metadata)" if base else "rows.metadata"
+        self._look = metrics.LOOK.format(metadata=metadata)
+        self._noted_again = metrics.NOTED_AGAIN.format(metadata=metadata)
         deletions = f"(FROM rows.deletion UNION ALL FROM {base}.rows.deletion)" if base else "rows.deletion"
         self._deletions = deletions
         self._has_deletions = cursor.execute(statements.HAS_DELETIONS.format(deletions=deletions)).fetchone() == (True,)
@@ -138,45 +148,66 @@ class Fold:
         return outputs
 
     def _take_in_metadata(self, *, from_steps: bool) -> None:
-        self._run(statements.PARSE_METADATA)
+        lines = self._run(metrics.PARSE_METADATA)
         if from_steps:
-            self._run(statements.PARSE_STEP_METADATA)
-        self._run(statements.PARSE_ENTRIES)
-        self._run(statements.METADATA)
-        self._run(statements.PLAIN_METRICS)
-        if self._cursor.execute(statements.NESTED).fetchone() != (0,):
-            self._run(statements.NESTED_METRICS)
+            lines += self._run(metrics.PARSE_STEP_METADATA)
+        self._run(metrics.PARSE_ENTRIES)
+        ((are_nested, things, are_known),) = self._cursor.execute(self._look).fetchall()
+        if (are_known or things < lines) and self._run(self._noted_again):
+            self._run(metrics.LOST_METRICS)
+        self._run(metrics.METADATA)
+        self._run(metrics.PLAIN_METRICS)
+        if are_nested:
+            self._run(metrics.NESTED_METRICS)
 
     def _take_in_changes(self) -> int:
         changes = self._run(statements.PARSE_CHANGES)
-        changed = self._cursor.execute(statements.CHANGED_TABLES).fetchall()
-        for table, _, are_gone in changed:
-            if are_gone and table in tag_history.NOTE_LOST:
-                self._bring_up(table, "change_key", tag_history.LOST[table])
-                self._run(tag_history.NOTE_LOST[table])
-        self._run(statements.OVERTAKEN)
-        for table, count, _ in changed:
-            keys = statements.KEYS_OF_CHANGES.format(table=table)
-            if table == "run_state":
-                self._end_runs(keys, count)
-            elif table == "artifact_number":
-                if self._run(statements.NUMBERS) < count and self._bring_up("artifact", "id", keys):
-                    self._run(statements.NUMBERS)
-            elif table == "run_name":
-                if self._run(statements.RUN_NAMES) < count and self._bring_up("run", "id", keys):
-                    self._run(statements.RUN_NAMES)
-            elif table in STATE:
-                self._bring_up(table, "change_key", keys)
-                self._number(statements.MERGE_STATE[table])
-        tables = {table for table, *_ in changed}
-        if "deletion" in tables:
+        changed = self._changed()
+        if "deletion" in changed:
             self._has_deletions = True
+            self._bring_up("tagging", "entity_head", tag_history.GONE_HEADS)
+            changes = self._run(tag_history.TAKE_TAGS_OFF)
+            changed = self._changed()
+        if "tagging" in changed:
+            self._bring_up("tagging", "entity_head", tag_history.TAGGED_HEADS)
+            self._run(tag_history.LEAVE_STANDING)
+        if "tag" in changed:
+            self._bring_up("tag", "change_key", statements.KEYS_OF_CHANGES.format(table="tag"))
+        for table, note in tag_history.NOTE_LOST.items():
+            if table in changed and changed[table].are_gone:
+                self._run(note)
+        self._run(statements.OVERTAKEN)
+        for table, (rows, _) in changed.items():
+            self._take_in_state(table, rows)
+        if "deletion" in changed:
             for kind, gone in statements.GO_WITH.items():
                 self._delete(kind, gone)
         for table in ("tagging", "model_link"):
-            if table in tables:
+            if table in changed:
                 self._delete_again(table)
         return changes
+
+    def _changed(self) -> dict[str, _Changed]:
+        """Say which tables the parsed changes speak of."""
+        found = self._cursor.execute(statements.CHANGED_TABLES).fetchall()
+        return {table: _Changed(rows, are_gone) for table, rows, are_gone in found}
+
+    def _take_in_state(self, table: str, count: int) -> None:
+        """Put the changed rows of one table in place."""
+        keys = statements.KEYS_OF_CHANGES.format(table=table)
+        if table == "run_state":
+            self._end_runs(keys, count)
+        elif table == "artifact_number":
+            if self._run(statements.NUMBERS) < count and self._bring_up("artifact", "id", keys):
+                self._run(statements.NUMBERS)
+        elif table == "run_name":
+            if self._run(statements.RUN_NAMES) < count and self._bring_up("run", "id", keys):
+                self._run(statements.RUN_NAMES)
+        elif table in STATE:
+            if table not in tag_history.NOTE_LOST:
+                # Those were brought up before.
+                self._bring_up(table, "change_key", keys)
+            self._number(statements.MERGE_STATE[table])
 
     def _delete(self, kind: str, gone: Mapping[str, str]) -> None:
         """Take the rows of what was deleted out of the tables."""

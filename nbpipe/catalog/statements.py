@@ -138,66 +138,6 @@ FROM (SELECT id, b->'displays' AS displays FROM new_line WHERE k = 'displays' AN
 WHERE step.id = later.id
 """
 
-PARSE_METADATA = """
-CREATE OR REPLACE TEMP TABLE new_metadata AS
-SELECT nth, body.kind AS entity_kind, id AS entity_id, body."values" AS entries, "at",
-       nullif(body.step_id, '') AS step_id, run
-FROM (SELECT nth, id, run, "at",
-             json_transform(b, '{"kind": "VARCHAR", "values": "JSON", "step_id": "VARCHAR"}') AS body
-      FROM new_line WHERE k = 'metadata' AND n IS NULL)
-WHERE json_type(body."values") = 'OBJECT'
-"""
-
-PARSE_STEP_METADATA = """
-INSERT INTO new_metadata
-SELECT nth, entry.kind, coalesce(nullif(entry.id, ''), step_id), entry."values", "at", step_id, run_id
-FROM (SELECT nth, id AS step_id, run_id, "at", unnest(metadata) AS entry FROM new_step)
-WHERE entry.kind <> '' AND json_type(entry."values") = 'OBJECT'
-"""
-
-# A table function over a column would carry each whole text beside each of its values: that is the square of its size.
-_AS_MAP = """'"MAP(VARCHAR, JSON)"'"""
-PARSE_ENTRIES = f"""
-CREATE OR REPLACE TEMP TABLE new_entry AS
-SELECT nth, entity_kind, entity_id, "at", step_id, entry.key, coalesce(entry.value, 'null'::JSON) AS value,
-       coalesce(json_type(entry.value), 'NULL') AS type, entity_head, run_head
-FROM (SELECT nth, entity_kind, entity_id, "at", step_id, rows.head_of(entity_id) AS entity_head,
-             rows.head_of(run) AS run_head, unnest(map_entries(json_transform(entries, {_AS_MAP}))) AS entry
-      FROM new_metadata)
-"""  # noqa: S608 — made of constants
-
-METADATA = """
-INSERT INTO rows.metadata BY NAME
-SELECT entity_kind, entity_id, key, value, "at", step_id, entity_head, run_head FROM new_entry
-"""
-
-PLAIN_METRICS = """
-INSERT INTO rows.metric BY NAME
-SELECT entity_kind, entity_id, key, try_cast(value::VARCHAR AS DOUBLE) AS value, "at"
-FROM new_entry WHERE type IN ('BIGINT', 'UBIGINT', 'DOUBLE')
-"""
-
-# The rule is `records.metadata.metrics_in`: a number is a metric unless it stands in a list or within a typed leaf;
-# of typed leaves floats and sizes are numbers, and a dict is a dict.
-NESTED = "SELECT count(*) FROM new_entry WHERE type = 'OBJECT'"
-NESTED_METRICS = f"""
-INSERT INTO rows.metric BY NAME
-WITH RECURSIVE node AS (
-    SELECT entity_kind, entity_id, "at", key AS path, value, type FROM new_entry WHERE type = 'OBJECT'
-    UNION ALL
-    SELECT entity_kind, entity_id, "at", path || '.' || inside.key, inside.value, json_type(inside.value)
-    FROM (SELECT entity_kind, entity_id, "at", path, unnest(map_entries(json_transform(
-                     CASE WHEN value->>'$."$type"' IS NULL THEN value ELSE value->'value' END, {_AS_MAP}))) AS inside
-          FROM node WHERE type = 'OBJECT' AND coalesce(value->>'$."$type"', 'dict') = 'dict')
-), number AS (
-    SELECT entity_kind, entity_id, "at", path AS key, try_cast(CASE WHEN type <> 'OBJECT' THEN value->>'$'
-                                    WHEN value->>'$."$type"' IN ('float', 'size') THEN value->>'value' END AS DOUBLE)
-               AS value
-    FROM node WHERE type IN ('OBJECT', 'BIGINT', 'UBIGINT', 'DOUBLE')
-)
-FROM number WHERE value IS NOT NULL
-"""  # noqa: S608 — made of constants
-
 PARSE_CHANGES = """
 CREATE OR REPLACE TEMP TABLE new_change AS
 SELECT row_number() OVER () AS nth, change.t, change.key, change."row" AS "row",
@@ -279,20 +219,25 @@ def _merge_state(table: str) -> str:
 
 MERGE_STATE = {table: _merge_state(table) for table in STATE}
 
-# Which rows go with what is deleted: by its kind, the tables, and the column that names it there.
+# Which rows go with what is deleted: by its kind, the tables, and the column that names it there. Its tags are
+# taken off by changes of their own.
 GO_WITH = {
-    "run": {"run": "id", "step": "run_id", "open_step": "run_id", "tagging": "entity_id", "model_link": "entity_id"},
-    "artifact_version": {"artifact": "id", "tagging": "entity_id", "model_link": "entity_id"},
+    "run": {"run": "id", "step": "run_id", "open_step": "run_id", "model_link": "entity_id"},
+    "artifact_version": {"artifact": "id", "model_link": "entity_id"},
 }
 DELETED = """
 SELECT "row"->>'entity_id' FROM new_change WHERE t = 'deletion' AND NOT gone AND "row"->>'entity_kind' = '{kind}'
 """
 DELETE = "DELETE FROM rows.{table} WHERE {condition}"
-# What goes on while something is deleted may speak of it afterwards: a run that reuses it and bears its tags.
+# What goes on while something is deleted may speak of it afterwards: a run that reuses it and bears its tags. Whatever
+# goes by its name alone may really have come again.
 MAY_COME_BACK = {
     "artifact": ("id", "'artifact_version'"),
-    "tagging": ("entity_id", "entity_kind"),
-    "model_link": ("entity_id", "kind"),
+    "tagging": (
+        "entity_id",
+        "CASE WHEN tagging.entity_kind NOT IN ('pipeline', 'artifact', 'model') THEN tagging.entity_kind END",
+    ),
+    "model_link": ("entity_id", "model_link.kind"),
 }
 DELETE_AGAIN = """
 DELETE FROM rows.{table} WHERE EXISTS (

@@ -108,7 +108,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "entity_kind": "run, step, artifact_version or model_version",
         "entity_id": "its id",
         "key": "dotted path of the number in the metadata",
-        "value": "the number",
+        "value": "the number; null if something else took its place",
         "logged_at": "when it was logged; the newest counts",
     },
     "metadata": {
@@ -181,8 +181,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "run_id": "the run it was made from, if one",
     },
     "deletions": {
-        "entity_kind": "run or artifact_version",
-        "entity_id": "its id; metadata, metrics and lineage still speak of it",
+        "entity_kind": "kind of what was deleted",
+        "entity_id": "its id, or its name where it has none; metadata, metrics and lineage still speak of it",
         "deleted_at": "when it was deleted",
         "deleted_by": "who deleted it",
     },

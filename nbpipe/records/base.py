@@ -6,6 +6,7 @@ Pydantic's own report of a bad value is a page; ours is a line or two that names
 from __future__ import annotations
 
 from typing import Any, Self
+from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -80,13 +81,23 @@ def shorten(value: Any, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def is_whole(text: str) -> bool:
+    """Tell whether a text can be written: half of a character, which a broken decoding leaves, cannot."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text can be a name: it can be written, and holds no control characters."""
+    return is_whole(text) and not any(category(letter) == "Cc" for letter in text)
+
+
 def plain_name(what: str, text: object) -> str:
     """Give the name of a `what` as it is kept: trimmed.
 
     Raises:
-        BadValueError: It is no text, empty, longer than 255 characters, or holds control characters.
+        BadValueError: It is no text, empty, longer than 255 characters, or holds control characters or half of one.
     """
     name = text.strip() if isinstance(text, str) else ""
-    if not name or len(name) > 255 or any(ord(letter) < 32 for letter in name):
+    if not name or len(name) > 255 or not is_plain(name):
         raise BadValueError(f"{shorten(text)} cannot name a {what}: use 1 to 255 printable characters.")
     return name

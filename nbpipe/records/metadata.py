@@ -111,8 +111,8 @@ def _as_dict(inner: dict[str, Any]) -> dict[str, Any]:
     return {"$type": "dict", "value": inner} if "$type" in inner else inner
 
 
-def _inner(value: Any) -> dict[str, Any] | None:
-    """Give what `_as_dict` wrote; `None` of anything else."""
+def inner_of(value: Any) -> dict[str, Any] | None:
+    """Give what is in an encoded dict, however it was written; `None` of anything else."""
     if not isinstance(value, dict):
         return None
     kind = value.get("$type")
@@ -222,7 +222,7 @@ def merge(former: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]
     """Merge encoded metadata: dicts deeply, anything else replaced by the later value."""
     merged = dict(former)
     for key, value in later.items():
-        old, new = _inner(merged.get(key)), _inner(value)
+        old, new = inner_of(merged.get(key)), inner_of(value)
         merged[key] = value if old is None or new is None else _as_dict(merge(old, new))
     return merged
 
@@ -231,7 +231,7 @@ def metrics_in(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
     """Walk through the numeric leaves of encoded metadata: (dotted path, number). A bool is no number."""
     for key, value in values.items():
         path = f"{prefix}{key}"
-        inner = _inner(value)
+        inner = inner_of(value)
         if inner is not None:
             yield from metrics_in(inner, f"{path}.")
         elif isinstance(value, dict) and value["$type"] in ("float", "size"):

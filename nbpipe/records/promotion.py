@@ -10,12 +10,13 @@ worth it, `services.gates` tells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbpipe.errors import ConflictError
 from nbpipe.records.changes import Moment, key_of
-from nbpipe.records.models import SINGLE_HOLDER, ModelStages, present, version_target, versions_of
+from nbpipe.records.deletion import put_deletion
+from nbpipe.records.models import SINGLE_HOLDER, ModelStages, present, versions_of
 from nbpipe.records.refs import Kind
 from nbpipe.records.state import Draft, OperationState, Row
 
@@ -120,8 +121,10 @@ def take_back(draft: Draft, model: str, moment: Moment, *, of: int | None, note:
         ConflictError: There is nothing to take back, or something was moved or deleted since.
     """
     last = draft.state.moves.get(model)
-    if of is not None and (last is None or last["n"] != of):
+    if of is not None and last is not None and last["n"] > of:
         raise ConflictError(f"Versions of {model} were moved since, so nothing was undone.")
+    if of is not None and (last is None or last["n"] < of):
+        raise ConflictError(f"There is nothing to undo in {model}: by operation {of} no version of it was moved.")
     if last is None or last["undoes"]:
         what = "its last promotion was undone already" if last is not None else "no version of it was ever moved"
         raise ConflictError(f"There is nothing to undo in {model}: {what}.")
@@ -150,22 +153,25 @@ def take_back(draft: Draft, model: str, moment: Moment, *, of: int | None, note:
 
 
 def delete_version(draft: Draft, row: Row, moment: Moment, *, force: bool) -> None:
-    """Delete a version: it leaves its stage and its exclusive tags; its number is never given out again.
+    """Delete a version: it leaves its stage and loses its tags; its number is never given out again.
 
     Raises:
         ConflictError: It is in production and `force` is off.
     """
-    if row["stage"] == ModelStages.PRODUCTION.value and not force:
-        raise ConflictError(f"{row['model']}@{row['name']} is in production; pass force to delete it all the same.")
-    if row["stage"] != ModelStages.NONE.value:
-        _move(draft, row, ModelStages.NONE, moment, note=f"{row['name']} was deleted", forced=force)
-    target = version_target(row)
-    place = key_of(target.kind.value, target.scope)
-    for held, holder in list(draft.state.holders.items()):
-        if holder == target.id and held.endswith(place):
-            tag_id = held.split("\0", 1)[0]
-            draft.put("tagging", key_of(tag_id, Kind.MODEL_VERSION.value, target.id), None)
-    draft.put("model_version", row["id"], None)
+    _delete_versions(draft, [row], moment, force=force)
+
+
+def _delete_versions(draft: Draft, rows: Sequence[Row], moment: Moment, *, force: bool) -> None:
+    for row in rows:
+        is_in_production = row["stage"] == ModelStages.PRODUCTION.value
+        if is_in_production and not force:
+            raise ConflictError(f"{row['model']}@{row['name']} is in production; pass force to delete it all the same.")
+        if row["stage"] != ModelStages.NONE.value:
+            # What needs no force was not forced, whatever the caller said.
+            _move(draft, row, ModelStages.NONE, moment, note=f"{row['name']} was deleted", forced=is_in_production)
+    put_deletion(draft, Kind.MODEL_VERSION, (row["id"] for row in rows), moment.at, moment.by)
+    for row in rows:
+        draft.put("model_version", row["id"], None)
 
 
 def delete_model(draft: Draft, model: str, moment: Moment, *, force: bool) -> list[Row]:
@@ -175,7 +181,7 @@ def delete_model(draft: Draft, model: str, moment: Moment, *, force: bool) -> li
         ConflictError: A version is in production and `force` is off.
     """
     gone = list(versions_of(draft.state, model))
-    for row in gone:
-        delete_version(draft, row, moment, force=force)
+    _delete_versions(draft, gone, moment, force=force)
+    put_deletion(draft, Kind.MODEL, (model,), moment.at, moment.by)
     draft.put("model", model, None)
     return gone

@@ -39,8 +39,13 @@ class EntityRef:
     name: str
     version: str = ""
 
+    @property
+    def whole(self) -> str:
+        """The name and what follows it, as one text: what has no versions may have an @ in its name."""
+        return f"{self.name}@{self.version}" if self.version else self.name
+
     def __str__(self) -> str:
-        return f"{self.kind}:{self.name}{'@' + self.version if self.version else ''}"
+        return f"{self.kind}:{self.whole}"
 
 
 def parse_ref(text: str, default: Kind | None = None) -> EntityRef:

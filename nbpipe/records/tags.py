@@ -16,13 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
-from unicodedata import category
 
 from pydantic import AfterValidator, StringConstraints, model_serializer
 
 from nbpipe.base.ids import is_uuid_like, new_id
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
-from nbpipe.records.base import Record, shorten
+from nbpipe.records.base import Record, is_plain, shorten
 from nbpipe.records.changes import Change, key_of
 from nbpipe.records.refs import Kind, Target
 from nbpipe.records.state import Draft, OperationState
@@ -31,7 +30,7 @@ _SCOPED = {Kind.RUN, Kind.SNAPSHOT, Kind.ARTIFACT_VERSION, Kind.MODEL_VERSION}
 
 
 def _plain_name(name: str) -> str:
-    if any(category(letter) == "Cc" for letter in name):
+    if not is_plain(name):
         raise ValueError(f"{shorten(name)} holds a control character; a tag is plain text")
     if is_uuid_like(name):
         raise ValueError(f"{name!r} looks like an id; a tag needs a name of its own")

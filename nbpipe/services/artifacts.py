@@ -18,7 +18,7 @@ from nbpipe.records.refs import Kind
 from nbpipe.services.artifact_records import COLUMNS, Artifact, artifacts_in, stored_version
 from nbpipe.services.deleting import delete_artifacts, dependents_of_artifacts
 from nbpipe.services.dependents import Dependent, each_of
-from nbpipe.services.filters import Conditions, all_of, bears, checked_text, during, named, refuse_unknown
+from nbpipe.services.filters import IS_OF_TYPE, Conditions, all_of, bears, checked_text, during, named, refuse_unknown
 from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.noted import notes
@@ -34,7 +34,7 @@ WAS_GIVEN = """seq IN (
     given AS MATERIALIZED (
         SELECT seq, id FROM keyed.artifacts WHERE id_head IN (SELECT artifact_head FROM near))
     SELECT seq FROM given WHERE id IN (SELECT artifact_id FROM near WHERE run_id = $run AND direction = 'out'))"""
-TYPE_IS = "(type_name = $type OR ends_with(type_name, '.' || $type))"
+TYPE_IS = IS_OF_TYPE.format(column="type_name")
 LINKED_TO = """id IN (
     SELECT entity_id FROM keyed.model_links WHERE version_id = $model_version AND kind = 'artifact_version')"""
 # By which columns versions can be ordered, beside their metrics.

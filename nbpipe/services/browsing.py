@@ -53,7 +53,7 @@ SELECT total, key FROM (SELECT count(*) AS total FROM fit) LEFT JOIN page ON tru
 """
 _LATEST = """
 LEFT JOIN (
-    SELECT entity_id, arg_max(value, logged_at) AS value FROM metrics
+    SELECT entity_id, arg_max_null(value, logged_at) AS value FROM metrics
     WHERE entity_kind = $metric_kind AND key = $sorted_by GROUP BY entity_id) AS latest ON latest.entity_id = it.{id}
 """
 # Of numbers, one that is none counts as missing: the engine would take it for the largest.
@@ -66,8 +66,9 @@ ORDER BY tagged_at, tag
 """
 _METRICS = """
 WITH known AS MATERIALIZED (
-    SELECT entity_id, key, arg_max(value, logged_at) AS value FROM metrics
-    WHERE entity_kind = $kind AND entity_id IN (SELECT unnest($ids::VARCHAR[])) {named} GROUP BY entity_id, key),
+    SELECT entity_id, key, arg_max_null(value, logged_at) AS value FROM metrics
+    WHERE entity_kind = $kind AND entity_id IN (SELECT unnest($ids::VARCHAR[])) {named} GROUP BY entity_id, key
+    HAVING arg_max_null(value, logged_at) IS NOT NULL),
 most AS (SELECT key, count(*) AS bearers FROM known GROUP BY key ORDER BY bearers DESC, key LIMIT $most)
 SELECT entity_id, key, value FROM known JOIN most USING (key) ORDER BY bearers DESC, key
 """

@@ -14,7 +14,7 @@ from typing import Any
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
 from nbpipe.services.browsing_columns import Noun, unknown
-from nbpipe.services.filters import Conditions, bears, during
+from nbpipe.services.filters import Conditions, bears, checked_text, during, stretch
 from nbpipe.services.instants import meant_instant
 from nbpipe.services.noted import notes
 
@@ -47,6 +47,7 @@ def said_filters(noun: Noun, filters: Mapping[str, Any]) -> dict[str, Any]:
     said = {name: value for name, value in filters.items() if value is not None and value not in ("", (), [], {})}
     for name, value in said.items():
         _checked(noun, name, value)
+    stretch(said.get("since"), said.get("until"))
     return said
 
 
@@ -92,33 +93,18 @@ def metric_kind(noun: Noun) -> str:
     return noun.noted_kind.value if noun.noted_kind is not None else ""
 
 
-def checked_word(name: str, value: object) -> str:
-    """Give back a text that can be looked for.
-
-    Raises:
-        BadValueError: It is no text, or holds half of a character.
-    """
-    if not isinstance(value, str):
-        raise BadValueError(f"{name} looks for texts, and {shorten(value)} is none.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise BadValueError(f"{name}={shorten(value)} holds half of a character, which no name does.") from None
-    return value
-
-
 def _checked(noun: Noun, name: str, value: Any) -> Any:
     if name in ("tags", "any_tags"):
         if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
             raise BadValueError(f"{name} takes a list; write [{shorten(value)}].")
-        return tuple(dict.fromkeys(checked_word(name, one).strip() for one in value))
+        return tuple(dict.fromkeys(checked_text(name, one).strip() for one in value))
     if name in BY_ALL:
         meant_instant(name, value)
         return value
     if name in BY_NOTES and noun.noted_kind is not None:
         notes(noun.noted_kind, **{name: value})
         return value
-    word = checked_word(name, value)
+    word = checked_text(name, value)
     choices = noun.filters[name].choices if name in noun.filters else ()
     if choices and word not in choices:
         raise unknown(f"{name} cannot be", value, list(choices))

@@ -11,6 +11,7 @@ from typing import Any
 from nbpipe.records.models import SETTABLE
 from nbpipe.records.refs import Kind
 from nbpipe.services.browsing_columns import Column, Filter, Form, Noun, unknown
+from nbpipe.services.filters import IS_OF_TYPE
 from nbpipe.services.workspace import Workspace
 
 _STATUSES = ("running", "completed", "failed", "interrupted")
@@ -54,7 +55,6 @@ def _known_tags(workspace: Workspace) -> dict[str, Any]:
     return {f"tag_{column}{'s' if column == 'name' else ''}": [row[column] for row in rows] for column in columns}
 
 
-_OF_TYPE = "(it.type_name = $type OR ends_with(it.type_name, '.' || $type))"
 _OF_PIPELINE = Filter("it.pipeline = $pipeline", values="it.pipeline")
 
 NOUNS: dict[str, Noun] = {
@@ -121,9 +121,7 @@ NOUNS: dict[str, Noun] = {
             ("name", "id", "type_name", "node"),
             {
                 "name": Filter("it.name = $name", values="it.name"),
-                "type": Filter(
-                    "(it.type_name = $type OR ends_with(it.type_name, '.' || $type))", values="it.type_name"
-                ),
+                "type": Filter(IS_OF_TYPE.format(column="it.type_name"), values="it.type_name"),
                 "step": Filter("it.node = $step", values="it.node"),
                 "run": Filter("it.id IN (SELECT artifact_id FROM lineage WHERE run_id = $run AND direction = 'out')"),
             },

@@ -12,8 +12,9 @@ from typing import Any
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
 from nbpipe.services.browsing_columns import Noun
-from nbpipe.services.browsing_conditions import checked_word, said_filters
+from nbpipe.services.browsing_conditions import said_filters
 from nbpipe.services.browsing_nouns import noun_named
+from nbpipe.services.filters import checked_text
 
 METRIC = "metric:"
 LARGEST_PAGE = 500
@@ -69,7 +70,7 @@ class Question:
 
 
 def _checked_text(text: object) -> str:
-    word = checked_word("text", text)
+    word = checked_text("text", text)
     if len(word) > _LONGEST_TEXT:
         raise BadValueError(f"text has {len(word):,} letters; at most {_LONGEST_TEXT:,} are looked for.")
     return word.strip()
@@ -100,7 +101,7 @@ def _checked_metrics(noun: Noun, metrics: object) -> tuple[str, ...] | None:
 
 
 def _checked_metric(metric: object) -> str:
-    name = checked_word("metric", metric).strip()
+    name = checked_text("metric", metric).strip()
     if not name:
         raise BadValueError("A metric goes by its name, as in 'evaluation_metrics.accuracy'.")
     return name

@@ -205,6 +205,11 @@ def _identity(group: str, value: Any) -> object:
         case "metrics":
             # A zero is a zero, whatever its sign.
             return repr(float(value) + 0.0)
+    return as_written(value)
+
+
+def as_written(value: Any) -> str:
+    """Write a value as text: `1`, `1.0`, `True` and `"1"` differ, dicts with other orders of keys do not."""
     return json.dumps(value, sort_keys=True, default=repr)
 
 

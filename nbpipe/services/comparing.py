@@ -7,7 +7,6 @@ metadata, steps, outputs and tags, and the sources that differ. What follows fro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -22,6 +21,7 @@ from nbpipe.records.metadata import merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
 from nbpipe.services.compared import ComparedData, ComparedRun, ComparedRuns, ComparedStep, StepCode
+from nbpipe.services.explaining import sources_of
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.recorded import COLUMNS, run_in, with_ends
 from nbpipe.services.resolve import find_run
@@ -65,7 +65,6 @@ _TAGS = """
     WITH near AS MATERIALIZED (FROM keyed.tags WHERE entity_head IN (SELECT unnest($heads::BIGINT[])))
     SELECT entity_id, tag FROM near WHERE entity_kind = 'run' AND list_contains($ids, entity_id) ORDER BY tag
 """
-_SOURCES = "SELECT digest, parts FROM sources WHERE list_contains($digests, digest)"
 
 
 def compare_runs(workspace: Workspace, refs: Iterable[object]) -> ComparedRuns:
@@ -120,7 +119,7 @@ def _checked(refs: Iterable[object]) -> list[EntityRef]:
 
 def _found(workspace: Workspace, refs: Sequence[EntityRef]) -> Sequence[Mapping[str, Any]]:
     """Find the runs that are meant, each by the rules of `resolve.find_run`, with one look at the catalog for all."""
-    texts = [f"{ref.name}@{ref.version}" if ref.version else ref.name for ref in refs]
+    texts = [ref.whole for ref in refs]
     spans = [ids_like(written) for written in map(_as_id, texts) if may_be_id_prefix(written)]
     shift = max(((span["high"] - span["low"]).bit_length() for span in spans), default=0)
     asked = {"names": [head_of(text) for text in texts], "shift": shift}
@@ -222,8 +221,8 @@ def _data(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, ComparedData
 
 
 def _files(read: Iterable[Any]) -> dict[str, ComparedData]:
-    listed = (json.loads(files) if isinstance(files, str) else files or () for files in read)
-    return {f"file {file['path']}": ComparedData(file["path"], file["digest"]) for files in listed for file in files}
+    found = (file for files in read for file in files or ())
+    return {f"file {file['path']}": ComparedData(file["path"], file["digest"]) for file in found}
 
 
 def _code(workspace: Workspace, sides: Sequence[ComparedRun]) -> dict[str, StepCode]:
@@ -233,9 +232,7 @@ def _code(workspace: Workspace, sides: Sequence[ComparedRun]) -> dict[str, StepC
             if step.source:
                 by_node.setdefault(node, {})[place] = step.source
     met = {node: list(dict.fromkeys(digests.values())) for node, digests in by_node.items()}
-    wanted = sorted({digest for variants in met.values() if len(variants) > 1 for digest in variants})
-    rows = workspace.catalog.rows(_SOURCES, {"digests": wanted}) if wanted else []
-    parts = {row["digest"]: {"parts": _json(row["parts"])} for row in rows}
+    parts = sources_of(workspace, (digest for variants in met.values() if len(variants) > 1 for digest in variants))
     code = {}
     for node, digests in by_node.items():
         variants = met[node]
@@ -248,7 +245,3 @@ def _changes(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) ->
     # Of an old record, what a source was made of may not be known.
     parts = changed_parts(now, before) if now is not None and before is not None else []
     return "; ".join(said_of(*part) for part in parts) or "its source changed"
-
-
-def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value or {}

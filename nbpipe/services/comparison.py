@@ -8,7 +8,6 @@ version numbers; where a content has no digest, only one and the same version is
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.execute.sources import changed_parts, said_of
 from nbpipe.records.base import shorten
-from nbpipe.services.explaining import text_diff
+from nbpipe.services.compared import as_written
+from nbpipe.services.explaining import sources_of, text_diff
 from nbpipe.services.listing import Listing
 from nbpipe.services.versions import ModelVersion
 from nbpipe.services.workspace import Workspace
@@ -37,7 +37,6 @@ DATA = f"""
     SELECT near.direction, around.name, around.number, around.digest, around.id
     FROM near JOIN around ON around.id = near.artifact_id WHERE near.run_id = $run ORDER BY around.seq
 """  # noqa: S608
-SOURCES = "SELECT digest, parts FROM sources WHERE list_contains($digests, digest)"
 
 # By role and name: the label, and what tells the content from another.
 _Data = Mapping[tuple[str, str], tuple[str, str]]
@@ -217,7 +216,7 @@ def compared(left: Mapping[str, float], right: Mapping[str, float]) -> Listing[M
 def compared_versions(workspace: Workspace, left: ModelVersion, right: ModelVersion) -> Comparison:
     """Put two versions side by side, with what they were made with, from and by."""
     made = [_made(workspace, version) for version in (left, right)]
-    sources = _sources(workspace, made)
+    sources = sources_of(workspace, (digest for one in made for digest in one.sources.values()))
     return Comparison(
         left,
         right,
@@ -246,9 +245,9 @@ def _made(workspace: Workspace, version: ModelVersion) -> _Made:
         return _Made()
     asked = by_head(run=run["id"])
     steps = workspace.catalog.rows(STEPS, asked)
-    parameters = _json(run["parameters"])
+    parameters = dict(run["parameters"] or {})
     for step in steps:
-        own = _json(step["parameters"])
+        own = step["parameters"] or {}
         parameters |= {f"{step['node']}.{name}": value for name, value in own.items() if name not in parameters}
     return _Made(
         parameters,
@@ -282,14 +281,8 @@ def _artifacts(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], tuple
 
 
 def _files(steps: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[str, str]]:
-    files = [file for step in steps for file in _json(step["files"]) or ()]
+    files = [file for step in steps for file in step["files"] or ()]
     return {("file", file["path"]): (str(file["digest"])[:12], str(file["digest"])) for file in files}
-
-
-def _sources(workspace: Workspace, made: Iterable[_Made]) -> Mapping[str, Any]:
-    digests = sorted({digest for one in made for digest in one.sources.values() if digest})
-    rows = workspace.catalog.rows(SOURCES, {"digests": digests}) if digests else ()
-    return {row["digest"]: _json(row["parts"]) for row in rows}
 
 
 # Pairs -----------------------------------------------------------------------------------------
@@ -302,8 +295,8 @@ def _pair(path: str, left: float | None, right: float | None) -> MetricPair:
 
 def _parameters(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterable[ParameterPair]:
     for name in dict.fromkeys((*left, *right)):
-        # As they would be written: 1, True and 1.0 are equal for Python, and another value each for a step.
-        same = json.dumps(left.get(name)) == json.dumps(right.get(name))
+        # 1, True and 1.0 are equal for Python, and another value each for a step.
+        same = as_written(left.get(name)) == as_written(right.get(name))
         yield ParameterPair(name, left.get(name), right.get(name), _sides(name, left, right, same=same))
 
 
@@ -319,8 +312,7 @@ def _code(left: Mapping[str, str], right: Mapping[str, str], sources: Mapping[st
         if step not in right or step not in left:
             yield CodeChange(step, "", "is no longer a step" if step in left else "is a new step")
             continue
-        parts = [{"parts": sources.get(digest, {})} for digest in (right[step], left[step])]
-        for name, old, new in changed_parts(*parts):
+        for name, old, new in changed_parts(*(sources.get(digest, {}) for digest in (right[step], left[step]))):
             yield CodeChange(step, name, said_of(name, old, new), text_diff(old, new))
 
 
@@ -330,7 +322,3 @@ def _sides(key: Any, left: Mapping[Any, Any], right: Mapping[Any, Any], *, same:
     if key not in left:
         return Sides.RIGHT_ONLY
     return Sides.SAME if same else Sides.DIFFERENT
-
-
-def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value or {}

@@ -2,8 +2,9 @@
 
 What is deleted is in no listing any more and can no longer be found, loaded or reused. Its facts
 stay in the logs, which are only ever appended to; its bytes go with the next `catalog gc`, unless
-something else is made of the same ones. Nothing else is deleted with it: what becomes of what
-depends on it is told beforehand.
+something else is made of the same ones. Nothing is deleted with a run or a version; a pipeline
+goes with its runs and snapshots, since without them there is none. What becomes of what depends
+on it is told beforehand; that it is not in use is asked once more as the deletion is decided.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any, Protocol
 
 from nbpipe.catalog.heads import head_of
 from nbpipe.errors import ConflictError
+from nbpipe.records.deletion import users_of
 from nbpipe.records.models import SINGLE_HOLDER
-from nbpipe.records.operations import DeleteArtifacts, DeleteRuns, DeleteSnapshot
+from nbpipe.records.operations import DeleteArtifacts, DeletePipeline, DeleteRuns
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
-from nbpipe.services.dependents import Dependent, check_nothing_hinders, stay
+from nbpipe.services.dependents import Dependent, check_nothing_hinders, many, stay
 from nbpipe.services.listing import Listing
-from nbpipe.services.tags import tags_of
 from nbpipe.services.workspace import Workspace
 
 MADE = """
@@ -43,6 +44,15 @@ VERSIONS_OF = """
         FROM keyed.model_links WHERE entity_head IN (SELECT unnest($heads::BIGINT[]))) AS link
     WHERE link.kind = $kind AND link.entity_id IN (SELECT unnest($ids::VARCHAR[]))
 """
+# Artifacts of which these versions are the last.
+LAST_OF = """
+    WITH named AS MATERIALIZED (
+        SELECT DISTINCT name FROM (FROM keyed.artifacts WHERE id_head IN (SELECT unnest($heads::BIGINT[])))
+        WHERE id IN (SELECT unnest($ids::VARCHAR[])))
+    SELECT name FROM artifacts WHERE name IN (FROM named)
+    GROUP BY name HAVING bool_and(id IN (SELECT unnest($ids::VARCHAR[]))) ORDER BY name
+"""
+TAGS_ON_NAMED = "SELECT count(*) AS n FROM tags WHERE entity_kind = $kind AND entity_id = $name"
 OF_PIPELINE = "SELECT id, coalesce(name, id) AS name, status FROM runs WHERE pipeline = $name"
 SNAPSHOTS_OF_PIPELINE = "SELECT id FROM snapshots WHERE pipeline = $name"
 RUNS_OF_SNAPSHOT = "SELECT count(*) AS n FROM runs WHERE snapshot_id = $id"
@@ -75,13 +85,13 @@ def dependents_of_runs(workspace: Workspace, ids: Sequence[str]) -> Listing[Depe
     found = []
     if made:
         found.append(
-            Dependent("artifact version", made, f"{_many(made, 'artifact version')} made by it {stay(made)}", False)
+            Dependent("artifact version", made, f"{many(made, 'artifact version')} made by it {stay(made)}", False)
         )
     found += _held_by(workspace, Kind.RUN, asked)
     found += _versions_of(workspace, Kind.RUN, asked)
     if triggered:
         found.append(
-            Dependent("run", triggered, f"{_many(triggered, 'run')} that its steps triggered {stay(triggered)}", False)
+            Dependent("run", triggered, f"{many(triggered, 'run')} that its steps triggered {stay(triggered)}", False)
         )
     return Listing(found, Dependent)
 
@@ -101,7 +111,8 @@ def delete_runs(workspace: Workspace, runs: Sequence[Recorded], *, force: bool) 
     if not force:
         label = _label("Run", [run.name for run in unique.values()])
         check_nothing_hinders(label, dependents_of_runs(workspace, list(unique)))
-    workspace.catalog.transact(DeleteRuns(ids=tuple(unique)))
+    versions = () if force else _versions_with(workspace, Kind.RUN, _asked(list(unique)))
+    workspace.catalog.transact(DeleteRuns(ids=tuple(unique), versions=versions))
     return len(unique)
 
 
@@ -114,9 +125,11 @@ def dependents_of_artifacts(workspace: Workspace, ids: Sequence[str]) -> Listing
     readers = _count(workspace, READERS, asked)
     found = []
     if readers:
-        found.append(Dependent("run", readers, f"{_many(readers, 'run')} that read it keep their record", False))
+        found.append(Dependent("run", readers, f"{many(readers, 'run')} that read it keep their record", False))
     found += _held_by(workspace, Kind.ARTIFACT_VERSION, asked)
     found += _versions_of(workspace, Kind.ARTIFACT_VERSION, asked)
+    for name in _names_left_by(workspace, asked):
+        found += _tags_on(workspace, Kind.ARTIFACT, name, f"artifact {name!r}, of which no version is left")
     return Listing(found, Dependent)
 
 
@@ -136,7 +149,10 @@ def delete_artifacts(workspace: Workspace, named: Mapping[str, str], *, force: b
     if not force:
         label = _label("Artifact", list(named.values()))
         check_nothing_hinders(label, dependents_of_artifacts(workspace, list(named)))
-    workspace.catalog.transact(DeleteArtifacts(ids=tuple(named)))
+    asked = _asked(list(named))
+    versions = () if force else _versions_with(workspace, Kind.ARTIFACT_VERSION, asked)
+    last = tuple(_names_left_by(workspace, asked))
+    workspace.catalog.transact(DeleteArtifacts(ids=tuple(named), versions=versions, names=last))
     return len(named)
 
 
@@ -150,9 +166,10 @@ def dependents_of_pipeline(workspace: Workspace, name: str) -> Listing[Dependent
     snapshots = len(workspace.catalog.rows(SNAPSHOTS_OF_PIPELINE, asked))
     found = []
     if runs:
-        found.append(Dependent("run", runs, f"{_many(runs, 'run')} would go with it", True))
+        found.append(Dependent("run", runs, f"{many(runs, 'run')} would go with it", True))
     if snapshots:
-        found.append(Dependent("snapshot", snapshots, f"{_many(snapshots, 'snapshot')} would go with it", True))
+        found.append(Dependent("snapshot", snapshots, f"{many(snapshots, 'snapshot')} would go with it", True))
+    found += _tags_on(workspace, Kind.PIPELINE, name, "it")
     found += _in_use(workspace, "pipeline", name)
     return Listing(found, Dependent)
 
@@ -175,16 +192,13 @@ def delete_pipeline(workspace: Workspace, name: str, *, force: bool) -> int:
     if not force:
         check_nothing_hinders(f"Pipeline {name!r}", dependents_of_pipeline(workspace, name))
     ids = tuple(run["id"] for run in runs)
+    versions = _versions_with(workspace, Kind.RUN, _asked(ids))
     hindering = [one for one in _versions_of(workspace, Kind.RUN, _asked(ids)) if one.hinders]
     if hindering:
         raise ConflictError(
             f"Pipeline {name!r} is not deleted: {hindering[0].said}. Move or delete that version first."
         )
-    for row in workspace.catalog.rows(SNAPSHOTS_OF_PIPELINE, asked):
-        tags = tuple(tags_of(workspace, Kind.SNAPSHOT, row["id"]))
-        workspace.catalog.transact(DeleteSnapshot(id=row["id"], tags=tags))
-    if ids:
-        workspace.catalog.transact(DeleteRuns(ids=ids))
+    workspace.catalog.transact(DeletePipeline(name=name, runs=ids, versions=versions))
     return len(ids)
 
 
@@ -192,7 +206,7 @@ def dependents_of_snapshot(workspace: Workspace, snapshot_id: str) -> Listing[De
     """Say what depends on a snapshot: its runs stay, what would run it stands in the way."""
     asked = {"id": snapshot_id}
     runs = _count(workspace, RUNS_OF_SNAPSHOT, asked)
-    found = [Dependent("run", runs, f"{_many(runs, 'run')} of it {stay(runs)}", False)] if runs else []
+    found = [Dependent("run", runs, f"{many(runs, 'run')} of it {stay(runs)}", False)] if runs else []
     return Listing([*found, *_in_use(workspace, "snapshot_id", snapshot_id)], Dependent)
 
 
@@ -214,11 +228,28 @@ def _held_by(workspace: Workspace, kind: Kind, asked: dict[str, Any]) -> list[De
     return [Dependent("tag", 1, f"nobody would hold the exclusive tag {row['tag']!r}", False) for row in rows]
 
 
+def _names_left_by(workspace: Workspace, asked: dict[str, Any]) -> list[str]:
+    """Give the artifacts of which no version is left once these are deleted."""
+    return [row["name"] for row in workspace.catalog.rows(LAST_OF, asked)]
+
+
+def _tags_on(workspace: Workspace, kind: Kind, name: str, label: str) -> list[Dependent]:
+    """Say how many tags something loses that goes by its name alone."""
+    count = _count(workspace, TAGS_ON_NAMED, {"kind": kind.value, "name": name})
+    said = f"{many(count, 'tag')} {'is' if count == 1 else 'are'} taken from {label}"
+    return [Dependent("tag", count, said, False)] if count else []
+
+
+def _versions_with(workspace: Workspace, kind: Kind, asked: dict[str, Any]) -> tuple[str, ...]:
+    """Give the ids of the model versions to which any of these things belongs."""
+    return tuple(row["id"] for row in workspace.catalog.rows(VERSIONS_OF, {**asked, "kind": kind.value}))
+
+
 def _versions_of(workspace: Workspace, kind: Kind, asked: dict[str, Any]) -> list[Dependent]:
     versions = workspace.catalog.state().versions
     found = []
-    for link in workspace.catalog.rows(VERSIONS_OF, {**asked, "kind": kind.value}):
-        row = versions.get(link["id"])
+    for version_id in _versions_with(workspace, kind, asked):
+        row = versions.get(version_id)
         if row is None:
             continue
         is_in_use = row["stage"] in set(SINGLE_HOLDER)
@@ -230,20 +261,12 @@ def _versions_of(workspace: Workspace, kind: Kind, asked: dict[str, Any]) -> lis
 
 def _in_use(workspace: Workspace, column: str, value: str) -> list[Dependent]:
     """Say which schedules and deployments use a pipeline or a snapshot."""
-    state = workspace.catalog.state()
-    # The state goes on changing while others write.
-    schedules = [row for row in [*state.schedules.values()] if row is not None and row["deleted"] is None]
-    deployments = [row for row in [*state.deployments.values()] if row is not None and row["stopped"] is None]
-    found = []
-    for kind, rows, cure in (("schedule", schedules, "delete it"), ("deployment", deployments, "stop it")):
-        names = sorted(row["name"] for row in rows if row[column] == value)
-        found += [Dependent(kind, 1, f"{kind} {name!r} uses it: {cure} first", True) for name in names]
-    return found
+    cures = {"schedule": "delete it", "deployment": "stop it"}
+    return [
+        Dependent(kind, 1, f"{kind} {name!r} uses it: {cures[kind]} first", True)
+        for kind, name in users_of(workspace.catalog.state(), column, value)
+    ]
 
 
 def _label(kind: str, names: Sequence[str]) -> str:
     return f"{kind} {names[0]!r}" if len(names) == 1 else f"{kind} {names[0]!r} and {len(names) - 1} more"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,7 +1,7 @@
 """What depends on something that is about to be deleted, in words for whoever is to decide.
 
-Deleting takes one thing away and nothing else: what was made from it stays, and says so here
-beforehand. What hinders is refused unless the caller insists.
+What stays although it was made from the thing is told, and what goes with it: a pipeline's runs and
+snapshots, the versions of a model, tags. What hinders is refused unless the caller insists.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def stay(count: int) -> str:
 def each_of(refs: object) -> list[object]:
     """Give what a caller means by one reference or a list of them, as a list."""
     return list(refs) if isinstance(refs, list) else [refs]
+
+
+def many(count: int, noun: str) -> str:
+    """Count things in words: `1 run`, `2,000 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def check_nothing_hinders(label: str, dependents: Iterable[Dependent]) -> None:

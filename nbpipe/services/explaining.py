@@ -8,7 +8,6 @@ made it, so that a chain of re-runs leads back to the edit behind it.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +31,7 @@ _STEPS_BY_ID = """
     SELECT id, run_id, node, source, parameters, inputs, files FROM steps WHERE list_contains($ids, id)
 """
 _RUNS_BY_ID = "SELECT id, name, started FROM runs WHERE list_contains($ids, id)"
-_SOURCES = "SELECT digest, parts FROM sources WHERE list_contains($digests, digest)"
+SOURCES = "SELECT digest, parts FROM sources WHERE list_contains($digests, digest)"
 _GIVEN = "SELECT node, artifact_id FROM lineage WHERE run_id = $run AND direction = 'out'"
 
 
@@ -134,7 +133,7 @@ def explain(workspace: Workspace, run: Run, node: str | None = None) -> list[Exp
     before = {row["id"]: row for row in _by(workspace, _STEPS_BY_ID, "ids", before_ids)}
     runs = {row["id"]: row for row in _by(workspace, _RUNS_BY_ID, "ids", [row["run_id"] for row in before.values()])}
     digests = [row["source"] for row in (*rows.values(), *before.values())]
-    sources = {row["digest"]: _json(row["parts"]) for row in _by(workspace, _SOURCES, "digests", digests)}
+    sources = sources_of(workspace, digests)
     made_by = {row["artifact_id"]: row["node"] for row in workspace.catalog.rows(_GIVEN, {"run": run.id})}
     found = []
     for name, row in rows.items():
@@ -143,6 +142,11 @@ def explain(workspace: Workspace, run: Run, node: str | None = None) -> list[Exp
         changes = _changes(row, earlier, sources, made_by) if earlier is not None and row["against"] else ()
         found.append(Explanation(name, Status(row["status"]), row["why"] or "", _earlier(against), tuple(changes)))
     return found
+
+
+def sources_of(workspace: Workspace, digests: Iterable[str | None]) -> dict[str, Mapping[str, Any]]:
+    """Give what `execute.sources.described` wrote down of each source, by digest; what is not known is left out."""
+    return {row["digest"]: {"parts": row["parts"] or {}} for row in _by(workspace, SOURCES, "digests", digests)}
 
 
 def _by(workspace: Workspace, sql: str, name: str, keys: Iterable[str | None]) -> list[Mapping[str, Any]]:
@@ -159,17 +163,16 @@ def _earlier(row: Mapping[str, Any] | None) -> EarlierRun | None:
 def _changes(
     now: Mapping[str, Any], before: Mapping[str, Any], sources: Mapping[str, Any], made_by: Mapping[str, str]
 ) -> Iterable[Change]:
-    parts = ({"parts": sources.get(row["source"], {})} for row in (now, before))
-    for name, old, new in changed_parts(*parts):
+    for name, old, new in changed_parts(*(sources.get(row["source"], {}) for row in (now, before))):
         yield Change("source", name, said_of(name, old, new), text_diff(old, new))
-    for name, said in parameter_changes(_json(now["parameters"]), _json(before["parameters"])):
+    for name, said in parameter_changes(now["parameters"] or {}, before["parameters"] or {}):
         yield Change("parameter", name, said)
-    former = {given["name"]: given["digest"] for given in _json(before["inputs"]) or ()}
-    for given in _json(now["inputs"]) or ():
+    former = {given["name"]: given["digest"] for given in before["inputs"] or ()}
+    for given in now["inputs"] or ():
         if former.get(given["name"]) != given["digest"]:
             maker = made_by.get(given["artifact"], "")
             yield Change("input", given["name"], f"input {given['name']} changed", made_by=maker)
-    yield from _file_changes(_json(now["files"]) or (), _json(before["files"]) or ())
+    yield from _file_changes(now["files"] or (), before["files"] or ())
 
 
 def _file_changes(now: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]]) -> Iterable[Change]:
@@ -191,7 +194,3 @@ def text_diff(old: str, new: str) -> tuple[str, ...]:
         return ()
     lines = difflib.unified_diff(old.strip("\n").splitlines(), new.strip("\n").splitlines(), lineterm="", n=1)
     return tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
-
-
-def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value or {}

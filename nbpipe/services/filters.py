@@ -14,7 +14,7 @@ from inspect import signature
 from typing import Any, TypeVar
 
 from nbpipe.errors import BadValueError, nearest
-from nbpipe.records.base import shorten
+from nbpipe.records.base import is_whole, shorten
 from nbpipe.records.refs import Kind
 from nbpipe.services.instants import as_instant, meant_instant
 from nbpipe.services.workspace import Workspace
@@ -25,6 +25,8 @@ BEARS_ALL = """{id} IN (
 BEARS_ANY = "{id} IN (SELECT entity_id FROM tags WHERE entity_kind = $tagged_kind AND list_contains($any_tags, tag))"
 BEARS_PREFIX = "{id} IN (SELECT entity_id FROM tags WHERE entity_kind = $tagged_kind AND starts_with(tag, $tag_prefix))"
 BEARS_PART = "{id} IN (SELECT entity_id FROM tags WHERE entity_kind = $tagged_kind AND contains(tag, $tag_contains))"
+# Named in full, or without its module.
+IS_OF_TYPE = "({column} = $type OR ends_with({column}, '.' || $type))"
 MENTIONED = """
     SELECT id FROM (
         SELECT entity_id AS id FROM tags WHERE entity_kind = $of_kind
@@ -240,14 +242,16 @@ def entities(workspace: Workspace, kind: Kind, conditions: Conditions) -> set[st
     return {row["id"] for row in workspace.catalog.rows(sql, {**conditions.parameters, "of_kind": kind.value})}
 
 
-def checked_text(name: str, value: str) -> str:
-    """Give back what a filter looks for, if it is a text.
+def checked_text(name: str, value: object) -> str:
+    """Give back a text that can be looked for.
 
     Raises:
-        BadValueError: It is none.
+        BadValueError: It is no text, or holds half of a character.
     """
     if not isinstance(value, str):
         raise BadValueError(f"{name} looks for texts, and {shorten(value)} is none.")
+    if not is_whole(value):
+        raise BadValueError(f"{name}={shorten(value)} holds half of a character, which no name does.")
     return value
 
 

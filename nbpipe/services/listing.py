@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAMED = 3
+_LARGEST = 2**62
 
 
 class Row(Protocol):
@@ -94,11 +95,11 @@ class Listing(list[T], Displayed):
 
 
 def checked_limit(limit: int | None) -> int | None:
-    """Give `limit` back if it can be one; `None` means no limit.
+    """Give `limit` back if it can be one, and if it is too large to count the largest; `None` means no limit.
 
     Raises:
         BadValueError: Not a whole number, or less than one.
     """
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise BadValueError(f"limit={shorten(limit)} is no number of rows; give 1 or more, or None for all.")
-    return limit
+    return None if limit is None else min(limit, _LARGEST)

@@ -11,10 +11,8 @@ from typing import Any
 
 from nbpipe.records.models import SINGLE_HOLDER, ModelStages
 from nbpipe.records.operations import DeleteModel, DeleteModelVersion
-from nbpipe.records.refs import Kind
-from nbpipe.services.dependents import Dependent, stay
+from nbpipe.services.dependents import Dependent, many, stay
 from nbpipe.services.listing import Listing
-from nbpipe.services.tags import tags_of
 from nbpipe.services.versions import ModelVersion
 from nbpipe.services.workspace import Workspace
 
@@ -39,18 +37,18 @@ def dependents_of_versions(workspace: Workspace, versions: Sequence[ModelVersion
     found = [_in_stage(version) for version in versions if version.stage in SINGLE_HOLDER]
     runs, artifacts = linked.get("run", 0), linked.get("artifact_version", 0)
     if runs:
-        found.append(Dependent("run", runs, f"{_many(runs, 'run')} that worked on it {stay(runs)}", hinders=False))
+        found.append(Dependent("run", runs, f"{many(runs, 'run')} that worked on it {stay(runs)}", hinders=False))
     if artifacts:
-        said = f"{_many(artifacts, 'artifact version')} of it {stay(artifacts)}"
+        said = f"{many(artifacts, 'artifact version')} of it {stay(artifacts)}"
         found.append(Dependent("artifact version", artifacts, said, hinders=False))
     noted = workspace.catalog.rows(NOTED, {"ids": ids})[0]["n"]
     if noted:
         found.append(
-            Dependent("metadata", noted, f"{_many(noted, 'key')} of its metadata {_are(noted)} lost", hinders=False)
+            Dependent("metadata", noted, f"{many(noted, 'key')} of its metadata {_are(noted)} lost", hinders=False)
         )
     tagged = workspace.catalog.rows(TAGS_ON_VERSIONS, {"ids": ids})
     if tagged:
-        said = f"{_many(len(tagged), 'tag')} {_are(len(tagged))} taken from it"
+        said = f"{many(len(tagged), 'tag')} {_are(len(tagged))} taken from it"
         found.append(Dependent("tag", len(tagged), said, hinders=False))
     return Listing(found, Dependent)
 
@@ -65,21 +63,11 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def delete_version(workspace: Workspace, version: ModelVersion, *, force: bool) -> dict[str, Any]:
     """Delete a version, and give its row as it was."""
-    tags = tuple(tags_of(workspace, Kind.MODEL_VERSION, version.id))
-    wanted = DeleteModelVersion(model=version.model, version=version.id, force=force, tags=tags)
-    return workspace.catalog.transact(wanted)
+    return workspace.catalog.transact(DeleteModelVersion(model=version.model, version=version.id, force=force))
 
 
-def delete_model(workspace: Workspace, name: str, versions: Sequence[ModelVersion], *, force: bool) -> None:
+def delete_model(workspace: Workspace, name: str, *, force: bool) -> None:
     """Delete a model with all of its versions."""
-    by_version: dict[str, tuple[str, ...]] = {}
-    for row in workspace.catalog.rows(TAGS_ON_VERSIONS, {"ids": [version.id for version in versions]}):
-        by_version[row["entity_id"]] = (*by_version.get(row["entity_id"], ()), row["tag"])
-    tags = tuple(tags_of(workspace, Kind.MODEL, name))
-    workspace.catalog.transact(DeleteModel(name=name, force=force, tags=tags, version_tags=by_version))
+    workspace.catalog.transact(DeleteModel(name=name, force=force))

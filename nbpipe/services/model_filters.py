@@ -1,7 +1,7 @@
-"""Which model versions are asked for: by stage, failure, tags and a metric.
+"""Which model versions are asked for: by stage, failure, tags, metrics and metadata.
 
-Stages and failures are state, which is at hand; tags and metrics are asked of the catalog, and
-only if somebody asks for them.
+Stages and failures are state, which is at hand; tags and what was logged are asked of the catalog,
+and only if somebody asks for them.
 """
 
 from __future__ import annotations

@@ -342,7 +342,7 @@ class ModelService:
         """
         target = self.to_delete(ref, every=True)
         model = model_record(self._workspace, target.id)
-        delete_model(self._workspace, model.name, model.versions, force=force)
+        delete_model(self._workspace, model.name, force=force)
         return model
 
     def to_delete(self, ref: object, *, every: bool = False) -> Target:

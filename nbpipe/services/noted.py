@@ -14,19 +14,21 @@ from typing import Any
 
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
-from nbpipe.records.metadata import encode
+from nbpipe.records.metadata import encode, inner_of
 from nbpipe.records.refs import Kind
-from nbpipe.services.filters import Conditions, all_of
+from nbpipe.services.filters import Conditions, all_of, checked_text
 from nbpipe.services.where import parse_where
 
 # All comparisons in one pass: to find out which of a million numbers belong to the window is what costs.
 METRICS_HOLD = """id IN (
     SELECT entity_id FROM metrics WHERE entity_kind = $noted_kind AND key IN ({keys}) AND {ids}
     GROUP BY entity_id HAVING {conditions})"""
-NEWEST_OF = "arg_max(value, logged_at) FILTER (key = {key})"
-# What was logged last on the way to a value settles it: the value itself, or something else than a
-# dict where one would have to stand. Only of entities of which some line may hold the value are all
-# lines read as JSON, which is what costs.
+# What is no number any more has a newest row without a value, for which no comparison holds.
+NEWEST_OF = "arg_max_null(value, logged_at) FILTER (key = {key})"
+# What was logged last on the way to a value settles it: the value itself, or something else than a dict where one
+# would have to stand, and then nothing is there. A line that leaves it open, since a dict on the way does not have
+# the next key, says nothing. Only of entities of which some line may hold the value are all lines read as JSON,
+# which is what costs.
 METADATA_IS = """id IN (
     WITH near AS MATERIALIZED (
         SELECT entity_head, value FROM keyed.metadata
@@ -38,12 +40,20 @@ METADATA_IS = """id IN (
     {ways})"""
 WAY = """
     SELECT entity_id FROM (
-        SELECT entity_id, arg_max_null(json_extract(value, $path_{n}), logged_at) AS found FROM lines
-        WHERE key = $key_{n} AND (json_exists(value, $path_{n}) OR {is_replaced}) GROUP BY entity_id)
+        SELECT entity_id, arg_max_null(reached, logged_at)::JSON AS found FROM (
+            SELECT entity_id, logged_at, {reached} AS reached FROM lines WHERE key = $key_{n})
+        WHERE reached IS DISTINCT FROM 'open' GROUP BY entity_id)
     WHERE {equals}"""
-IS_REPLACED = """
-    len(list_filter(json_type(value, $above_{n}::VARCHAR[]), lambda kind: kind <> 'OBJECT')) > 0
-    OR list_contains(json_exists(value, $typed_{n}::VARCHAR[]), true)"""
+# One key further each time; `open` is no JSON, so it is no value. A dict that has a key which would be taken for a
+# type is written as one within.
+REACHED = """
+    list_reduce($path_{n}::VARCHAR[], lambda here, key: CASE
+        WHEN here = 'open' THEN here
+        WHEN here IS NULL OR json_type(here) <> 'OBJECT' THEN NULL
+        WHEN NOT json_exists(here, '/$type') THEN coalesce(json_extract(here, key)::VARCHAR, 'open')
+        WHEN json_extract_string(here, '/$type') = 'dict'
+            THEN coalesce(json_extract(here, '/value' || key)::VARCHAR, 'open')
+    END, value::VARCHAR)"""
 # The engine writes both sides anew, so that blanks and ways of escaping do not count.
 EQUALS = "found::VARCHAR = json_extract($wanted_{v}::JSON, '/w')::VARCHAR"
 EQUALS_NUMBER = """
@@ -100,7 +110,7 @@ def _metadata_conditions(metadata: Mapping[Any, Any] | None, heads: str) -> list
         return []
     if not isinstance(metadata, Mapping):
         raise BadValueError(f"metadata takes a dict, as in {{'dataset.rows': 344}}, not {shorten(metadata)}.")
-    wanted = [leaf for key, value in metadata.items() for leaf in _leaves(_path(key), encode({"w": value})["w"])]
+    wanted = [leaf for key, value in metadata.items() for leaf in _leaves(*_asked(key, value))]
     if len(wanted) > _MOST_VALUES:
         raise BadValueError(f"metadata asks for {len(wanted)} values; at most {_MOST_VALUES} can be asked at once.")
     return [_metadata_is(n, paths, value, heads) for n, (paths, value) in enumerate(wanted)]
@@ -109,24 +119,34 @@ def _metadata_conditions(metadata: Mapping[Any, Any] | None, heads: str) -> list
 Path = tuple[str, ...]
 
 
+def _asked(key: object, value: object) -> tuple[tuple[Path, ...], Any]:
+    """Read a value that is asked for: where it stands, and the value as it is written."""
+    paths = _path(key)
+    # Under the caller's own name: what cannot be asked for is refused by it.
+    (written,) = encode({".".join(paths[0]): value}).values()
+    return paths, written
+
+
 def _path(key: object) -> tuple[Path, ...]:
     """Read where a value stands: as nested as the dots say, or, if there are any, in one key that holds them."""
     if isinstance(key, tuple) and key and all(isinstance(part, str) and part for part in key):
-        return (key,)
+        return (tuple(checked_text("metadata", part) for part in key),)
     if not isinstance(key, str) or not key:
         raise BadValueError(f"metadata key {shorten(key)} is no path; write it as in 'dataset.rows'.")
+    checked_text("metadata", key)
     parts = tuple(key.split("."))
     return ((key,),) if len(parts) == 1 or not all(parts) else (parts, (key,))
 
 
 def _leaves(paths: tuple[Path, ...], value: Any) -> Iterator[tuple[tuple[Path, ...], Any]]:
-    if not isinstance(value, dict) or "$type" in value:
+    inner = inner_of(value)
+    if inner is None:
         yield paths, value
-    elif not value:
+    elif not inner:
         raise BadValueError(f"metadata asks for nothing under {shorten('.'.join(paths[0]))}: its dict is empty.")
     else:
-        for key, inner in value.items():
-            yield from _leaves(tuple((*path, key) for path in paths), inner)
+        for key, item in inner.items():
+            yield from _leaves(tuple((*path, key) for path in paths), item)
 
 
 def _metadata_is(v: int, paths: tuple[Path, ...], value: Any, heads: str) -> Conditions:
@@ -138,21 +158,15 @@ def _metadata_is(v: int, paths: tuple[Path, ...], value: Any, heads: str) -> Con
     ways = []
     for place, path in enumerate(paths):
         n = f"{v}_{place}"
-        *above, pointer = _pointers(path)
-        parameters |= {f"key_{n}": path[0], f"path_{n}": pointer}
-        if above:
-            parameters |= {f"above_{n}": above, f"typed_{n}": [f"{one.removeprefix('$')}/$type" for one in above]}
-        # The value of the key itself is replaced by whatever is logged.
-        is_replaced = IS_REPLACED.format(n=n) if above else "true"
-        ways.append(WAY.format(n=n, is_replaced=is_replaced, equals=equals))
+        parameters |= {f"key_{n}": path[0], f"path_{n}": list(map(_pointer, path[1:]))}
+        ways.append(WAY.format(n=n, reached=REACHED.format(n=n), equals=equals))
     keys = ", ".join(f"$key_{v}_{place}" for place, _ in enumerate(paths))
     return Conditions(METADATA_IS.format(n=v, keys=keys, heads=heads, ways=" UNION ALL ".join(ways)), parameters)
 
 
-def _pointers(path: Path) -> list[str]:
-    """Write where the value of the key stands, each dict on the way, and the value itself."""
-    escaped = [part.replace("~", "~0").replace("/", "~1") for part in path[1:]]
-    return ["$", *("".join(f"/{part}" for part in escaped[: k + 1]) for k, _ in enumerate(escaped))]
+def _pointer(key: str) -> str:
+    """Write where a key's value stands in its dict."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
 def _hint(value: Any) -> str:

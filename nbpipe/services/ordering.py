@@ -14,16 +14,16 @@ from nbpipe.catalog.finding import Moment
 from nbpipe.errors import BadValueError, nearest
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import Kind
-from nbpipe.services.filters import Conditions
+from nbpipe.services.filters import Conditions, checked_text
 
 BY_COLUMN = """
     SELECT seq FROM keyed.{view} WHERE {fits} ORDER BY {column} {direction} NULLS LAST, seq DESC LIMIT $most
 """
 BY_METRIC = """
     SELECT seq FROM (FROM keyed.{view} WHERE {fits}) AS fitting JOIN (
-        SELECT entity_id, arg_max(value, logged_at) AS ranked FROM metrics
+        SELECT entity_id, arg_max_null(value, logged_at) AS ranked FROM metrics
         WHERE entity_kind = $ranked_kind AND key = $ranked_key GROUP BY entity_id) AS noted ON noted.entity_id = id
-    ORDER BY isnan(ranked), ranked {direction}, seq DESC LIMIT $most
+    WHERE ranked IS NOT NULL ORDER BY isnan(ranked), ranked {direction}, seq DESC LIMIT $most
 """
 METRICS = "SELECT DISTINCT key FROM metrics WHERE entity_kind = $kind LIMIT 2000"
 HAS_METRIC = "SELECT 1 AS one FROM metrics WHERE entity_kind = $kind AND key = $key LIMIT 1"
@@ -61,7 +61,7 @@ def parse_order(order_by: str, sortable: Collection[str] | None = None) -> Order
 
 
 def _read(order_by: str) -> Order:
-    text = order_by.strip() if isinstance(order_by, str) else ""
+    text = checked_text("order_by", order_by).strip() if isinstance(order_by, str) else ""
     words = text.rsplit(None, 1)
     direction = _DIRECTIONS.get(words[-1].casefold()) if len(words) == 2 else None
     if direction is not None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from nbpipe.base.displaying import Displayed
+from nbpipe.errors import NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.records.runs import Status
@@ -83,8 +84,11 @@ class PipelineRecord(Displayed):
 
     @property
     def newest(self) -> Run | None:
-        """Its newest run; `None` if it has none."""
-        return run_with_id(self._workspace, self.last_run) if self.last_run else None
+        """The run that was its newest when it was read; `None` if it had none, or if that one was deleted since."""
+        try:
+            return run_with_id(self._workspace, self.last_run) if self.last_run else None
+        except NotFoundError:
+            return None
 
     def as_row(self) -> dict[str, Any]:
         """Give the pipeline's facts by column."""

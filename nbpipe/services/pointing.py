@@ -11,7 +11,7 @@ from uuid import UUID
 
 from nbpipe.errors import BadValueError
 from nbpipe.records.artifacts import ArtifactVersion
-from nbpipe.records.base import shorten
+from nbpipe.records.base import is_whole, shorten
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.refs import EntityRef, Kind, Target, parse_ref
 from nbpipe.records.steps import UnmaterializedArtifact
@@ -31,9 +31,11 @@ def as_ref(thing: object, kind: Kind | None = None) -> EntityRef:
             up to who asks.
 
     Raises:
-        BadValueError: It points at nothing, or at another kind of thing than expected.
+        BadValueError: It points at nothing, at another kind of thing than expected, or holds half of a character.
     """
     ref = _with_whole_name(_read(thing, kind))
+    if not is_whole(ref.whole):
+        raise BadValueError(f"{shorten(ref.whole)} holds half of a character, which no name does.")
     if kind is not None and _FAMILY.get(ref.kind, ref.kind) != _FAMILY.get(kind, kind):
         raise BadValueError(f"{shorten(str(ref))} is a {said(ref.kind)}, and a {said(kind)} is wanted here.")
     if ref.version or kind in _FAMILY:
@@ -70,7 +72,7 @@ def _with_whole_name(ref: EntityRef) -> EntityRef:
     is_artifact = ref.kind in (Kind.ARTIFACT, Kind.ARTIFACT_VERSION)
     if not is_artifact or not ref.version or ref.version.isdecimal() or ref.version.casefold() == "latest":
         return ref
-    return EntityRef(ref.kind, f"{ref.name}@{ref.version}")
+    return EntityRef(ref.kind, ref.whole)
 
 
 def _read_record(thing: object, kind: Kind | None) -> EntityRef:

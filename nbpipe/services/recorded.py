@@ -6,7 +6,6 @@ a run may change afterwards, from the catalog. Either way it is the same record.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 
 from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
-from nbpipe.errors import BadValueError, CatalogError, WorkspaceError
+from nbpipe.errors import BadValueError, CatalogError, NotFoundError, WorkspaceError
 from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.base import shorten
@@ -254,7 +253,11 @@ class Run(Displayed):
         return values[0] if len(values) == 1 else values or None
 
     def refresh(self) -> Run:
-        """Give the run as it stands now."""
+        """Give the run as it stands now.
+
+        Raises:
+            NotFoundError: It was deleted.
+        """
         return run_with_id(self.workspace, self.id)
 
     def as_row(self) -> dict[str, Any]:
@@ -288,9 +291,15 @@ def with_ends(workspace: Workspace, ask: Callable[[], Sequence[Mapping[str, Any]
 
 
 def run_with_id(workspace: Workspace, run_id: str) -> Run:
-    """Read the run with this id, which is known to exist."""
+    """Read the run with this id.
+
+    Raises:
+        NotFoundError: There is none, or there is none any more.
+    """
     found = workspace.catalog.found
     rows = with_ends(workspace, lambda: found("runs", COLUMNS, RUN_WITH_ID, by_head(id=run_id)))
+    if not rows:
+        raise NotFoundError("run", run_id)
     return run_in(rows[0], workspace)
 
 
@@ -317,15 +326,15 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             Status(row["status"]),
             row["why"] or "",
             row["duration_s"],
-            _json(row["parameters"]),
+            dict(row["parameters"] or {}),
             outputs.get(row["id"], {}),
             error,
             row["error_traceback"] or "",
-            _text(row["logs"]),
+            row["logs"] if isinstance(row["logs"], str) else "",
             metrics,
-            tuple(FileRead(**file) for file in _list(row["files"])),
+            tuple(FileRead(**file) for file in row["files"] or ()),
             {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
-            tuple(Triggered(**said) for said in _list(row["triggered"])),
+            tuple(Triggered(**said) for said in row["triggered"] or ()),
         )
     return found
 
@@ -341,8 +350,8 @@ def run_in(row: Mapping[str, Any], workspace: Workspace) -> Run:
         status=Status(row["status"]),
         started=as_instant(row["started"]) if row["started"] is not None else None,
         ended=as_instant(row["ended"]) if row["ended"] is not None else None,
-        parameters=_json(row["parameters"]),
-        differences=_json(row["differences"]),
+        parameters=dict(row["parameters"] or {}),
+        differences=dict(row["differences"] or {}),
         snapshot=row["snapshot_id"] or "",
         schedule=row["schedule_id"] or "",
         parent_run_id=row["parent_run_id"] or "",
@@ -351,19 +360,3 @@ def run_in(row: Mapping[str, Any], workspace: Workspace) -> Run:
         graph_digest=row["graph"] or "",
         error=f"{row['error_type']}: {row['error_message']}" if row["error_type"] else "",
     )
-
-
-def _json(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        value = json.loads(value)
-    return dict(value or {})
-
-
-def _list(value: Any) -> list[Any]:
-    return list(json.loads(value) if isinstance(value, str) else value or ())
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str) and value.startswith('"'):
-        return str(json.loads(value))
-    return value if isinstance(value, str) else ""

@@ -129,7 +129,7 @@ def find_run(workspace: Workspace, ref: EntityRef, read: Callable[[str, Mapping[
         NotFoundError: There is none; the nearest names are told.
         AmbiguousNameError: There are several.
     """
-    text = _whole(ref)
+    text = ref.whole
     written = _as_id(text)
     if written is not None and is_uuid_like(written):
         whole = [row for row in read(RUNS_WITH_ID, ids_like(written)) if row["id"] == written]
@@ -213,7 +213,7 @@ def _artifact_target(row: Row) -> Target:
 
 
 def _pipeline(workspace: Workspace, ref: EntityRef) -> Target:
-    name = _whole(ref)
+    name = ref.whole
     if not workspace.catalog.rows(PIPELINE_NAMED, {"name": name}):
         raise NotFoundError("pipeline", name, _names(workspace, PIPELINE_NAMES))
     return Target(Kind.PIPELINE, name, "", name)
@@ -222,7 +222,7 @@ def _pipeline(workspace: Workspace, ref: EntityRef) -> Target:
 def _model(workspace: Workspace, ref: EntityRef) -> Target:
     """Find a model by name; what is no name may be the id of a version."""
     state = workspace.catalog.state()
-    name = _whole(ref)
+    name = ref.whole
     if state.models.get(name) is not None:
         return Target(Kind.MODEL, name, "", name)
     return _model_version_by_id(state, name)
@@ -232,13 +232,13 @@ def _model_version(workspace: Workspace, ref: EntityRef) -> Target:
     """Find a version by model and number, name or stage, by model alone (the latest), or by id."""
     settle_before_latest(workspace, ref.version)
     state = workspace.catalog.state()
-    if state.models.get(_whole(ref)) is not None:
-        return _version_target(find_version(state, _whole(ref), None))
+    if state.models.get(ref.whole) is not None:
+        return _version_target(find_version(state, ref.whole, None))
     if not ref.version:
         return _model_version_by_id(state, ref.name)
     row = find_version(state, ref.name, ref.version)
     if row["model"] != ref.name:
-        raise NotFoundError(said(Kind.MODEL_VERSION), _whole(ref))
+        raise NotFoundError(said(Kind.MODEL_VERSION), ref.whole)
     return _version_target(row)
 
 
@@ -258,7 +258,7 @@ def _version_target(row: Row) -> Target:
 
 def _snapshot(workspace: Workspace, ref: EntityRef) -> Target:
     known = list(_present(workspace.catalog.state().snapshots))
-    text = _whole(ref)
+    text = ref.whole
     full = [row for row in known if text in (row["id"], row["name"], _placed(row))]
     rows = full or _starting_with(text, known)
     named = (row["name"] for row in known if row["name"])
@@ -284,11 +284,6 @@ _FINDERS: dict[Kind, Callable[[Workspace, EntityRef], Target]] = {
     Kind.MODEL_VERSION: _model_version,
     Kind.SNAPSHOT: _snapshot,
 }
-
-
-def _whole(ref: EntityRef) -> str:
-    # A name may hold an @ of its own.
-    return f"{ref.name}@{ref.version}" if ref.version else ref.name
 
 
 def _with_id(workspace: Workspace, sql: str, text: str) -> Sequence[Row]:

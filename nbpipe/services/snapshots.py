@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nbpipe.base.ids import new_id
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
-from nbpipe.records.base import shorten
+from nbpipe.records.base import is_plain, shorten
 from nbpipe.records.config import PipelineRunConfiguration, as_configuration
 from nbpipe.records.operations import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.refs import Kind
@@ -248,7 +248,7 @@ class SnapshotService:
         used = [one.said for one in self.dependents(snapshot) if one.hinders]
         if used:
             raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
-        self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id, tags=tuple(snapshot.tags)))
+        self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id))
 
     def prune(
         self,
@@ -389,6 +389,6 @@ def checked_name(name: str) -> str:
         BadValueError: No text, too long, or with control characters.
     """
     text = name.strip() if isinstance(name, str) else None
-    if text is None or len(text) > 255 or any(ord(letter) < 32 for letter in text):
+    if text is None or len(text) > 255 or not is_plain(text):
         raise BadValueError(f"{shorten(name)} cannot name a snapshot: use up to 255 printable characters.")
     return text

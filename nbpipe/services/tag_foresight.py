@@ -124,7 +124,7 @@ def _effect(workspace: Workspace, tag: Tag, targets: tuple[Target, ...]) -> TagE
     if refusal is not None:
         return TagEffect(tag.name, is_new, exclusive, cascade, problem=str(refusal))
     reached = made_by(workspace, targets) if cascades(state, tag) else ()
-    wanted = AddTags(tags=(tag,), targets=_pointed(targets), reached=_pointed(reached))
+    wanted = AddTags(tags=(tag,), targets=PointedAt.each(targets), reached=PointedAt.each(reached))
     try:
         decision = wanted.decide(state, 0, now_text(), "")
     except UserError as refused:
@@ -153,10 +153,6 @@ def _bearers(workspace: Workspace, tag: Tag, things: Sequence[Thing]) -> set[Thi
 def _thing(tagging: str) -> Thing:
     _, kind, entity_id = tagging.split(SEPARATOR)
     return kind, entity_id
-
-
-def _pointed(targets: Iterable[Target]) -> tuple[PointedAt, ...]:
-    return tuple(PointedAt.of(target) for target in targets)
 
 
 def _listed(names: Sequence[str]) -> str:

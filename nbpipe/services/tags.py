@@ -37,6 +37,15 @@ HELD = """
     SELECT count(*) AS held FROM (FROM keyed.tags WHERE entity_head IN (SELECT unnest($heads::BIGINT[])))
     WHERE list_contains($names, tag) AND list_contains($targets, entity_kind || ':' || entity_id)
 """
+# What an operation took, its instant says: no two have the same one.
+REMOVED = """
+    SELECT count(*) AS lost FROM (FROM keyed.tag_history WHERE entity_head IN (SELECT unnest($heads::BIGINT[])))
+    WHERE lost_at = $at::TIMESTAMPTZ AND lost_through = 'remove_tags'
+"""
+LOST_WITH_TAG = """
+    SELECT count(*) AS lost FROM tag_history
+    WHERE tag = $tag AND lost_at = $at::TIMESTAMPTZ AND lost_through = 'delete_tag'
+"""
 HOLDER_COUNTS = "SELECT tag, count(*) AS held FROM tags GROUP BY tag"
 HOLDERS = """
     SELECT entity_kind, entity_id, scope, tagged_at FROM tags WHERE tag = $tag
@@ -178,7 +187,7 @@ class TagService:
         self._check_holders(wanted, targets)
         state = self._workspace.catalog.state()
         reached = made_by(self._workspace, targets) if any(cascades(state, tag) for tag in wanted) else ()
-        asked = AddTags(tags=wanted, targets=_pointed(targets), reached=_pointed(reached))
+        asked = AddTags(tags=wanted, targets=PointedAt.each(targets), reached=PointedAt.each(reached))
         answer = self._workspace.catalog.transact(asked)
         return TagAnswer(targets, dict(answer["lost"]), dict(answer["reached"]))
 
@@ -217,10 +226,12 @@ class TagService:
         )
         places = [f"{target.kind.value}:{target.id}" for target in targets]
         asked = {"names": names, "targets": places, "heads": [head_of(target.id) for target in targets]}
-        held = int(self._workspace.catalog.rows(HELD, asked)[0]["held"]) if names else 0
-        if held:
-            self._workspace.catalog.transact(RemoveTags(names=tuple(names), targets=_pointed(targets)))
-        return held
+        if not names or not self._workspace.catalog.rows(HELD, asked)[0]["held"]:
+            return 0
+        # Others may be at it as well: how many this call took is known afterwards.
+        answer = self._workspace.catalog.transact(RemoveTags(names=tuple(names), targets=PointedAt.each(targets)))
+        taken = self._workspace.catalog.rows(REMOVED, {"heads": asked["heads"], "at": answer["at"]})
+        return int(taken[0]["lost"])
 
     def list(self, *, prefix: str = "", contains: str = "") -> Listing[TagRecord]:
         """List tags, the newest first; with `prefix` and `contains` those whose names fit."""
@@ -314,9 +325,9 @@ class TagService:
         Raises:
             NotFoundError: No tag has that name.
         """
-        count = self.get(name).count
-        self._workspace.catalog.transact(DeleteTag(name=as_tag(name).name))
-        return count
+        wanted = as_tag(name).name
+        answer = self._workspace.catalog.transact(DeleteTag(name=wanted))
+        return int(self._workspace.catalog.rows(LOST_WITH_TAG, {"tag": wanted, "at": answer["at"]})[0]["lost"])
 
     def _targets(self, *, to: object, **given: object) -> tuple[Target, ...]:
         return resolve_all(self._workspace, {**{Kind(kind): things for kind, things in given.items()}, None: to})
@@ -329,10 +340,6 @@ class TagService:
 
     def _counts(self) -> dict[str, int]:
         return {row["tag"]: row["held"] for row in self._workspace.catalog.rows(HOLDER_COUNTS)}
-
-
-def _pointed(targets: tuple[Target, ...]) -> tuple[PointedAt, ...]:
-    return tuple(PointedAt.of(target) for target in targets)
 
 
 def _record(row: Any, counts: dict[str, int]) -> TagRecord:

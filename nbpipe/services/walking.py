@@ -59,6 +59,7 @@ HELD_BY_MODELS = """
 """
 ALL = "all"
 _MOST = 1000
+_LARGEST = 2**61
 
 
 def lineage_of(
@@ -76,7 +77,9 @@ def lineage_of(
     Raises:
         BadValueError: No such number.
     """
-    walk = _Walk(workspace, checked_depth("up", up), checked_depth("down", down), checked_depth("most", most) or 1)
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise BadValueError(f"most={shorten(most)} is no number of executions; give 1 or more.")
+    walk = _Walk(workspace, checked_depth("up", up), checked_depth("down", down), min(most, _LARGEST))
     return walk.from_version(artifact_id)
 
 

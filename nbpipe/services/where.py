@@ -2,7 +2,7 @@
 
 A metric's name is whatever stands before the sign, dots, blanks and all; one that holds a sign
 itself, or the word `and`, is put into quotes. What is compared with is a number. This module
-reads; what is asked of the catalog is `services.filters`.
+reads; what is asked of the catalog is `services.noted`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from dataclasses import dataclass
 
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
+from nbpipe.services.filters import checked_text
 
 _COMPARISON = re.compile(
-    r"""\s*(?:"(?P<double>[^"]+)"\s*|'(?P<single>[^']+)'\s*|`(?P<back>[^`]+)`\s*|(?P<bare>(?!["'`])[^<>=!]+))
+    r"""\s*(?:"(?P<double>[^"]+)"\s*|'(?P<single>[^']+)'\s*|`(?P<back>[^`]+)`\s*|(?P<bare>[^\s<>=!"'`][^<>=!]*))
     (?P<sign>>=|<=|!=|==|=|>|<)\s*(?P<bound>[^\s<>=!]+)(?:\s+and(?=\s)|\s*$)""",
     re.VERBOSE | re.IGNORECASE,
 )
 _MOST = 20
+_LONGEST = 200_000
 # In the engine's order NaN is larger than all numbers, which is not what anybody means.
 _CONDITIONS = {
     ">=": "{value} >= {bound} AND NOT isnan({value})",
@@ -76,8 +78,9 @@ def parse_where(where: str | Sequence[str] | None) -> tuple[MetricComparison, ..
 
 
 def _read(text: object) -> list[MetricComparison]:
-    if not isinstance(text, str):
-        raise BadValueError(f"where takes texts, and {shorten(text)} is none.")
+    text = checked_text("where", text).strip()
+    if len(text) > _LONGEST:
+        raise BadValueError(f"where has {len(text):,} letters; at most {_LONGEST:,} are read.")
     found: list[MetricComparison] = []
     place = 0
     while place < len(text) or not found:

@@ -145,9 +145,8 @@ class _Writing:
         if not tensor.is_leaf:
             raise BadValueError("a tensor hangs on the calculation that made it. Store its detach()")
         name = wanted = ".".join(path) or "tensor"
-        taken = {*self.tensors, RESERVED}
         count = 2
-        while name in taken or f"{name}#memory" in taken:
+        while name == RESERVED or name in self.tensors or f"{name}#memory" in self.tensors:
             name, count = f"{wanted}#{count}", count + 1
         self.tensors[name] = tensor
         self._names[id(tensor)] = name

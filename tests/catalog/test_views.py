@@ -22,6 +22,7 @@ from nbpipe.records.operations import (
     CreateSnapshot,
     DeleteArtifacts,
     DeleteModelVersion,
+    DeletePipeline,
     DeleteRuns,
     DeleteTag,
     OpenModelVersion,
@@ -265,7 +266,7 @@ def act(catalog: Catalog, what: str, nth: int, known: list[Recording]) -> None:
             if run.outputs:
                 Recording(catalog).start().step("again", reuse=run.outputs)
         case "log":
-            run.log({"loss": nth / 7, "nested": {"n": nth}})
+            run.log({"loss": nth / 7 if nth % 3 else "none", "nested": {"n": nth} if nth % 4 else None})
         case "end":
             run.end(Status.FAILED if nth % 2 else Status.COMPLETED)
         case "tag":
@@ -294,6 +295,13 @@ def act(catalog: Catalog, what: str, nth: int, known: list[Recording]) -> None:
         case "delete artifact":
             if run.outputs:
                 catalog.transact(DeleteArtifacts(ids=(run.outputs[0]["id"],)))
+        case "tag pipeline":
+            named = PointedAt(kind=Kind.PIPELINE, id=run.pipeline)
+            catalog.transact(AddTags(tags=(Tag(name=f"tag-{nth % 3}"),), targets=(named,)))
+        case "delete pipeline":
+            ended = [one for one in known[1:] if catalog.rows(HAS_ENDED, {"id": one.id})]
+            known[1:] = [one for one in known[1:] if one not in ended]
+            catalog.transact(DeletePipeline(name="training", runs=tuple(one.id for one in ended)))
         case "describe":
             for snapshot in [key for key, row in catalog.state().snapshots.items() if row][:1]:
                 catalog.transact(ChangeSnapshot(id=snapshot, description=f"about {nth}"))
@@ -301,8 +309,8 @@ def act(catalog: Catalog, what: str, nth: int, known: list[Recording]) -> None:
 
 DEEDS = [
     "run", "start", "begin step", "step", "reuse", "log", "end", "tag", "untag", "version", "promote",
-    "delete version", "snapshot", "describe", "rename run", "delete run", "delete artifact", "publish", "publish",
-    "look",
+    "delete version", "snapshot", "describe", "rename run", "delete run", "delete artifact", "tag pipeline",
+    "delete pipeline", "publish", "publish", "look",
 ]  # fmt: skip
 
 

@@ -452,6 +452,18 @@ def test_undo_is_refused_once_anybody_has_moved_or_deleted_a_version_since(proje
     assert models.version("iris@production").number == 2
 
 
+def test_a_promotion_that_moved_nobody_cannot_be_undone_and_says_why(project: Project) -> None:
+    training(project)()
+    models = project.client.models
+    models.move("iris@1", "staging")
+    nothing = models.move("iris@1", "staging")
+
+    with pytest.raises(ConflictError, match=f"by operation {nothing.operation} no version of it was moved"):
+        models.undo("iris", of=nothing.operation)
+
+    assert models.version("iris@1").stage == "staging"
+
+
 def test_there_is_nothing_to_undo_where_nobody_was_moved(project: Project) -> None:
     training(project)()
 

@@ -508,6 +508,18 @@ def test_a_step_that_points_at_its_own_run_means_it_as_no_target_does(project: P
     assert bearers(project, "last") == [again.id]
 
 
+def test_a_step_means_another_run_whose_name_goes_on_where_its_own_ends(project: Project) -> None:
+    flow = project.load(
+        in_step("if n == 2: add_tags(['x'], run='nightly@old'); log_metadata({'said': n}, run='nightly@old')")
+    )
+    old = flow.talking.with_options(run_name="nightly@old")()
+
+    run = flow.talking.with_options(run_name="nightly")(n=2)
+
+    assert (old.tags, old.metadata) == (["x"], {"said": 2})
+    assert (run.tags, run.metadata) == ([], {})
+
+
 @pytest.mark.parametrize(
     "refused",
     [

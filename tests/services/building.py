@@ -50,6 +50,8 @@ def record_run(
     status: Status | None = Status.COMPLETED,
     node: str = "make",
     name: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    logs: str = "",
 ) -> Built:
     """Record a run of one step; with `status=None` it goes on."""
     run_id, step_id = new_id(), new_id()
@@ -60,7 +62,7 @@ def record_run(
         "name": name,
         "pipeline": pipeline,
         "kind": "pipeline",
-        "parameters": {},
+        "parameters": dict(parameters or {}),
         "differences": {},
         "model_version_id": version_id,
     }
@@ -78,7 +80,7 @@ def record_run(
         "not_carried": [],
         "metadata": [],
         "reused_from": "",
-        "logs": "",
+        "logs": logs,
     }
     workspace.catalog.append_lines([("run_started", run_id, run_id, started), ("step", step_id, run_id, step)])
     made = tuple(NamedArtifact(id=artifact.id, name=artifact.name) for artifact in kept.values())

@@ -226,10 +226,12 @@ def test_strange_words_are_found_as_they_are_and_do_nothing_else(
         ({"filters": {"since": "yesterday"}}, "since='yesterday' is no time"),
         ({"filters": {"until": "999999w"}}, "is no time"),
         ({"filters": {"since": 7}}, "since=7 is no time"),
+        ({"filters": {"since": "2026-02-01", "until": "2026-01-01"}}, "later than until"),
+        ({"filters": {"tags": ["\ud800"]}}, "half of a character"),
         ({"noun": "tags", "filters": {"tags": ["a"]}}, "tags are not filtered by 'tags'"),
         ({"noun": "snapshots", "filters": {"where": "a > 1"}}, "snapshots are not filtered by 'where'"),
     ],
-    ids=range(31),
+    ids=range(33),
 )
 def test_what_does_not_fit_is_refused_before_anything_is_asked(asked: dict[str, Any], said: str) -> None:
     with pytest.raises(BadValueError) as refused:

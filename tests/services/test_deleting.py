@@ -10,10 +10,11 @@ import pytest
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
-from nbpipe.records.operations import CreateSchedule, StartDeployment
+from nbpipe.records.operations import AddTags, CreateSchedule, PointedAt, StartDeployment
+from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
-from nbpipe.services import upkeep
+from nbpipe.services import deleting, upkeep
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.client import Client
 from nbpipe.services.deleting import dependents_of_pipeline
@@ -25,7 +26,7 @@ from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
 from tests.flows.project import Project, project_in, ran
-from tests.services.building import create_snapshot, record_run
+from tests.services.building import create_snapshot, lines_written, record_run
 
 FLOW = """
 @step
@@ -147,6 +148,17 @@ def test_the_deletion_is_known_in_another_process_and_after_a_rebuild(
     (row,) = opened_workspace.catalog.rows("SELECT entity_kind, deleted_by FROM deletions")
     assert row["entity_kind"] == "run"
     assert row["deleted_by"]
+
+
+def test_a_record_of_a_run_that_was_deleted_since_says_so(runs: RunService, opened_workspace: Workspace) -> None:
+    run = record_run(opened_workspace, name="gone")
+    stale, pipeline = runs.get("gone"), PipelineService(opened_workspace).get("training")
+
+    runs.delete("gone")
+
+    with pytest.raises(NotFoundError, match=run.id):
+        stale.refresh()
+    assert pipeline.newest is None
 
 
 def test_what_a_deleted_run_logged_is_in_no_filter_of_runs(runs: RunService, opened_workspace: Workspace) -> None:
@@ -303,6 +315,99 @@ def test_a_pipeline_goes_with_its_runs_and_snapshots_if_that_is_insisted_on(open
     assert pipelines.delete("doomed", force=True) == 1
     assert [one.name for one in pipelines.list()] == ["other"]
     assert dependents_of_pipeline(opened_workspace, "doomed") == []
+
+
+@pytest.mark.parametrize("is_published", [False, True], ids=["in the logs", "published"])
+def test_a_pipeline_that_comes_again_does_not_bear_the_tags_of_the_deleted_one(
+    opened_workspace: Workspace, is_published: bool
+) -> None:
+    tags, pipelines = TagService(opened_workspace), PipelineService(opened_workspace)
+    record_run(opened_workspace, "doomed")
+    tags.add(["team-x"], pipeline="doomed")
+    if is_published:
+        opened_workspace.catalog.publish()
+    assert "1 tag is taken from it" in [one.said for one in pipelines.dependents("doomed")]
+
+    pipelines.delete("doomed", force=True)
+    record_run(opened_workspace, "doomed")
+
+    assert (pipelines.get("doomed").tags, tags.holders("team-x")) == ([], [])
+    tags.add(["team-x"], pipeline="doomed")
+    assert pipelines.get("doomed").tags == ["team-x"]
+    opened_workspace.catalog.rebuild()
+    assert pipelines.get("doomed").tags == ["team-x"]
+
+
+def test_an_artifact_loses_its_own_tags_with_its_last_version(
+    artifacts: ArtifactService, opened_workspace: Workspace
+) -> None:
+    tags = TagService(opened_workspace)
+    first = record_run(opened_workspace, outputs={"x": 1, "y": 1})
+    record_run(opened_workspace, outputs={"x": 2})
+    tags.add(["ours"], artifact=["x", "y"])
+
+    assert artifacts.dependents("x@1") == []
+    artifacts.delete("x@1")
+    assert len(tags.holders("ours")) == 2
+    assert [one.said for one in artifacts.dependents("x@2")] == [
+        "1 tag is taken from artifact 'x', of which no version is left"
+    ]
+    artifacts.delete(["x@2", first.artifacts["y"]])
+
+    assert tags.holders("ours") == []
+    record_run(opened_workspace, outputs={"x": 3})
+    assert tags.remove(["ours"], artifact="x") == 0
+
+
+def test_a_pipeline_with_a_version_in_use_goes_neither_whole_nor_in_part(opened_workspace: Workspace) -> None:
+    record_run(opened_workspace, "doomed", model="iris")
+    create_snapshot(opened_workspace, "doomed", "nightly")
+    ModelService(opened_workspace).promote("iris@1", "production")
+    before = lines_written(opened_workspace)
+
+    with pytest.raises(ConflictError, match="in production"):
+        PipelineService(opened_workspace).delete("doomed", force=True)
+
+    assert lines_written(opened_workspace) == before
+
+
+@pytest.mark.parametrize("what", ["run", "artifact", "pipeline"])
+def test_what_came_into_use_between_the_look_and_the_deletion_is_not_deleted(
+    opened_workspace: Workspace, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    run = record_run(opened_workspace, "doomed", outputs={"x": 1}, model="iris")
+    client, look = Client(opened_workspace.paths.root), deleting._versions_of
+
+    def looks_and_is_late(*asked: Any) -> Any:
+        found = look(*asked)
+        client.models.promote("iris@1", "production")
+        return found
+
+    monkeypatch.setattr(deleting, "_versions_of", looks_and_is_late)
+    deletes = {
+        "run": lambda: client.runs.delete(run.id),
+        "artifact": lambda: client.artifacts.delete("x@1"),
+        "pipeline": lambda: client.pipelines.delete("doomed", force=True),
+    }
+
+    with pytest.raises(ConflictError, match="iris@1, was moved to production meanwhile; look again"):
+        deletes[what]()
+
+    assert client.runs.get(run.id).model_version == client.models.version("iris@production")
+
+
+def test_a_tag_that_is_put_on_what_is_just_being_deleted_is_on_nothing(opened_workspace: Workspace) -> None:
+    tags, models = TagService(opened_workspace), ModelService(opened_workspace)
+    run = record_run(opened_workspace, model="iris")
+    target = PointedAt(kind=Kind.MODEL_VERSION, id=run.model_version_id, scope="iris")
+    tags.add(["early"], model_version="iris@1")
+
+    models.delete("iris@1")
+    opened_workspace.catalog.transact(AddTags(tags=(Tag(name="late"),), targets=(target,)))
+
+    assert (tags.holders("early"), tags.holders("late")) == ([], [])
+    opened_workspace.catalog.rebuild()
+    assert (tags.holders("early"), tags.holders("late")) == ([], [])
 
 
 def test_a_deleted_snapshot_holds_no_tag_and_the_next_can_take_it(opened_workspace: Workspace) -> None:

@@ -22,6 +22,7 @@ from nbpipe.records.runs import Status
 from nbpipe.services.client import Client
 from nbpipe.services.filters import bears, entities
 from nbpipe.services.noted import notes
+from nbpipe.services.where import parse_where
 from nbpipe.services.workspace import Workspace
 from tests.services.building import create_snapshot, lines_written, open_version, opened, record_run
 
@@ -89,8 +90,24 @@ BAD_WHERE = [
     "", "accuracy", "accuracy >", "> 3", "accuracy > high", "accuracy > 0.8 and", "and", "accuracy > 0.8 or loss < 1",
     "accuracy > 0.8 loss < 1", "accuracy > nan", "accuracy => 3", "accuracy > 1 > 2", "'accuracy > 3",
     "accuracy > 0x10", 7, ["accuracy > 3", 7], {"accuracy": 3}, ["a > 1"] * 21, "a" * 5000, " " * 5000,
-    "'; DROP TABLE runs; --",
+    "'; DROP TABLE runs; --", "a > 1" + " " * 200_000 + "b",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "a", "a > 1 and", "a >", "a > 1 and b", "a > 1 x"])
+def test_any_number_of_blanks_compares_nothing_and_is_told_at_once(text: str) -> None:
+    blanks = " " * 150_000
+
+    for bad in (text + blanks, blanks + text, text.replace(" ", blanks)):
+        with pytest.raises(BadValueError) as refused:
+            parse_where(bad)
+        assert len(str(refused.value)) < 250
+
+
+def test_blanks_around_a_comparison_do_not_count() -> None:
+    (found,) = parse_where("\n  loss  <  2\t ")
+
+    assert (found.metric, found.sign, found.bound) == ("loss", "<", 2.0)
 
 
 @pytest.mark.parametrize("service", sorted(NOTED))
@@ -158,6 +175,38 @@ def test_only_what_a_value_has_become_counts(client: Client) -> None:
     assert fitting(client, "runs", metadata={"a.b.c": 5}) == [run]
 
 
+def test_only_keys_lead_to_a_value(client: Client) -> None:
+    run = record_run(client.workspace).id
+    client.metadata.log({"l": [5, 6], "d": Decimal("1.5"), "tu": (1, 2), "n": {"l": [5]}, "day": NOON}, run=run)
+
+    for path, value in {
+        "l.0": 5, "d.value": "1.5", "d.$type": "decimal", "tu.value": [1, 2], "n.l.0": 5, "day.$type": "datetime",
+    }.items():  # fmt: skip
+        assert fitting(client, "runs", metadata={path: value}) == [], path
+
+    client.metadata.log({"d": {"value": "1.5"}}, run=run)
+    assert fitting(client, "runs", metadata={"d.value": "1.5"}) == [run]
+    client.metadata.log({"d": Decimal("1.5")}, run=run)
+    assert fitting(client, "runs", metadata={"d.value": "1.5"}) == []
+
+
+def test_a_dict_with_a_key_that_is_taken_for_a_type_is_a_dict_like_any_other(client: Client) -> None:
+    run = record_run(client.workspace).id
+    client.metadata.log({"cfg": {"$type": "t", "x": 1, "in": {"$type": 7, "y/z": {"a": 2}}}}, run=run)
+
+    for asked in (
+        {"cfg.x": 1}, {"cfg.$type": "t"}, {"cfg": {"x": 1}}, {"cfg": {"$type": "t", "x": 1}}, {"cfg.in.y/z.a": 2},
+        {"cfg.in.$type": 7}, {"cfg": {"in": {"$type": 7}}},
+    ):  # fmt: skip
+        assert fitting(client, "runs", metadata=asked) == [run], asked
+    assert fitting(client, "runs", where="cfg.x = 1") == [run]
+    for asked in ({"cfg.value": 1}, {"cfg.value.x": 1}, {"cfg.$type": "dict"}, {"cfg": {"$type": "u"}}):
+        assert fitting(client, "runs", metadata=asked) == [], asked
+    client.metadata.log({"cfg": {"x": {"deep": 1}}}, run=run)
+    assert fitting(client, "runs", metadata={"cfg.x": 1}) == []
+    assert fitting(client, "runs", metadata={"cfg.x.deep": 1, "cfg.$type": "t"}) == [run]
+
+
 ODD_KEYS: list[tuple[str, str]] = [
     ("a.b", "c"), ("a/b", "~c"), ('"', "'"), ("$", "$.x"), ("[0]", "*"), ("☃", "  "), ("x" * 5000, "y"), ("'; --", "1"),
 ]  # fmt: skip
@@ -174,13 +223,17 @@ def test_keys_may_hold_anything(client: Client) -> None:
 
 
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(width=16), st.sampled_from(["", "1", "a"]))
-NESTED = st.recursive(LEAVES, lambda inner: st.dictionaries(st.sampled_from("ab"), inner, max_size=2), max_leaves=4)
+NESTED = st.recursive(
+    LEAVES | st.just((1, 2)),
+    lambda inner: st.dictionaries(st.sampled_from(["a", "b", "$type"]), inner, max_size=2) | st.tuples(inner).map(list),
+    max_leaves=4,
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     logged=st.lists(st.dictionaries(st.sampled_from("ab"), NESTED, min_size=1, max_size=2), min_size=1, max_size=4),
-    path=st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map(tuple),
+    path=st.lists(st.sampled_from(["a", "b", "$type", "value", "0"]), min_size=1, max_size=3).map(tuple),
     wanted=LEAVES,
 )
 def test_metadata_is_equal_in_the_catalog_where_it_is_when_it_is_read(
@@ -200,6 +253,12 @@ def test_metadata_is_equal_in_the_catalog_where_it_is_when_it_is_read(
         )
 
         assert fitting(client, "runs", metadata={path: wanted}) == ([run] if is_equal else [])
+
+
+def test_a_value_that_cannot_be_asked_for_is_refused_by_the_name_that_the_caller_wrote(client: Client) -> None:
+    for asked in ({"a.b": object()}, {("a", "b"): object()}, {"a.b": {"c": object()}}):
+        with pytest.raises(BadValueError, match=r"Metadata 'a\.b(\.c)?' is a object"):
+            client.runs.list(metadata=asked)
 
 
 BAD_METADATA: list[Any] = [
@@ -413,6 +472,40 @@ def test_a_filter_that_there_is_not_is_answered_with_the_nearest(service: str, c
         getattr(client, service).list(tag_prefx="a")
     with pytest.raises(BadValueError, match=r"have no filter 'zzz'; there are .*tags"):
         getattr(client, service).list(zzz=1)
+
+
+HALF = "a\ud800"
+
+
+@pytest.mark.parametrize("service", LISTING_SERVICES)
+def test_half_a_character_is_refused_wherever_a_text_is_looked_for(service: str, client: Client) -> None:
+    one = getattr(client, service)
+    asked: list[dict[str, Any]] = [
+        {"name": HALF}, {"name_prefix": HALF}, {"name_contains": HALF}, {"tags": [HALF]}, {"any_tags": [HALF]},
+        {"tag_prefix": HALF}, {"tag_contains": HALF}, {"where": f"{HALF} > 1"}, {"where": f"'{HALF}' > 1"},
+        {"order_by": HALF}, {"order_by": f"-{HALF}"}, {"metadata": {HALF: 1}}, {"metadata": {(HALF, "b"): 1}},
+        {"pipeline": HALF}, {"type": HALF}, {"run": HALF}, {"before": HALF}, {"model_version": HALF},
+    ]  # fmt: skip
+    known = inspect.signature(one.list).parameters
+
+    for filters in asked:
+        if filters.keys() <= known.keys():
+            with pytest.raises(BadValueError, match="holds half of a character"):
+                one.list(**filters)
+    for ref in (HALF, f"{HALF}@1", f"a@{HALF}", (HALF, "1")):
+        with pytest.raises(BadValueError, match="holds half of a character"):
+            one.get(ref)
+
+
+@pytest.mark.parametrize("service", LISTING_SERVICES)
+def test_a_limit_that_nothing_reaches_is_none(service: str, client: Client) -> None:
+    record_run(client.workspace, outputs={"raw": 1})
+    create_snapshot(client.workspace)
+    listed = getattr(client, service).list
+
+    assert listed(limit=10**30) == listed(limit=None)
+    if "order_by" in inspect.signature(listed).parameters:
+        assert listed(limit=10**30, order_by="name") == listed(limit=None, order_by="name")
 
 
 @pytest.mark.parametrize("service", LISTING_SERVICES)

@@ -188,6 +188,16 @@ def test_a_depth_that_is_none_is_refused_in_one_line(bad: Any, client: Client) -
         assert len(str(refused.value)) < 200
 
 
+@pytest.mark.parametrize("bad", [None, "all", 0, -1, True, 1.5, "7"])
+def test_how_many_executions_at_most_is_a_number(bad: Any, client: Client) -> None:
+    made = make(client, "raw")
+
+    with pytest.raises(BadValueError, match="is no number of executions"):
+        client.artifacts.lineage(made, most=bad)
+
+    assert names(client.artifacts.lineage(made, most=10**30)) == {"raw"}
+
+
 def test_the_lineage_of_nothing_is_refused(client: Client) -> None:
     make(client, "raw")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nbpipe.errors import AmbiguousNameError, BadValueError, ConflictError, NotFoundError
 from nbpipe.records.models import ModelStages
 from nbpipe.records.runs import Status
+from nbpipe.services.comparing import compare_runs
 from nbpipe.services.comparison import compared
 from nbpipe.services.gates import CANDIDATE, find_metric, parse_gate, results
 from nbpipe.services.metadata import MetadataService
@@ -289,6 +290,20 @@ def test_a_version_in_production_is_deleted_only_with_force_and_its_number_is_no
         models.version("iris@production")
 
 
+def test_a_deletion_that_needed_no_force_is_not_in_the_history_as_forced(
+    models: ModelService, opened_workspace: Workspace
+) -> None:
+    make_versions(opened_workspace, 0.9, 0.8)
+    models.promote("iris@1", "staging")
+    models.promote("iris@2", "production")
+
+    models.delete("iris@1", force=True)
+    models.delete("iris@2", force=True)
+
+    moves = [(move.number, move.forced) for move in models.history("iris") if move.to_stage == "none"]
+    assert moves == [(2, True), (1, False)]
+
+
 @pytest.mark.parametrize("verb", ["rename", "delete"])
 def test_renaming_and_deleting_do_not_guess_which_version(
     models: ModelService, opened_workspace: Workspace, verb: str
@@ -388,6 +403,19 @@ def test_two_versions_are_put_side_by_side(models: ModelService, opened_workspac
         ("rows", None, 10.0, None),
     ]
     assert models.metrics("iris@1") == {"evaluation_metrics.accuracy": 0.75}
+
+
+def test_parameters_that_are_equal_as_they_are_written_are_the_same_however_their_keys_are_ordered(
+    models: ModelService, opened_workspace: Workspace
+) -> None:
+    values = [{"x": {"a": 1, "b": 2}, "n": 1}, {"x": {"b": 2, "a": 1}, "n": True}]
+    runs = [record_run(opened_workspace, model="iris", parameters=one).id for one in values]
+
+    pairs = models.compare("iris@1", "iris@2").parameters
+    facts = compare_runs(opened_workspace, runs).facts
+
+    assert {pair.name: pair.sides.value for pair in pairs} == {"x": "same", "n": "different"}
+    assert {fact.name: fact.differs for fact in facts if fact.group == "parameters"} == {"x": False, "n": True}
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), NUMBERS), st.dictionaries(st.text("abc", min_size=1), NUMBERS))

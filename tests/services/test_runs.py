@@ -163,6 +163,15 @@ def test_a_run_with_many_outputs_tells_them_all(runs: RunService, opened_workspa
         _ = runs.get(made.id).steps["make"].output
 
 
+@pytest.mark.parametrize("logs", ['"quoted" and more\n', '"', "null", "{}", "plain"])
+def test_a_step_tells_what_it_printed_whatever_that_begins_with(
+    runs: RunService, opened_workspace: Workspace, logs: str
+) -> None:
+    run = record_run(opened_workspace, logs=logs)
+
+    assert runs.get(run.id).steps["make"].logs == logs
+
+
 def test_a_run_of_an_interactive_session_has_an_empty_graph(runs: RunService, opened_workspace: Workspace) -> None:
     run = runs.get(record_run(opened_workspace).id)
 

@@ -6,12 +6,15 @@ import shutil
 
 import pytest
 
+from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, NotFoundError
+from nbpipe.records.operations import EndRun, NamedArtifact
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
-from nbpipe.services.tags import TagService
+from nbpipe.services.client import Client
+from nbpipe.services.tags import TagService, tags_of
 from nbpipe.services.workspace import Workspace
 from tests.services.building import create_snapshot, open_version, opened, record_run
 
@@ -105,6 +108,83 @@ def test_a_holder_that_gets_its_exclusive_tag_once_more_holds_it_since_it_got_it
 
     (only,) = tags.history("latest")
     assert (only.got, only.got_through) == (since, "end_run")
+
+
+def test_what_gets_a_tag_once_more_bears_it_since_it_got_it_first(
+    tags: TagService, opened_workspace: Workspace, settle
+) -> None:
+    run = record_run(opened_workspace, outputs={"raw": 1}, tags=["plain"])
+    tags.add(["seen"], run=run.id)
+    before = tags.history(of=f"run:{run.id}")
+    settle()
+
+    tags.add(["seen", "plain"], run=run.id)
+    tags.add(["plain", "seen"], run=run.id)
+    settle(last=True)
+
+    assert tags.history(of=f"run:{run.id}") == before
+    assert tags_of(opened_workspace, Kind.RUN, run.id) == ["plain", "seen"]
+    assert tags.holders("plain")[0].since == before[-1].got
+
+
+def test_a_cascading_tag_stays_since_when_it_was_on_what_a_later_run_reuses(
+    tags: TagService, opened_workspace: Workspace, settle
+) -> None:
+    team = Tag(name="team", cascade=True)
+    run = record_run(opened_workspace, outputs={"raw": 1}, tags=[team])
+    before = tags.history("team")
+    settle()
+
+    made = (NamedArtifact(id=run.artifacts["raw"], name="raw"),)
+    again = EndRun(run_id=new_id(), pipeline="training", status=Status.COMPLETED, tags=(team,), reached=made)
+    opened_workspace.catalog.transact(again)
+    settle(last=True)
+
+    assert [one for one in tags.history("team") if one.id != again.run_id] == before
+
+
+def test_a_tag_that_is_taken_and_given_in_one_go_is_borne_since_then(
+    tags: TagService, opened_workspace: Workspace
+) -> None:
+    run = record_run(opened_workspace)
+    for _ in range(2):
+        tags.add(["seen"], run=run.id)
+    tags.remove(["seen"], run=run.id)
+    for _ in range(2):
+        tags.add(["seen"], run=run.id)
+    now, before = tags.history("seen")
+
+    assert before.got < before.lost < now.got
+    opened_workspace.catalog.rebuild()
+    assert tags.history("seen") == [now, before]
+
+
+def test_what_is_deleted_loses_its_tags_by_that_and_history_tells(
+    tags: TagService, opened_workspace: Workspace, settle
+) -> None:
+    run = record_run(opened_workspace, outputs={"raw": 1}, model="iris", tags=["v1"])
+    version, snapshot = run.model_version_id, create_snapshot(opened_workspace)
+    tags.add(["seen"], run=run.id, artifact=["raw", "raw@1"], model=["iris", "iris@1"], to="snapshot:nightly")
+    settle()
+    client = Client(opened_workspace.paths.root)
+
+    client.runs.delete(run.id)
+    client.artifacts.delete(run.artifacts["raw"])
+    settle()
+    client.models.delete_model("iris")
+    client.snapshots.delete(snapshot)
+    settle(last=True)
+
+    assert {(one.kind, one.id, one.lost_through) for one in tags.history("seen")} == {
+        (Kind.RUN, run.id, "delete_runs"),
+        (Kind.ARTIFACT, "raw", "delete_artifacts"),
+        (Kind.ARTIFACT_VERSION, run.artifacts["raw"], "delete_artifacts"),
+        (Kind.MODEL, "iris", "delete_model"),
+        (Kind.MODEL_VERSION, version, "delete_model"),
+        (Kind.SNAPSHOT, snapshot, "delete_snapshot"),
+    }
+    assert tags.history("v1")[0].lost is not None
+    assert tags.holders("seen") == []
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.INTERRUPTED])
@@ -209,6 +289,7 @@ def test_a_history_can_be_cut_short_and_had_as_a_table(tags: TagService, opened_
     newest = tags.history("latest", limit=2)
 
     assert list(newest.df()["id"]) == [runs[3].id, runs[2].id]
+    assert len(tags.history("latest", limit=10**30)) == 4
     with pytest.raises(BadValueError, match="limit=0"):
         tags.history("latest", limit=0)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier
+
 import pytest
 
 from nbpipe.base.workspace import WorkspacePaths
@@ -151,6 +155,26 @@ def test_removing_tells_how_many_were_taken(tags: TagService, opened_workspace: 
     assert tags.remove(["one"], run=run.id) == 0
     assert lines_written(opened_workspace) == before
     assert tags_of(opened_workspace, Kind.RUN, run.id) == ["two"]
+
+
+@pytest.mark.parametrize("takes", ["remove", "delete"])
+def test_of_many_who_take_a_tag_at_once_one_has_taken_it(
+    tags: TagService, opened_workspace: Workspace, takes: str
+) -> None:
+    run = record_run(opened_workspace)
+    tags.add(["t", "other"], run=run.id)
+    at_once = Barrier(8)
+
+    def take(_: int) -> int:
+        at_once.wait()
+        with suppress(NotFoundError):
+            return tags.delete("t") if takes == "delete" else tags.remove(["t"], run=run.id)
+        return 0
+
+    with ThreadPoolExecutor(8) as threads:
+        counts = list(threads.map(take, range(8)))
+
+    assert sorted(counts) == [0] * 7 + [1]
 
 
 def test_removing_from_what_does_not_exist_is_refused(tags: TagService) -> None:

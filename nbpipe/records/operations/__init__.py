@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbpipe.records.operations.base import Operation, PointedAt
-from nbpipe.records.operations.deletions import DeleteArtifacts, DeleteRuns, RenameRun
+from nbpipe.records.operations.deletions import DeleteArtifacts, DeletePipeline, DeleteRuns, RenameRun
 from nbpipe.records.operations.deployments import StartDeployment, StopDeployment
 from nbpipe.records.operations.models import (
     DeleteModel,
@@ -31,6 +31,7 @@ __all__ = [
     "DeleteArtifacts",
     "DeleteModel",
     "DeleteModelVersion",
+    "DeletePipeline",
     "DeleteRuns",
     "DeleteSchedule",
     "DeleteSnapshot",

@@ -7,6 +7,7 @@ one line. An operation that is refused raises and leaves nothing.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar
 
 from pydantic import Field
@@ -48,6 +49,11 @@ class PointedAt(Record):
     def of(cls, target: Target) -> PointedAt:
         """Write a target down."""
         return cls(kind=target.kind, id=target.id, scope=target.scope, label=target.label)
+
+    @classmethod
+    def each(cls, targets: Iterable[Target]) -> tuple[PointedAt, ...]:
+        """Write several targets down."""
+        return tuple(map(cls.of, targets))
 
     def target(self) -> Target:
         """Give the target back."""

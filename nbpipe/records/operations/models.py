@@ -20,9 +20,8 @@ from nbpipe.records.models import (
 )
 from nbpipe.records.operations.base import Operation
 from nbpipe.records.promotion import check_unmoved, delete_model, delete_version, set_stage, take_back
-from nbpipe.records.refs import Kind, Target
 from nbpipe.records.state import Draft, OperationState
-from nbpipe.records.tags import is_exclusive, put_tag, remove_tag
+from nbpipe.records.tags import is_exclusive, put_tag
 
 
 class OpenModelVersion(Operation):
@@ -171,21 +170,17 @@ class DeleteModelVersion(Operation):
         model: The model.
         version: The version.
         force: Whether it may be in production.
-        tags: The tags that it bears, which it loses.
     """
 
     kind: ClassVar[str] = "delete_model_version"
     model: str
     version: str
     force: bool = False
-    tags: tuple[str, ...] = ()
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:
-        """Drop the version's row; a version in production needs force."""
+        """Drop the version's row; its tags go with it. A version in production needs force."""
         draft = Draft.over(state)
         row = find_version(state, self.model, self.version)
-        for tag in self.tags:
-            remove_tag(draft, tag, version_target(row))
         delete_version(draft, row, Moment(n, at, by), force=self.force)
         return Decision(tuple(draft.changes), dict(row))
 
@@ -196,26 +191,17 @@ class DeleteModel(Operation):
     Attributes:
         name: The model.
         force: Whether one of its versions may be in production.
-        tags: The tags that the model bears, which it loses.
-        version_tags: Those of its versions, by their ids.
     """
 
     kind: ClassVar[str] = "delete_model"
     name: str
     force: bool = False
-    tags: tuple[str, ...] = ()
-    version_tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:
-        """Drop the model's row and those of its versions; one in production needs force."""
+        """Drop the model's row and those of its versions; their tags go with them. One in production needs force."""
         known_model(state, self.name)
         draft = Draft.over(state)
         former = dict(state.models[self.name] or {})
-        for tag in self.tags:
-            remove_tag(draft, tag, Target(Kind.MODEL, self.name, "", self.name))
-        for version_id, tags in self.version_tags.items():
-            for tag in tags:
-                remove_tag(draft, tag, Target(Kind.MODEL_VERSION, version_id, self.name, ""))
         gone = delete_model(draft, self.name, Moment(n, at, by), force=self.force)
         return Decision(tuple(draft.changes), {"model": former, "versions": [row["id"] for row in gone]})
 

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from nbpipe.errors import ConflictError, NotFoundError
 from nbpipe.records.changes import Decision, key_of
+from nbpipe.records.deletion import check_unused, put_deletion
 from nbpipe.records.operations.base import Operation
 from nbpipe.records.refs import Kind, Target
 from nbpipe.records.state import Draft, OperationState
-from nbpipe.records.tags import Tag, put_tag, remove_tag
+from nbpipe.records.tags import Tag, put_tag
 
 
 class CreateSnapshot(Operation):
@@ -85,23 +86,17 @@ class ChangeSnapshot(Operation):
 
 
 class DeleteSnapshot(Operation):
-    """Delete a snapshot; its runs stay.
-
-    Attributes:
-        id: The snapshot.
-        tags: The tags that it bears, which it loses.
-    """
+    """Delete a snapshot; its runs stay."""
 
     kind: ClassVar[str] = "delete_snapshot"
     id: str
-    tags: tuple[str, ...] = ()
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:  # noqa: ARG002
-        """Drop the snapshot's row."""
+        """Drop the snapshot's row; its tags go with it. One that is scheduled or deployed stays."""
         row = dict(_snapshot(state, self.id))
+        check_unused(state, "snapshot_id", self.id)
         draft = Draft.over(state)
-        for tag in self.tags:
-            remove_tag(draft, tag, Target(Kind.SNAPSHOT, self.id, row["pipeline"], row["name"]))
+        put_deletion(draft, Kind.SNAPSHOT, (self.id,), at, by)
         draft.put("snapshot", self.id, None)
         return Decision(tuple(draft.changes), row)
 

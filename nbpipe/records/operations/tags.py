@@ -49,12 +49,12 @@ class RemoveTags(Operation):
     targets: tuple[PointedAt, ...]
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:  # noqa: ARG002
-        """Take each tag from each target; one that is not there is no error."""
+        """Take each tag from each target, whether it is there or not. Say when: what is lost was lost then."""
         draft = Draft.over(state)
         for pointed in self.targets:
             for name in self.names:
                 remove_tag(draft, name, pointed.target())
-        return Decision(tuple(draft.changes), {})
+        return Decision(tuple(draft.changes), {"at": at})
 
 
 class RenameTag(Operation):
@@ -76,5 +76,5 @@ class DeleteTag(Operation):
     name: str
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:  # noqa: ARG002
-        """Drop the tag's one row."""
-        return Decision(delete_tag(state, self.name), {})
+        """Drop the tag's one row. Say when: what bore it lost it then."""
+        return Decision(delete_tag(state, self.name), {"at": at})
