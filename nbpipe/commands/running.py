@@ -32,7 +32,6 @@ from nbpipe.views.cards import run_card
 
 if TYPE_CHECKING:
     from nbpipe.services.apart import RunApart
-    from nbpipe.snapshot.rebuilt import Rebuilt
 
 
 def configuration_of(
@@ -131,16 +130,14 @@ def begin_snapshot(
     for notice in place.notices if place is not None else notices_for(snapshot):
         current_call().say(f"note: {notice}")
     if place is not None or current_call().surroundings is not None:
-        return _begin_apart(snapshot, given, place, as_json=as_json)
+        return _begun_apart(lambda: run_apart(snapshot, given, is_bound=True, place=place), as_json=as_json)
     request = snapshot_request(snapshot, given)
     enter_folder(snapshot)
     return begin(request, as_json=as_json)
 
 
-def _begin_apart(
-    snapshot: Snapshot, given: PipelineRunConfiguration, place: Rebuilt | None, *, as_json: bool
-) -> Started:
-    handle, over = _started(lambda: run_apart(snapshot, given, is_bound=True, place=place))
+def _begun_apart(start: Callable[[], RunApart], *, as_json: bool) -> Started:
+    handle, over = _started(start)
 
     def finish(run: Run) -> Answer:
         tags, metrics = run.tags, run.metrics
