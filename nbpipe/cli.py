@@ -28,6 +28,7 @@ FAILED = 1
 _UNUSABLE = 5
 _ROOM_IN_A_PIPE = 1000
 _LONGEST_LINE = 600
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SIGNS = {"green": "✓", "cyan": "↺", "bold red": "✗", "yellow": "■△"}
 
 
@@ -97,7 +98,8 @@ def _show_in_colour(text: str, out: TextIO) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    shown = Text(text)
+    # What comes from somebody's code or data may not move the cursor over what was shown before.
+    shown = Text(_STEERING.sub(lambda letter: f"\\x{ord(letter[0]):02x}", text))
     for style, signs in _SIGNS.items():
         shown.highlight_regex(rf"[{signs}] \w+", style)
     shown.highlight_regex(r"─+", "dim")

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pydantic import SecretStr
+
 from nbpipe.errors import NotFoundError, ParameterError, nearest
 from nbpipe.graph.graph import Constant, Origin, OutputOf
 from nbpipe.records.definitions import AnyStep, Traced
-from nbpipe.records.parameters import as_json
+from nbpipe.records.parameters import HIDDEN, as_json
 from nbpipe.records.secrets import holds_secret
 
 
@@ -47,7 +49,9 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
             except ParameterError as error:
                 refused[target] = error
                 continue
-            bound.setdefault(target, {}).update(checked)
+            now = bound.setdefault(target, {})
+            checked = {argument: _as_secret(value, now.get(argument)) for argument, value in checked.items()}
+            now.update(checked)
             inputs[target].update({argument: Constant(value=as_json(value)) for argument, value in checked.items()})
     if refused:
         raise _all_of(traced.pipeline, refused)
@@ -72,6 +76,29 @@ def without_secrets(traced: Traced, overrides: Mapping[str, Mapping[str, Any]]) 
         name: {argument: value for argument, value in given.items() if is_kept(name, argument)}
         for name, given in overrides.items()
     }
+
+
+def with_secrets_hidden(traced: Traced, differences: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what differs by parameter and by `step.parameter` as it may be written down: a secret hides itself.
+
+    Args:
+        traced: The pipeline with these values.
+        differences: The values as they were given.
+    """
+
+    def is_secret(name: str) -> bool:
+        if holds_secret(traced.parameters.get(name)):
+            return True
+        step, _, argument = name.rpartition(".")
+        targets = [node.id for node in traced.graph.nodes if step in (node.id, node.step)]
+        return any(holds_secret(traced.values.get(target, {}).get(argument)) for target in targets)
+
+    return {name: HIDDEN if is_secret(name) else value for name, value in differences.items()}
+
+
+def _as_secret(value: Any, replaced: Any) -> Any:
+    """Give what takes the place of a secret as one too, where its argument has no type that says so."""
+    return type(replaced)(value) if isinstance(replaced, SecretStr) and isinstance(value, str) else value
 
 
 def _all_of(pipeline: str, refused: Mapping[str, NotFoundError | ParameterError]) -> NotFoundError | ParameterError:

@@ -8,7 +8,9 @@ pipeline is known.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from nbpipe.records.tags import Tag, as_tags
 
 _LARGEST_BYTES = 1 << 20
 _DEEPEST = 32
+_FLOAT = "tag:yaml.org,2002:float"
+_PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map")
+_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in _PLAIN)
 
 
 class StepConfiguration(Record):
@@ -100,50 +105,115 @@ def read_configuration(path: Path | str) -> PipelineRunConfiguration:
 
 
 def parse_yaml(text: str) -> Any:
-    """Read YAML (or JSON) that holds plain data only.
+    """Read YAML or JSON that holds plain data only.
+
+    What is JSON is read as JSON: YAML 1.1 reads some of it otherwise. In YAML, too, `1e-4` is a number.
 
     Raises:
-        BadValueError: Not YAML, an alias or a tag (neither is needed here), a key that stands twice, or nested too
-            deeply.
+        BadValueError: Neither of them, an alias or a tag (neither is needed here), a key that stands twice, or nested
+            too deeply.
     """
+    try:
+        value = json.loads(text, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, BadValueError):
+            raise
+        return _read_yaml(text)
+    _check_depth(value)
+    return value
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise BadValueError(f"{shorten(next(key for key in keys if keys.count(key) > 1))} stands twice")
+    return found
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > _DEEPEST + 1:
+            raise BadValueError(f"it is nested deeper than {_DEEPEST} levels")
+        inner = [each for each in level if isinstance(each, dict | list)]
+        level = [part for each in inner for part in (each.values() if isinstance(each, dict) else each)]
+
+
+def _read_yaml(text: str) -> Any:
     import yaml
 
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise BadValueError("it holds half a character, which no text has")
+    loader = _loader()(text)
     try:
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise BadValueError("it holds a YAML alias; write the value out")
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:
-                raise BadValueError(f"it is nested deeper than {_DEEPEST} levels")
-        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
-        return yaml.safe_load(text)
+        node = loader.get_single_node()
+        _check_nodes(node)
+        return None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""
         raise BadValueError(f"it is no YAML: {getattr(error, 'problem', None) or error}{where}") from None
     except RecursionError:
         raise BadValueError("it is nested too deeply") from None
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
+        if isinstance(error, BadValueError):
+            raise
+        # PyYAML reads 2024-13-45 as a date, and fails at it in many ways.
+        raise BadValueError(f"it holds a value that cannot be read: {shorten(str(error))}") from None
+    finally:
+        loader.dispose()
 
 
-def _check_keys(node: Any) -> None:
-    """Check that no key stands twice in one mapping, of which a reader would take the last without a word.
+@cache
+def _loader() -> Any:
+    """Give PyYAML's safe reader, the fast one where it is there, with numbers as YAML 1.2 and JSON write them."""
+    import yaml
+
+    class Reader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """A safe reader."""
+
+    Reader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
+    return Reader
+
+
+def _check_nodes(root: Any) -> None:
+    """Check what has been read before anything is made of it.
 
     Raises:
-        BadValueError: One does; its line is named.
+        BadValueError: A key stands twice, of which a reader would take the last without a word; or an alias, or a tag.
     """
     import yaml
 
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+    level, depth, seen = [root] if root is not None else [], 0, set[int]()
+    while level:
+        depth += 1
+        if depth > _DEEPEST + 1:
+            raise BadValueError(f"it is nested deeper than {_DEEPEST} levels")
+        inner: list[Any] = []
+        for node in level:
+            line = node.start_mark.line + 1
+            if id(node) in seen:
+                raise BadValueError(f"it holds a YAML alias; write the value out (line {line})")
+            seen.add(id(node))
+            if node.tag not in _TAGS:
+                raise BadValueError(f"it holds the YAML tag {shorten(node.tag)}; write plain data (line {line})")
+            if isinstance(node, yaml.MappingNode):
+                _check_keys(node)
+                inner += [part for pair in node.value for part in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                inner += node.value
+        level = inner
+
+
+def _check_keys(mapping: Any) -> None:
+    known: set[str] = set()
+    for key, _ in mapping.value:
+        if isinstance(key.value, str):
+            if key.value in known:
                 raise BadValueError(f"{shorten(key.value)} stands twice (line {key.start_mark.line + 1})")
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
-            _check_keys(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _check_keys(item)
+            known.add(key.value)
 
 
 def parse_settings(settings: Iterable[str]) -> PipelineRunConfiguration:

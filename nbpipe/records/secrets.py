@@ -31,8 +31,10 @@ def revealed(value: Any) -> Any:
             return revealed(dict(value))
         case Mapping():
             return {key: revealed(part) for key, part in value.items()}
-        case list() | tuple():
+        case list() | tuple() | Set():
             return [revealed(part) for part in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {part.name: revealed(getattr(value, part.name, None)) for part in fields(value) if part.init}
     return value
 
 

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from nbpipe.base.digest import canonical_json, identity
-from nbpipe.errors import CatalogDamagedError, CatalogNewerError
+from nbpipe.errors import BadValueError, CatalogDamagedError, CatalogNewerError
 from nbpipe.graph.graph import Graph
-from nbpipe.records.base import Record
+from nbpipe.records.base import Record, shorten
 from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import as_json
@@ -27,6 +27,7 @@ from nbpipe.source.closure import LocalModule, ModuleUse, Source
 from nbpipe.source.pieces import Piece
 
 SCHEMA = 1
+_CURE = "Create the snapshot again."
 
 
 class StepText(Record):
@@ -194,6 +195,18 @@ class SnapshotContent(Record):
             digest=text.digest,
         )
 
+    def check_places(self) -> None:
+        """Check that what texts lean on is there.
+
+        Raises:
+            BadValueError: A text names a piece that the library does not have.
+        """
+        texts = [*self.steps, *([self.body] if self.body is not None else [])]
+        for text in texts:
+            for place in (*text.pieces, *text.late_pieces):
+                if not 0 <= place < len(self.library):
+                    raise BadValueError(f"{text.name} leans on piece {place} of {len(self.library)}.")
+
     def to_bytes(self) -> bytes:
         """Write the content in its one canonical form."""
         return canonical_json(self.model_dump(mode="json"))
@@ -260,14 +273,20 @@ def read_content(data: bytes, digest: str, place: Any) -> SnapshotContent:
     """Read a content and check that it is the one that is meant.
 
     Raises:
-        CatalogDamagedError: It does not answer to its digest.
+        CatalogDamagedError: It does not answer to its digest, or is none.
         CatalogNewerError: A newer nbpipe wrote it.
     """
     found = digest_of(data)
     if found != digest:
         why = f"it should have digest {digest[:12]}… but has {found[:12]}…"
-        raise CatalogDamagedError(place, why, cure="Create the snapshot again.")
-    plain = json.loads(data)
-    if plain.get("schema_number", 0) > SCHEMA:
-        raise CatalogNewerError(place, plain["schema_number"], SCHEMA)
-    return SnapshotContent.read(plain)
+        raise CatalogDamagedError(place, why, cure=_CURE)
+    try:
+        plain = json.loads(data)
+        number = plain["schema_number"]
+        if number > SCHEMA:
+            raise CatalogNewerError(place, number, SCHEMA)
+        content = SnapshotContent.read(plain)
+        content.check_places()
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CatalogDamagedError(place, f"it holds no snapshot: {shorten(str(error))}", cure=_CURE) from None
+    return content

@@ -80,7 +80,7 @@ class RunService:
             started=datetime.fromisoformat(progress.started),
             ended=datetime.fromisoformat(progress.ended),
             parameters={name: as_json(value) for name, value in facts.parameters.items()},
-            differences=progress.request.differences,
+            differences=progress.differences,
             snapshot=progress.request.snapshot_id,
             parent_run_id=progress.request.parent_run_id,
             parent_step=progress.request.parent_step,

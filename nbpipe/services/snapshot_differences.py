@@ -11,6 +11,7 @@ from typing import Any
 
 from nbpipe.base.digest import canonical_json
 from nbpipe.base.displaying import Displayed
+from nbpipe.errors import DefinitionError
 from nbpipe.execute.sources import changed_parts, described, said_of
 from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
 from nbpipe.services.explaining import text_diff
@@ -96,12 +97,19 @@ def differences_of(left: Snapshot, right: Snapshot) -> SnapshotDifferences:
 
     Raises:
         CatalogDamagedError: The content of one is gone, or no longer what it was.
+        DefinitionError: This Python cannot read the code of one.
     """
     old, new = left.content, right.content
+    try:
+        code = tuple(_code(old, new))
+    except SyntaxError as error:
+        raise DefinitionError(
+            f"The code of {old.pipeline} cannot be read by this Python: {error.msg} (line {error.lineno})."
+        ) from None
     return SnapshotDifferences(
         left,
         right,
-        tuple(_code(old, new)),
+        code,
         tuple(_parameters(_values(old), _values(new))),
         tuple(_facts(_options(old), _options(new))),
         tuple(_facts(_environment(old.environment), _environment(new.environment))),

@@ -13,19 +13,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbpipe.define.overrides import check_complete, with_step_values
-from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
-from nbpipe.errors import EnvironmentMismatchError, ParameterError
+from nbpipe.errors import EnvironmentMismatchError
 from nbpipe.execute.context import current_step
 from nbpipe.records.config import (
     PipelineRunConfiguration,
-    StepConfiguration,
     as_configuration,
     merge_configurations,
 )
-from nbpipe.records.definitions import AnyStep, Traced
+from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import HIDDEN, as_json
 from nbpipe.records.runs import Triggered
-from nbpipe.records.secrets import holds_secret
 from nbpipe.records.snapshots import SnapshotContent
 from nbpipe.services.apart import Asked, RunApart
 from nbpipe.services.bound_model import BoundModel
@@ -97,7 +94,7 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
     return RunRequest(
         definition,
         merge_configurations(content.configuration, changed),
-        differences=_differences(content.config_template(), _without_secrets(definition, content, changed)),
+        differences=_differences(content.config_template(), changed),
         snapshot_id=snapshot.id,
         parent_run_id=parent[0],
         parent_step=parent[1],
@@ -205,35 +202,8 @@ def _traced(snapshot: Frozen, given: PipelineRunConfiguration) -> Traced:
     return traced
 
 
-def _without_secrets(
-    definition: PipelineDefinition, content: SnapshotContent, given: PipelineRunConfiguration
-) -> PipelineRunConfiguration:
-    """Give a configuration for the record: what becomes a secret when it is checked hides itself."""
-    checked = definition.parameters.check(given.parameters, partial=True)
-    hidden = {name: checked[name] for name in given.parameters if holds_secret(checked.get(name))}
-    steps = {}
-    for name, step in given.steps.items():
-        names = {node.step for node in content.graph.nodes if name in (node.id, node.step)}
-        kinds = {found.name: found for node in names if (found := _step_called(definition, node)) is not None}
-        values = dict(step.parameters)
-        for kind in kinds.values():
-            known = tuple(key for key in values if key in kind.signature.inputs)
-            # A value that does not fit is refused where nodes are known, before anything is written.
-            with suppress(ParameterError):
-                made = kind.signature.parameters(kind.name, known).check({key: values[key] for key in known})
-                values |= {key: made[key] for key in known if holds_secret(made[key])}
-        steps[name] = StepConfiguration(parameters=values)
-    return given.model_copy(update={"parameters": {**given.parameters, **hidden}, "steps": steps})
-
-
-def _step_called(definition: PipelineDefinition, name: str) -> AnyStep | None:
-    """Find a step of a thawed pipeline; only functions say the types of what they take."""
-    reach = definition.steps_in_reach() if isinstance(definition, FunctionPipeline) else {}
-    return next((step for step in reach.values() if step.name == name), None)
-
-
 def _differences(own: PipelineRunConfiguration, given: PipelineRunConfiguration) -> dict[str, Any]:
-    """Say where a run differs from the values its snapshot has, by parameter and by step."""
+    """Say where a run differs from its snapshot's values, by parameter and by step; secrets are in clear."""
     found = {name: as_json(value) for name, value in given.parameters.items() if _differs(own.parameters, name, value)}
     for step, values in given.step_values.items():
         before = own.step_values.get(step, {})

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
-from nbpipe.define.overrides import check_complete, with_step_values, without_secrets
+from nbpipe.define.overrides import check_complete, with_secrets_hidden, with_step_values, without_secrets
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
@@ -49,7 +49,7 @@ class RunRequest:
     Attributes:
         definition: The pipeline.
         configuration: How the run differs from what the pipeline says.
-        differences: Where the run differs from its snapshot, for the record.
+        differences: Where the run differs from its snapshot, secrets in clear.
         substitutions: More fields for templates.
         snapshot_id: The snapshot that is run, or `""`.
         parent_run_id: The run whose step asks, or `""`.
@@ -120,6 +120,7 @@ class RunInProgress:
     Attributes:
         request: What was asked for.
         traced: The pipeline for the request's values.
+        differences: Where it differs from its snapshot, for the record.
         facts: The run.
         started: When it began, ISO 8601.
         ended: When its end was recorded, or `""`.
@@ -139,6 +140,7 @@ class RunInProgress:
         self._bound = BoundModel(workspace, config) if config is not None else None
         traced = definition.trace(configuration.parameters, self._bound)
         self.traced = with_step_values(traced, configuration.step_values)
+        self.differences = with_secrets_hidden(self.traced, request.differences)
         check_complete(self.traced)
         self._tags = as_tags((*definition.tags, *configuration.tags))
         existing = existing_artifacts(workspace, self.traced)
@@ -216,7 +218,7 @@ class RunInProgress:
             "pipeline": self.facts.pipeline,
             "kind": "pipeline",
             "parameters": {name: as_json(value) for name, value in self.facts.parameters.items()},
-            "differences": dict(request.differences),
+            "differences": self.differences,
             "tags": [tag.model_dump() for tag in self._tags],
             "snapshot_id": request.snapshot_id,
             "schedule_id": "",

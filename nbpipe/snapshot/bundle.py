@@ -110,7 +110,7 @@ def read_bundle(data: bytes, place: Path) -> tuple[Manifest, SnapshotContent]:
         if plain["format"] > FORMAT:
             raise CatalogNewerError(place, plain["format"], FORMAT)
         manifest = Manifest.read(plain)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleDamagedError(place, f"{_MANIFEST} is none: {error}") from None
     for name in sorted({*files, *manifest.files}):
         if name not in files:

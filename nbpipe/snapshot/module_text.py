@@ -7,8 +7,11 @@ text runs by itself, in plain Python and where no run is recording.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterable, Mapping
 
+from nbpipe.errors import DefinitionError
+from nbpipe.records.parameters import HIDDEN
 from nbpipe.records.snapshots import FieldText, SnapshotContent, StepText
 from nbpipe.snapshot.literals import imports_for
 from nbpipe.source.decorators import without_decorators
@@ -68,8 +71,22 @@ def _with(function, defaults, values):
 
 
 def module_text(content: SnapshotContent) -> str:
-    """Write a snapshot's pipeline as a module that runs by itself."""
-    head = [f'"""{content.pipeline}, as it was frozen."""', *_future(content), *_imports(content)]
+    """Write a snapshot's pipeline as a module that runs by itself.
+
+    Raises:
+        DefinitionError: Its text is none that this Python reads.
+    """
+    try:
+        return _written(content)
+    except SyntaxError as error:
+        raise DefinitionError(
+            f"The snapshot of {content.pipeline} cannot be read by this Python: {error.msg} (line {error.lineno})."
+        ) from None
+
+
+def _written(content: SnapshotContent) -> str:
+    title = json.dumps(f"{content.pipeline}, as it was frozen.", ensure_ascii=False)
+    head = [f'""{title}""', *_future(content), *_imports(content)]
     body = _cells(content) if content.body is None else _functions(content, content.body)
     return "\n\n".join([*head, *_local_modules(content), *body]) + "\n"
 
@@ -109,7 +126,13 @@ def _cells(content: SnapshotContent) -> list[str]:
         return _pieces(new)
 
     values = "\n".join(_assigned(field) for field in content.parameters)
-    written = [*new_of(_leant_on(content, values)), f"# %% parameters\n{values}"] if values else []
+    # Everything that a run executes is shown, so that who reads the module has read it all.
+    used = {place for text in content.steps for place in (*text.pieces, *text.late_pieces)}
+    written = new_of(piece for place, piece in enumerate(content.library) if place not in used)
+    if values:
+        said = "".join(f"#   {line}\n" for line in content.parameters_text.strip().splitlines())
+        head = f"# %% parameters\n# As %%params says it:\n{said}" if said else "# %% parameters\n"
+        written += [*new_of(_leant_on(content, values)), head + values]
     for text in content.steps:
         before, after = _for_this_cell(content, text)
         needed = [content.library[place] for place in (*text.pieces, *text.late_pieces)]
@@ -118,7 +141,7 @@ def _cells(content: SnapshotContent) -> list[str]:
 
 
 def _assigned(field: FieldText) -> str:
-    if field.required:
+    if field.required or _is_hidden(field):
         return f'raise SystemExit("{field.name} has no value: write {field.name} = … in place of this line.")'
     return f"{field.name} = {_python(field)}"
 
@@ -167,7 +190,9 @@ def _functions(content: SnapshotContent, body: StepText) -> list[str]:
 
 def _main(content: SnapshotContent, body: StepText) -> str:
     missing = [field.name for field in content.parameters if field.required]
-    given = [f"{field.name}={_python(field)}" for field in content.parameters if not field.required]
+    # A secret is not kept; a function has its own default.
+    kept = [field for field in content.parameters if not field.required and not _is_hidden(field)]
+    given = [f"{field.name}={_python(field)}" for field in kept]
     call = f"print({body.entry}({', '.join([*given, *(f'{name}={name}' for name in missing)])}))"
     lines = [f'raise SystemExit("{name} has no value: write {name} = … in place of this line.")' for name in missing]
     return "\n    ".join(['if __name__ == "__main__":', *lines, call])
@@ -237,6 +262,10 @@ def _function(text: StepText) -> str:
     node = ast.parse(text.text).body[0]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef), "a step's text is one function"
     return without_decorators(text.text, node, text.decorators)[0].strip()
+
+
+def _is_hidden(field: FieldText) -> bool:
+    return field.python is None and field.value == HIDDEN
 
 
 def _python(field: FieldText) -> str:

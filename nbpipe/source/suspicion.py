@@ -32,7 +32,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("an API key", re.compile(r"\bsk-(?:ant-|proj-)?(?=[\w-]*\d)[\w-]{20,}|\b[rs]k_live_[0-9A-Za-z]{16,}")),
     ("a Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
     ("a package registry's token", re.compile(r"\b(?:pypi-AgEI[\w-]{20,}|npm_[A-Za-z0-9]{36})")),
-    ("an address with a password", re.compile(r"\b[a-zA-Z][\w+.-]*://[^\s/:@'\"]*:(?![<{$*])[^\s/@'\"]+@[\w.-]")),
+    ("an address with a password", re.compile(r"\b[a-zA-Z][\w+.-]{0,30}://[^\s/:@'\"]*:(?![<{$*])[^\s/@'\"]+@[\w.-]")),
 )
 _NAMES = re.compile(
     r"(?:^|_)(?:password|passwd|pwd|passphrase|secret|api_?key|access_?key|secret_?key|private_?key|signing_?key|"
@@ -70,7 +70,8 @@ class Hit:
 
 def hits_in(text: str) -> tuple[Hit, ...]:
     """Find what looks like a secret in a piece of Python, in the order of its lines; comments are looked at, too."""
-    lines = text.splitlines()
+    # As Python counts them: a form feed ends none.
+    lines = re.split("\r\n|\r|\n", text)
     fine = {number for number, line in enumerate(lines, 1) if FINE in line}
     found: dict[int, Hit] = {}
     try:
