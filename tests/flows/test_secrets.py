@@ -6,6 +6,7 @@ import importlib
 import warnings
 from pathlib import Path
 
+import nbformat
 import pytest
 from pydantic import SecretStr
 
@@ -127,3 +128,40 @@ def test_a_pipeline_without_secrets_is_frozen_without_a_word(suspect: Path) -> N
 
     assert said.rows["warnings"] == []
     assert "warnings" not in said.text.replace('"warnings": []', "")
+
+
+NOTEBOOK = (
+    "%load_ext nbpipe",
+    '%%params --name cells\ntoken: SecretStr = SecretStr("default")',
+    "%%step use\nsize = len(token.get_secret_value())",
+)
+UNTYPED = """
+from pydantic import SecretStr
+from nbpipe import pipeline, step
+
+@step
+def use(token, keys: set[SecretStr] = set()) -> int:
+    said = [token, *keys]
+    return sum(len(one.get_secret_value()) for one in said)
+
+@pipeline
+def untyped(token: SecretStr = SecretStr("default"), keys: set[SecretStr] = set()):
+    return use(token, keys)
+"""
+
+
+def test_a_secret_that_takes_the_place_of_one_is_one_in_cells_and_where_no_type_says_so(flow: Path, workspace) -> None:
+    cells = [nbformat.v4.new_code_cell(text) for text in NOTEBOOK]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), flow / "analysis.ipynb")
+    (flow / "untyped.py").write_text(UNTYPED, encoding="utf-8")
+    for source, name in (("analysis.ipynb", "cells"), ("untyped.py", "untyped")):
+        made = answer(f"snapshot create {source} --name {name}").record
+        run = answer(f"snapshot run {name} --set use.token={CANARY}").record
+
+        assert run.differences == {"use.token": "**********"}
+        assert run.steps["use"].outputs["size" if name == "cells" else "output"].load() == len(CANARY)
+        assert "**********" not in made.code
+    keys = answer("snapshot show untyped").record.run(keys={SecretStr(CANARY)})
+
+    assert keys.steps["use"].outputs["output"].load() == len("default") + len(CANARY)
+    assert places_of(CANARY, workspace.root) == []

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from nbpipe.base.digest import canonical_json
-from nbpipe.errors import BadValueError, BundleDamagedError, CatalogNewerError, NbpipeError
+from nbpipe.errors import BadValueError, BundleDamagedError, CatalogNewerError, DefinitionError, NbpipeError
 from nbpipe.graph.graph import Graph
-from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
+from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText, digest_of
 from nbpipe.snapshot.bundle import read_bundle, write_bundle
+from nbpipe.snapshot.module_text import module_text
+from nbpipe.source.pieces import Piece
 
 HERE = Path("nightly.nbsnapshot")
 ENVIRONMENT = Environment(python="3.12.1", implementation="cpython", platform="linux-x86_64", packages={"pandas": "3"})
@@ -183,3 +185,49 @@ def test_two_members_of_one_name_are_refused() -> None:
 
     with pytest.raises(BundleDamagedError, match="does not belong there"):
         read_bundle(written.getvalue(), HERE)
+
+
+def resealed(content: bytes) -> bytes:
+    """Make a bundle of another content, all digests right: what somebody does who means it."""
+    files = {**members(bundle()), "content.json": content}
+    manifest = json.loads(files["manifest.json"])
+    manifest["digest"] = digest_of(content)
+    manifest["files"]["content.json"] = hashlib.sha256(content).hexdigest()
+    return packed({**files, "manifest.json": canonical_json(manifest)})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b"nonsense", b'{"schema_number": "x"}', b"{}", b"[" * 100_000, b'"\xff"', b'{"schema_number": 1}'],
+    ids=["list", "no json", "no number", "empty", "deep", "no text", "nothing in it"],
+)
+def test_a_content_that_is_none_is_refused_though_all_digests_are_right(content: bytes) -> None:
+    with pytest.raises(BundleDamagedError, match=HERE.stem):
+        read_bundle(resealed(content), HERE)
+
+
+def test_a_content_that_leans_on_what_is_not_there_is_refused() -> None:
+    step = CONTENT.steps[0].model_copy(update={"pieces": (99,)})
+    content = CONTENT.model_copy(update={"steps": (step,)}).to_bytes()
+
+    with pytest.raises(BundleDamagedError, match="leans on piece 99"):
+        read_bundle(resealed(content), HERE)
+
+
+def test_the_module_shows_all_that_a_run_executes() -> None:
+    hidden = Piece(text="import os; os.getcwd()", binds=("os",), origin="flow.py", line=1, digest="1" * 64)
+    said = "rate: float = print('hello') or 0.5"
+    content = CONTENT.model_copy(update={"library": (hidden,), "parameters_text": said})
+
+    text = module_text(content)
+
+    assert hidden.text in text
+    assert said in text
+
+
+def test_code_that_this_python_does_not_read_is_told() -> None:
+    step = CONTENT.steps[0].model_copy(update={"kind": "function", "text": "def ("})
+    content = CONTENT.model_copy(update={"kind": "function", "body": step})
+
+    with pytest.raises(DefinitionError, match="cannot be read by this Python"):
+        module_text(content)
