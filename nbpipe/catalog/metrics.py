@@ -95,18 +95,22 @@ FROM number WHERE value IS NOT NULL
 """  # noqa: S608
 
 # What is logged under the same key later may replace a number by something that is none, or what the number stands in.
-# The metric is lost then, and a row without a value says since when. Lines need not come in the order of time.
+# The metric is lost then, and a row without a value says since when. Lines need not come in the order of time. Which
+# may be concerned is told by numbers alone, for there may be millions.
 NOTED_AGAIN = f"""
 CREATE OR REPLACE TEMP TABLE noted_again AS
-WITH line AS MATERIALIZED (
-    SELECT entity_kind, entity_id, key, value, type, "at", true AS is_new FROM new_entry
+WITH line AS NOT MATERIALIZED (
+    SELECT entity_head, hash(entity_kind, key) AS under, entity_kind, entity_id, key, value, type, "at", true AS is_new
+    FROM new_entry
     UNION ALL
-    SELECT entity_kind, entity_id, key, value, coalesce(json_type(value), 'NULL'), "at", false
-    FROM {{metadata}} WHERE entity_head IN (SELECT entity_head FROM new_entry))
-FROM line WHERE (entity_kind, entity_id, key) IN (
-    SELECT (entity_kind, entity_id, key) FROM line GROUP BY entity_kind, entity_id, key
+    SELECT entity_head, hash(entity_kind, key), entity_kind, entity_id, key, value,
+           coalesce(json_type(value), 'NULL'), "at", false
+    FROM {{metadata}} WHERE entity_head IN (SELECT entity_head FROM new_entry)
+), again AS MATERIALIZED (
+    SELECT entity_head, under FROM line GROUP BY entity_head, under
     HAVING count(*) > 1 AND bool_or(is_new) AND bool_or(type NOT IN {_PLAIN_NUMBERS})
            AND bool_or(type = 'OBJECT' OR type IN {_PLAIN_NUMBERS}))
+SELECT entity_kind, entity_id, key, value, type, "at", is_new FROM line JOIN again USING (entity_head, under)
 """  # noqa: S608 — made of constants
 # By the rule of `records.metadata.merge`, a line takes a number that stood there before if it says something else
 # there, or has anything but a dict where one would have to be.
