@@ -9,10 +9,11 @@ from shlex import quote
 from nbpipe.commands.answers import Answer, sentence
 from nbpipe.commands.calling import current_call
 from nbpipe.services.imaging import image_for, write_image
+from nbpipe.services.snapshot_exchange import file_name
 from nbpipe.services.snapshot_records import Snapshot
 
 
-def dockerfile_answer(snapshot: Snapshot, output: str, *, replace: bool, as_json: bool) -> Answer:
+def dockerfile_answer(snapshot: Snapshot, output: str | None, *, replace: bool, as_json: bool) -> Answer:
     """Write a snapshot's Dockerfile and what it copies, or print the Dockerfile alone where `output` is `-`.
 
     Raises:
@@ -23,7 +24,9 @@ def dockerfile_answer(snapshot: Snapshot, output: str, *, replace: bool, as_json
         image = image_for(snapshot)
         facts = {"dockerfile": image.dockerfile, "files": list(image.files), "notices": list(image.notices)}
         return sentence(image.dockerfile.rstrip("\n"), image, facts, as_json=as_json)
-    made = write_image(snapshot, Path(output), replace=replace)
+    # What is copied must not lie where Python looks first: nbpipe itself is among it.
+    path = Path(output) if output is not None else Path(f"{file_name(snapshot)}-image") / "Dockerfile"
+    made = write_image(snapshot, path, replace=replace)
     for notice in made.notices:
         current_call().say(f"note: {notice}")
     folder = made.path.parent

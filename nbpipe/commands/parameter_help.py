@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from nbpipe.commands.calling import current_call
-from nbpipe.commands.running import request_for
+from nbpipe.commands.running import look_up, request_of
 from nbpipe.commands.settable import settable_steps, traced_with
 from nbpipe.errors import NbpipeError
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.limits import limits_text
 from nbpipe.records.parameters import HIDDEN, as_json, may_hold_secret, type_text
+from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.views.amounts import value_text
 from nbpipe.views.tables import Table, table_text
 
@@ -35,15 +36,22 @@ def parameter_help(words: Sequence[str]) -> str:
     if named is None:
         return ""
     try:
-        request = request_for(named, PipelineRunConfiguration())
+        found = look_up(named)
+        request = request_of(found, PipelineRunConfiguration())
         definition, configuration = request.definition, request.configuration
         traced = traced_with(definition, configuration)
     except NbpipeError as error:
         return f"{error}"
+    # What may be a secret is not put on a screen, nor into a log.
+    suspect = {one.name for one in found.warnings if one.is_value} if isinstance(found, Snapshot) else set[str]()
     rows = [*_rows(definition.parameters.model, traced.parameters, "")]
     for node, step in settable_steps(traced).items():
         follows = {name: f"as {parameter}" for name, parameter in step.follows.items()}
         rows += _rows(step.parameters.model, step.values, f"{node}.", follows)
+    rows = [
+        (name, said, HIDDEN if name.rpartition(".")[2] in suspect else value, about)
+        for name, said, value, about in rows
+    ]
     if not rows:
         return f"{definition.name} takes no parameters."
     table = table_text(Table(_COLUMNS, rows), width=current_call().width)

@@ -52,7 +52,7 @@ def configuration_of(
     return merge_configurations(merge_configurations(base, said), more)
 
 
-def named(wanted: str | None) -> Runnable | Snapshot:
+def look_up(wanted: str | None) -> Runnable | Snapshot:
     """Find the pipeline or the snapshot that is meant; nothing is a notebook's own pipeline.
 
     Raises:
@@ -72,13 +72,12 @@ def named(wanted: str | None) -> Runnable | Snapshot:
         raise _neither(error, wanted) from None
 
 
-def request_for(wanted: str | None, given: PipelineRunConfiguration) -> RunRequest:
-    """Say what a run of a source or of a snapshot asks for.
+def request_of(found: Runnable | Snapshot, given: PipelineRunConfiguration) -> RunRequest:
+    """Say what a run of a pipeline or of a snapshot asks for.
 
     Raises:
-        NbpipeError: It is neither, or cannot be used.
+        NbpipeError: It cannot be used.
     """
-    found = named(wanted)
     return snapshot_request(found, given) if isinstance(found, Snapshot) else _request(found, given)
 
 
@@ -88,7 +87,7 @@ def begin_named(wanted: str | None, given: PipelineRunConfiguration, *, as_json:
     Raises:
         NbpipeError: It is neither a pipeline nor a snapshot, or is refused; nothing was written.
     """
-    found = named(wanted)
+    found = look_up(wanted)
     if isinstance(found, Snapshot):
         return begin_snapshot(found, given, as_json=as_json)
     return begin(_request(found, given), as_json=as_json)

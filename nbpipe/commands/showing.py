@@ -191,6 +191,8 @@ def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float
         error=run.error,
         asked_by=(run.parent_run_id, run.parent_step),
         children=[child_facts(child) for child in run.children],
+        snapshot=run.snapshot_name,
+        differences=list(run.differences),
     )
 
 

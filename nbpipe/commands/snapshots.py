@@ -178,11 +178,13 @@ def run(
 def dockerfile(
     snapshot: SnapshotName,
     output: Annotated[
-        str,
+        str | None,
         Option(
-            "--output", metavar="FILE", help="Where the Dockerfile goes, and beside it what it copies; - prints it."
+            "--output",
+            metavar="FILE",
+            help="Where the Dockerfile goes, with what it copies; NAME-image/Dockerfile if not given, - prints it.",
         ),
-    ] = "Dockerfile",
+    ] = None,
     overwrite: Annotated[bool, Option("--replace", help="Overwrite what is there.")] = False,
     as_json: AsJson = False,
 ) -> Answer:

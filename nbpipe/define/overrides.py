@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from nbpipe.errors import NotFoundError, ParameterError, nearest
 from nbpipe.graph.graph import Constant, Origin, OutputOf
+from nbpipe.records.base import shorten
 from nbpipe.records.definitions import AnyStep, Traced
 from nbpipe.records.parameters import HIDDEN, as_json
 from nbpipe.records.secrets import holds_secret
@@ -42,7 +43,7 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
         given = overrides[name]
         targets = [node.id for node in traced.graph.nodes if name in (node.id, node.step)]
         if not targets:
-            refused[name] = NotFoundError("step", name, [node.id for node in traced.graph.nodes])
+            refused[name] = _no_step(traced, name)
         for target in targets:
             try:
                 checked = _check(target, traced.steps[target], inputs[target], given)
@@ -58,6 +59,17 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
     nodes = tuple(node.model_copy(update={"inputs": inputs[node.id]}) for node in traced.graph.nodes)
     graph = type(traced.graph)(nodes=nodes, results=traced.graph.results)
     return replace(traced, graph=graph, values=bound)
+
+
+def _no_step(traced: Traced, name: str) -> NotFoundError:
+    """Say that a pipeline has no such step; who reaches into a parameter is told how that is written."""
+    error = NotFoundError("step", name, [node.id for node in traced.graph.nodes])
+    step, dot, argument = name.partition(".")
+    is_reaching = bool(dot) and any(step in (node.id, node.step) for node in traced.graph.nodes)
+    near = f" Did you mean {error.near[0]!r}?" if error.near else ""
+    cure = f" Within a parameter, give it whole: {step}.{argument.partition('.')[0]}={{…}}." if is_reaching else near
+    error.args = (f"Pipeline {traced.pipeline} has no step {shorten(name)}.{cure}",)
+    return error
 
 
 def without_secrets(traced: Traced, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -99,7 +99,7 @@ def read_configuration(path: Path | str) -> PipelineRunConfiguration:
     except (OSError, UnicodeDecodeError) as error:
         raise BadValueError(f"The configuration {str(path)!r} cannot be read: {error}.") from None
     try:
-        return as_configuration(parse_yaml(text) or {})
+        return as_configuration((_read_json(text) if place.suffix.lower() == ".json" else parse_yaml(text)) or {})
     except BadValueError as error:
         raise BadValueError(f"{place.name}: {error}") from None
 
@@ -114,11 +114,26 @@ def parse_yaml(text: str) -> Any:
             too deeply.
     """
     try:
+        return _read_json(text)
+    except _NoJSONError:
+        return _read_yaml(text)
+
+
+class _NoJSONError(BadValueError):
+    """A text that is no JSON at all."""
+
+
+def _read_json(text: str) -> Any:
+    try:
         value = json.loads(text, object_pairs_hook=_without_doubles)
-    except (ValueError, RecursionError) as error:
+    except json.JSONDecodeError as error:
+        raise _NoJSONError(f"it is no JSON: {error.msg} (line {error.lineno})") from None
+    except RecursionError:
+        raise BadValueError("it is nested too deeply") from None
+    except ValueError as error:
         if isinstance(error, BadValueError):
             raise
-        return _read_yaml(text)
+        raise BadValueError(f"it holds a value that cannot be read: {shorten(str(error))}") from None
     _check_depth(value)
     return value
 

@@ -208,6 +208,12 @@ class Run(Displayed):
         return Graph.model_validate_json(bytes(self.workspace.store.blobs.open(self.graph_digest)))
 
     @property
+    def snapshot_name(self) -> str:
+        """What the snapshot that it ran is called now; its id's beginning if it has no name any more, `""` if none."""
+        row = self.workspace.catalog.state().snapshots.get(self.snapshot) if self.snapshot else None
+        return (row["name"] if row is not None else "") or self.snapshot[:8]
+
+    @property
     def tags(self) -> list[str]:
         """Its tags, as they are now."""
         return [row["tag"] for row in self.workspace.catalog.rows(TAGS_OF_RUN, by_head(run=self.id))]

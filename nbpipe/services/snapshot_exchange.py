@@ -19,6 +19,7 @@ from nbpipe.snapshot.bundle import SUFFIX, Manifest, read_bundle, write_bundle
 
 _LARGEST_BYTES = 64 << 20
 _FEWEST = 8
+_LONGEST_NAME_BYTES = 100
 
 
 def export_snapshot(snapshot: Snapshot, to: Path | str | None = None, *, overwrite: bool = False) -> Path:
@@ -42,7 +43,7 @@ def export_snapshot(snapshot: Snapshot, to: Path | str | None = None, *, overwri
         if place.is_file() and place.read_bytes() == data:
             return place
         raise ConflictError(f"There is a file {shorten(str(place))} already. Pass overwrite, or name another.")
-    draft = place.with_name(f".{place.name[:40]}.{new_id()[:8]}")
+    draft = place.with_name(f".{new_id()}")
     try:
         draft.write_bytes(data)
         os.replace(draft, place)
@@ -59,16 +60,20 @@ def exported(snapshot: Snapshot) -> bytes:
     return write_bundle(snapshot.content, **said)
 
 
-def _place_for(snapshot: Snapshot, to: Path | str | None) -> Path:
+def file_name(snapshot: Snapshot) -> str:
+    """Give what a file of a snapshot is named after: its name, without what no file's name may hold."""
     title = snapshot.name or snapshot.id[:8]
-    name = (
-        "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in title).strip(". ") or "snapshot"
-    )
+    plain = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in title).strip(". ")
+    # File systems count bytes, and a letter has up to four.
+    return plain.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore") or "snapshot"
+
+
+def _place_for(snapshot: Snapshot, to: Path | str | None) -> Path:
     if to is None:
-        return Path(f"{name[:100]}{SUFFIX}")
+        return Path(f"{file_name(snapshot)}{SUFFIX}")
     place = Path(to).expanduser()
     if place.is_dir():
-        return place / f"{name[:100]}{SUFFIX}"
+        return place / f"{file_name(snapshot)}{SUFFIX}"
     if not place.parent.is_dir():
         raise SourceNotFoundError(place.parent.name, f"There is no folder {shorten(str(place.parent))}.", ())
     return place

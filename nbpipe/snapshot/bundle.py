@@ -34,6 +34,8 @@ FORMAT = 1
 SUFFIX = ".nbsnapshot"
 _MANIFEST, _CONTENT, _MODULE, _LOCK = "manifest.json", "content.json", "pipeline.py", "pylock.toml"
 _LARGEST_BYTES = 256 << 20
+# How an archive ends whose comment is a SHA-256: with the comment's length.
+_END = (64).to_bytes(2, "little")
 # The first instant that a zip archive can name: two exports of one snapshot are the same bytes.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -148,6 +150,8 @@ def _unpacked(data: bytes, place: Path) -> tuple[dict[str, bytes], bytes]:
                     raise BundleDamagedError(place, f"it holds {name[:80]!r}, which does not belong there")
             if sum(member.file_size for member in members) > _LARGEST_BYTES:
                 raise BundleDamagedError(place, f"it unpacks to more than {_LARGEST_BYTES >> 20} MiB")
+            if not data.startswith(b"PK\x03\x04") or not data.endswith(_END + archive.comment):
+                raise BundleDamagedError(place, "something stands before or behind it")
             files = {}
             for member in members:
                 with archive.open(member) as file:

@@ -16,7 +16,8 @@ from typing import Any
 from nbpipe.errors import BadValueError, SourceNotFoundError
 
 _FORMAT = 4
-_FIRST_WITH_IDS = 5
+_KINDS = frozenset(("code", "markdown", "raw"))
+_PARTS = {"source": str, "cell_type": str, "metadata": dict}
 _MAY_RAISE = "raises-exception"
 _LONGEST_SAID = 120
 
@@ -60,7 +61,7 @@ def read_cells(path: Path) -> tuple[NotebookCell, ...]:
 
 def cell_in(cell: Mapping[str, Any]) -> NotebookCell:
     """Give what counts of a cell, as nbformat has it."""
-    tags = cell["metadata"].get("tags", ())
+    tags = cell["metadata"].get("tags") or ()
     return NotebookCell(cell["cell_type"] == "code", cell["source"], _MAY_RAISE in tags)
 
 
@@ -101,12 +102,13 @@ def said(error: Exception) -> str:
 
 
 def _checked(plain: Any, name: str) -> Any:
-    """Give a notebook as nbformat means it, without what its cells showed."""
-    import nbformat
+    """Give a notebook as nbformat means it, as far as it is read here.
 
+    Its own validator is not asked: it takes seconds to load, and most of what it checks is what cells showed.
+    """
     if not isinstance(plain, dict) or not isinstance(plain.get("nbformat"), int):
         raise BadValueError(f"{name} is no notebook: it does not say its nbformat.")
-    major, minor = plain["nbformat"], plain.get("nbformat_minor", 0)
+    major = plain["nbformat"]
     if major < _FORMAT:
         raise BadValueError(
             f"{name} is of notebook format {major}, and {_FORMAT} is read. "
@@ -117,21 +119,18 @@ def _checked(plain: Any, name: str) -> Any:
     cells = plain.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise BadValueError(f"{name} is no notebook that can be read: it has no cells.")
-    for place, cell in enumerate(cells):
+    for place, cell in enumerate(cells, 1):
         if isinstance(cell.get("source"), list) and all(isinstance(line, str) for line in cell["source"]):
             cell["source"] = "".join(cell["source"])
-        if cell.get("cell_type") == "code":
-            cell["outputs"] = []
-            cell.setdefault("execution_count", None)
-        cell.pop("attachments", None)
         cell.setdefault("metadata", {})
-        if minor >= _FIRST_WITH_IDS:
-            # Tools that write no ids, or the same twice, do no harm here.
-            cell["id"] = f"cell-{place}"
-    try:
-        nbformat.validate(plain, relax_add_props=True)
-    except nbformat.ValidationError as error:
-        raise BadValueError(f"{name} is no notebook that can be read: {said(error)}.") from None
+        wrong = [part for part, kind in _PARTS.items() if not isinstance(cell.get(part), kind)]
+        if wrong or cell["cell_type"] not in _KINDS:
+            part = wrong[0] if wrong else "cell_type"
+            value = _short(str(cell.get(part)))
+            raise BadValueError(f"{name} is no notebook that can be read: cell {place} has {part} {value}.")
+    if not isinstance(plain.setdefault("metadata", {}), dict):
+        value = _short(str(plain["metadata"]))
+        raise BadValueError(f"{name} is no notebook that can be read: its metadata is {value}.")
     return plain
 
 

@@ -48,7 +48,13 @@ def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
             "run",
             facts.pipeline or facts.name,
             facts.status,
-            [*moving, ("model", model), ("triggered by", asked_by)],
+            [
+                *moving,
+                ("snapshot", facts.snapshot),
+                ("differs in", ", ".join(facts.differences)),
+                ("model", model),
+                ("triggered by", asked_by),
+            ],
             facts.tags,
             facts.error,
             [

@@ -97,6 +97,8 @@ class RunFacts:
         error: What went wrong.
         asked_by: The run and the step that asked for it.
         children: The runs that its steps asked for, and theirs, each after its parent.
+        snapshot: The snapshot that it ran, if one.
+        differences: Where it differs from that, by name.
     """
 
     id: str
@@ -114,6 +116,8 @@ class RunFacts:
     error: str = ""
     asked_by: tuple[str, str] = ("", "")
     children: Sequence[ChildFacts] = ()
+    snapshot: str = ""
+    differences: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

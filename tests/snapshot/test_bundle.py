@@ -231,3 +231,11 @@ def test_code_that_this_python_does_not_read_is_told() -> None:
 
     with pytest.raises(DefinitionError, match="cannot be read by this Python"):
         module_text(content)
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"), [(b"", b"\0"), (b"#!", b""), (b"", b"PK")], ids=["behind", "before", "PK"]
+)
+def test_nothing_may_stand_before_or_behind_the_archive(before: bytes, behind: bytes) -> None:
+    with pytest.raises((BadValueError, BundleDamagedError)):
+        read_bundle(before + bundle() + behind, HERE)
