@@ -19,6 +19,8 @@ from nbpipe.snapshot.bundle import SUFFIX, Manifest, read_bundle, write_bundle
 
 _LARGEST_BYTES = 64 << 20
 _FEWEST = 8
+# A file system counts bytes, and some give a name no more than 143 of them.
+_LONGEST_NAME, _LONGEST_NAME_BYTES = 100, 120
 
 
 def export_snapshot(snapshot: Snapshot, to: Path | str | None = None, *, overwrite: bool = False) -> Path:
@@ -33,14 +35,22 @@ def export_snapshot(snapshot: Snapshot, to: Path | str | None = None, *, overwri
         Where it lies.
 
     Raises:
+        BadValueError: No file of that name can be there.
         ConflictError: There is such a file already, with other content, and `overwrite` is off.
         NotRecordedError: It cannot be written; nothing was left behind.
     """
-    place = _place_for(snapshot, to)
     data = exported(snapshot)
-    if place.exists() and not overwrite:
-        if place.is_file() and place.read_bytes() == data:
-            return place
+    try:
+        place = _place_for(snapshot, to)
+        is_there = place.exists()
+        is_same = is_there and not overwrite and place.is_file() and place.read_bytes() == data
+    except OSError as error:
+        raise BadValueError(
+            f"{shorten(str(to))} cannot be written: {error.strerror or error}. Name another file."
+        ) from error
+    if is_same:
+        return place
+    if is_there and not overwrite:
         raise ConflictError(f"There is a file {shorten(str(place))} already. Pass overwrite, or name another.")
     draft = place.with_name(f".{place.name[:40]}.{new_id()[:8]}")
     try:
@@ -64,11 +74,13 @@ def _place_for(snapshot: Snapshot, to: Path | str | None) -> Path:
     name = (
         "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in title).strip(". ") or "snapshot"
     )
+    # Cut at the edge of a letter: what is left of one is dropped.
+    name = name[:_LONGEST_NAME].encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ")
     if to is None:
-        return Path(f"{name[:100]}{SUFFIX}")
+        return Path(f"{name}{SUFFIX}")
     place = Path(to).expanduser()
     if place.is_dir():
-        return place / f"{name[:100]}{SUFFIX}"
+        return place / f"{name}{SUFFIX}"
     if not place.parent.is_dir():
         raise SourceNotFoundError(place.parent.name, f"There is no folder {shorten(str(place.parent))}.", ())
     return place
