@@ -1,8 +1,10 @@
-"""A notebook file as pipelines: its cells are read in the file's order, and none that computes is run.
+"""A notebook file as pipelines: its cells are read in the file's order, and what computes is not run.
 
-What the cells define is executed in a module of its own (`define.definitions`); a step is read as
-text. It leans on what stands above it, as it does when the notebook is run from top to bottom: so it
-has the digest that it has in a live kernel, and finds the executions that were made there.
+What the cells define is executed in a module of its own (`define.definitions`) as on an import: the
+modules that they import run, and so do bodies of classes, decorators, and defaults and constants
+that are plain calls. A step is read as text. It leans on what stands above it, as it does when the
+notebook is run from top to bottom: so it has the digest that it has in a live kernel, and finds the
+executions that were made there.
 
 What a `.ipynb` is made of is `source.notebook_files`; which pipeline is meant is not decided here.
 """

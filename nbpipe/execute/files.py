@@ -140,8 +140,8 @@ class FileWatch:
         """Take note that a file was opened. Only how it was opened first tells what it is to the step."""
         if len(_watching) > 1 and thread != self._thread and any(thread == other._thread for other in _watching):
             return
-        full = os.path.abspath(path)
-        if full in self._seen or not self._counts(full):
+        full = _full(path)
+        if not full or full in self._seen or not self._counts(full):
             return
         if writes:
             self._seen[full] = None
@@ -151,8 +151,8 @@ class FileWatch:
             self._seen[full] = stamp
 
     def _notice_named(self, path: str) -> None:
-        full = os.path.abspath(path)
-        if full in self._seen or not self._counts(full):
+        full = _full(path)
+        if not full or full in self._seen or not self._counts(full):
             return
         stamp = _stamp(full)
         if stamp is not None:
@@ -211,6 +211,14 @@ def same_folder_afterwards() -> Iterator[None]:
     finally:
         if folder and _working_directory() != folder:
             os.chdir(folder)
+
+
+def _full(path: str) -> str:
+    """Give a path from the root; `""` for one that leans on a working directory that was deleted."""
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return ""
 
 
 def _working_directory() -> str:

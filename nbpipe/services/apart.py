@@ -10,7 +10,8 @@ input stays open as long as this process lives, so it notices even a kill. One t
 for goes on by itself. An answer that never comes means the child died; its run is then told as
 interrupted by its log.
 
-At most as many children go on at a time as the machine has cores; whoever asks for one more waits.
+A process has at most as many children at a time as the machine has cores, two at least and eight at
+most; whoever asks it for one more waits. Other processes, its own children among them, count for themselves.
 """
 
 from __future__ import annotations
@@ -118,35 +119,41 @@ class RunApart:
     """
 
     def __init__(self, workspace: Workspace, asked: Asked) -> None:
-        line = descended(
-            asked.pipeline, asked.digest, as_json(asked.configuration.model_dump(mode="json", exclude_unset=True))
-        )
+        given = _with_plain_numbers(asked.configuration.model_dump(exclude_unset=True))
+        line = descended(asked.pipeline, asked.digest, as_json(given))
         self._workspace = workspace
         self._asked = asked
         self.id = ""
         self._listeners: Sequence[Callable[[str, Any], None]] = ()
         self._refused: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
+        self._pipes: tuple[int, ...] = ()
+        # Whoever has this tidies up after the child.
+        self._tidying = threading.Lock()
         self._has_begun = threading.Event()
         self._is_over = threading.Event()
         self._relays = Relay("stdout"), Relay("stderr")
         for relay in self._relays:
             relay.mark = f"[{asked.pipeline}] "
-        end_turn = _turns.take()
+        # Held before the wait for a turn: what it is to run in may not be removed meanwhile.
+        held = (asked.place.hold(),) if asked.place is not None else ()
         try:
-            self._start({"NBPIPE_HOME": str(workspace.paths.root), **as_environment(line)})
-        except BaseException:
-            end_turn()
-            raise
-        hear = contextvars.copy_context().run
-        self._thread = threading.Thread(
-            target=hear, args=(self._hear, end_turn), name=f"nbpipe-apart-{self._process.pid}", daemon=True
-        )
-        self._thread.start()
+            end_turn = _turns.take()
+            try:
+                self._start({"NBPIPE_HOME": str(workspace.paths.root), **as_environment(line)}, held)
+                hear = contextvars.copy_context().run
+                name = f"nbpipe-apart-{self._process.pid}"
+                threading.Thread(target=hear, args=(self._hear, end_turn), name=name, daemon=True).start()
+            except BaseException:
+                self._give_up(end_turn)
+                raise
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
         try:
             self._say(
                 snapshot=asked.snapshot_id,
-                configuration=as_json(revealed(asked.configuration.model_dump(exclude_unset=True))),
+                configuration=as_json(revealed(given)),
                 parent=list(asked.parent),
                 bound=asked.is_bound,
                 pid=os.getpid(),
@@ -160,12 +167,11 @@ class RunApart:
             self._is_over.wait()
             raise _refusal(self._refused)
 
-    def _start(self, environment: dict[str, str]) -> None:
+    def _start(self, environment: dict[str, str], held: tuple[int, ...]) -> None:
         place = self._asked.place
-        words = place.command(_CHILD) if place is not None else [sys.executable, "-m", _CHILD]
+        # The working directory is no place to import from: what a snapshot needs of it travels as text.
+        words = place.command(_CHILD) if place is not None else [sys.executable, "-P", "-m", _CHILD]
         variables = place.variables() if place is not None else dict(os.environ)
-        # As long as the child has this open, nobody removes the environment that it runs in.
-        held = (place.hold(),) if place is not None else ()
         answers, out, err = os.pipe(), os.pipe(), os.pipe()
         try:
             # It has the reading ends too: with nobody left to hear it, it need not die of what it says.
@@ -175,19 +181,20 @@ class RunApart:
                 stdin=subprocess.PIPE,
                 stdout=out[1],
                 stderr=err[1],
+                # As long as the child has open what is held, nobody removes the environment that it runs in.
                 pass_fds=(*theirs, *held),
                 env={**variables, **environment},
                 # An interrupt at the terminal is ours to pass on, and a run that nobody waits for outlives it.
                 start_new_session=True,
             )
+            self._pipes = answers[0], out[0], err[0]
         except BaseException:
             for end in (answers[0], out[0], err[0]):
                 os.close(end)
             raise
         finally:
-            for end in (answers[1], out[1], err[1], *held):
+            for end in (answers[1], out[1], err[1]):
                 os.close(end)
-        self._pipes = answers[0], out[0], err[0]
 
     @property
     def run_id(self) -> str:
@@ -283,6 +290,18 @@ class RunApart:
             self._process.kill()
             self._is_over.wait(_PATIENCE_S)
 
+    def _give_up(self, end_turn: Callable[[], None]) -> None:
+        """Leave nothing of a child that had no time to begin."""
+        if not self._pipes:
+            end_turn()
+            return
+        # An interrupt may come when its thread is there already, and does not know it yet.
+        if self._tidying.acquire(blocking=False):
+            self._process.kill()
+            self._tidy_up(end_turn)
+        else:
+            self._kill()
+
     def _say(self, **said: Any) -> None:
         pipe = self._process.stdin
         # Who has ended hears nothing any more.
@@ -295,6 +314,8 @@ class RunApart:
 
     def _hear(self, end_turn: Callable[[], None]) -> None:
         """Hear the child until it is gone, and tidy up after it."""
+        if not self._tidying.acquire(blocking=False):
+            return
         answers, out, err = self._pipes
         heard = {out: self._relays[0].feed, err: self._relays[1].feed, answers: self._answered()}
         try:
@@ -318,15 +339,18 @@ class RunApart:
             for relay in self._relays:
                 relay.end()
         finally:
-            self._process.wait()
-            for pipe in self._pipes:
-                os.close(pipe)
-            with suppress(OSError):
-                if self._process.stdin is not None:
-                    self._process.stdin.close()
-            end_turn()
-            self._is_over.set()
-            self._has_begun.set()
+            self._tidy_up(end_turn)
+
+    def _tidy_up(self, end_turn: Callable[[], None]) -> None:
+        self._process.wait()
+        for pipe in self._pipes:
+            os.close(pipe)
+        with suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        end_turn()
+        self._is_over.set()
+        self._has_begun.set()
 
     def _answered(self) -> Callable[[bytes], None]:
         begun = b""
@@ -372,6 +396,20 @@ class RefusedApartError(UserError):
     def __init__(self, said: str, exit_code: int = UserError.exit_code) -> None:
         super().__init__(said)
         self.exit_code = exit_code  # type: ignore[misc]
+
+
+def _with_plain_numbers(value: Any) -> Any:
+    """Give numbers of numpy as Python's own, which are all that can be said in JSON."""
+    # A value can only be of numpy's types if that is loaded already.
+    numpy = sys.modules.get("numpy")
+    match value:
+        case dict():
+            return {name: _with_plain_numbers(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_with_plain_numbers(each) for each in value]
+    if numpy is None or isinstance(value, numpy.timedelta64):
+        return value
+    return value.item() if isinstance(value, numpy.integer | numpy.floating | numpy.bool_) else value
 
 
 def _refusal(answer: dict[str, Any] | None) -> NbpipeError:

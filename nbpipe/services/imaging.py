@@ -1,6 +1,7 @@
 """Container images of snapshots: what one is built from, written into a folder.
 
-Nothing is overwritten unbidden, and what is refused leaves nothing behind.
+Nothing is overwritten unbidden, and what is refused leaves nothing behind. Where a disk fails midway, the
+files that were written by then stay; the Dockerfile is written last, and is whole if it is there.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def write_image(snapshot: Snapshot, path: Path, *, replace: bool = False) -> Wri
     """
     image = image_for(snapshot)
     files = {**image.files, BUNDLE: exported(snapshot)}
-    written = {path.name: image.dockerfile.encode(), **files}
+    # The Dockerfile is the last: nothing is built of what is there in part.
+    written = {**files, path.name: image.dockerfile.encode()}
     folder = path.expanduser().absolute().parent
     there = [name for name in written if (folder / name).exists()]
     if there and not replace:

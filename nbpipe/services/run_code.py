@@ -47,8 +47,9 @@ def keep_code(workspace: Workspace, definition: PipelineDefinition, traced: Trac
         data = _written.get(key)
         if data is None:
             data = _write(workspace, definition, traced)
-            while len(_written) >= _MOST:
-                del _written[next(iter(_written))]
+            for oldest in [*_written][: len(_written) - _MOST + 1]:
+                # Another thread may make room as well.
+                _written.pop(oldest, None)
             _written[key] = data
     except DefinitionError:
         return ""
@@ -86,7 +87,12 @@ def code_of(workspace: Workspace, run: object) -> tuple[SnapshotContent, Pipelin
 
 def working_folder(workspace: Workspace) -> str:
     """Say where we work, relative to the project; relative paths in parameters are meant from there."""
-    here, project = Path.cwd().resolve(), workspace.paths.root.parent.resolve()
+    try:
+        here = Path.cwd().resolve()
+    except FileNotFoundError:
+        # It was deleted under us, and no path is meant from there any more.
+        return ""
+    project = workspace.paths.root.parent.resolve()
     return here.relative_to(project).as_posix() if here.is_relative_to(project) else ""
 
 

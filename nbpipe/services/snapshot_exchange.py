@@ -19,7 +19,8 @@ from nbpipe.snapshot.bundle import SUFFIX, Manifest, read_bundle, write_bundle
 
 _LARGEST_BYTES = 64 << 20
 _FEWEST = 8
-_LONGEST_NAME_BYTES = 100
+# A file system counts bytes, and some give a name no more than 143 of them.
+_LONGEST_NAME, _LONGEST_NAME_BYTES = 100, 120
 
 
 def export_snapshot(snapshot: Snapshot, to: Path | str | None = None, *, overwrite: bool = False) -> Path:
@@ -34,14 +35,22 @@ def export_snapshot(snapshot: Snapshot, to: Path | str | None = None, *, overwri
         Where it lies.
 
     Raises:
+        BadValueError: No file of that name can be there.
         ConflictError: There is such a file already, with other content, and `overwrite` is off.
         NotRecordedError: It cannot be written; nothing was left behind.
     """
-    place = _place_for(snapshot, to)
     data = exported(snapshot)
-    if place.exists() and not overwrite:
-        if place.is_file() and place.read_bytes() == data:
-            return place
+    try:
+        place = _place_for(snapshot, to)
+        is_there = place.exists()
+        is_same = is_there and not overwrite and place.is_file() and place.read_bytes() == data
+    except OSError as error:
+        raise BadValueError(
+            f"{shorten(str(to))} cannot be written: {error.strerror or error}. Name another file."
+        ) from error
+    if is_same:
+        return place
+    if is_there and not overwrite:
         raise ConflictError(f"There is a file {shorten(str(place))} already. Pass overwrite, or name another.")
     draft = place.with_name(f".{new_id()}")
     try:
@@ -63,9 +72,9 @@ def exported(snapshot: Snapshot) -> bytes:
 def file_name(snapshot: Snapshot) -> str:
     """Give what a file of a snapshot is named after: its name, without what no file's name may hold."""
     title = snapshot.name or snapshot.id[:8]
-    plain = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in title).strip(". ")
-    # File systems count bytes, and a letter has up to four.
-    return plain.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore") or "snapshot"
+    name = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in title).strip(". ")
+    # Cut at the edge of a letter: what is left of one is dropped.
+    return name[:_LONGEST_NAME].encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "snapshot"
 
 
 def _place_for(snapshot: Snapshot, to: Path | str | None) -> Path:

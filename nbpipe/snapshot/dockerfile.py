@@ -118,6 +118,8 @@ def _ourselves() -> Iterator[tuple[str, bytes]]:
 
 def _text(name: str, python: str, platform: str, files: list[str], *, has_git: bool) -> str:
     base = f"--platform={platform} " if platform else ""
+    # More words follow the name, so that no `--` can stand before one that looks like an option.
+    named = f"snapshot:{name}" if name.startswith("-") or ":" in name else name
     blocks = [
         "# syntax=docker/dockerfile:1",
         f"# A snapshot and the environment that it was made in, written by nbpipe {VERSION}.\n"
@@ -148,7 +150,7 @@ def _text(name: str, python: str, platform: str, files: list[str], *, has_git: b
         "USER nbpipe",
         f"COPY {BUNDLE} ./\nRUN {_exec('python', '-m', 'nbpipe', 'snapshot', 'import', BUNDLE)}",
         "# More words go to the run: docker run IMAGE --set rate=0.2\n"
-        f"ENTRYPOINT {_exec('python', '-m', 'nbpipe', 'snapshot', 'run', name)}",
+        f"ENTRYPOINT {_exec('python', '-m', 'nbpipe', 'snapshot', 'run', named)}",
     ]
     return "\n\n".join(blocks) + "\n"
 

@@ -34,7 +34,8 @@ class Installed:
         version: Its version.
         is_local: It was installed from a folder or a file of this machine.
         is_editable: Its code is read from where it is written, and travels as local modules.
-        repository: The address of the repository it came from, without user and password, or `""`.
+        repository: The address of the repository it came from, without user and password, or `""`. With a port
+            or a subdirectory it is none that a lock takes.
         commit: The commit, where it came from a repository.
         needs: The normalised names of what it requires, extras left out.
         installer: The tool that installed it, such as `"uv"`, or `""`.
@@ -115,7 +116,9 @@ def _read(name: str, distribution: metadata.Distribution) -> Installed:
         return plain
     repository = origin.get("vcs_info") or {}
     if repository.get("vcs") == "git" and url.scheme == "https":
-        address = f"https://{url.hostname or ''}{url.path}"
+        address = f"https://{url.netloc.rpartition('@')[2]}{url.path}"
+        if origin.get("subdirectory"):
+            address += f"#subdirectory={origin['subdirectory']}"
         return replace(plain, repository=address, commit=str(repository.get("commit_id", "")).lower())
     is_editable = bool((origin.get("dir_info") or {}).get("editable"))
     return replace(plain, is_local=True, is_editable=is_editable)

@@ -72,8 +72,8 @@ class Lock:
 
     Attributes:
         packages: The packages, by name.
-        elsewhere: The versions of packages that came from a folder or file of the machine where the lock was made:
-            no index has them.
+        elsewhere: The versions of packages that came from a folder or file of the machine where the lock was made,
+            or from a repository that a lock does not name: no index has them.
     """
 
     packages: Mapping[str, Locked]

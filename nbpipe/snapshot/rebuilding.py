@@ -123,7 +123,7 @@ def _refuse_elsewhere(lock: Lock, needed: tuple[str, ...]) -> None:
         if name in lock.elsewhere and name != OURS:
             package = f"{name} {lock.elsewhere[name]}"
             raise EnvironmentBuildError(
-                f"{package} was installed from a folder or a file, and no index has it",
+                f"{package} was installed from a folder, a file or an address that no lock names, and no index has it",
                 "Publish it to an index, or install it with pip install -e, so that its code travels; "
                 "then create the snapshot again.",
                 package,

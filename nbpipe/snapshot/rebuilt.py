@@ -23,6 +23,7 @@ from typing import Any
 from nbpipe.base.cache import cache_folder
 from nbpipe.base.ids import new_id
 from nbpipe.base.locks import try_lock
+from nbpipe.errors import EnvironmentBuildError
 from nbpipe.snapshot import uv
 from nbpipe.snapshot.own import path_to_ourselves
 
@@ -73,8 +74,18 @@ class Rebuilt:
         }
 
     def hold(self) -> int:
-        """Give an open file whose lock says that it is in use, until that file is closed here and in every child."""
-        descriptor = hold(self.place)
+        """Give an open file whose lock says that it is in use, until that file is closed here and in every child.
+
+        Raises:
+            EnvironmentBuildError: It was removed or damaged since it was found.
+        """
+        try:
+            descriptor = hold(self.place)
+        except OSError as error:
+            raise _gone(self.place) from error
+        if not is_whole(self.place):
+            os.close(descriptor)
+            raise _gone(self.place)
         with suppress(OSError):
             os.utime(self.place / MANIFEST)
         return descriptor
@@ -90,6 +101,12 @@ def hold(place: Path) -> int:
     # Only whoever removes an environment holds it alone, and for a moment.
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
+
+
+def _gone(place: Path) -> EnvironmentBuildError:
+    return EnvironmentBuildError(
+        f"{place} was removed or damaged since it was found", "Run the snapshot again; it is then built anew."
+    )
 
 
 def python_in(place: Path) -> Path:

@@ -108,7 +108,9 @@ def _checked(plain: Any, name: str) -> Any:
     """
     if not isinstance(plain, dict) or not isinstance(plain.get("nbformat"), int):
         raise BadValueError(f"{name} is no notebook: it does not say its nbformat.")
-    major = plain["nbformat"]
+    major, minor = plain["nbformat"], plain.get("nbformat_minor", 0)
+    if not isinstance(minor, int):
+        raise BadValueError(f"{name} is no notebook that can be read: its nbformat_minor is {_short(str(minor))}.")
     if major < _FORMAT:
         raise BadValueError(
             f"{name} is of notebook format {major}, and {_FORMAT} is read. "

@@ -58,10 +58,10 @@ class Project:
         os.utime(path, ns=(10**18 + self._loaded * 10**9, 10**18 + self._loaded * 10**9))
         return path
 
-    def load(self, text: str, name: str = "flow") -> Any:
+    def load(self, text: str, name: str = "flow", *, head: str = HEAD) -> Any:
         """Write a file, with imports above the text, and import it, whatever was imported by this name before."""
         libraries = "".join(line for short, line in LIBRARIES.items() if f"{short}." in text)
-        path = self.write(f"{name}.py", f"{HEAD}{libraries}\n{textwrap.dedent(text)}")
+        path = self.write(f"{name}.py", f"{head}{libraries}\n{textwrap.dedent(text)}")
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None

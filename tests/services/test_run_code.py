@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from nbpipe.errors import (
     ParameterError,
 )
 from nbpipe.records.runs import Status
-from nbpipe.services import upkeep
+from nbpipe.services import run_code, upkeep
 from tests.flows.project import Project, project_in
 
 FLOW = """
@@ -172,3 +174,36 @@ def test_sweeping_keeps_the_code_of_runs(flow: Any, project: Project, monkeypatc
     with pytest.raises(ArtifactDamagedError):
         project.client.workspace.store.blobs.open(unmentioned)
     assert project.client.snapshots.create(run=run).run().status is Status.COMPLETED
+
+
+def test_a_run_from_a_folder_that_was_deleted_goes_on(
+    flow: Any, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    run = flow.training(n=3)
+
+    assert run.status is Status.COMPLETED
+    assert project.client.snapshots.create(run=run).content.folder == ""
+
+
+def test_two_threads_may_make_room_at_once(flow: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hurried(dict[Any, bytes]):
+        """A memory from which another thread takes what this one has just looked at."""
+
+        def __iter__(self) -> Iterator[Any]:
+            seen = list(super().__iter__())
+            other = threading.Thread(target=self.clear)
+            other.start()
+            other.join()
+            return iter(seen)
+
+        def __len__(self) -> int:
+            return max(super().__len__(), run_code._MOST) if self.keys() else 0
+
+    monkeypatch.setattr(run_code, "_written", Hurried(dict.fromkeys(range(run_code._MOST), b"")))
+
+    assert flow.training(n=3).status is Status.COMPLETED

@@ -322,3 +322,27 @@ def test_a_client_shows_what_differs_as_a_card(flow: Any, project: Project) -> N
 
     assert "0.25" in shown["text/plain"]
     assert "0.25" in shown["text/html"]
+
+
+@pytest.mark.parametrize("letter", ["数", "🐧", "é", "x"], ids=["three", "four", "two", "one"])
+def test_a_long_name_of_any_letters_is_cut_at_a_letters_edge(
+    letter: str, flow: Any, snapshots: SnapshotService, tmp_path: Path
+) -> None:
+    flow.training.create_snapshot(letter * 95)
+
+    place = snapshots.export(letter * 95, tmp_path)
+
+    named = "_" if letter == "🐧" else letter
+    assert place.is_file()
+    assert place.stem == named * len(place.stem)
+    assert len(place.stem) >= 40
+
+
+def test_a_file_whose_name_no_disk_takes_is_refused(flow: Any, snapshots: SnapshotService, tmp_path: Path) -> None:
+    flow.training.create_snapshot("nightly")
+
+    with pytest.raises(BadValueError, match="cannot be written: File name too long") as refused:
+        snapshots.export("nightly", tmp_path / ("数" * 95))
+
+    assert len(str(refused.value).splitlines()) == 1
+    assert list(tmp_path.glob("数*")) == []

@@ -103,6 +103,11 @@ def test_a_name_stands_in_one_array_only(name: str) -> None:
     assert text.count("\n") == image_of("plain", environment()).dockerfile.count("\n")
 
 
+@pytest.mark.parametrize("name", ["--help", "-x", "--", "run:1", "snapshot:a"])
+def test_a_name_that_reads_like_something_else_is_given_as_a_snapshots_and_options_may_follow(name: str) -> None:
+    assert commands(image_of(name, environment()).dockerfile)[-1][-2:] == ["run", f"snapshot:{name}"]
+
+
 @pytest.mark.parametrize(
     ("python", "kind"), [("3.11.7", "pypy"), ("3.11", "cpython"), ("3.11.7\nRUN x", "cpython"), ("latest", "cpython")]
 )

@@ -106,6 +106,18 @@ ORIGINS = {
         {"url": "https://me:secret@git.example/x.git", "vcs_info": {"vcs": "git", "commit_id": "ab" * 20}},
         {"is_local": False, "repository": "https://git.example/x.git", "commit": "ab" * 20},
     ),
+    "a port": (
+        {"url": "https://me:secret@git.example:8443/x.git", "vcs_info": {"vcs": "git", "commit_id": "ab" * 20}},
+        {"is_local": False, "repository": "https://git.example:8443/x.git", "commit": "ab" * 20},
+    ),
+    "a subdirectory": (
+        {
+            "url": "https://git.example/x.git",
+            "vcs_info": {"vcs": "git", "commit_id": "ab" * 20},
+            "subdirectory": "packages/one",
+        },
+        {"is_local": False, "repository": "https://git.example/x.git#subdirectory=packages/one"},
+    ),
     "ssh": ({"url": "ssh://git@git.example/x", "vcs_info": {"vcs": "git", "commit_id": "ab"}}, {"is_local": True}),
     "nonsense": ("nonsense", {"is_local": False}),
 }
@@ -130,6 +142,22 @@ def test_where_a_package_came_from_is_read(
     assert {name: getattr(found, name) for name in facts} == facts
     assert found.needs == ("a-b",)
     assert fingerprint() != before
+
+
+@pytest.mark.parametrize("more", [{"url": "https://git.example:8443/x.git"}, {"subdirectory": "packages/one"}])
+def test_a_repository_that_a_lock_cannot_name_is_locked_as_one_from_elsewhere(
+    more: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "site" / "tiny_one-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: Tiny_One\nVersion: 1.0\n")
+    origin = {"url": "https://git.example/x.git", "vcs_info": {"vcs": "git", "commit_id": "ab" * 20}}
+    (info / "direct_url.json").write_text(json.dumps(origin | more))
+    monkeypatch.syspath_prepend(str(info.parent))
+
+    lock = read_lock(write_lock([installed()["tiny-one"]], {}, python="3.11.7"))
+
+    assert (lock.packages, lock.elsewhere) == ({}, {"tiny-one": "1.0"})
 
 
 def test_a_package_that_uv_installed_is_captured_with_its_digest(

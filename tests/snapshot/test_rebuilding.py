@@ -253,3 +253,16 @@ def test_a_package_from_a_folder_that_steps_import_is_refused_with_the_cure() ->
         rebuild(recorded(lock=lock), needed=("homemade",))
 
     assert "pip install -e" in str(refused.value)
+
+
+@pytest.mark.parametrize("harm", ["environment", "cache"])
+def test_an_environment_that_vanished_since_it_was_found_is_told_to_whoever_holds_it(wheels: Path, harm: str) -> None:
+    place, _ = build(lock_of_wheel(wheels))
+    subprocess.run(["rm", "-rf", place if harm == "environment" else rebuilt.folder()], check=True)
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(EnvironmentBuildError, match="was removed or damaged") as refused:
+        rebuilt.Rebuilt(place).hold()
+
+    assert len(str(refused.value).splitlines()) == 2
+    assert len(os.listdir("/proc/self/fd")) == before

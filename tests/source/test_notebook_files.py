@@ -79,10 +79,27 @@ def test_a_byte_order_mark_and_letters_of_every_kind_are_read(tmp_path: Path) ->
         (json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}}), "no notebook that can be read"),
         (json.dumps(book({"cell_type": "code"})), "no notebook that can be read"),
         (json.dumps(book(7)), "no notebook that can be read"),
+        (json.dumps(book(minor="5")), "its nbformat_minor is '5'"),
+        (json.dumps(book(minor=None)), "its nbformat_minor is 'None'"),
+        (json.dumps(book(minor=[4.5] * 5000)), "its nbformat_minor is "),
         ("[" * 100_000, "no notebook that can be read"),
         (json.dumps(book(code("x"), major=5)), "newer than the 4"),
     ],
-    ids=["empty", "python", "list", "bare", "text", "cells", "cell", "number", "deep", "newer"],
+    ids=[
+        "empty",
+        "python",
+        "list",
+        "bare",
+        "text",
+        "cells",
+        "cell",
+        "number",
+        "text minor",
+        "no minor",
+        "long minor",
+        "deep",
+        "newer",
+    ],
 )
 def test_what_is_no_notebook_is_refused(tmp_path: Path, content: str, said: str) -> None:
     assert said in refused(written(tmp_path, content))

@@ -1,0 +1,147 @@
+"""Runs in processes of their own: what they are given, where they import from, and that nothing is left of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.errors import EnvironmentBuildError
+from nbpipe.services import apart
+from nbpipe.services.snapshot_records import Snapshot
+from nbpipe.services.snapshot_running import run_apart
+from nbpipe.snapshot import rebuilt
+from tests.flows.project import Project, project_in
+
+FLOW = """
+@step
+def total(n: int) -> int:
+    return n
+
+@pipeline
+def training(n: int = 1):
+    return total(n)
+"""
+
+
+@pytest.fixture
+def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with project_in(workspace, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def snapshot(project: Project) -> Snapshot:
+    made: Snapshot = project.load(FLOW).training.create_snapshot("nightly")
+    return made
+
+
+def open_files() -> list[str]:
+    # What a catalog keeps open is none of the child's.
+    ends = (f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd"))
+    return sorted(os.readlink(end) for end in ends if os.path.islink(end) and "pipe:" in os.readlink(end))
+
+
+def test_a_number_of_numpy_is_a_number_alone_and_in_a_list(project: Project) -> None:
+    flow = project.load("""
+    @step
+    def total(n: int, rates: list[float], exact: bool) -> float:
+        return n * sum(rates) if exact else 0.0
+
+    @pipeline
+    def training(n: int, rates: list[float], exact: bool):
+        return total(n, rates, exact)
+    """)
+    snapshot = flow.training.create_snapshot("nightly", parameters={"n": 1, "rates": [], "exact": False})
+    given = {"n": np.int64(3), "rates": [np.float32(0.5), 1.0], "exact": np.bool_(True)}
+
+    run = run_apart(snapshot, {"parameters": given}).wait()
+
+    assert run.parameters == {"n": 3, "rates": [0.5, 1.0], "exact": True}
+
+
+def test_a_file_in_the_working_directory_stands_in_no_modules_way(
+    snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "queue.py").write_text("raise SystemExit('the wrong queue')\n")
+    monkeypatch.chdir(folder)
+
+    assert run_apart(snapshot, {"parameters": {"n": 2}}).wait().parameters == {"n": 2}
+
+
+@pytest.mark.parametrize("is_begun", [False, True], ids=["before", "after"])
+def test_an_interrupt_while_its_thread_starts_leaves_no_child_no_pipe_and_no_turn(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch, is_begun: bool
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    start: Callable[[threading.Thread], None] = threading.Thread.start
+    popen = subprocess.Popen
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name.startswith("nbpipe-apart"):
+            if is_begun:
+                start(thread)
+            raise KeyboardInterrupt
+        start(thread)
+
+    def noted(*words: Any, **options: Any) -> Any:
+        started.append(popen(*words, **options))
+        return started[-1]
+
+    apart._turns.anew()
+    before = open_files()
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_apart(snapshot)
+    monkeypatch.undo()
+
+    (child,) = started
+    assert child.returncode is not None
+    assert open_files() == before
+    turns = [apart._turns._free.acquire(blocking=False) for _ in range(apart.AT_ONCE)]
+    apart._turns.anew()
+    assert all(turns)
+
+
+def test_an_environment_that_vanished_is_told_and_takes_no_turn(snapshot: Snapshot, tmp_path: Path) -> None:
+    apart._turns.anew()
+    before = open_files()
+
+    with pytest.raises(EnvironmentBuildError, match="was removed or damaged") as refused:
+        run_apart(snapshot, place=rebuilt.Rebuilt(tmp_path / "gone"))
+
+    assert len(str(refused.value).splitlines()) == 2
+    assert apart._turns._free._value == apart.AT_ONCE
+    assert open_files() == before
+
+
+def test_an_environment_is_held_while_its_run_waits_for_a_turn(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+
+    class Seen(Exception):
+        pass
+
+    class Place(rebuilt.Rebuilt):
+        def hold(self) -> int:
+            held.append(True)
+            return os.open(os.devnull, os.O_RDONLY)
+
+    def take() -> Callable[[], None]:
+        assert held == [True]
+        raise Seen
+
+    monkeypatch.setattr(apart._turns, "take", take)
+    with pytest.raises(Seen):
+        run_apart(snapshot, place=Place(Path("/nowhere")))
