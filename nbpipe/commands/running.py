@@ -109,7 +109,7 @@ def _neither(error: NotFoundError, wanted: str) -> NotFoundError:
 def begin_snapshot(
     snapshot: Snapshot, given: PipelineRunConfiguration, *, isolated: bool = False, as_json: bool
 ) -> Started:
-    """Start a run of a snapshot: in this process if it does nothing else, from a notebook in one of its own.
+    """Start a run of a snapshot in this process, where a notebook shows what its cells show, or in its own environment.
 
     Args:
         snapshot: The snapshot.
@@ -128,10 +128,12 @@ def begin_snapshot(
             place = rebuilt_for(snapshot, tell)
     for notice in place.notices if place is not None else notices_for(snapshot):
         current_call().say(f"note: {notice}")
-    if place is not None or current_call().surroundings is not None:
+    if place is not None:
         return _begun_apart(lambda: run_apart(snapshot, given, is_bound=True, place=place), as_json=as_json)
     request = snapshot_request(snapshot, given)
-    enter_folder(snapshot)
+    if current_call().surroundings is None:
+        # This process runs nothing else; a notebook stays where it is.
+        enter_folder(snapshot)
     return begin(request, as_json=as_json)
 
 
