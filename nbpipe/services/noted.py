@@ -45,15 +45,19 @@ WAY = """
         WHERE reached IS DISTINCT FROM 'open' GROUP BY entity_id)
     WHERE {equals}"""
 # One key further each time; `open` is no JSON, so it is no value. A dict that has a key which would be taken for a
-# type is written as one within.
+# type is written as one within. Where there are neither types nor lists, as mostly, all of the way is gone at once.
 REACHED = """
-    list_reduce($path_{n}::VARCHAR[], lambda here, key: CASE
+    CASE WHEN NOT contains(value::VARCHAR, '$type') AND NOT contains(value::VARCHAR, '[')
+              AND json_exists(value, $whole_{n})
+    THEN json_extract(value, $whole_{n})::VARCHAR
+    ELSE list_reduce($path_{n}::VARCHAR[], lambda here, key: CASE
         WHEN here = 'open' THEN here
         WHEN here IS NULL OR json_type(here) <> 'OBJECT' THEN NULL
         WHEN NOT json_exists(here, '/$type') THEN coalesce(json_extract(here, key)::VARCHAR, 'open')
         WHEN json_extract_string(here, '/$type') = 'dict'
             THEN coalesce(json_extract(here, '/value' || key)::VARCHAR, 'open')
-    END, value::VARCHAR)"""
+    END, value::VARCHAR) END"""
+AT_ONCE = "value::VARCHAR"
 # The engine writes both sides anew, so that blanks and ways of escaping do not count.
 EQUALS = "found::VARCHAR = json_extract($wanted_{v}::JSON, '/w')::VARCHAR"
 EQUALS_NUMBER = """
@@ -158,8 +162,11 @@ def _metadata_is(v: int, paths: tuple[Path, ...], value: Any, heads: str) -> Con
     ways = []
     for place, path in enumerate(paths):
         n = f"{v}_{place}"
-        parameters |= {f"key_{n}": path[0], f"path_{n}": list(map(_pointer, path[1:]))}
-        ways.append(WAY.format(n=n, reached=REACHED.format(n=n), equals=equals))
+        parameters[f"key_{n}"] = path[0]
+        if len(path) > 1:
+            steps = list(map(_pointer, path[1:]))
+            parameters |= {f"path_{n}": steps, f"whole_{n}": "".join(steps)}
+        ways.append(WAY.format(n=n, reached=REACHED.format(n=n) if len(path) > 1 else AT_ONCE, equals=equals))
     keys = ", ".join(f"$key_{v}_{place}" for place, _ in enumerate(paths))
     return Conditions(METADATA_IS.format(n=v, keys=keys, heads=heads, ways=" UNION ALL ".join(ways)), parameters)
 
