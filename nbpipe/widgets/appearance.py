@@ -145,8 +145,11 @@ def layout(**facts: str) -> Any:
 
 def lay_out(widget: Any, **facts: str | None) -> None:
     """Change some facts of a widget's layout, and of no other that has the same."""
-    now = {key: value for key, value in widget.layout.get_state().items() if not key.startswith("_") and value}
+    former = widget.layout
+    now = {key: value for key, value in former.get_state().items() if not key.startswith("_") and value}
     widget.layout = layout(**{key: value for key, value in {**now, **facts}.items() if value})
+    if former not in _shared.values():
+        former.close()
 
 
 @cache

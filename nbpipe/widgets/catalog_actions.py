@@ -149,9 +149,9 @@ class CatalogActions:
         deletion = self.panel if isinstance(self.panel, Deletion) else None
         self.buttons["confirm"].description = deletion.confirm_text if deletion is not None else ""
         self.buttons["confirm"].button_style = "danger"
-        self.buttons["confirm"].layout.display = None if deletion is not None else "none"
+        appearance.lay_out(self.buttons["confirm"], display=None if deletion is not None else "none")
         self.buttons["clear"].disabled = not self._browser.selected
-        self.buttons["close"].layout.display = None if self.panel is not None else "none"
+        appearance.lay_out(self.buttons["close"], display=None if self.panel is not None else "none")
 
     def _press(self, name: str) -> None:
         rows, noun = self._browser.chosen, self._browser.noun

@@ -78,10 +78,10 @@ class CatalogControls:
         self.back = self._button("Close", "times", {"do": "close"})
         self.links = appearance.stack([])
         self.filters = appearance.bar([])
-        self.filters.layout.width = "100%"
+        appearance.lay_out(self.filters, width="100%")
         detail = appearance.stack([appearance.bar([self.back]), self.links, self.opened])
         self.detail = detail
-        detail.layout.display = "none"
+        appearance.lay_out(detail, display="none")
         pressed = (button for name, button in actions.buttons.items() if name not in PANEL_BUTTONS)
         bar = appearance.bar([*pressed, self.chosen])
         self.page = appearance.page(
@@ -97,7 +97,7 @@ class CatalogControls:
                 detail,
             ]
         )
-        self.page.layout.max_width = "100%"
+        appearance.lay_out(self.page, max_width="100%")
 
     def watch(self, chosen: Callable[[str, Any], None]) -> None:
         """Tell whatever is chosen from now on, by name."""
@@ -117,7 +117,7 @@ class CatalogControls:
         """
         noun = NOUNS[asked.noun]
         self.noun.value, self.text.value = asked.noun, asked.text
-        self.tags.layout.display = None if noun.kind is not None else "none"
+        appearance.lay_out(self.tags, display=None if noun.kind is not None else "none")
         self.tags.value = list(asked.tags)
         if asked.size not in _SIZES:
             self.size.options = [(f"{size} rows", size) for size in sorted({*_SIZES, asked.size})]
@@ -128,7 +128,7 @@ class CatalogControls:
             _set(control, asked.filters.get(name, _ANY), _options(name, values))
         self._show_filters({name: value for name, value in asked.filters.items() if name not in self._filters})
         is_narrowed = bool(asked.text or asked.tags or asked.filters)
-        self.clear.layout.display = None if is_narrowed else "none"
+        appearance.lay_out(self.clear, display=None if is_narrowed else "none")
 
     def show(self, view: Mapping[str, Any], selected: Sequence[str]) -> None:
         """Show a page of rows, and which of them are selected."""
@@ -150,7 +150,7 @@ class CatalogControls:
 
     def open(self, card: OpenedCard | None, *, depth: int) -> None:
         """Show the card of what is opened, and the ways on from it."""
-        self.detail.layout.display = None if card is not None else "none"
+        appearance.lay_out(self.detail, display=None if card is not None else "none")
         self.back.description, self.back.icon = ("Back", "arrow-left") if depth > 1 else ("Close", "times")
         html = card.bundle.html if card is not None else ""
         if html != self.opened.value:

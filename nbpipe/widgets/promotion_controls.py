@@ -100,7 +100,8 @@ class PromotionControls:
         self.promote.disabled = bool(obstacle)
         self.promote.tooltip = obstacle or f"promote to {stage.value}"
         self.confirm.description = now.announcement if armed else ""
-        self.confirm.layout.display = self.cancel.layout.display = None if armed else "none"
+        for button in (self.confirm, self.cancel):
+            appearance.lay_out(button, display=None if armed else "none")
         self.undo.disabled = not can_undo
         self.obstacle.value = appearance.said(obstacle)
 

@@ -43,7 +43,7 @@ class ComparisonControls:
         cells = [part for name, control in labelled for part in (appearance.markup(appearance.label(name)), control)]
         grid = appearance.columns([*cells, self._direction_label, self._direction_bar])
         self.page = appearance.page([self.heading, grid, self.said, self.table, self.charts])
-        self.page.layout.max_width = "980px"
+        appearance.lay_out(self.page, max_width="980px")
 
     def lay_out(self, transposed: bool | None) -> None:
         """Show which way the runs are laid out."""
@@ -69,7 +69,7 @@ class ComparisonControls:
             appearance.close(former)
             # A label alone would be a row about nothing.
             for part in (self._direction_bar, self._direction_label):
-                part.layout.display = None if metrics else "none"
+                appearance.lay_out(part, display=None if metrics else "none")
         for metric, is_more in metrics.items():
             button = self.directions[metric]
             button.value = is_more
