@@ -60,7 +60,7 @@ def look(notebook: NotebookPage, folder: Path, name: str) -> None:
         notebook.screenshot(folder / f"{name}_{theme}.png")
 
 
-def test_a_form_is_filled_wrongly_then_rightly_and_run_by_a_key(open_notebook: OpenNotebook, tmp_path: Path) -> None:
+def test_a_form_is_filled_wrongly_then_rightly_and_run(open_notebook: OpenNotebook, tmp_path: Path) -> None:
     notebook = open_notebook(CELLS)
     notebook.run_all()
     form = notebook.cell(FORM).locator(".nbpipe-form")
@@ -76,7 +76,9 @@ def test_a_form_is_filled_wrongly_then_rightly_and_run_by_a_key(open_notebook: O
     form.get_by_label("token").press("Enter")
     form.locator("text=was ••••••").wait_for()
     rate.fill("0.5")
-    rate.press("Control+Enter")
+    rate.press("Enter")
+    form.locator("text=/--set rate=0.5/").first.wait_for()
+    run.click()
     form.locator("text=compared with its snapshot").wait_for()
 
     assert form.get_by_label("token").input_value() == ""
