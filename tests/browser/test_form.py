@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,45 +57,6 @@ def look(notebook: NotebookPage, folder: Path, name: str) -> None:
         notebook.set_theme(theme)  # type: ignore[arg-type]
         notebook.cell(FORM).locator(".widget-button").first.scroll_into_view_if_needed()
         notebook.screenshot(folder / f"{name}_{theme}.png")
-
-
-def test_a_form_is_filled_wrongly_then_rightly_and_run(open_notebook: OpenNotebook, tmp_path: Path) -> None:
-    notebook = open_notebook(CELLS)
-    notebook.run_all()
-    form = notebook.cell(FORM).locator(".nbpipe-form")
-    run = form.locator("button", has_text="Run")
-    rate = form.get_by_label("rate", exact=True)
-
-    rate.fill("3")
-    rate.press("Enter")
-    form.locator("text=✗ should be less than 1").wait_for()
-    assert run.is_disabled()
-    look(notebook, tmp_path, "wrong")
-    form.get_by_label("token").fill("typed-secret")
-    form.get_by_label("token").press("Enter")
-    form.locator("text=was ••••••").wait_for()
-    rate.fill("0.5")
-    rate.press("Enter")
-    form.locator("text=/--set rate=0.5/").first.wait_for()
-    run.click()
-    form.locator("text=compared with its snapshot").wait_for()
-
-    assert form.get_by_label("token").input_value() == ""
-    differences = form.locator("table", has_text="this run").inner_text()
-    assert "0.5" in differences
-    assert "nbpipe snapshot run nightly --set rate=0.5" in form.inner_text()
-    look(notebook, tmp_path, "run")
-    notebook.command("application:toggle-left-area")
-    notebook.page.set_viewport_size({"width": 480, "height": 1000})
-    form.locator("button", has_text="Reset").scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "narrow.png")
-    notebook.page.set_viewport_size({"width": 1280, "height": 1000})
-    form.locator("button", has_text="Copy").first.click()
-    form.locator("text=/Copied|is selected/").wait_for()
-    assert notebook.page_errors == []
-    notebook.reopen(trusted=False)
-    assert "how fast it learns" in notebook.cell(FORM).inner_text()
-    assert "typed-secret" not in json.dumps(json.loads(notebook.path.read_text(encoding="utf-8")))
 
 
 def test_a_run_of_a_form_is_watched_and_stopped(open_notebook: OpenNotebook, tmp_path: Path) -> None:
