@@ -23,51 +23,65 @@ function copied(text, source) {
   return Promise.resolve(document.execCommand("copy"));
 }
 
+function listen(model, form) {
+  // Else the notebook would take Ctrl+Enter as its own and make the form anew.
+  form.setAttribute("data-lm-suppress-shortcuts", "true");
+
+  let questions = 0;
+  const onAnswer = (message) => {
+    if (message?.do !== "answer" || questions === 0) return;
+    questions -= 1;
+    model.send({ do: questions === 0 ? "run" : "ask" });
+  };
+  model.on("msg:custom", onAnswer);
+
+  const onKey = (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      event.stopPropagation();
+      const typed = document.activeElement;
+      // A number is handed over when its field is left.
+      typed?.dispatchEvent(new Event("change", { bubbles: true }));
+      if (questions === 0) model.send({ do: "ask" });
+      questions = QUESTIONS;
+    } else if (event.key === "Escape" && !event.defaultPrevented) {
+      event.stopPropagation();
+      document.activeElement?.blur();
+      form.closest(".jp-Notebook")?.focus();
+    }
+  };
+  const onClick = (event) => {
+    const button = event.target.closest(".nbpipe-copy");
+    const code = button?.closest(".nbpipe-passage")?.querySelector("pre");
+    if (!code) return;
+    copied(code.textContent, code).then((done) => {
+      model.send({ do: "copied", done: Boolean(done) });
+    });
+  };
+  form.addEventListener("keydown", onKey, true);
+  form.addEventListener("click", onClick);
+  return () => {
+    model.off("msg:custom", onAnswer);
+    form.removeEventListener("keydown", onKey, true);
+    form.removeEventListener("click", onClick);
+  };
+}
+
 export default {
   render({ model, el }) {
-    const form = el.closest(".nbpipe-form");
     el.style.display = "none";
-    if (!form) return undefined;
-    // Else the notebook would take Ctrl+Enter as its own and make the form anew.
-    form.setAttribute("data-lm-suppress-shortcuts", "true");
-
-    let questions = 0;
-    const onAnswer = (message) => {
-      if (message?.do !== "answer" || questions === 0) return;
-      questions -= 1;
-      model.send({ do: questions === 0 ? "run" : "ask" });
+    let end = () => {};
+    let frame = 0;
+    // A box makes the views of its children before it takes them in: until then there is no form around this one.
+    const find = () => {
+      const form = el.closest(".nbpipe-form");
+      if (form) end = listen(model, form);
+      else frame = requestAnimationFrame(find);
     };
-    model.on("msg:custom", onAnswer);
-
-    const onKey = (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-        event.preventDefault();
-        event.stopPropagation();
-        const typed = document.activeElement;
-        // A number is handed over when its field is left.
-        typed?.dispatchEvent(new Event("change", { bubbles: true }));
-        if (questions === 0) model.send({ do: "ask" });
-        questions = QUESTIONS;
-      } else if (event.key === "Escape" && !event.defaultPrevented) {
-        event.stopPropagation();
-        document.activeElement?.blur();
-        form.closest(".jp-Notebook")?.focus();
-      }
-    };
-    const onClick = (event) => {
-      const button = event.target.closest(".nbpipe-copy");
-      const code = button?.closest(".nbpipe-passage")?.querySelector("pre");
-      if (!code) return;
-      copied(code.textContent, code).then((done) => {
-        model.send({ do: "copied", done: Boolean(done) });
-      });
-    };
-    form.addEventListener("keydown", onKey, true);
-    form.addEventListener("click", onClick);
+    find();
     return () => {
-      model.off("msg:custom", onAnswer);
-      form.removeEventListener("keydown", onKey, true);
-      form.removeEventListener("click", onClick);
+      cancelAnimationFrame(frame);
+      end();
     };
   },
 };

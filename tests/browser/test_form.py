@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
     from tests.browser.conftest import OpenNotebook
     from tests.browser.lab import NotebookPage
@@ -51,12 +55,81 @@ FORM = 1
 CELLS = [DEFINE, "%nbpipe snapshot form nightly"]
 
 
+KEYS_BEFORE_FORM = """async (source) => {
+  const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+  const {default: view} = await import(url);
+  const sent = [];
+  const model = {send: message => sent.push(message.do), on() {}, off() {}};
+  const el = document.createElement("div");
+  const end = view.render({model, el});
+  const frame = () => new Promise(requestAnimationFrame);
+  const press = () => form.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", ctrlKey: true}));
+  await frame();
+  const form = document.createElement("div");
+  form.className = "nbpipe-form";
+  form.append(el);
+  document.body.append(form);
+  await frame();
+  await frame();
+  press();
+  const heard = [...sent];
+  end();
+  press();
+  return [heard, sent];
+}"""
+
+
 def look(notebook: NotebookPage, folder: Path, name: str) -> None:
     """Take a picture of the form in each theme."""
     for theme in ("light", "dark"):
         notebook.set_theme(theme)  # type: ignore[arg-type]
         notebook.cell(FORM).locator(".widget-button").first.scroll_into_view_if_needed()
         notebook.screenshot(folder / f"{name}_{theme}.png")
+
+
+def test_a_form_hears_its_keys_also_when_it_was_built_around_them_later(browser: Browser) -> None:
+    page = browser.new_page()
+    source = (files("nbpipe") / "static" / "form.js").read_text(encoding="utf-8")
+
+    assert page.evaluate(KEYS_BEFORE_FORM, source) == [["ask"], ["ask"]]
+    page.close()
+
+
+def test_a_form_is_filled_wrongly_then_rightly_and_run_by_a_key(open_notebook: OpenNotebook, tmp_path: Path) -> None:
+    notebook = open_notebook(CELLS)
+    notebook.run_all()
+    form = notebook.cell(FORM).locator(".nbpipe-form")
+    run = form.locator("button", has_text="Run")
+    rate = form.get_by_label("rate", exact=True)
+
+    rate.fill("3")
+    rate.press("Enter")
+    form.locator("text=✗ should be less than 1").wait_for()
+    assert run.is_disabled()
+    look(notebook, tmp_path, "wrong")
+    form.get_by_label("token").fill("typed-secret")
+    form.get_by_label("token").press("Enter")
+    form.locator("text=was ••••••").wait_for()
+    rate.fill("0.5")
+    rate.press("Control+Enter")
+    form.locator("text=compared with its snapshot").wait_for()
+
+    assert form.get_by_label("token").input_value() == ""
+    differences = form.locator("table", has_text="this run").inner_text()
+    assert "0.5" in differences
+    assert "nbpipe snapshot run nightly --set rate=0.5" in form.inner_text()
+    look(notebook, tmp_path, "run")
+    notebook.command("application:toggle-left-area")
+    notebook.page.set_viewport_size({"width": 480, "height": 1000})
+    form.locator("button", has_text="Reset").scroll_into_view_if_needed()
+    notebook.screenshot(tmp_path / "narrow.png")
+    notebook.page.set_viewport_size({"width": 1280, "height": 1000})
+    form.locator("button", has_text="Copy").first.click()
+    form.locator("text=/Copied|is selected/").wait_for()
+    assert notebook.page_errors == []
+    notebook.reopen(trusted=False)
+    assert "how fast it learns" in notebook.cell(FORM).inner_text()
+    assert "typed-secret" not in json.dumps(json.loads(notebook.path.read_text(encoding="utf-8")))
 
 
 def test_a_run_of_a_form_is_watched_and_stopped(open_notebook: OpenNotebook, tmp_path: Path) -> None:
