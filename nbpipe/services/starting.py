@@ -21,6 +21,7 @@ from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver, Listener
+from nbpipe.execute.inline import InlineDriver
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.execute.stop import StopSignal
 from nbpipe.graph.graph import ExistingArtifact
@@ -171,7 +172,7 @@ class RunInProgress:
 
     def _made_driver(self, facts: RunFacts, existing: Mapping[str, ArtifactVersion]) -> Driver:
         configured = self.request.configuration.enable_cache
-        return Driver(
+        return InlineDriver(
             self.traced,
             facts,
             store=self._workspace.store,
