@@ -17,6 +17,8 @@
     ├── StepFailedError                the user's own code raised; its frames are shown
     ├── RunInterruptedError            somebody stopped the run
     ├── StepTimeoutError               a step ran longer than it was given
+    ├── ExecutorError                  what was to run the steps is not to be had
+    │   └── WorkerLostError            the process of a step ended without an answer
     ├── WorkspaceError                 the workspace folder cannot be used
     │   └── NotRecordedError           a record could not be written in full
     ├── ArtifactError                  a stored value cannot be given back
@@ -292,6 +294,22 @@ class StepTimeoutError(NbpipeError, TimeoutError):
         self.step = step
         self.timeout_s = timeout_s
         super().__init__(f"Step {step!r} ran longer than its timeout of {timeout_s:g} s.")
+
+
+class ExecutorError(NbpipeError):
+    """What was to run the steps is not to be had, or cannot do what is asked of it."""
+
+
+class WorkerLostError(ExecutorError):
+    """The process in which a step ran ended without an answer.
+
+    Attributes:
+        step: The step.
+    """
+
+    def __init__(self, step: str, how: str) -> None:
+        self.step = step
+        super().__init__(f"The process of step {step!r} {how} before the step ended.")
 
 
 class WorkspaceError(NbpipeError):

@@ -12,6 +12,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from nbpipe.base.clock import now, now_text
@@ -21,7 +22,9 @@ from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver, Listener
+from nbpipe.execute.executors import executor_for
 from nbpipe.execute.inline import InlineDriver
+from nbpipe.execute.parallel import ParallelDriver
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.execute.stop import StopSignal
 from nbpipe.graph.graph import ExistingArtifact
@@ -29,6 +32,7 @@ from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import plain_name
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
+from nbpipe.records.executors import IN_PROCESS
 from nbpipe.records.models import ModelConfig, is_stage_word
 from nbpipe.records.operations import OpenModelVersion
 from nbpipe.records.parameters import as_json
@@ -172,7 +176,9 @@ class RunInProgress:
 
     def _made_driver(self, facts: RunFacts, existing: Mapping[str, ArtifactVersion]) -> Driver:
         configured = self.request.configuration.enable_cache
-        return InlineDriver(
+        executor = executor_for(self.request.configuration.executor or IN_PROCESS)
+        made = InlineDriver if executor is None else partial(ParallelDriver, executor=executor)
+        return made(
             self.traced,
             facts,
             store=self._workspace.store,
@@ -298,7 +304,7 @@ class RunInProgress:
 
 def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, Any]:
     """Write down what a run was told besides the values of parameters and its own name and tags."""
-    told = configuration.model_dump(mode="json", include={"model", "enable_cache"}, exclude_none=True)
+    told = configuration.model_dump(mode="json", include={"model", "enable_cache", "executor"}, exclude_none=True)
     values = without_secrets(traced, configuration.step_values)
     steps = {step: {name: as_json(value) for name, value in given.items()} for step, given in values.items() if given}
     return {**told, "steps": steps} if steps else told
