@@ -40,7 +40,7 @@ from nbpipe.services.ancestry import as_environment, descended
 from nbpipe.services.ended import EndedStep
 from nbpipe.services.relaying import Relay
 from nbpipe.services.runs import RunService
-from nbpipe.services.starting import StartedRun, observe
+from nbpipe.services.watching import StartedRun, observe
 from nbpipe.services.workspace import Workspace
 
 if TYPE_CHECKING:

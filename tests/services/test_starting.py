@@ -12,7 +12,7 @@ import pytest
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import NotRecordedError, StepFailedError
 from nbpipe.records.runs import Status
-from nbpipe.services.starting import StartedRun, watch_runs
+from nbpipe.services.watching import StartedRun, watch_runs
 from tests.flows.project import Project, project_in
 
 FLOW = """
