@@ -372,15 +372,12 @@ class RunApart:
                 traced = self._asked.traced
                 facts = RunFacts(run_id, name, self._asked.pipeline, traced.parameters)
                 begun = StartedRun(facts, traced, started, self, self._asked.parent)
-                # Who shows the run may fail at that; the run goes on.
-                with suppress(Exception):
-                    self._listeners = observe(begun)
+                self._listeners = observe(begun)
                 self._has_begun.set()
             case {"node": node, "settled": settled}:
                 told = EndedStep.read(node, settled) if settled is not None else None
                 for listener in self._listeners:
-                    with suppress(Exception):
-                        listener(node, told)
+                    listener(node, told)
             case {"refused": _}:
                 self._refused = answer
             case {"status": _}:

@@ -1,7 +1,7 @@
 """Who looks on: whatever shows runs is told of each that begins in this process, and of its steps.
 
 A terminal that counts steps, a graph in a notebook and the process that asked for a run all hear
-of it here. They come and go as they like; a run does not wait for them.
+of it here. They come and go as they like; one that fails is told of, and the run goes on.
 
 This module knows who wants to hear. It does not know how a run is started or ended, nor what is
 shown of it.
@@ -16,7 +16,9 @@ from typing import Protocol
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Listener
 from nbpipe.execute.settled import Settled
+from nbpipe.records.base import shorten
 from nbpipe.records.definitions import Traced
+from nbpipe.services.relaying import Relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,43 @@ def watch_runs(observer: Observer) -> Callable[[], None]:
 
 
 def observe(started: StartedRun) -> list[Listener]:
-    """Tell those who watch that a run has begun; the answer is what is to be told of its steps."""
-    listeners = [observer(started) for observer in _observers]
-    return [listener for listener in listeners if listener is not None]
+    """Tell those who watch that a run has begun; the answer is what is to be told of its steps.
+
+    Whoever fails at that is told of once, where this process prints its errors, and hears no more of this run.
+    Neither the run nor the others who watch feel it.
+    """
+    listeners = []
+    for observer in tuple(_observers):
+        try:
+            listener = observer(started)
+        except Exception as error:  # noqa: BLE001 — what shows a run may fail in any way; it is said, and the run goes on
+            _tell_failure(started, error)
+            continue
+        if listener is not None:
+            listeners.append(_guarded(listener, started))
+    return listeners
+
+
+def _guarded(listener: Listener, started: StartedRun) -> Listener:
+    has_failed = False
+
+    def tell(node: str, settled: Settled | None) -> None:
+        nonlocal has_failed
+        if has_failed:
+            return
+        try:
+            listener(node, settled)
+        except Exception as error:  # noqa: BLE001 — as above
+            has_failed = True
+            _tell_failure(started, error)
+
+    return tell
+
+
+def _tell_failure(started: StartedRun, error: Exception) -> None:
+    facts = started.facts
+    said = f"What shows run {facts.id[:8]} of {facts.pipeline} failed, and shows no more of it: {shorten(error, 200)}\n"
+    # A relay also knows when nothing may be printed any more.
+    relay = Relay("stderr")
+    relay.feed(said.encode(errors="replace"))
+    relay.end()
