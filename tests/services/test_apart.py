@@ -5,41 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import EnvironmentBuildError
 from nbpipe.services import apart
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.snapshot_running import run_apart
 from nbpipe.snapshot import rebuilt
-from tests.flows.project import Project, project_in
-
-FLOW = """
-@step
-def total(n: int) -> int:
-    return n
-
-@pipeline
-def training(n: int = 1):
-    return total(n)
-"""
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
+from tests.flows.project import Project
+from tests.services.building import ONE_STEP
 
 
 @pytest.fixture
 def snapshot(project: Project) -> Snapshot:
-    made: Snapshot = project.load(FLOW).training.create_snapshot("nightly")
+    made: Snapshot = project.load(ONE_STEP).training.create_snapshot("nightly")
     return made
 
 

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from nbpipe import Client
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, BundleDamagedError, ConflictError, NotFoundError, NotRecordedError
 from nbpipe.records.operations import CreateSchedule
 from nbpipe.records.runs import Status
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.workspace import workspace_at
 from tests.base.small_disk import files_of_at_most
-from tests.flows.project import Project, project_in
+from tests.flows.project import Project
 
 FLOW = """
 FACTOR = 3
@@ -34,22 +33,6 @@ def total(data: list, rate: float = 0.1) -> Annotated[float, "total"]:
 def training(n: int = 5, rate: float = 0.1):
     return total(load(n), rate)
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def flow(project: Project) -> Any:
-    return project.load(FLOW)
-
-
-@pytest.fixture
-def snapshots(project: Project) -> SnapshotService:
-    return project.client.snapshots
 
 
 @pytest.fixture

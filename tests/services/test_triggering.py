@@ -7,7 +7,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 from nbpipe import Client, PipelineRunConfiguration
 from nbpipe.base.digest import canonical_json
 from nbpipe.base.ids import new_id
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.commands.showing import run_bundle
 from nbpipe.errors import (
     BadValueError,
@@ -34,7 +32,7 @@ from nbpipe.services.ancestry import ANCESTRY, DEEPEST
 from nbpipe.services.children import Child
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.triggering import chosen
-from tests.flows.project import Project, project_in, ran
+from tests.flows.project import Project, ran
 
 TRIGGERING = """
 @step
@@ -73,17 +71,6 @@ def slow():
     wait()
 """
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def snapshots(project: Project) -> SnapshotService:
-    return project.client.snapshots
 
 
 def until(is_so: Any) -> None:
