@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.errors import Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.errors import Interrupted, NbpipeError, RefusedApartError, RunInterruptedError, StepFailedError
 from nbpipe.execute.context import RunFacts
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
@@ -232,14 +232,6 @@ class RunApart:
 
     def __repr__(self) -> str:
         return f"<run {self.id[:8]} of {self._asked.pipeline} in process {self._child.pid}: {self.status.value}>"
-
-
-class RefusedApartError(UserError):
-    """The process that was to run a snapshot refused it; its exit code is that of the refusal."""
-
-    def __init__(self, said: str, exit_code: int = UserError.exit_code) -> None:
-        super().__init__(said)
-        self.exit_code = exit_code  # type: ignore[misc]
 
 
 def _with_plain_numbers(value: Any) -> Any:
