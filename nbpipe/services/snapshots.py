@@ -247,7 +247,7 @@ class SnapshotService:
         snapshot = self.get(ref)
         used = [one.said for one in self.dependents(snapshot) if one.hinders]
         if used:
-            raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
+            raise ConflictError(f"Snapshot {snapshot.label!r} is not deleted: {'; '.join(used)}.")
         self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id))
 
     def prune(

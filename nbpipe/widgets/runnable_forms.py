@@ -119,7 +119,7 @@ def pipeline_form(pipeline: Runnable, *, call: str | None, command: str, static:
 
 def snapshot_form(snapshot: Snapshot, *, static: bool) -> ParameterForm:
     """Open the form of a snapshot; what its `wait` gives is the run's card, with the `Run` as its record."""
-    name = snapshot.name or snapshot.id[:8]
+    name = snapshot.label
     request = snapshot_request(snapshot)
     definition, configuration, client = request.definition, snapshot.content.configuration, Client()
 
@@ -200,7 +200,7 @@ def differences_bundle(snapshot: Snapshot, run: Run) -> Bundle:
     rows = [
         (name, _told(before[name]) if name in before else "–", _told(value)) for name, value in run.differences.items()
     ]
-    name = snapshot.name or snapshot.id[:8]
+    name = snapshot.label
     if not rows:
         return written(Card("compared with its snapshot", name, facts=(("differences", "none"),)))
     table = Table(("parameter", "snapshot", "this run"), rows)
