@@ -27,7 +27,8 @@ from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.parameters import Parameters
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.client import Client
-from nbpipe.services.starting import RunHandle, RunRequest
+from nbpipe.services.run_handle import RunHandle
+from nbpipe.services.starting import RunRequest
 
 if TYPE_CHECKING:
     from nbpipe.services.runs import Run

@@ -117,7 +117,7 @@ def _defined(_: str) -> list[str]:
 
 
 def _snapshots(_: str) -> list[str]:
-    return [one.name or one.id[:8] for one in current_client().snapshots.list()] if _has_workspace() else []
+    return [one.label for one in current_client().snapshots.list()] if _has_workspace() else []
 
 
 def _runs(_: str) -> list[str]:

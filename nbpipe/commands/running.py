@@ -24,10 +24,12 @@ from nbpipe.records.config import (
     read_configuration,
 )
 from nbpipe.records.tags import as_tags
+from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.snapshot_running import enter_folder, notices_for, rebuilt_for, run_apart, snapshot_request
-from nbpipe.services.starting import RunHandle, RunRequest, watch_runs
+from nbpipe.services.starting import RunRequest
+from nbpipe.services.watching import watch_runs
 from nbpipe.views.cards import run_card
 
 if TYPE_CHECKING:
