@@ -5,17 +5,18 @@ Both ends are ours and belong to one user; what is read is trusted as much as th
 
 from __future__ import annotations
 
-import pickle
 import struct
 import threading
 from typing import IO, Any
+
+from nbpipe.store import pickles
 
 _LENGTH = struct.Struct("!Q")
 
 
 def packed(record: Any) -> bytes:
     """Write a record with its length before it."""
-    body = pickle.dumps(record, protocol=pickle.HIGHEST_PROTOCOL)
+    body = pickles.sent(record)
     return _LENGTH.pack(len(body)) + body
 
 
@@ -57,7 +58,7 @@ class Channel:
             EOFError: The other end is gone.
         """
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
-        return pickle.loads(self._exactly(length))  # noqa: S301 — the other end is a process that is ours
+        return pickles.received(self._exactly(length))
 
     def close(self) -> None:
         """Close both pipes."""

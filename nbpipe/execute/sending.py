@@ -10,14 +10,11 @@ them `execute.performing`.
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
-
-import cloudpickle
 
 from nbpipe.errors import NbpipeError, NotStorableError
 from nbpipe.execute.context import RunFacts
@@ -28,6 +25,7 @@ from nbpipe.records.artifacts import ArtifactVersion, NotCarried, type_name_of
 from nbpipe.records.runs import Triggered
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source
+from nbpipe.store import pickles
 
 # An exception that carries more than this with it is told by its text alone.
 _MOST_ARGUMENT_BYTES = 1 << 16
@@ -161,11 +159,11 @@ def values_to_send(step: str, values: Mapping[str, Any], facts: RunFacts) -> byt
         NotStorableError: One of them cannot leave this process.
     """
     try:
-        return bytes(cloudpickle.dumps((dict(values), facts)))
+        return pickles.sent((dict(values), facts))
     except Exception:
         for name, value in {**facts.parameters, **values}.items():
             try:
-                cloudpickle.dumps(value)
+                pickles.sent(value)
             except Exception as error:  # noqa: BLE001 — likewise
                 why = f"{type(error).__name__}: {error}; step {step} runs in another process. Hand in plain data"
                 raise NotStorableError(name, type_name_of(type(value)), why) from None
@@ -174,7 +172,7 @@ def values_to_send(step: str, values: Mapping[str, Any], facts: RunFacts) -> byt
 
 def values_sent(packed: bytes) -> tuple[dict[str, Any], RunFacts]:
     """Unpack what `values_to_send` packed."""
-    values, facts = pickle.loads(packed)  # noqa: S301 — our own process made it and sent it to this one
+    values, facts = pickles.received(packed)
     return values, facts
 
 
@@ -184,7 +182,7 @@ def failure_to_send(failure: Failure) -> SentFailure:
     kind = type(exception)
     try:
         made_of = tuple(exception.__reduce__())[1]
-        carried = bytes(cloudpickle.dumps((made_of, exception.args, _plain_attributes(exception))))
+        carried = pickles.sent((made_of, exception.args, _plain_attributes(exception)))
     except Exception:  # noqa: BLE001 — whatever a user's exception carries; its text is sent in any case
         carried = b""
     return SentFailure(
@@ -223,7 +221,7 @@ def _rebuilt(sent: SentFailure) -> BaseException | None:
         return None
     try:
         kind = reduce(getattr, sent.name.split("."), module)
-        made_of, args, attributes = pickle.loads(sent.carried)  # noqa: S301 — sent by a process that this one started
+        made_of, args, attributes = pickles.received(sent.carried)
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
             return None
         found: BaseException = kind.__new__(kind, *made_of)
