@@ -23,6 +23,7 @@ from nbpipe.records.config import (
     merge_configurations,
     read_configuration,
 )
+from nbpipe.records.executors import check_executor
 from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.parameters import Parameters
 from nbpipe.records.tags import Tag, as_tags
@@ -143,7 +144,7 @@ class Pipeline:
                 "tags": as_tags(tags),
                 "model": model,
                 "enable_cache": enable_cache if cache is None else cache,
-                "executor": executor,
+                "executor": check_executor(executor) if executor is not None else None,
                 "run_name": run_name,
                 "parameters": dict(parameters or {}),
                 "steps": dict(steps or {}),

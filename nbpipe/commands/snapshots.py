@@ -14,6 +14,7 @@ from nbpipe.commands.arguments import (
     TAG,
     AsJson,
     Configuration,
+    Executor,
     Isolated,
     NameContains,
     NamePrefix,
@@ -159,12 +160,13 @@ def run(
     settings: Settings = None,
     config: Configuration = None,
     no_cache: NoCache = False,
+    executor: Executor = None,
     tags: RunTags = None,
     isolated: Isolated = False,
     as_json: AsJson = False,
 ) -> Started:
     """Run a snapshot, with no notebook and no source file."""
-    given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
+    given = configuration_of(settings, config, no_cache=no_cache, executor=executor, tags=tags)
     found = current_client().snapshots.get(snapshot)
     return begin_snapshot(found, given, isolated=isolated, as_json=as_json)
 

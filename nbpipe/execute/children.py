@@ -47,7 +47,10 @@ class PackedPlan:
 
 
 class Child:
-    """One process; it is there when this returns, and ready when it answers."""
+    """One process; it is there when this returns, and ready when it answers.
+
+    It is over with it when a task was interrupted.
+    """
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 — an interpreter and a module of ours
@@ -126,7 +129,11 @@ class Child:
     def _judged(self, outcome: SentOutcome) -> SentOutcome:
         """Tell a step that was interrupted for being late from one that was stopped."""
         with self._lock:
+            self._task = ""
             why = self._why
+        if why is not None:
+            # What the step had started, or left half done in memory, must not outlive it.
+            self.close()
         if why is None or outcome.failure is None or outcome.failure.type_name != KeyboardInterrupt.__name__:
             return outcome
         return replace(outcome, failure=failure_to_send(failure_of(why)))
