@@ -151,11 +151,21 @@ class ParallelDriver(Driver):
     # One attempt -----------------------------------------------------------------------------
 
     def _run(self, call: PlannedCall, keys: Keys | None, reason: tuple[str, str]) -> None:
+        if keys is not None and self._may_reuse(call.prepared):
+            twin = self._runs_already(keys)
+            if twin:
+                self._turns.put_off(call.node.id, twin)
+                return
         self._describe(call.prepared)
         why, against = reason
         settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against)
         number = self._attempts.get(call.node.id, 0) + 1
         self._submit(_Attempt(call, keys, settled, number, call.prepared.step.options.retries))
+
+    def _runs_already(self, keys: Keys) -> str:
+        """Name the node that is at the very same execution: what it gives can be reused."""
+        at_it = (*self._going.values(), *(former for _, _, former in self._later))
+        return next((one.call.node.id for one in at_it if one.keys == keys), "")
 
     def _submit(self, attempt: _Attempt) -> None:
         call, settled = attempt.call, attempt.settled

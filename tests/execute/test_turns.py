@@ -61,6 +61,17 @@ def test_two_that_had_their_turn_have_it_again_one_after_the_other() -> None:
     assert names_of(turns) == ["b"]
 
 
+def test_a_node_is_put_off_until_another_is_settled() -> None:
+    turns = Turns([node("a"), node("b")], ())
+    assert names_of(turns) == ["a", "b"]
+
+    turns.put_off("b", "a")
+
+    assert names_of(turns) == []
+    turns.settle("a")
+    assert names_of(turns) == ["b"]
+
+
 @given(
     edges=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=40),
     chained=st.sets(st.integers(0, 11)),
