@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_a_run_is_stopped_while_it_waits_to_try_again(flow: Any, project: Projec
         handle.wait(60)
 
 
-def test_a_stored_value_that_was_damaged_is_made_again(flow: Any, project: Project) -> None:
+def test_a_stored_value_that_is_gone_is_made_again(flow: Any, project: Project) -> None:
     parallel(flow.adding)()
     project.client.close()
     blobs = project.client.workspace.paths.blobs
@@ -144,7 +145,24 @@ def test_a_stored_value_that_was_damaged_is_made_again(flow: Any, project: Proje
     run = parallel(flow.adding)(k=5)
 
     assert run.steps["work"].outputs["output"].load() == 30000
+    assert ran(run) == ["load", "work"]
+
+
+def test_a_stored_value_that_was_damaged_behind_our_back_is_made_again(flow: Any, project: Project) -> None:
+    parallel(flow.adding)()
+    project.client.close()
+    for blob in project.client.workspace.paths.blobs.rglob("*"):
+        if blob.is_file() and blob.stat().st_size > 4096:
+            stamp = blob.stat().st_mtime_ns
+            blob.chmod(0o600)
+            blob.write_bytes(bytes(reversed(blob.read_bytes())))
+            os.utime(blob, ns=(stamp, stamp))
+
+    run = parallel(flow.adding)(k=5)
+
+    assert run.steps["work"].outputs["output"].load() == 30000
     assert run.status.value == "completed"
+    assert ran(run) == ["load", "work"]
 
 
 def test_lines_of_steps_that_print_at_the_same_time_are_told_apart(
