@@ -74,14 +74,15 @@ class Performer:
             return SentOutcome(failure=failure_to_send(failure_of(error)))
 
     def _performed(self, room: _Room, task: SentTask) -> SentOutcome:
-        values, facts = values_sent(task.values)
         source = room.sources[task.source]
         names = tuple(name for name, _ in task.outputs)
-        context = StepContext(facts, task.node, task.id, names, room.plan.workspace)
-        context.triggered.extend(task.triggered)
         failure = _brought_to_life(room, source, (*names, *task.inputs))
         if failure is not None:
             return SentOutcome(failure=failure_to_send(failure))
+        # Only now: some may be instances of what was brought to life.
+        values, facts = values_sent(task.values)
+        context = StepContext(facts, task.node, task.id, names, room.plan.workspace)
+        context.triggered.extend(task.triggered)
         stored = {name: artifact for name, artifact in task.inputs.items() if name not in task.pointers}
         pointers = {name: pointer_to(task.inputs[name]) for name in task.pointers if name in task.inputs}
         arguments = {**pointers, **room.store.load_all(stored, trust=True)}
