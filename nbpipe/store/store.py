@@ -21,7 +21,6 @@ from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import ArtifactDamagedError, ArtifactUnreadableError, UntrustedArtifactError
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.store.background import BlobWriter
-from nbpipe.store.blobs import BlobStore
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, identity_by_source
 from nbpipe.store.encoding import JSON_LABEL, bytes_of_inline, reason
@@ -30,6 +29,7 @@ from nbpipe.store.keeping import Keeper, Kept
 from nbpipe.store.loading import Loading
 from nbpipe.store.materializers import REGISTRY
 from nbpipe.store.pickles import pickled_digest
+from nbpipe.store.placing import blobs_of
 from nbpipe.store.previews import preview
 
 ClassLookup = Callable[[str], type | None]
@@ -43,16 +43,21 @@ class Store:
     """The values that a workspace keeps.
 
     Attributes:
+        blobs: The bytes of large values: in the workspace's folder, or under the artifact root that was set for it.
         workspace: The workspace's folder.
         unpacked: Where stored files and folders are laid out when they are loaded.
 
     Args:
         paths: The workspace.
         class_identity: Says what a class defined in a notebook is, for content digests.
+
+    Raises:
+        BadValueError: `NBPIPE_ARTIFACTS` is no URL of an artifact root.
+        WorkspaceError: The settings of the workspace are not what was once written.
     """
 
     def __init__(self, paths: WorkspacePaths, class_identity: ClassIdentity = identity_by_source) -> None:
-        self.blobs = BlobStore(paths.blobs)
+        self.blobs = blobs_of(paths)
         self.writer = BlobWriter(self.blobs)
         self.workspace = paths.root
         self.unpacked = paths.unpacked
