@@ -105,7 +105,11 @@ class ArtifactRoot:
 
     def place_of(self, digest: str) -> str:
         """Give the URL of a blob."""
-        return f"{self.url}/blobs/{digest[:2]}/{digest[2:]}"
+        return f"{self.url}/{self.name_of(digest)}"
+
+    def name_of(self, digest: str) -> str:
+        """Give the name of a blob under the root."""
+        return f"blobs/{digest[:2]}/{digest[2:]}"
 
     def look(self, digest: str) -> Held | None:
         """Look at a blob without reading it; `None` if there is none.
@@ -175,7 +179,11 @@ class ArtifactRoot:
                 ]
 
     def drafts(self) -> Iterator[tuple[str, datetime | None]]:
-        """Walk through what killed writers left where files are renamed into their places."""
+        """Walk through what killed writers left where files are renamed into their places: names, and their ages.
+
+        Raises:
+            ArtifactRootError: The root cannot be asked.
+        """
         if self._scheme in _WHOLE_AT_ONCE:
             return
         for folder in self._names("blobs"):
@@ -253,7 +261,7 @@ class ArtifactRoot:
         return self._opened
 
     def _at(self, digest: str) -> str:
-        return f"{self._base}/blobs/{digest[:2]}/{digest[2:]}"
+        return f"{self._base}/{self.name_of(digest)}"
 
     def _put_and_rename(self, path: Path, target: str) -> None:
         folder = target.rpartition("/")[0]

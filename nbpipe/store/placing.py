@@ -55,6 +55,15 @@ def remote_blobs(paths: WorkspacePaths, url: str) -> RemoteBlobs:
     return RemoteBlobs(paths.blobs, remote, announce)
 
 
+def as_remote(blobs: Blobs) -> RemoteBlobs | None:
+    """Give the blobs of a workspace as those of an artifact root; `None` if they lie in the workspace itself."""
+    if isinstance(blobs, BlobStore):
+        return None
+    from nbpipe.store.remote_blobs import RemoteBlobs
+
+    return blobs if isinstance(blobs, RemoteBlobs) else None
+
+
 def leave_mark(paths: WorkspacePaths, remote: ArtifactRoot) -> None:
     """Leave the workspace's mark in an artifact root, so that no other workspace's sweep removes what it put there.
 

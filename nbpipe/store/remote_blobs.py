@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from nbpipe.errors import ArtifactDamagedError, NotUploadedError
 from nbpipe.store.artifact_root import ArtifactRoot, Held
@@ -48,6 +49,7 @@ class RemoteBlobs:
         self.local = BlobStore(root)
         self._announce = announce
         self._fresh: dict[str, float] = {}
+        self._damaged: set[str] = set()
         self._is_announced = False
 
     def write(self, pieces: Pieces) -> str:
@@ -76,7 +78,6 @@ class RemoteBlobs:
         """
         is_same = self.local.put_back(digest, pieces)
         if is_same:
-            self._fresh.pop(digest, None)
             self._replace(digest)
         return is_same
 
@@ -86,6 +87,9 @@ class RemoteBlobs:
         Raises:
             NotUploadedError: It did not get there.
         """
+        if digest in self._damaged:
+            self._replace(digest)
+            return True
         seen = self._fresh.get(digest)
         if seen is not None and time.monotonic() - seen < _FRESH_S:
             return False
@@ -127,8 +131,23 @@ class RemoteBlobs:
             NotRecordedError: It cannot be written here.
         """
         if not self.local.fill(digest, lambda draft: self.remote.get(digest, draft)):
+            self._damaged.add(digest)
             why = f"{self.remote.place_of(digest)} does not hold what its name says"
             raise ArtifactDamagedError(digest[:12], why)
+
+    def is_same_in_root(self, digest: str) -> bool:
+        """Read an object of the artifact root whole, without keeping it, and tell whether it is what its name says.
+
+        Raises:
+            ArtifactRootError: The artifact root cannot be asked.
+            NotRecordedError: It cannot be written here.
+        """
+        with TemporaryDirectory(prefix="nbpipe-") as folder:
+            try:
+                return BlobStore(Path(folder)).fill(digest, lambda draft: self.remote.get(digest, draft))
+            except ArtifactDamagedError:
+                # Removed since it was listed: a sweep may do that.
+                return True
 
     def stamp(self, digest: str) -> Stamp:
         """Give a blob's size in bytes, and the time of change that it has here or would have.
@@ -203,6 +222,7 @@ class RemoteBlobs:
     def _replace(self, digest: str) -> None:
         self._announce_once()
         self.remote.put(digest, self.local.place_of(digest), if_absent=False)
+        self._damaged.discard(digest)
         self._fresh[digest] = time.monotonic()
 
     def _announce_once(self) -> None:

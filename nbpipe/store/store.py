@@ -15,12 +15,13 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import ArtifactDamagedError, ArtifactUnreadableError, UntrustedArtifactError
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.store.background import BlobWriter
+from nbpipe.store.blobs import Blobs
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, identity_by_source
 from nbpipe.store.encoding import JSON_LABEL, bytes_of_inline, reason
@@ -29,8 +30,11 @@ from nbpipe.store.keeping import Keeper, Kept
 from nbpipe.store.loading import Loading
 from nbpipe.store.materializers import REGISTRY
 from nbpipe.store.pickles import pickled_digest
-from nbpipe.store.placing import blobs_of
+from nbpipe.store.placing import as_remote, blobs_of
 from nbpipe.store.previews import preview
+
+if TYPE_CHECKING:
+    from nbpipe.store.remote_blobs import RemoteBlobs
 
 ClassLookup = Callable[[str], type | None]
 
@@ -62,6 +66,17 @@ class Store:
         self.workspace = paths.root
         self.unpacked = paths.unpacked
         self._class_identity = class_identity
+
+    @property
+    def remote(self) -> RemoteBlobs | None:
+        """The blobs, if they lie under an artifact root; `None` if in the workspace's folder."""
+        return as_remote(self.blobs)
+
+    def place_blobs(self, blobs: Blobs) -> None:
+        """Keep and look for blobs there from now on; what is being written is finished first."""
+        self.writer.close()
+        self.blobs = blobs
+        self.writer = BlobWriter(blobs)
 
     def keep(
         self,
