@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import suppress
@@ -86,3 +87,62 @@ class S3Server:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+
+class CuttingProxy:
+    """Passes on what goes to and from a server, until so many bytes went one way; then it cuts every connection.
+
+    Args:
+        port: The server's.
+        sent: How many bytes may go to it; any number if not given.
+        received: How many may come from it; any number if not given.
+    """
+
+    def __init__(self, port: int, *, sent: int | None = None, received: int | None = None) -> None:
+        self.left = {"sent": sent, "received": received}
+        self._server = port
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._listening.accept()
+                if 0 in self.left.values():
+                    here.close()
+                    continue
+                there = socket.create_connection(("127.0.0.1", self._server))
+                self._open += [here, there]
+                for way, source, target in (("sent", here, there), ("received", there, here)):
+                    thread = threading.Thread(target=self._pass_on, args=(way, source, target), daemon=True)
+                    self._threads.append(thread)
+                    thread.start()
+
+    def _pass_on(self, way: str, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                left = self.left[way]
+                if left is not None:
+                    data, self.left[way] = data[:left], max(0, left - len(data))
+                target.sendall(data)
+                if self.left[way] == 0:
+                    break
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        # A thread that waits in accept is woken by this, and not by closing alone.
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for end in self._open:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for end in self._open:
+            end.close()

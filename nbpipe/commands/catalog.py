@@ -124,7 +124,8 @@ def gc(
 def _swept_remote(swept: SweptRemote, removed: str) -> str:
     stay = f"{swept.kept:,} blobs stay, {size_text(swept.kept_bytes)}"
     if swept.others:
-        return f"{swept.url}: nothing {removed}, for other workspaces have values there ({', '.join(swept.others)}); {stay}."
+        others = ", ".join(swept.others)
+        return f"{swept.url}: nothing {removed}, for other workspaces have values there ({others}); {stay}."
     return f"{swept.url}: {swept.blobs:,} blobs {removed}, {size_text(swept.size_bytes)}; {stay}."
 
 

@@ -32,6 +32,7 @@ from nbpipe.errors import ArtifactDamagedError, ArtifactRootError, BadValueError
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _FOLDER = re.compile(r"[0-9a-f]{2}\Z")
 _REST = re.compile(r"[0-9a-f]{62}\Z")
+_PATTERN = frozenset("*?[]{}#")
 _DRAFT = ".draft-"
 _WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
 _IF_ABSENT = frozenset({"s3", "s3a"})
@@ -83,8 +84,10 @@ def checked_url(text: str) -> str:
         )
     if parts.scheme in _LIVES_WITH_THE_PROCESS:
         raise BadValueError(f"{_shown(url)} ends with its process, and values would be lost. Write s3://BUCKET/PREFIX.")
-    if any(ord(letter) < 32 for letter in url) or len(url) > 1000:
-        raise BadValueError(f"{_shown(url)} is too long or has steering letters in it. Write s3://BUCKET/PREFIX.")
+    if not url.isprintable() or len(url) > 1000 or _PATTERN & set(url):
+        # A list of names to remove is read as patterns.
+        why = "is too long, or has a letter in it that cannot be seen or is one of *?[]{}#"
+        raise BadValueError(f"{_shown(url)} {why}. Write s3://BUCKET/PREFIX.")
     return url
 
 

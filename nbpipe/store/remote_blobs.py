@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nbpipe.errors import ArtifactDamagedError, NotUploadedError
+from nbpipe.errors import ArtifactDamagedError, ArtifactRootError, NotUploadedError
 from nbpipe.store.artifact_root import ArtifactRoot, Held
 from nbpipe.store.blobs import BlobStore, Stamp, sealed_ns
 from nbpipe.store.buffers import Pieces
@@ -87,26 +87,11 @@ class RemoteBlobs:
         Raises:
             NotUploadedError: It did not get there.
         """
-        if digest in self._damaged:
-            self._replace(digest)
-            return True
-        seen = self._fresh.get(digest)
-        if seen is not None and time.monotonic() - seen < _FRESH_S:
-            return False
-        self._announce_once()
-        place = self.local.place_of(digest)
-        size_bytes = self.local.stamp(digest)[0]
-        is_small = size_bytes <= _SMALL_BYTES
-        # One question and no more for what is small; what is large is not sent only to be refused.
-        held = None if is_small else self.remote.look(digest)
-        was_put = held is None and self.remote.put(digest, place, if_absent=True)
-        if not was_put:
-            held = held or self.remote.look(digest)
-            was_put = held is None or held.size_bytes != size_bytes or not _is_fresh(held)
-            if was_put:
-                self.remote.put(digest, place, if_absent=False)
-        self._fresh[digest] = time.monotonic()
-        return was_put
+        try:
+            return self._upload(digest)
+        except ArtifactRootError as error:
+            # A question before the put: for whoever stores something it is one and the same.
+            raise NotUploadedError(error.url, error.why, error.cure) from error
 
     def open(self, digest: str) -> memoryview:
         """Give the bytes of a blob, fetched if they are not here; see `BlobStore.open`.
@@ -209,6 +194,28 @@ class RemoteBlobs:
                 self.upload(digest)
             else:
                 self.stamp(digest)
+
+    def _upload(self, digest: str) -> bool:
+        if digest in self._damaged:
+            self._replace(digest)
+            return True
+        seen = self._fresh.get(digest)
+        if seen is not None and time.monotonic() - seen < _FRESH_S:
+            return False
+        self._announce_once()
+        place = self.local.place_of(digest)
+        size_bytes = self.local.stamp(digest)[0]
+        is_small = size_bytes <= _SMALL_BYTES
+        # One question and no more for what is small; what is large is not sent only to be refused.
+        held = None if is_small else self.remote.look(digest)
+        was_put = held is None and self.remote.put(digest, place, if_absent=True)
+        if not was_put:
+            held = held or self.remote.look(digest)
+            was_put = held is None or held.size_bytes != size_bytes or not _is_fresh(held)
+            if was_put:
+                self.remote.put(digest, place, if_absent=False)
+        self._fresh[digest] = time.monotonic()
+        return was_put
 
     def _is_here(self, digest: str) -> bool:
         try:
