@@ -43,6 +43,11 @@ class S3Server:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def variables(self) -> dict[str, str]:
         """What a process needs to find it, and to find no account of anybody's."""
         return {

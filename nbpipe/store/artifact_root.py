@@ -258,7 +258,10 @@ class ArtifactRoot:
             try:
                 fs, base = _file_system(self.url)
             except ImportError as error:
-                cure = f"Install what opens it: pip install 'nbpipe[{self._scheme.rstrip('a')}]'."
+                is_s3 = self._scheme in _IF_ABSENT
+                cure = "Install what opens it: pip install " + (
+                    "'nbpipe[s3]'." if is_s3 else "fsspec, and what it asks for."
+                )
                 raise ArtifactRootError(self.url, _line(error), cure) from error
             self._opened = os.getpid(), fs, base.rstrip("/")
         return self._opened
