@@ -23,7 +23,7 @@ from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.findings import Line, bundle_of, lines_of
 from nbpipe.commands.grammar import verb, verbs
-from nbpipe.errors import CatalogError, NbpipeError, WorkspaceError
+from nbpipe.errors import ArtifactRootError, CatalogError, NbpipeError, WorkspaceError
 from nbpipe.services.environments import environment_use
 from nbpipe.views.amounts import size_text
 
@@ -159,7 +159,11 @@ def _environments() -> Iterator[Line]:
 
 def _catalog(client: Client) -> Iterator[Line]:
     try:
-        findings = client.upkeep.check()
+        try:
+            findings = client.upkeep.check()
+        except ArtifactRootError:
+            # That is told already; the logs are here.
+            findings = client.workspace.catalog.check()
         yield from lines_of(findings, client.workspace.paths.root)
         if all(finding.is_note for finding in findings):
             yield Line(True, "catalog", "is sound")

@@ -47,13 +47,13 @@ def init(
     client = current_client()
     paths = client.workspace.paths
     is_new = not paths.logs.is_dir()
-    paths.ensure()
     said = artifacts.strip()
     url = artifact_root(paths) if not said else "" if said.casefold() == _HERE else said
     moved = None
     if url or said:
         with percent("Uploading values") as tell:
             moved = client.upkeep.set_artifacts(url, progress=tell)
+    paths.ensure()
     lines = [f"The workspace {paths.root} {'was made' if is_new else 'is there'}."]
     lines.append(_where(moved) if moved is not None else "Its values lie in it.")
     facts = {"workspace": str(paths.root), "is_new": is_new, **(asdict(moved) if moved is not None else {"url": ""})}

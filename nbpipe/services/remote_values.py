@@ -52,14 +52,19 @@ class Moved:
 
 
 def set_artifact_root(
-    workspace: Workspace, url: str, mentioned: set[str], *, since_ns: int, progress: Progress | None = None
+    workspace: Workspace,
+    url: str,
+    mentioned: Callable[[], set[str]],
+    *,
+    since_ns: int,
+    progress: Progress | None = None,
 ) -> Moved:
     """Have the values of a workspace lie under `url`, or in itself for `""`, and bring there those that it has.
 
     Args:
         workspace: The workspace.
         url: The artifact root.
-        mentioned: The digests of the blobs that something refers to.
+        mentioned: Gives the digests of the blobs that something refers to.
         since_ns: Blobs that were touched after this instant are brought, too: their records may be on their way.
         progress: Told, from time to time, how many of how many bytes are uploaded.
 
@@ -72,17 +77,18 @@ def set_artifact_root(
     said = os.environ.get(ARTIFACTS, "").strip().rstrip("/")
     if said and said != url:
         raise ConflictError(f"{ARTIFACTS} says {said}, and would win. Unset it, or name the same root.")
-    workspace.paths.ensure()
     new = remote_blobs(workspace.paths, url) if url else None
+    workspace.paths.ensure()
     moved = Moved(new.remote.url if new is not None else "")
     if new is not None:
         check_root(workspace, new)
+    referred = mentioned()
     old = workspace.store.remote
     if old is not None and old.remote.url != moved.url:
-        moved.fetched = fetch_all(old, mentioned)
+        moved.fetched = fetch_all(old, referred)
     if new is not None:
         wanted = [
-            blob for blob in stored(workspace.paths.blobs) if blob.touched_ns >= since_ns or blob.digest in mentioned
+            blob for blob in stored(workspace.paths.blobs) if blob.touched_ns >= since_ns or blob.digest in referred
         ]
         _upload(new, wanted, moved, progress)
     if not said:

@@ -183,8 +183,7 @@ class UpkeepService:
             WorkspaceError: It, or the one that was set before, cannot be used; nothing was set.
         """
         since_ns = time.time_ns() - _YOUNG_S * 10**9
-        self._workspace.paths.ensure()
-        return set_artifact_root(self._workspace, url, self._mentioned(), since_ns=since_ns, progress=progress)
+        return set_artifact_root(self._workspace, url, self._mentioned, since_ns=since_ns, progress=progress)
 
     def sharing(self) -> tuple[str, ...]:
         """Say where other workspaces lie that have values under this one's artifact root.

@@ -32,6 +32,7 @@ from nbpipe.errors import ArtifactDamagedError, ArtifactRootError, BadValueError
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _FOLDER = re.compile(r"[0-9a-f]{2}\Z")
 _REST = re.compile(r"[0-9a-f]{62}\Z")
+_ADDRESS = re.compile(r"\b(https?://[^/\s\"']+)/[^\s\"']*")
 _PATTERN = frozenset("*?[]{}#")
 _DRAFT = ".draft-"
 _WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
@@ -353,7 +354,8 @@ def _why(error: Exception) -> tuple[str, str]:
 
 
 def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    # Of the address of a request the server is of interest, and the rest is long.
+    lines = _ADDRESS.sub(r"\1", str(error).strip()).splitlines()
     return (f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)[:200].rstrip(".")
 
 
