@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -94,6 +95,15 @@ class S3Server:
         self.stop()
 
 
+def reset(connection: socket.socket) -> None:
+    """End a connection at once, for whoever reads or writes at either end of it."""
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Wakes a thread that waits in it.
+        connection.shutdown(socket.SHUT_RD)
+    connection.close()
+
+
 class CuttingProxy:
     """Passes on what goes to and from a server, until so many bytes went one way; then it cuts every connection.
 
@@ -101,9 +111,13 @@ class CuttingProxy:
         port: The server's.
         sent: How many bytes may go to it; any number if not given.
         received: How many may come from it; any number if not given.
+        swallows: Cut nothing then, and let the other wait.
     """
 
-    def __init__(self, port: int, *, sent: int | None = None, received: int | None = None) -> None:
+    def __init__(
+        self, port: int, *, sent: int | None = None, received: int | None = None, swallows: bool = False
+    ) -> None:
+        self._swallows = swallows
         self.left = {"sent": sent, "received": received}
         self._server = port
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -116,8 +130,8 @@ class CuttingProxy:
         with suppress(OSError):
             while True:
                 here, _ = self._listening.accept()
-                if 0 in self.left.values():
-                    here.close()
+                if 0 in self.left.values() and not self._swallows:
+                    reset(here)
                     continue
                 there = socket.create_connection(("127.0.0.1", self._server))
                 self._open += [here, there]
@@ -134,10 +148,11 @@ class CuttingProxy:
                     data, self.left[way] = data[:left], max(0, left - len(data))
                 target.sendall(data)
                 if self.left[way] == 0:
+                    if self._swallows:
+                        return
                     break
         for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+            reset(end)
 
     def close(self) -> None:
         # A thread that waits in accept is woken by this, and not by closing alone.
@@ -145,8 +160,7 @@ class CuttingProxy:
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         for end in self._open:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+            reset(end)
         for thread in self._threads:
             thread.join(10)
         for end in self._open:

@@ -38,9 +38,12 @@ _DRAFT = ".draft-"
 _WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
 _IF_ABSENT = frozenset({"s3", "s3a"})
 _LIVES_WITH_THE_PROCESS = frozenset({"memory"})
-# Whoever cannot reach a bucket is to hear of it within a minute, not after the half hour of the library's own patience.
-_S3_PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard", "max_attempts": 2}}
+# s3fs tries each request again, and so does the library below it: together for half an hour, if nobody says otherwise.
+_S3_RETRIES = {"retries": {"mode": "standard", "max_attempts": 2}}
 _S3_ROUNDS = 2
+# A server that takes part of a body and then nothing more is waited for without end by both.
+_PATIENCE_S = 60.0
+_SLOWEST_BYTES_PER_S = 100_000
 _OF_THIS_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 _CHANGED_AT = ("LastModified", "last_modified", "updated", "mtime", "created")
 _NO_ACCESS = ("credential", "profile", "token", "accessdenied", "signature", "forbidden")
@@ -123,7 +126,7 @@ class ArtifactRoot:
         """
         with self._asking(ArtifactRootError):
             try:
-                found = self._fs.info(self._at(digest))
+                found = self._do("info", self._at(digest))
             except FileNotFoundError:
                 return None
             return _held(digest, found)
@@ -144,16 +147,17 @@ class ArtifactRoot:
             if self._scheme not in _WHOLE_AT_ONCE:
                 self._put_and_rename(path, self._at(digest))
                 return True
+            size_bytes = path.stat().st_size
             if if_absent and self._scheme in _IF_ABSENT:
                 try:
-                    self._fs.put_file(str(path), self._at(digest), mode="create")
+                    self._do("put_file", str(path), self._at(digest), mode="create", size_bytes=size_bytes)
                 except FileExistsError:
                     return False
                 except NotImplementedError:
                     # A server that speaks S3 without that header; equal bytes may be put twice.
-                    self._fs.put_file(str(path), self._at(digest))
+                    self._do("put_file", str(path), self._at(digest), size_bytes=size_bytes)
                 return True
-            self._fs.put_file(str(path), self._at(digest))
+            self._do("put_file", str(path), self._at(digest), size_bytes=size_bytes)
         return True
 
     def get(self, digest: str, path: Path) -> None:
@@ -166,7 +170,8 @@ class ArtifactRoot:
         """
         with self._asking(ArtifactRootError):
             try:
-                self._fs.get_file(self._at(digest), str(path))
+                size_bytes = int(self._do("info", self._at(digest))["size"])
+                self._do("get_file", self._at(digest), str(path), size_bytes=size_bytes)
             except FileNotFoundError:
                 raise ArtifactDamagedError(digest[:12], f"{self.place_of(digest)} is gone") from None
 
@@ -206,7 +211,7 @@ class ArtifactRoot:
             if not paths:
                 return
             if self._scheme in _WHOLE_AT_ONCE:
-                self._fs.rm(paths)
+                self._do("rm", paths)
                 return
             for path in paths:
                 with suppress(FileNotFoundError):
@@ -222,7 +227,7 @@ class ArtifactRoot:
             path = f"{self._base}/workspaces/{workspace}.json"
             if self._scheme not in _WHOLE_AT_ONCE:
                 self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._fs.pipe_file(path, json.dumps(facts).encode())
+            self._do("pipe_file", path, json.dumps(facts).encode())
 
     def marks(self) -> dict[str, str]:
         """Give the workspaces that have values here, by their ids: where each says that it lies.
@@ -236,7 +241,7 @@ class ArtifactRoot:
                 continue
             with self._asking(ArtifactRootError):
                 try:
-                    said = json.loads(self._fs.cat_file(f"{self._base}/workspaces/{name}"))
+                    said = json.loads(self._do("cat_file", f"{self._base}/workspaces/{name}"))
                 except FileNotFoundError:
                     continue
                 except ValueError:
@@ -267,6 +272,27 @@ class ArtifactRoot:
             self._opened = os.getpid(), fs, base.rstrip("/")
         return self._opened
 
+    def _do(self, name: str, *arguments: Any, size_bytes: int = 0, **options: Any) -> Any:
+        """Have the file system do something, and wait for no longer than it can take for so many bytes.
+
+        Whoever is interrupted while waiting, or waits in vain, leaves nothing that goes on.
+        """
+        fs = self._fs
+        if not fs.async_impl:
+            return getattr(fs, name)(*arguments, **options)
+        import asyncio
+
+        patience_s = _PATIENCE_S + size_bytes / _SLOWEST_BYTES_PER_S
+        doing = asyncio.run_coroutine_threadsafe(getattr(fs, f"_{name}")(*arguments, **options), fs.loop)
+        try:
+            return doing.result(patience_s)
+        except TimeoutError:
+            if doing.done():
+                raise
+            raise TimeoutError(f"it did not come to an end within {patience_s:.0f} s") from None
+        finally:
+            doing.cancel()
+
     def _at(self, digest: str) -> str:
         return f"{self._base}/{self.name_of(digest)}"
 
@@ -289,7 +315,7 @@ class ArtifactRoot:
     def _entries(self, folder: str) -> list[tuple[str, Mapping[str, Any]]]:
         with self._asking(ArtifactRootError):
             try:
-                found = self._fs.ls(f"{self._base}/{folder}", detail=True)
+                found = self._do("ls", f"{self._base}/{folder}", detail=True)
             except FileNotFoundError:
                 return []
         return sorted((entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in found)
@@ -316,7 +342,7 @@ def _file_system(url: str) -> tuple[Any, str]:
     options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
     is_s3 = url.startswith(("s3://", "s3a://"))
     if is_s3 and "config_kwargs" not in fsspec.config.conf.get("s3", {}):
-        options["config_kwargs"] = _S3_PATIENCE
+        options["config_kwargs"] = _S3_RETRIES
     try:
         fs, base = fsspec.core.url_to_fs(url, **options)
     except ValueError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nbpipe.errors import ArtifactDamagedError, ArtifactRootError, NotRecordedError, NotUploadedError
+from nbpipe.store import artifact_root
 from nbpipe.store.artifact_root import ArtifactRoot
 from nbpipe.store.remote_blobs import RemoteBlobs
 from tests.object_storage import BUCKET, CuttingProxy, S3Server, free_port
@@ -167,6 +168,23 @@ def test_a_put_that_is_cut_midway_publishes_nothing(s3_server, s3_root, tmp_path
     blobs_at(s3_root, tmp_path / "elsewhere").verify(digest)
 
 
+def test_a_server_that_takes_a_part_and_then_nothing_is_not_waited_for_without_end(
+    s3_server, s3_root, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(artifact_root, "_PATIENCE_S", 2.0)
+    monkeypatch.setattr(artifact_root, "_SLOWEST_BYTES_PER_S", 8_000_000)
+    proxy = CuttingProxy(s3_server.port, sent=2_000_000, swallows=True)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+
+    with pytest.raises(NotUploadedError, match="did not come to an end within 3 s") as told:
+        blobs_at(s3_root, tmp_path / "here").write([LARGE])
+    proxy.close()
+
+    assert lines(told.value) == 2
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
+    assert objects(s3_root) == []
+
+
 def test_a_fetch_that_is_cut_midway_leaves_nothing(s3_server, s3_root, tmp_path, monkeypatch):
     digest = blobs_at(s3_root, tmp_path / "here").write([LARGE])
     proxy = CuttingProxy(s3_server.port, received=3_000_000)
@@ -249,7 +267,10 @@ def test_a_full_disk_is_told_as_one_and_not_as_a_broken_network(machine, monkeyp
         path.write_bytes(DATA[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reader.remote._fs, "get_file", lambda source, target: get(source, Path(target)))
+    async def get_file(source: str, target: str) -> None:
+        get(source, Path(target))
+
+    monkeypatch.setattr(reader.remote._fs, "_get_file", get_file)
 
     with pytest.raises(NotRecordedError, match="No space left on device"):
         reader.open(digest)
