@@ -8,13 +8,14 @@ and uploads what lies here only.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from nbpipe.base.settings import ARTIFACTS, identity, set_artifacts, settings_of
-from nbpipe.errors import ArtifactDamagedError, ArtifactRootError, BadValueError, ConflictError
+from nbpipe.errors import ArtifactDamagedError, ArtifactRootError, BadValueError, ConflictError, NotUploadedError
 from nbpipe.store.blobs import BlobStore
 from nbpipe.store.placing import leave_mark, remote_blobs
 from nbpipe.store.sweeping import Stored, stored
@@ -197,11 +198,26 @@ def sweep_remote(
     from nbpipe.store.remote_sweeping import drop_copies, sweep_root
 
     since = datetime.fromtimestamp(since_ns / 10**9, UTC)
+    if not dry_run:
+        since += _ahead(workspace, blobs)
     mine = identity(workspace.paths)
     swept = sweep_root(blobs.remote, workspace=mine, referred=referred, since=since, dry_run=dry_run)
     if copies:
         swept.copies, swept.copies_bytes = drop_copies(blobs, dry_run=dry_run)
     return swept
+
+
+def _ahead(workspace: Workspace, blobs: RemoteBlobs) -> timedelta:
+    """Say how far the clock by which objects have their ages is ahead of the clock of this machine.
+
+    With a wrong clock here, what another machine put just now would be taken for old, and removed.
+    """
+    try:
+        leave_mark(workspace.paths, blobs.remote)
+    except NotUploadedError as error:
+        raise ArtifactRootError(error.url, error.why, error.cure) from error
+    there = blobs.remote.marked(identity(workspace.paths))
+    return there - datetime.fromtimestamp(time.time_ns() / 10**9, UTC) if there is not None else timedelta()
 
 
 def _upload(blobs: RemoteBlobs, wanted: list[Stored], moved: Moved, progress: Progress | None) -> None:

@@ -229,6 +229,15 @@ class ArtifactRoot:
                 self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._do("pipe_file", path, json.dumps(facts).encode())
 
+    def marked(self, workspace: str) -> datetime | None:
+        """Give when the mark of a workspace was left, by the clock of the root; `None` if it does not say.
+
+        Raises:
+            ArtifactRootError: The root cannot be asked.
+        """
+        with self._asking(ArtifactRootError):
+            return _changed(self._do("info", f"{self._base}/workspaces/{workspace}.json"))
+
     def marks(self) -> dict[str, str]:
         """Give the workspaces that have values here, by their ids: where each says that it lies.
 

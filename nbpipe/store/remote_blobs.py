@@ -13,9 +13,10 @@ was damaged there is whole again.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -209,12 +210,14 @@ class RemoteBlobs:
         # One question and no more for what is small; what is large is not sent only to be refused.
         held = None if is_small else self.remote.look(digest)
         was_put = held is None and self.remote.put(digest, place, if_absent=True)
+        age_s = 0.0
         if not was_put:
             held = held or self.remote.look(digest)
-            was_put = held is None or held.size_bytes != size_bytes or not _is_fresh(held)
-            if was_put:
+            age_s = _age_s(held) if held is not None and held.size_bytes == size_bytes else math.inf
+            if age_s >= _FRESH_S:
                 self.remote.put(digest, place, if_absent=False)
-        self._fresh[digest] = time.monotonic()
+                was_put, age_s = True, 0.0
+        self._fresh[digest] = time.monotonic() - age_s
         return was_put
 
     def _is_here(self, digest: str) -> bool:
@@ -238,5 +241,7 @@ class RemoteBlobs:
             self._is_announced = True
 
 
-def _is_fresh(held: Held) -> bool:
-    return held.changed is not None and datetime.now(UTC) - held.changed < timedelta(seconds=_FRESH_S)
+def _age_s(held: Held) -> float:
+    if held.changed is None:
+        return math.inf
+    return max(0.0, (datetime.now(UTC) - held.changed).total_seconds())

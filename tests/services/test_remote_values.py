@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -321,6 +322,16 @@ def test_what_nothing_refers_to_goes_there_too_and_what_is_referred_to_stays(car
 def test_what_is_young_stays(care, opened_workspace, s3_root):
     opened_workspace.store.blobs.write([b"orphan" * 1000])
 
+    assert care.gc().remote.blobs == 0
+    assert len(objects(s3_root)) == 1
+
+
+def test_what_is_young_stays_also_if_the_clock_here_is_hours_ahead(care, opened_workspace, s3_root, monkeypatch):
+    opened_workspace.store.blobs.write([b"orphan" * 1000])
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3 * 3600 * 10**9)
+
+    assert care.gc(dry_run=True).remote.blobs == 1
     assert care.gc().remote.blobs == 0
     assert len(objects(s3_root)) == 1
 

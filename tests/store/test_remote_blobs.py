@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +132,19 @@ def test_an_old_object_is_put_again_by_who_is_about_to_refer_to_it(machine, monk
     after = machine().remote.look(digest)
     assert (after.size_bytes, after.digest) == (before.size_bytes, before.digest)
     assert after.changed >= before.changed
+
+
+def test_how_long_an_object_is_relied_on_counts_from_its_put_and_not_from_the_look_at_it(machine, monkeypatch):
+    digest = machine().write([DATA])
+    blobs = machine()
+    monkeypatch.setattr("nbpipe.store.remote_blobs._age_s", lambda held: 1700.0)
+    assert not blobs.upload(blobs.local.write([DATA]))
+
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 200.0)
+    monkeypatch.setattr("nbpipe.store.remote_blobs._age_s", lambda held: 1900.0)
+
+    assert blobs.upload(digest)
 
 
 def test_who_empties_the_folder_while_something_is_written_loses_nothing(machine, monkeypatch):
