@@ -24,20 +24,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from nbpipe.base.ids import new_id
-from nbpipe.errors import ArtifactDamagedError, ArtifactRootError, BadValueError, NbpipeError, NotUploadedError
+from nbpipe.errors import ArtifactDamagedError, ArtifactRootError, NbpipeError, NotUploadedError
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _FOLDER = re.compile(r"[0-9a-f]{2}\Z")
 _REST = re.compile(r"[0-9a-f]{62}\Z")
 _ADDRESS = re.compile(r"\b(https?://[^/\s\"']+)/[^\s\"']*")
-_PATTERN = frozenset("*?[]{}#")
 _DRAFT = ".draft-"
 _WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
 _IF_ABSENT = frozenset({"s3", "s3a"})
-_LIVES_WITH_THE_PROCESS = frozenset({"memory"})
 # s3fs tries each request again, and so does the library below it: together for half an hour, if nobody says otherwise.
 _S3_RETRIES = {"retries": {"mode": "standard", "max_attempts": 2}}
 _S3_ROUNDS = 2
@@ -64,35 +60,6 @@ class Held:
     digest: str
     size_bytes: int
     changed: datetime | None
-
-
-def checked_url(text: str) -> str:
-    """Give a URL as an artifact root bears it.
-
-    Raises:
-        BadValueError: It is no URL, has a password in it, or leads to what ends with the process.
-    """
-    url = text.strip().rstrip("/")
-    try:
-        parts = urlsplit(url)
-        password = parts.password
-    except ValueError as error:
-        raise BadValueError(f"{_shown(url)} is no URL ({error}). Write s3://BUCKET/PREFIX.") from None
-    if "://" not in url or not _SCHEME.match(parts.scheme) or not (parts.netloc or parts.path):
-        raise BadValueError(f"{_shown(url)} is no URL of an artifact root. Write s3://BUCKET/PREFIX.")
-    if password is not None:
-        # It is not shown: what is shown may be kept.
-        raise BadValueError(
-            f"The URL of an artifact root may hold no password. Write {parts.scheme}://BUCKET/PREFIX;\n"
-            "credentials are found in the environment or in the files of the library that opens it."
-        )
-    if parts.scheme in _LIVES_WITH_THE_PROCESS:
-        raise BadValueError(f"{_shown(url)} ends with its process, and values would be lost. Write s3://BUCKET/PREFIX.")
-    if not url.isprintable() or len(url) > 1000 or _PATTERN & set(url):
-        # A list of names to remove is read as patterns.
-        why = "is too long, or has a letter in it that cannot be seen or is one of *?[]{}#"
-        raise BadValueError(f"{_shown(url)} {why}. Write s3://BUCKET/PREFIX.")
-    return url
 
 
 class ArtifactRoot:
@@ -392,7 +359,3 @@ def _line(error: BaseException) -> str:
     # Of the address of a request the server is of interest, and the rest is long.
     lines = _ADDRESS.sub(r"\1", str(error).strip()).splitlines()
     return (f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)[:200].rstrip(".")
-
-
-def _shown(url: str) -> str:
-    return repr(url if len(url) <= 80 else f"{url[:79]}…")

@@ -43,8 +43,9 @@ def remote_blobs(paths: WorkspacePaths, url: str) -> RemoteBlobs:
     Raises:
         BadValueError: That is no URL of an artifact root.
     """
-    from nbpipe.store.artifact_root import ArtifactRoot, checked_url
+    from nbpipe.store.artifact_root import ArtifactRoot
     from nbpipe.store.remote_blobs import RemoteBlobs
+    from nbpipe.store.root_url import checked_url
 
     remote = ArtifactRoot(checked_url(url))
 

@@ -10,9 +10,9 @@ import pytest
 
 from nbpipe.base.settings import artifact_root, identity, note_mark, set_artifacts, settings_of
 from nbpipe.errors import BadValueError, WorkspaceError
-from nbpipe.store.artifact_root import checked_url
 from nbpipe.store.blobs import BlobStore
 from nbpipe.store.placing import blobs_of
+from nbpipe.store.root_url import checked_url
 from nbpipe.store.store import Store
 
 
