@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from nbpipe.services.starting import StartedRun
+    from nbpipe.services.watching import StartedRun
 
 _MOST = 100
 _PAUSE_S = 0.2

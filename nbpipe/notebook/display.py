@@ -21,7 +21,7 @@ from nbpipe.commands.showing import graph_edges, graph_nodes, run_facts
 from nbpipe.records.runs import Status
 from nbpipe.services.listing import Listing
 from nbpipe.services.runs import Run
-from nbpipe.services.starting import StartedRun
+from nbpipe.services.watching import StartedRun
 from nbpipe.views.amounts import duration_text
 from nbpipe.views.cards import run_card
 from nbpipe.views.children import with_children

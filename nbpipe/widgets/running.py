@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Any, Protocol, runtime_checkable
@@ -147,11 +146,14 @@ class Runner:
     def _watch(self, going: GoingOn, over: Event) -> None:
         assert self._tell_progress is not None, "who watches tells somebody"
         while not over.wait(_LOOK_S):
-            # A look that fails says nothing of the run; the next one may not.
-            with suppress(Exception):
+            try:
                 seen = going.look()
-                if not over.is_set():
-                    self._tell_progress(seen)
+            except NbpipeError:
+                # The catalog may be busy, which says nothing of the run. What else goes wrong is a fault of ours:
+                # it ends the looking, not the run, and Python tells of it.
+                continue
+            if not over.is_set():
+                self._tell_progress(seen)
 
 
 def error_text(error: BaseException) -> str:
