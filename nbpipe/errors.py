@@ -21,7 +21,9 @@
     ├── ExecutorError                  what was to run the steps is not to be had
     │   └── WorkerLostError            the process of a step ended without an answer
     ├── WorkspaceError                 the workspace folder cannot be used
-    │   └── NotRecordedError           a record could not be written in full
+    │   ├── NotRecordedError           a record could not be written in full
+    │   │   └── NotUploadedError       a value did not reach the artifact root on object storage
+    │   └── ArtifactRootError          the artifact root on object storage cannot be used
     ├── ArtifactError                  a stored value cannot be given back
     │   ├── ArtifactDamagedError       its bytes are gone or are not what they were
     │   ├── ArtifactUnreadableError    its bytes are sound, but something to read them is missing here
@@ -337,6 +339,37 @@ class NotRecordedError(WorkspaceError, OSError):
         self.why = why
         cure = "Free some space or mend the folder, then try again."
         super().__init__(f"Nothing was recorded in {path.name}: {why}. {cure}")
+
+
+class NotUploadedError(NotRecordedError):
+    """A value did not reach the artifact root on object storage, so nothing was recorded that speaks of it.
+
+    Attributes:
+        url: The artifact root.
+        cure: What to do next.
+    """
+
+    def __init__(self, url: str, why: str, cure: str) -> None:
+        self.url = url
+        self.why = why
+        self.cure = cure
+        OSError.__init__(self, f"Nothing was stored in {url}: {why}.\n{cure}")
+
+
+class ArtifactRootError(WorkspaceError):
+    """The artifact root on object storage cannot be used as it is.
+
+    Attributes:
+        url: The artifact root.
+        why: What went wrong.
+        cure: What to do next.
+    """
+
+    def __init__(self, url: str, why: str, cure: str) -> None:
+        self.url = url
+        self.why = why
+        self.cure = cure
+        super().__init__(f"The artifact root {url} cannot be used: {why}.\n{cure}")
 
 
 class ArtifactError(NbpipeError):
