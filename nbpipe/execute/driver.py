@@ -26,6 +26,7 @@ from nbpipe.errors import ArtifactDamagedError, NbpipeError, NotRecordedError, N
 from nbpipe.execute.capture import Capture, capturing
 from nbpipe.execute.context import RunFacts, StepContext
 from nbpipe.execute.files import FileWatch, move_as, same_folder_afterwards
+from nbpipe.execute.glimpses import Glimpses
 from nbpipe.execute.plan import Keys, full_key, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
 from nbpipe.execute.randomness import RandomChain
@@ -137,6 +138,9 @@ class Driver:
         existing: Artifact versions that are there before the run, by id.
         cache: Whether equal executions may be reused.
         stop: How the run is stopped from outside.
+
+    Attributes:
+        glimpses: What is to be seen of the steps that run now.
     """
 
     def __init__(
@@ -176,6 +180,7 @@ class Driver:
         self._books = Lock()
         self._trouble: NotRecordedError | None = None
         self._room = CodeRoom([])
+        self.glimpses = Glimpses()
 
     def prepare(self) -> None:
         """Read what every step is made of; nothing has run or been written when this raises.
@@ -471,6 +476,7 @@ class Driver:
         call.before = self._fingerprints(task)
         watch = FileWatch(self._store.workspace)
         transcript = capture.begin()
+        context.report = self.glimpses.begin(call.node.id, transcript)
         if call.prepared.is_cell:
             self._random.begin()
         watch.begin()
@@ -481,6 +487,7 @@ class Driver:
         if call.prepared.is_cell:
             settled.drawn = self._random.end()
         capture.end()
+        self.glimpses.end(call.node.id)
         settled.logs = transcript.text()
         return outcome
 

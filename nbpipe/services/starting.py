@@ -21,6 +21,7 @@ from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver, Listener
+from nbpipe.execute.glimpses import Glimpse, Look, nothing_seen
 from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.execute.stop import StopSignal
 from nbpipe.graph.graph import ExistingArtifact
@@ -75,6 +76,7 @@ class StartedRun:
         started: When it began, ISO 8601.
         stop: How it is stopped.
         parent: The run and the step that asked for it, or two empty texts.
+        look: Gives what is to be seen of the steps that run now; whoever shows them asks as often as suits it.
     """
 
     facts: RunFacts
@@ -82,6 +84,7 @@ class StartedRun:
     started: str
     stop: Stoppable
     parent: tuple[str, str] = ("", "")
+    look: Look = nothing_seen
 
 
 class Stoppable(Protocol):
@@ -239,7 +242,7 @@ class RunInProgress:
     def run(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
         """Run to the end, in this thread, and record the end with all that moves."""
         parent = self.request.parent_run_id, self.request.parent_step
-        watching = observe(StartedRun(self.facts, self.traced, self.started, self.stop_signal, parent))
+        watching = observe(StartedRun(self.facts, self.traced, self.started, self.stop_signal, parent, self.look))
         self._driver.listen([*listeners, *watching])
         try:
             outcome = self._driver.run()
@@ -248,6 +251,10 @@ class RunInProgress:
             raise
         self._end(outcome, None)
         return outcome
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node."""
+        return self._driver.glimpses.look()
 
     def _end(self, outcome: RunOutcome, error: BaseException | None) -> None:
         catalog = self._workspace.catalog
@@ -375,6 +382,10 @@ class RunHandle:
         if self._error is not None:
             return Status.FAILED
         return self._outcome.status if self._outcome is not None else Status.RUNNING
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node."""
+        return self._progress.look()
 
     def _work(self) -> None:
         try:
