@@ -20,7 +20,8 @@ from typing import TextIO
 from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Call, Reporter, calling
 from nbpipe.commands.grammar import ask
-from nbpipe.commands.progress import Lines, Moving
+from nbpipe.commands.moving import Moving
+from nbpipe.commands.progress import Lines
 from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
 from nbpipe.views.markup import plain
 
@@ -138,7 +139,9 @@ def _cut(line: str) -> str:
 
 
 def _reporter(stream: TextIO) -> Reporter:
-    return Moving(stream) if stream.isatty() else Lines(stream)
+    # On a terminal that cannot move its cursor, nothing would be seen before the end.
+    can_move = stream.isatty() and os.environ.get("TERM", "") != "dumb"
+    return Moving(stream) if can_move else Lines(stream)
 
 
 def _width(out: TextIO) -> int:

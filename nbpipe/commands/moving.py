@@ -1,0 +1,288 @@
+"""A run on a terminal: all of its steps at once, redrawn as they go, below what they print.
+
+A step that is done is one line; one that runs says how far it is and what it printed last. Where
+the screen is too small for all, those that run and those that failed are shown, what stands next
+to them, and how many there are of each kind. The terminal is looked after by rich; what stands on
+it is decided here.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TextIO
+
+from nbpipe.commands.looking import running_facts
+from nbpipe.commands.progress import SettledStep, asked_for, outcome_text, room_for
+from nbpipe.records.runs import Status
+from nbpipe.views.amounts import shorten
+from nbpipe.views.lettering import text_columns
+from nbpipe.views.markup import one_line
+from nbpipe.views.running import RunningFacts, amount_text, bar_text, elapsed_text
+from nbpipe.views.theme import look
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
+
+    from nbpipe.services.starting import StartedRun
+
+State = SettledStep | float | None
+
+_A_SECOND = 8
+_MOST_CHILDREN = 4
+_MOST_OF_A_CHILD = 6
+_LONGEST_NAME = 40
+_LONGEST_LINE = 1 << 16
+_STYLES = {"completed": "green", "reused": "cyan", "failed": "bold red", "running": "blue", "interrupted": "yellow"}
+_IMPORTANT = (Status.RUNNING, Status.FAILED, Status.INTERRUPTED)
+
+
+class Moving:
+    """All steps at once, redrawn as they go; what was shown stays unless the run completed and its card follows.
+
+    The steps of a run that a step asked for stand below all others, under its pipeline's name, until it is over.
+
+    Args:
+        stream: The terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live: Live | None = None
+        self._console: Console | None = None
+        self._run: _Shown | None = None
+        self._asked_for: dict[str, _Shown] = {}
+        self._printed: list[tuple[str, _Above]] = []
+
+    def begin(self, started: StartedRun) -> Callable[[str, Any], None]:
+        """Draw the steps of this run."""
+        from rich.console import Console
+        from rich.live import Live
+
+        if self._live is not None:
+            return self._begin_child(started)
+        self._run = _Shown(started)
+        self._console = console = Console(file=self._stream, highlight=False)
+        # What is printed goes above it by a way of our own: rich's would take a `[` for one of its marks.
+        self._live = Live(
+            get_renderable=self._drawn,
+            console=console,
+            refresh_per_second=_A_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+        self._printed = [(name, _Above(console, getattr(sys, name))) for name in ("stdout", "stderr")]
+        if console.is_terminal:
+            for name, above in self._printed:
+                setattr(sys, name, above)
+        self._live.start()
+        return self._run.tell
+
+    def _begin_child(self, started: StartedRun) -> Callable[[str, Any], None]:
+        title = asked_for(started)
+        child = self._asked_for[title] = _Shown(started)
+
+        def tell(node: str, settled: SettledStep | None) -> None:
+            child.tell(node, settled)
+            if child.is_over:
+                self._asked_for.pop(title, None)
+
+        return tell
+
+    def end(self, *, completed: bool) -> None:
+        """Draw it a last time, or wipe it off."""
+        if self._live is None:
+            return
+        for _, above in self._printed:
+            above.end()
+        self._live.transient = completed
+        with suppress(OSError, ValueError):
+            self._live.stop()
+        self._live = None
+        for name, above in self._printed:
+            # Who has put something over it meanwhile writes through it.
+            above.is_over = True
+            if getattr(sys, name) is above:
+                setattr(sys, name, above.original)
+
+    def _drawn(self) -> Group:
+        from rich.console import Group
+
+        assert self._console is not None, "it is drawn on a console"
+        # One line for what is printed above it, and one for the cursor below.
+        room = max(self._console.height - 2, 4)
+        below = []
+        for title, child in list(self._asked_for.items())[:_MOST_CHILDREN]:
+            below += [_text(f"  ↳ {title}", "bold"), *child.lines(_MOST_OF_A_CHILD, "    ")]
+        below = below[: room // 2]
+        own = self._run.lines(room - len(below)) if self._run is not None else []
+        return Group(*own, *below)
+
+
+class _Shown:
+    """How the steps of one run stand."""
+
+    def __init__(self, started: StartedRun) -> None:
+        self._look = started.look
+        self._states: dict[str, State] = dict.fromkeys(started.traced.graph.by_id)
+        self._room = room_for(self._states)
+
+    def tell(self, node: str, settled: SettledStep | None) -> None:
+        """Take note that a step begins, or what became of it."""
+        self._states[node] = settled if settled is not None else time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of its steps are settled."""
+        return all(state is not None and not isinstance(state, float) for state in list(self._states.values()))
+
+    def lines(self, room: int, indent: str = "") -> list[Text]:
+        """Give the lines to be drawn, no more than there is room for."""
+        states = dict(self._states)
+        seen = self._seen(states)
+        two_lines = {node for node, facts in seen.items() if facts.last_line}
+        fits = len(states) + len(two_lines) <= room
+        chosen = list(states) if fits else _chosen(states, two_lines, room - 1)
+        lines = [line for node in chosen for line in self._of(node, states[node], seen.get(node), indent)]
+        if len(chosen) < len(states):
+            lines.append(_text(f"{indent}{counts_text(states)}", "dim"))
+        return lines
+
+    def _seen(self, states: Mapping[str, State]) -> dict[str, RunningFacts]:
+        now_s = time.monotonic()
+        found = self._look()
+        return {
+            node: running_facts(node, found.get(node), elapsed_s=now_s - state)
+            for node, state in states.items()
+            if isinstance(state, float)
+        }
+
+    def _of(self, node: str, state: State, facts: RunningFacts | None, indent: str) -> Iterator[Text]:
+        status = status_of(state)
+        name = shorten(one_line(node), _LONGEST_NAME)
+        line = _text(f"{indent}{look(status).sign} {name}", _STYLES.get(status, "dim"))
+        line.append(" " * (self._room - text_columns(name)))
+        if facts is None:
+            if state is not None and not isinstance(state, float):
+                line.append(f"  {outcome_text(state)}", "dim")
+            yield line
+            return
+        line.append(f"  {elapsed_text(facts)}", "dim")
+        if facts.share is not None:
+            full, rest = bar_text(facts.share)
+            line.append(f"  {full}", "blue").append(rest, "dim")
+        said = "  ".join(filter(None, (amount_text(facts), one_line(facts.note))))
+        line.append(f"  {said}" if said else "")
+        yield line
+        if facts.last_line:
+            yield _text(f"{indent}  {one_line(facts.last_line)}", "dim")
+
+
+def status_of(state: State) -> Status:
+    """Give the status of a step: settled, running since an instant, or not begun."""
+    if state is None:
+        return Status.PENDING
+    return Status.RUNNING if isinstance(state, float) else state.status
+
+
+def counts_text(states: Mapping[str, State]) -> str:
+    """Say how many steps stand how: `120 of 200 steps: 1 running, 1 failed, 118 completed, 80 pending`."""
+    counts = Counter(status_of(state) for state in states.values())
+    # A line that is too long is cut at its end.
+    kinds = dict.fromkeys((*_IMPORTANT, Status.COMPLETED, Status.REUSED, Status.SKIPPED, *Status))
+    told = [f"{counts[status]:,} {status.value}" for status in kinds if counts[status]]
+    done = len(states) - counts[Status.PENDING] - counts[Status.RUNNING]
+    return f"{done:,} of {len(states):,} steps: {', '.join(told)}"
+
+
+def _chosen(states: Mapping[str, State], two_lines: set[str], room: int) -> list[str]:
+    """Choose what is shown where there is no room for all: what runs, what failed, then what stands next to these."""
+    nodes = list(states)
+    first = next((place for place, node in enumerate(nodes) if states[node] is None), len(nodes))
+    ranked = [node for kind in _IMPORTANT for node in nodes if status_of(states[node]) is kind]
+    taken = set(ranked)
+    # Those that ended last, and those that come next, by turns.
+    before, after = reversed(nodes[:first]), iter(nodes[first:])
+    while len(ranked) < min(room, len(nodes)):
+        ranked += [node for node in (next(before, None), next(after, None)) if node is not None and node not in taken]
+    chosen = set()
+    for node in ranked:
+        room -= 2 if node in two_lines else 1
+        if room < 0:
+            break
+        chosen.add(node)
+    return [node for node in nodes if node in chosen]
+
+
+class _Above(io.TextIOBase):
+    """What is printed while the steps are shown: every whole line goes above them.
+
+    A line that goes back to its beginning, as the bars of other libraries do, is shown as it ends.
+    """
+
+    def __init__(self, console: Console, original: TextIO) -> None:
+        from rich.ansi import AnsiDecoder
+
+        self.original = original
+        self.is_over = False
+        self._console = console
+        self._decode = AnsiDecoder().decode_line
+        self._begun = ""
+        self._lock = RLock()
+
+    def write(self, text: str) -> int:
+        if self.is_over:
+            return self.original.write(text)
+        with self._lock:
+            *lines, self._begun = (self._begun + text).split("\n")
+            if len(self._begun) > _LONGEST_LINE:
+                lines, self._begun = [*lines, self._begun], ""
+            self._print(lines)
+        return len(text)
+
+    def end(self) -> None:
+        """Print a last line that has no end."""
+        with self._lock:
+            rest, self._begun = self._begun, ""
+            self._print([rest] if rest else [])
+
+    def _print(self, lines: Sequence[str]) -> None:
+        from rich.text import Text
+
+        if not lines:
+            return
+        # A terminal that is gone is no trouble of the run's.
+        with suppress(OSError, ValueError):
+            self._console.print(Text("\n").join(self._decode(line.rstrip("\r")) for line in lines))
+
+    def flush(self) -> None:
+        if self.is_over:
+            self.original.flush()
+
+    def isatty(self) -> bool:
+        return self.original.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(self.original, "encoding", "utf-8")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+
+def _text(said: str, style: str) -> Text:
+    from rich.text import Text
+
+    # A line that is too long is cut, so that lines are rows of the screen.
+    return Text(said, style, no_wrap=True, overflow="ellipsis")
