@@ -23,8 +23,9 @@ from nbpipe.handles import Pipeline
 from nbpipe.notebook.answering import answered
 from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import define_pipeline, offer_cells
-from nbpipe.notebook.display import LiveRun, RecordFormatters, show_bundle, show_reused
+from nbpipe.notebook.display import RecordFormatters, show_bundle, show_reused
 from nbpipe.notebook.frontend import is_watched, notebook_name
+from nbpipe.notebook.live import LiveRun
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before

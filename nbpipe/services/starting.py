@@ -77,6 +77,7 @@ class StartedRun:
         stop: How it is stopped.
         parent: The run and the step that asked for it, or two empty texts.
         look: Gives what is to be seen of the steps that run now; whoever shows them asks as often as suits it.
+        is_over: Tells whether it has ended.
     """
 
     facts: RunFacts
@@ -85,6 +86,7 @@ class StartedRun:
     stop: Stoppable
     parent: tuple[str, str] = ("", "")
     look: Look = nothing_seen
+    is_over: Callable[[], bool] = bool
 
 
 class Stoppable(Protocol):
@@ -242,7 +244,10 @@ class RunInProgress:
     def run(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
         """Run to the end, in this thread, and record the end with all that moves."""
         parent = self.request.parent_run_id, self.request.parent_step
-        watching = observe(StartedRun(self.facts, self.traced, self.started, self.stop_signal, parent, self.look))
+        begun = StartedRun(
+            self.facts, self.traced, self.started, self.stop_signal, parent, self.look, lambda: bool(self.ended)
+        )
+        watching = observe(begun)
         self._driver.listen([*listeners, *watching])
         try:
             outcome = self._driver.run()

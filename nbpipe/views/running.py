@@ -102,7 +102,7 @@ def _lines(facts: RunningFacts) -> list[str]:
 
 def _rows(facts: RunningFacts) -> list[Element]:
     name = f"{look('running').sign} {shorten(one_line(facts.node), 60)}"
-    said = "  ".join(filter(None, (amount_text(facts), shorten(one_line(facts.note), _MOST_LETTERS))))
+    said = " · ".join(filter(None, (amount_text(facts), shorten(one_line(facts.note), _MOST_LETTERS))))
     row = element(
         "tr",
         element("td", element("b", name), style=_WITHOUT_BORDER),
@@ -112,9 +112,8 @@ def _rows(facts: RunningFacts) -> list[Element]:
         style="background-color:transparent;",
     )
     last = shorten(one_line(facts.last_line), _MOST_LETTERS)
-    if not last:
-        return [row]
-    style = f"{_WITHOUT_BORDER} padding-left:16px; font-family:{MONOSPACE}; font-size:12px; opacity:0.75;"
+    # There is room for it before it is printed: what stands below should not jump.
+    style = f"{_WITHOUT_BORDER} height:18px; padding-left:16px; font-family:{MONOSPACE}; font-size:12px; opacity:0.75;"
     return [
         row,
         element("tr", element("td", last, colspan=4, style=style), style="background-color:transparent;"),

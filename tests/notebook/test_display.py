@@ -57,6 +57,43 @@ def test_a_watched_run_is_drawn_as_it_goes_on_and_its_card_does_not_repeat_the_g
     assert "data:image" not in cell.html[-1]
 
 
+COUNTING = """%%step
+def slow() -> int:
+    print("begun")
+    for n in nbpipe.progress(range(200), note="<b>rows</b>"):
+        time.sleep(0.004)
+    return 1"""
+
+
+def test_a_watched_run_shows_how_far_its_steps_are_and_ends_with_the_graph_alone(notebook: Notebook) -> None:
+    notebook.ok("import nbpipe, time", COUNTING, "%%pipeline training\nslow()")
+
+    cell = notebook.run("training()", cell_id="one")
+
+    shown = [text for kind, text in cell.outputs if kind in ("display", "update")]
+    assert any(" of 200  <b>rows</b>\n  begun" in text for text in shown)
+    assert any("&lt;b&gt;rows&lt;/b&gt;" in html for html in cell.html)
+    assert "of 200" not in shown[-1]
+
+
+def test_a_run_that_nobody_watches_says_nothing_of_how_far_it_is(notebook: Notebook) -> None:
+    notebook.ok("import nbpipe, time", COUNTING, "%%pipeline training\nslow()")
+
+    cell = notebook.run("training()")
+
+    assert [kind for kind, _ in cell.outputs if kind != "stdout"] == ["result"]
+
+
+def test_a_watched_run_whose_step_fails_stays_as_it_ended(notebook: Notebook) -> None:
+    notebook.ok("import nbpipe", "%%step\ndef bad() -> int:\n    nbpipe.progress(1, 2)\n    return 1 // 0")
+    notebook.ok("%%pipeline training\nbad()")
+
+    cell = notebook.run("training()", cell_id="one")
+
+    assert cell.error is not None
+    assert "failed" in [text for kind, text in cell.outputs if kind in ("display", "update")][-1]
+
+
 def test_a_run_shown_in_a_later_cell_has_its_graph(notebook: Notebook) -> None:
     notebook.ok(*STEPS)
     notebook.run("run = training()", cell_id="one")
