@@ -1,7 +1,8 @@
 """A snapshot run in a process of its own.
 
 The child is handed one JSON line, the request, on its standard input, and answers in JSON lines on
-a pipe: the run once it has begun, each step as it starts and is settled, and how the run ended.
+a pipe: the run once it has begun, each step as it starts and is settled, now and then how far those
+are that run, and how the run ended.
 What it prints comes by two more pipes (`services.relaying`). One thread a child hears all of them,
 and sees to it that no process, pipe or thread is left.
 
@@ -24,13 +25,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.errors import Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
+from nbpipe.execute.glimpses import Glimpse, Received
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import as_json
@@ -125,6 +127,7 @@ class RunApart:
         self._asked = asked
         self.id = ""
         self._listeners: Sequence[Callable[[str, Any], None]] = ()
+        self._received = Received()
         self._refused: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
         self._pipes: tuple[int, ...] = ()
@@ -221,6 +224,10 @@ class RunApart:
     def is_over(self) -> bool:
         """Tell whether the run has ended."""
         return self._is_over.is_set()
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node, as the child told it last."""
+        return self._received.look()
 
     def stop(self) -> None:
         """Ask the run to stop; what was done before is kept."""
@@ -371,19 +378,24 @@ class RunApart:
                     relay.mark = f"[{self._asked.pipeline} {run_id[:8]}] "
                 traced = self._asked.traced
                 facts = RunFacts(run_id, name, self._asked.pipeline, traced.parameters)
-                begun = StartedRun(facts, traced, started, self, self._asked.parent)
+                begun = StartedRun(facts, traced, started, self, self._asked.parent, self.look, self.is_over)
                 # Who shows the run may fail at that; the run goes on.
                 with suppress(Exception):
                     self._listeners = observe(begun)
                 self._has_begun.set()
             case {"node": node, "settled": settled}:
                 told = EndedStep.read(node, settled) if settled is not None else None
+                if told is not None:
+                    self._received.end(node)
                 for listener in self._listeners:
                     with suppress(Exception):
                         listener(node, told)
+            case {"seen": seen}:
+                self._received.take(seen)
             case {"refused": _}:
                 self._refused = answer
             case {"status": _}:
+                self._received.take({})
                 self._end = answer
 
     def __repr__(self) -> str:
