@@ -27,6 +27,7 @@ from nbpipe.views.markup import plain
 
 FAILED = 1
 _UNUSABLE = 5
+_STOPPED = "Stopped; what was done before is kept."
 _ROOM_IN_A_PIPE = 1000
 _LONGEST_LINE = 600
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -67,7 +68,7 @@ def _answer(words: list[str], out: TextIO) -> int:
     except NbpipeError as error:
         return _tell(error)
     except KeyboardInterrupt:
-        _say("Stopped; what was done before is kept.")
+        _say(_STOPPED)
         return FAILED
     except BrokenPipeError:
         raise
@@ -83,7 +84,11 @@ def _waited(started: Started) -> Answer | int:
         return started.wait()
     except NbpipeError as error:
         _tell(error, run_id=started.handle.id)
-        return FAILED
+    except KeyboardInterrupt:
+        if started.broken is None:
+            raise
+        _say(_STOPPED)
+    return started.broken() if started.broken is not None else FAILED
 
 
 def _show(answer: Answer, out: TextIO) -> None:
