@@ -14,6 +14,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
+from itertools import chain
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -128,41 +130,83 @@ class Moving:
 
 
 class _Shown:
-    """How the steps of one run stand."""
+    """How the steps of one run stand.
+
+    Drawn eight times a second, it must not look at all of ten thousand steps each time: what is needed is
+    counted as they begin and end.
+    """
 
     def __init__(self, started: StartedRun) -> None:
         self._look = started.look
-        self._states: dict[str, State] = dict.fromkeys(started.traced.graph.by_id)
-        self._room = room_for(self._states)
+        self._nodes = list(started.traced.graph.by_id)
+        self._states: dict[str, State] = dict.fromkeys(self._nodes)
+        self._counts = Counter({Status.PENDING: len(self._nodes)})
+        self._important: dict[Status, dict[str, None]] = {status: {} for status in _IMPORTANT}
+        self._first = 0
+        self._room = room_for(self._nodes)
 
     def tell(self, node: str, settled: SettledStep | None) -> None:
         """Take note that a step begins, or what became of it."""
-        self._states[node] = settled if settled is not None else time.monotonic()
+        former = status_of(self._states[node])
+        self._states[node] = state = settled if settled is not None else time.monotonic()
+        now = status_of(state)
+        self._counts[former] -= 1
+        self._counts[now] += 1
+        if former in self._important:
+            self._important[former].pop(node, None)
+        if now in self._important:
+            self._important[now][node] = None
 
     @property
     def is_over(self) -> bool:
         """Whether all of its steps are settled."""
-        return all(state is not None and not isinstance(state, float) for state in list(self._states.values()))
+        return not self._counts[Status.PENDING] and not self._counts[Status.RUNNING]
 
     def lines(self, room: int, indent: str = "") -> list[Text]:
         """Give the lines to be drawn, no more than there is room for."""
-        states = dict(self._states)
-        seen = self._seen(states)
+        seen = self._seen()
         two_lines = {node for node, facts in seen.items() if facts.last_line}
-        fits = len(states) + len(two_lines) <= room
-        chosen = list(states) if fits else _chosen(states, two_lines, room - 1)
-        lines = [line for node in chosen for line in self._of(node, states[node], seen.get(node), indent)]
-        if len(chosen) < len(states):
-            lines.append(_text(f"{indent}{counts_text(states)}", "dim"))
-        return lines
+        fits = len(self._nodes) + len(two_lines) <= room
+        chosen = self._nodes if fits else self._chosen(two_lines, room - 1)
+        lines = [line for node in chosen for line in self._of(node, self._states[node], seen.get(node), indent)]
+        if len(chosen) < len(self._nodes):
+            lines.append(_text(f"{indent}{counts_text(self._counts)}", "dim"))
+        # A step may have ended while the lines were made.
+        return lines[:room]
 
-    def _seen(self, states: Mapping[str, State]) -> dict[str, RunningFacts]:
+    def _chosen(self, two_lines: set[str], room: int) -> list[str]:
+        """Choose where there is no room for all: what runs, what failed, then what stands next to what comes now."""
+        while self._first < len(self._nodes) and self._states[self._nodes[self._first]] is not None:
+            self._first += 1
+        chosen: set[str] = set()
+        for node in chain(*map(list, self._important.values()), self._around(self._first)):
+            if node in chosen:
+                continue
+            room -= 2 if node in two_lines else 1
+            if room < 0:
+                break
+            chosen.add(node)
+        return sorted(chosen, key=self._place.__getitem__)
+
+    def _around(self, place: int) -> Iterator[str]:
+        """Give the steps before and after a place by turns, the nearest first."""
+        for distance in range(len(self._nodes)):
+            for near in (place - 1 - distance, place + distance):
+                if 0 <= near < len(self._nodes):
+                    yield self._nodes[near]
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {node: place for place, node in enumerate(self._nodes)}
+
+    def _seen(self) -> dict[str, RunningFacts]:
         now_s = time.monotonic()
         found = self._look()
+        began_s = ((node, self._states[node]) for node in list(self._important[Status.RUNNING]))
         return {
-            node: running_facts(node, found.get(node), elapsed_s=now_s - state)
-            for node, state in states.items()
-            if isinstance(state, float)
+            node: running_facts(node, found.get(node), elapsed_s=now_s - began)
+            for node, began in began_s
+            if isinstance(began, float)
         }
 
     def _of(self, node: str, state: State, facts: RunningFacts | None, indent: str) -> Iterator[Text]:
@@ -193,33 +237,14 @@ def status_of(state: State) -> Status:
     return Status.RUNNING if isinstance(state, float) else state.status
 
 
-def counts_text(states: Mapping[str, State]) -> str:
+def counts_text(counts: Mapping[Status, int]) -> str:
     """Say how many steps stand how: `120 of 200 steps: 1 running, 1 failed, 118 completed, 80 pending`."""
-    counts = Counter(status_of(state) for state in states.values())
     # A line that is too long is cut at its end.
     kinds = dict.fromkeys((*_IMPORTANT, Status.COMPLETED, Status.REUSED, Status.SKIPPED, *Status))
-    told = [f"{counts[status]:,} {status.value}" for status in kinds if counts[status]]
-    done = len(states) - counts[Status.PENDING] - counts[Status.RUNNING]
-    return f"{done:,} of {len(states):,} steps: {', '.join(told)}"
-
-
-def _chosen(states: Mapping[str, State], two_lines: set[str], room: int) -> list[str]:
-    """Choose what is shown where there is no room for all: what runs, what failed, then what stands next to these."""
-    nodes = list(states)
-    first = next((place for place, node in enumerate(nodes) if states[node] is None), len(nodes))
-    ranked = [node for kind in _IMPORTANT for node in nodes if status_of(states[node]) is kind]
-    taken = set(ranked)
-    # Those that ended last, and those that come next, by turns.
-    before, after = reversed(nodes[:first]), iter(nodes[first:])
-    while len(ranked) < min(room, len(nodes)):
-        ranked += [node for node in (next(before, None), next(after, None)) if node is not None and node not in taken]
-    chosen = set()
-    for node in ranked:
-        room -= 2 if node in two_lines else 1
-        if room < 0:
-            break
-        chosen.add(node)
-    return [node for node in nodes if node in chosen]
+    told = [f"{counts[status]:,} {status.value}" for status in kinds if counts.get(status)]
+    total = sum(counts.values())
+    done = total - counts.get(Status.PENDING, 0) - counts.get(Status.RUNNING, 0)
+    return f"{done:,} of {total:,} steps: {', '.join(told)}"
 
 
 class _Above(io.TextIOBase):

@@ -156,7 +156,19 @@ def test_the_screen_is_never_too_small(terminal: Terminal, monkeypatch: pytest.M
 
 def test_counts_name_only_what_there_is() -> None:
     assert counts_text({}) == "0 of 0 steps: "
-    assert counts_text({"a": None, "b": 1.0}) == "0 of 2 steps: 1 running, 1 pending"
+    assert counts_text({Status.PENDING: 1200, Status.RUNNING: 1}) == "0 of 1,201 steps: 1 running, 1,200 pending"
+
+
+def test_a_step_that_is_settled_again_counts_once(terminal: Terminal) -> None:
+    names = [f"step_{n}" for n in range(50)]
+    with moving(terminal) as reporter:
+        tell = reporter.begin(Run(names).started)
+        tell("step_0", settled("step_0", Status.REUSED))
+        tell("step_0", None)
+        tell("step_0", settled("step_0", Status.COMPLETED))
+        tell("step_0", settled("step_0", Status.FAILED, failure=BROKE))
+
+        assert screen(reporter)[-1] == "1 of 50 steps: 1 failed, 49 pending"
 
 
 def test_a_run_that_a_step_asked_for_stands_below_until_it_is_over(terminal: Terminal) -> None:
