@@ -54,7 +54,7 @@ class Kernel:
         self._is_in_cell = False
         self._pictures: dict[str, LiveRun] = {}
         self._pending: Callable[[], Any] = _nothing
-        self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused)
+        self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused, lambda: self.is_watched)
         self.transformer = CellTransformer(self._decide)
         self.formatters = RecordFormatters(shell, lambda: self.is_watched, self._pictures.__contains__)
         self._own = OwnPipeline(lambda: self.session, self.own)

@@ -1,4 +1,4 @@
-"""A run while it goes on, in the cell that started it.
+"""A run while it goes on, in the cell that started it; and a cell that is a step, while it runs.
 
 Its graph is drawn again in place, and below it stands how far the steps are that run: at most four
 times a second, and only if there is anything new. When the run is over, the same output is a
@@ -13,12 +13,15 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from IPython.display import display
 
+from nbpipe.base.ids import new_id
 from nbpipe.commands.looking import running_facts
 from nbpipe.commands.showing import graph_edges, graph_nodes
+from nbpipe.execute.glimpses import Look
 from nbpipe.records.runs import Status
 from nbpipe.services.starting import StartedRun
 from nbpipe.views.children import with_children
@@ -157,6 +160,59 @@ class LiveRun:
             stable=False,
         )
         return Bundle(dag_html(nodes, edges, name=own.pipeline), dag_text(nodes, edges, name=own.pipeline))
+
+
+class LiveBar:
+    """How far the step of a cell is, in that cell; nothing, as long as it does not say.
+
+    It is drawn past whoever keeps what the cell shows: a cell that is reused shows no bar again.
+
+    Args:
+        publish: Shows something, as the shell's publisher does.
+        look: Gives what is to be seen of the step.
+    """
+
+    def __init__(self, publish: Callable[..., Any], look: Look) -> None:
+        self._publish = publish
+        self._look = look
+        self._id = new_id()
+        self._drawn: Bundle | None = None
+        self._last: RunningFacts | None = None
+        self._is_over = threading.Event()
+        work = contextvars.copy_context().run
+        self._thread = threading.Thread(target=work, args=(self._redraw,), name="nbpipe-bar", daemon=True)
+        self._thread.start()
+
+    def end(self, status: Status) -> None:
+        """Draw it a last time, as it stands now that the step is over."""
+        self._is_over.set()
+        self._thread.join()
+        # A look of long ago missed what was said since; a quick cell has not been looked at yet.
+        self._take_a_look()
+        if self._last is not None:
+            with suppress(Exception):
+                self._draw(replace(self._last, status=status.value))
+
+    def _redraw(self) -> None:
+        while not self._is_over.wait(_REDRAW_S):
+            # Who looks may be gone, and the cell goes on.
+            with suppress(Exception):
+                self._take_a_look()
+                if self._last is not None:
+                    self._draw(self._last)
+
+    def _take_a_look(self) -> None:
+        for node, seen in self._look().items():
+            if seen.progress is not None:
+                self._last = running_facts(node, seen)
+
+    def _draw(self, facts: RunningFacts) -> None:
+        shown = shown_running([facts])
+        bundle = Bundle(render(shown.element), shown.text)
+        if bundle != self._drawn:
+            is_update = self._drawn is not None
+            self._publish(_as_data(bundle), {}, transient={"display_id": self._id}, update=is_update)
+            self._drawn = bundle
 
 
 def _as_data(bundle: Bundle) -> dict[str, str]:

@@ -31,6 +31,7 @@ class RunningFacts:
         total: How much there is to do; `None` if it does not say.
         note: What it is at.
         last_line: What it printed last.
+        status: How it stands, once it runs no more.
     """
 
     node: str
@@ -39,6 +40,7 @@ class RunningFacts:
     total: float | None = None
     note: str = ""
     last_line: str = ""
+    status: str = "running"
 
     @property
     def share(self) -> float | None:
@@ -94,20 +96,20 @@ def _short(value: float) -> float:
 
 def _lines(facts: RunningFacts) -> list[str]:
     bar = "".join(bar_text(facts.share)) if facts.share is not None else ""
-    words = (f"{look('running').sign} {one_line(facts.node)}", elapsed_text(facts), bar, amount_text(facts))
+    words = (f"{look(facts.status).sign} {one_line(facts.node)}", elapsed_text(facts), bar, amount_text(facts))
     first = "  ".join(filter(None, (*words, shorten(one_line(facts.note), _MOST_LETTERS))))
     last = shorten(one_line(facts.last_line), _MOST_LETTERS)
     return [first, f"  {last}"] if last else [first]
 
 
 def _rows(facts: RunningFacts) -> list[Element]:
-    name = f"{look('running').sign} {shorten(one_line(facts.node), 60)}"
+    name = f"{look(facts.status).sign} {shorten(one_line(facts.node), 60)}"
     said = " · ".join(filter(None, (amount_text(facts), shorten(one_line(facts.note), _MOST_LETTERS))))
     row = element(
         "tr",
         element("td", element("b", name), style=_WITHOUT_BORDER),
         element("td", elapsed_text(facts), style=f"{_WITHOUT_BORDER} text-align:right; opacity:0.75;"),
-        element("td", _bar(facts.share) if facts.share is not None else None, style=_WITHOUT_BORDER),
+        element("td", _bar(facts.share, facts.status) if facts.share is not None else None, style=_WITHOUT_BORDER),
         element("td", said, style=f"{_WITHOUT_BORDER} white-space:normal;"),
         style="background-color:transparent;",
     )
@@ -120,8 +122,8 @@ def _rows(facts: RunningFacts) -> list[Element]:
     ]
 
 
-def _bar(share: float) -> Element:
-    ink = look("running").line
+def _bar(share: float, status: str) -> Element:
+    ink = look(status).line
     full = f"width:{100 * share:.1f}%; height:8px; background-color:{ink}; border-radius:4px;"
     return element(
         "div",
