@@ -32,6 +32,8 @@ from nbpipe.views.markup import render
 from nbpipe.views.running import RunningFacts, shown_running
 
 _REDRAW_S = 0.25
+# A bar stands where the cell's output had come to when it was first drawn; that is to be its beginning.
+_FIRST_S = 0.05
 
 
 class _Standing:
@@ -194,7 +196,9 @@ class LiveBar:
                 self._draw(replace(self._last, status=status.value))
 
     def _redraw(self) -> None:
-        while not self._is_over.wait(_REDRAW_S):
+        pause_s = _FIRST_S
+        while not self._is_over.wait(pause_s):
+            pause_s = min(2 * pause_s, _REDRAW_S) if self._drawn is None else _REDRAW_S
             # Who looks may be gone, and the cell goes on.
             with suppress(Exception):
                 self._take_a_look()
@@ -207,7 +211,7 @@ class LiveBar:
                 self._last = running_facts(node, seen)
 
     def _draw(self, facts: RunningFacts) -> None:
-        shown = shown_running([facts])
+        shown = shown_running([facts], prints_elsewhere=True)
         bundle = Bundle(render(shown.element), shown.text)
         if bundle != self._drawn:
             is_update = self._drawn is not None

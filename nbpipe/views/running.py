@@ -73,11 +73,16 @@ def bar_text(share: float, columns: int = BAR_COLUMNS) -> tuple[str, str]:
     return "━" * full, "─" * (columns - full)
 
 
-def shown_running(steps: Sequence[RunningFacts]) -> Shown:
-    """Give both forms of the steps that run, and of no more than can be taken in."""
+def shown_running(steps: Sequence[RunningFacts], *, prints_elsewhere: bool = False) -> Shown:
+    """Give both forms of the steps that run, and of no more than can be taken in.
+
+    Args:
+        steps: The steps.
+        prints_elsewhere: Leave no room for what they print: it is seen anyway.
+    """
     shown = steps[:_MOST_STEPS]
     more = f"… and {len(steps) - _MOST_STEPS:,} more that run" if len(steps) > _MOST_STEPS else ""
-    rows = [row for facts in shown for row in _rows(facts)]
+    rows = [row for facts in shown for row in _rows(facts)[: 1 if prints_elsewhere else None]]
     table = element(
         "table",
         element("tbody", rows),
