@@ -54,6 +54,9 @@ def outcome_text(settled: SettledStep) -> str:
             return duration_text(settled.duration_s)
         case Status.FAILED if settled.failure is not None:
             return shorten(one_line(f"{settled.failure.type_name}: {settled.failure.message}"), _MOST)
+        case Status.INTERRUPTED if settled.duration_s:
+            # Why it ran is no answer to why it did not end.
+            return f"interrupted after {duration_text(settled.duration_s)}"
         case Status.SKIPPED | Status.INTERRUPTED:
             return shorten(f"{settled.status.value}: {one_line(settled.why)}", _MOST)
     return settled.status.value

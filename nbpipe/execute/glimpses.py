@@ -38,13 +38,6 @@ class Progress(NamedTuple):
     total: float | None = None
     note: str = ""
 
-    @property
-    def share(self) -> float | None:
-        """How much of the whole is done, from 0 to 1; `None` if the whole is not known."""
-        if self.total is None:
-            return None
-        return min(self.done / self.total, 1.0) if self.total else 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
@@ -61,15 +54,15 @@ class Glimpse:
     last_line: str = ""
 
     def as_record(self) -> dict[str, Any]:
-        """Give it as JSON data."""
+        """Give it as JSON data, but for the time: whoever is told knows when the step began."""
         progress = list(self.progress) if self.progress is not None else None
-        return {"elapsed_s": self.elapsed_s, "progress": progress, "last_line": self.last_line}
+        return {"progress": progress, "last_line": self.last_line}
 
     @staticmethod
     def read(said: Mapping[str, Any]) -> Glimpse:
         """Read what `as_record` gave."""
         progress = Progress(*said["progress"]) if said["progress"] is not None else None
-        return Glimpse(said["elapsed_s"], progress, said["last_line"])
+        return Glimpse(progress=progress, last_line=said["last_line"])
 
 
 Look = Callable[[], Mapping[str, Glimpse]]
@@ -90,12 +83,17 @@ class Printed(Protocol):
 class _Running:
     """A step that runs."""
 
-    __slots__ = ("_began_s", "_printed", "_progress")
+    __slots__ = ("_began_s", "_heard", "_printed", "_progress")
 
     def __init__(self, printed: Printed | None) -> None:
         self._began_s = time.monotonic()
         self._printed = printed
         self._progress: Progress | None = None
+        self._heard: Glimpse | None = None
+
+    def hear(self, heard: Glimpse) -> None:
+        """Take what is seen of it where it runs."""
+        self._heard = heard
 
     def take(self, progress: Progress) -> None:
         """Take the newest word; whoever looks later sees no other."""
@@ -103,11 +101,14 @@ class _Running:
 
     def glimpse(self) -> Glimpse:
         """Give what is to be seen of it now."""
+        elapsed_s = time.monotonic() - self._began_s
+        if self._heard is not None:
+            return replace(self._heard, elapsed_s=elapsed_s)
         progress = self._progress
         if progress is not None and len(progress.note) > MOST_LETTERS:
             progress = progress._replace(note=progress.note[: MOST_LETTERS - 1] + "…")
         text = self._printed.end_of_text() if self._printed is not None else ""
-        return Glimpse(time.monotonic() - self._began_s, progress, last_line_of(text))
+        return Glimpse(elapsed_s, progress, last_line_of(text))
 
 
 class Glimpses:
@@ -129,6 +130,16 @@ class Glimpses:
         running = self._running[node] = _Running(printed)
         return running.take
 
+    def hear(self, said: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take what another process, which runs steps for this one, sees of them (`Watch`).
+
+        What comes late, of a step that is over by now, is nothing to be seen any more.
+        """
+        for node, one in said.items():
+            running = self._running.get(node)
+            if running is not None:
+                running.hear(Glimpse.read(one))
+
     def end(self, node: str) -> None:
         """Take note that it is over: there is nothing more to be seen of it."""
         self._running.pop(node, None)
@@ -136,28 +147,6 @@ class Glimpses:
     def look(self) -> Mapping[str, Glimpse]:
         """Give a look at each step that runs, in the order in which they began."""
         return {node: running.glimpse() for node, running in list(self._running.items())}
-
-
-class Received:
-    """What was last heard of steps that run in another process."""
-
-    def __init__(self) -> None:
-        self._heard: dict[str, tuple[float, Glimpse]] = {}
-
-    def take(self, seen: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take in what the other process sees, which is all that runs there."""
-        now_s = time.monotonic()
-        self._heard = {node: (now_s, Glimpse.read(said)) for node, said in seen.items()}
-
-    def end(self, node: str) -> None:
-        """Take note that a step is over."""
-        self._heard = {name: heard for name, heard in self._heard.items() if name != node}
-
-    def look(self) -> Mapping[str, Glimpse]:
-        """Give what was heard, each as much older as it was heard long ago."""
-        now_s = time.monotonic()
-        heard = self._heard
-        return {node: replace(seen, elapsed_s=seen.elapsed_s + now_s - at_s) for node, (at_s, seen) in heard.items()}
 
 
 class Watch:
@@ -185,15 +174,13 @@ class Watch:
         self._thread.join()
 
     def _work(self) -> None:
-        told: dict[str, tuple[Progress | None, str]] = {}
+        told: dict[str, Any] = {}
         while not self._is_over.wait(self._every_s):
             # What cannot be seen or told now is no trouble of the step's, and may be the next time.
             with suppress(Exception):
-                seen = self._look()
-                # That time goes by, the other side sees for itself.
-                news = {node: (one.progress, one.last_line) for node, one in seen.items()}
+                news = {node: one.as_record() for node, one in self._look().items()}
                 if news != told:
-                    self._tell({node: one.as_record() for node, one in seen.items()})
+                    self._tell(news)
                     told = news
 
 

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbpipe.errors import Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
-from nbpipe.execute.glimpses import Glimpse, Received
+from nbpipe.execute.glimpses import Glimpse, Glimpses, nothing_seen
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import as_json
@@ -127,7 +127,7 @@ class RunApart:
         self._asked = asked
         self.id = ""
         self._listeners: Sequence[Callable[[str, Any], None]] = ()
-        self._received = Received()
+        self._glimpses = Glimpses()
         self._refused: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
         self._pipes: tuple[int, ...] = ()
@@ -227,7 +227,7 @@ class RunApart:
 
     def look(self) -> Mapping[str, Glimpse]:
         """Give what is to be seen of the steps that run now, by node, as the child told it last."""
-        return self._received.look()
+        return nothing_seen() if self.is_over() else self._glimpses.look()
 
     def stop(self) -> None:
         """Ask the run to stop; what was done before is kept."""
@@ -385,17 +385,18 @@ class RunApart:
                 self._has_begun.set()
             case {"node": node, "settled": settled}:
                 told = EndedStep.read(node, settled) if settled is not None else None
-                if told is not None:
-                    self._received.end(node)
+                if told is None:
+                    self._glimpses.begin(node)
+                else:
+                    self._glimpses.end(node)
                 for listener in self._listeners:
                     with suppress(Exception):
                         listener(node, told)
             case {"seen": seen}:
-                self._received.take(seen)
+                self._glimpses.hear(seen)
             case {"refused": _}:
                 self._refused = answer
             case {"status": _}:
-                self._received.take({})
                 self._end = answer
 
     def __repr__(self) -> str:

@@ -32,7 +32,11 @@ BROKE = SimpleNamespace(type_name="ValueError", message="bad\nvalue")
         (settled("clean", Status.REUSED), "↺ clean  reused"),
         (settled("fit", Status.FAILED, failure=BROKE), "✗ fit    ValueError: bad value"),
         (settled("test", Status.SKIPPED, why="fit did not succeed"), "– test   skipped: fit did not succeed"),
-        (settled("late", Status.INTERRUPTED, why="the run was stopped"), "■ late   interrupted: the run was stopped"),
+        (settled("slow", Status.INTERRUPTED, why="caching is off"), "■ slow   interrupted after 1.2 s"),
+        (
+            settled("late", Status.INTERRUPTED, why="the run was stopped", duration_s=0.0),
+            "■ late   interrupted: the run was stopped",
+        ),
     ],
 )
 def test_a_line_says_what_became_of_a_step(step, line):
