@@ -8,18 +8,18 @@ it is decided here.
 
 from __future__ import annotations
 
-import io
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain
-from threading import RLock
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nbpipe.commands.looking import running_facts
+from nbpipe.commands.printed import Above, PrintedLines
 from nbpipe.commands.progress import SettledStep, asked_for, outcome_text, room_for
 from nbpipe.records.runs import Status
 from nbpipe.views.amounts import shorten
@@ -37,11 +37,10 @@ if TYPE_CHECKING:
 
 State = SettledStep | float | None
 
-_A_SECOND = 8
+_REDRAW_S = 0.125
 _MOST_CHILDREN = 4
 _MOST_OF_A_CHILD = 6
 _LONGEST_NAME = 40
-_LONGEST_LINE = 1 << 16
 _STYLES = {"completed": "green", "reused": "cyan", "failed": "bold red", "running": "blue", "interrupted": "yellow"}
 _IMPORTANT = (Status.RUNNING, Status.FAILED, Status.INTERRUPTED)
 
@@ -61,7 +60,10 @@ class Moving:
         self._console: Console | None = None
         self._run: _Shown | None = None
         self._asked_for: dict[str, _Shown] = {}
-        self._printed: list[tuple[str, _Above]] = []
+        self._lines = PrintedLines()
+        self._printed: list[tuple[str, Above]] = []
+        self._is_over = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def begin(self, started: StartedRun) -> Callable[[str, Any], None]:
         """Draw the steps of this run."""
@@ -76,17 +78,31 @@ class Moving:
         self._live = Live(
             get_renderable=self._drawn,
             console=console,
-            refresh_per_second=_A_SECOND,
+            auto_refresh=False,
             redirect_stdout=False,
             redirect_stderr=False,
             vertical_overflow="crop",
         )
-        self._printed = [(name, _Above(console, getattr(sys, name))) for name in ("stdout", "stderr")]
-        if console.is_terminal:
-            for name, above in self._printed:
-                setattr(sys, name, above)
+        self._printed = [(name, Above(self._lines, getattr(sys, name))) for name in ("stdout", "stderr")]
+        for name, above in self._printed:
+            setattr(sys, name, above)
         self._live.start()
+        self._is_over.clear()
+        self._thread = threading.Thread(target=self._redraw, name="nbpipe-screen", daemon=True)
+        self._thread.start()
         return self._run.tell
+
+    def _redraw(self) -> None:
+        """Draw all of it again now and then."""
+        while not self._is_over.wait(_REDRAW_S):
+            # A terminal that is gone is no trouble of the run's.
+            with suppress(OSError, ValueError):
+                self._draw()
+
+    def _draw(self) -> None:
+        if self._console is not None and self._live is not None:
+            self._lines.draw(self._console)
+            self._live.refresh()
 
     def _begin_child(self, started: StartedRun) -> Callable[[str, Any], None]:
         title = asked_for(started)
@@ -103,17 +119,21 @@ class Moving:
         """Draw it a last time, or wipe it off."""
         if self._live is None:
             return
-        for _, above in self._printed:
-            above.end()
-        self._live.transient = completed
-        with suppress(OSError, ValueError):
-            self._live.stop()
-        self._live = None
+        self._is_over.set()
+        if self._thread is not None:
+            self._thread.join()
         for name, above in self._printed:
+            above.end()
             # Who has put something over it meanwhile writes through it.
             above.is_over = True
             if getattr(sys, name) is above:
                 setattr(sys, name, above.original)
+        self._live.transient = completed
+        with suppress(OSError, ValueError):
+            self._draw()
+        with suppress(OSError, ValueError):
+            self._live.stop()
+        self._live = None
 
     def _drawn(self) -> Group:
         from rich.console import Group
@@ -245,65 +265,6 @@ def counts_text(counts: Mapping[Status, int]) -> str:
     total = sum(counts.values())
     done = total - counts.get(Status.PENDING, 0) - counts.get(Status.RUNNING, 0)
     return f"{done:,} of {total:,} steps: {', '.join(told)}"
-
-
-class _Above(io.TextIOBase):
-    """What is printed while the steps are shown: every whole line goes above them.
-
-    A line that goes back to its beginning, as the bars of other libraries do, is shown as it ends.
-    """
-
-    def __init__(self, console: Console, original: TextIO) -> None:
-        from rich.ansi import AnsiDecoder
-
-        self.original = original
-        self.is_over = False
-        self._console = console
-        self._decode = AnsiDecoder().decode_line
-        self._begun = ""
-        self._lock = RLock()
-
-    def write(self, text: str) -> int:
-        if self.is_over:
-            return self.original.write(text)
-        with self._lock:
-            *lines, self._begun = (self._begun + text).split("\n")
-            if len(self._begun) > _LONGEST_LINE:
-                lines, self._begun = [*lines, self._begun], ""
-            self._print(lines)
-        return len(text)
-
-    def end(self) -> None:
-        """Print a last line that has no end."""
-        with self._lock:
-            rest, self._begun = self._begun, ""
-            self._print([rest] if rest else [])
-
-    def _print(self, lines: Sequence[str]) -> None:
-        from rich.text import Text
-
-        if not lines:
-            return
-        # A terminal that is gone is no trouble of the run's.
-        with suppress(OSError, ValueError):
-            self._console.print(Text("\n").join(self._decode(line.rstrip("\r")) for line in lines))
-
-    def flush(self) -> None:
-        if self.is_over:
-            self.original.flush()
-
-    def isatty(self) -> bool:
-        return self.original.isatty()
-
-    def writable(self) -> bool:
-        return True
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return getattr(self.original, "encoding", "utf-8")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.original, name)
 
 
 def _text(said: str, style: str) -> Text:
