@@ -7,6 +7,7 @@ them it does not know.
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Sequence
 from threading import RLock
@@ -62,11 +63,12 @@ class Above(io.TextIOBase):
         self.is_over = False
         self._lines = lines
         self._begun = ""
+        self._pid = os.getpid()
         self._lock = RLock()
 
     def write(self, text: str) -> int:
         """Take text; whole lines are passed on."""
-        if self.is_over:
+        if not self._is_ours:
             return self.original.write(text)
         with self._lock:
             *whole, self._begun = (self._begun + text).split("\n")
@@ -87,8 +89,13 @@ class Above(io.TextIOBase):
 
     def flush(self) -> None:
         """Leave what is no whole line yet for later."""
-        if self.is_over:
+        if not self._is_ours:
             self.original.flush()
+
+    @property
+    def _is_ours(self) -> bool:
+        # Nobody draws in a process that was forked from this one, and its locks may be held for ever.
+        return not self.is_over and os.getpid() == self._pid
 
     def isatty(self) -> bool:
         """Tell what the stream itself tells."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -67,3 +70,21 @@ def test_once_it_is_over_it_is_the_stream_that_it_stood_for() -> None:
 
     assert original.getvalue() == "after\n"
     assert above.isatty() is False
+
+
+def test_what_a_forked_process_prints_is_printed_at_once_even_if_somebody_draws_meanwhile(tmp_path: Path) -> None:
+    out = (tmp_path / "out").open("w")
+    lines = PrintedLines()
+    above = Above(lines, out)
+    with lines._lock:
+        held = threading.Thread(target=above.write, args=("waits\n",))
+        held.start()
+        child = os.fork()
+        if not child:
+            print("from the child", file=above, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+    held.join()
+    out.close()
+
+    assert (tmp_path / "out").read_text() == "from the child\n"
