@@ -1,7 +1,7 @@
-"""Material for rows that need a full catalog: finished runs, written as the logs would hold them.
+"""Material for rows: a full catalog, and the least that can be run.
 
-The lines are those that `Catalog.append_lines` and `Catalog.transact` write, sealed in the same way; a million
-runs take a minute so, and an hour through the calls.
+Finished runs are written as the logs would hold them: the lines are those that `Catalog.append_lines` and
+`Catalog.transact` write, sealed in the same way; a million runs take a minute so, and an hour through the calls.
 """
 
 from __future__ import annotations
@@ -16,6 +16,18 @@ from nbpipe.base.log import plain_json, seal_with_body
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog import segments
 
+# A pipeline of one step, as a file holds it.
+DOUBLING = """
+from nbpipe import pipeline, step
+
+@step
+def double(n: int) -> int:
+    return 2 * n
+
+@pipeline
+def doubling(n: int = 1):
+    return double(n)
+"""
 LOGS, METRICS, TAGGED_EVERY = 20, 10, 10
 TAG = {"id": "T", "name": "good", "exclusive": False, "cascade": False}
 STARTED = {"pipeline": "other", "kind": "pipeline", "parameters": {"rate": 0.1}, "differences": {}, "graph": ""}

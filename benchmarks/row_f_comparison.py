@@ -12,12 +12,10 @@ import json
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+from clock import question_ms
 from material import fill
 
 from nbpipe.commands.comparing import comparison_facts
@@ -26,17 +24,6 @@ from nbpipe.views.comparison import comparison_card
 
 RUNS, COMPARED, STEPS, TAIL, ROUNDS = 100_000, 50, 3, 200, 9
 GATE_MS, GOAL_MS = 300, 100
-
-
-def taken_ms(ask: Callable[[], Any], rounds: int = ROUNDS) -> float:
-    """Give the median time of a question, after it was asked once."""
-    ask()
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        ask()
-        times.append((time.perf_counter() - began) * 1e3)
-    return median(times)
 
 
 def tell(what: str, value: float, baseline: float) -> None:
@@ -70,10 +57,10 @@ def measure(client: Client, runs: int) -> None:
     compared = client.runs.compare(*begun)
     assert len(compared.runs[0].metrics) == 10
     assert len(compared.runs[0].steps) == STEPS
-    alone = taken_ms(one_by_one, 3)
-    tell(f"{COMPARED} runs compared, {runs:,} runs", taken_ms(lambda: client.runs.compare(*begun)), alone)
-    tell(f"… by their whole ids, {runs:,} runs", taken_ms(lambda: client.runs.compare(*ids)), alone)
-    drawn = taken_ms(lambda: comparison_card(comparison_facts(client.runs.compare(*begun))))
+    alone = question_ms(one_by_one, 3)
+    tell(f"{COMPARED} runs compared, {runs:,} runs", question_ms(lambda: client.runs.compare(*begun), ROUNDS), alone)
+    tell(f"… by their whole ids, {runs:,} runs", question_ms(lambda: client.runs.compare(*ids), ROUNDS), alone)
+    drawn = question_ms(lambda: comparison_card(comparison_facts(client.runs.compare(*begun))), ROUNDS)
     tell(f"… and drawn, {runs:,} runs", drawn, alone)
 
 

@@ -12,13 +12,12 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import duckdb
+from clock import question_ms
 from material import fill
 
 from nbpipe.services.client import Client
@@ -33,17 +32,6 @@ SELECT r.id, m.value FROM rows.run r JOIN rows.metric m ON m.entity_id = r.id
 JOIN rows.tagging t ON t.entity_id = r.id JOIN rows.tag g ON g.id = t.tag_id
 WHERE m.entity_kind = 'run' AND m.key = 'm3' AND g.name = 'good' ORDER BY m.value DESC LIMIT 20
 """
-
-
-def taken_ms(ask: Callable[[], Any]) -> float:
-    """Give the median time of a question, after it was asked once."""
-    ask()
-    times = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        ask()
-        times.append((time.perf_counter() - began) * 1e3)
-    return median(times)
 
 
 def tell(what: str, value: float, baseline: float, gate: float, goal: float) -> None:
@@ -75,7 +63,7 @@ def measure(client: Client, engine: duckdb.DuckDBPyConnection, runs: int) -> Non
     run_id, seq = ids.fetchall()[0]
 
     def raw(sql: str, **asked: Any) -> float:
-        return taken_ms(lambda: engine.execute(sql, asked or None).fetchall())
+        return question_ms(lambda: engine.execute(sql, asked or None).fetchall(), ROUNDS)
 
     columns = "id, name, pipeline, status, started, ended"
     best = raw(RAW_TOP)
@@ -98,7 +86,7 @@ def measure(client: Client, engine: duckdb.DuckDBPyConnection, runs: int) -> Non
         ("tags of a run", lambda: run.tags, tagged, (5, 2)),
     ]
     for what, ask, baseline, limits in questions:
-        tell(f"{what}, {runs:,} runs", taken_ms(ask), baseline, *limits)
+        tell(f"{what}, {runs:,} runs", question_ms(ask, ROUNDS), baseline, *limits)
 
 
 if __name__ == "__main__":

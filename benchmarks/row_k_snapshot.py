@@ -9,54 +9,31 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
+from clock import command_s, interpreter_s
+from material import DOUBLING
+
 ROUNDS, GATE_S, GOAL_S = 9, 1.5, 0.6
-FLOW = """
-from nbpipe import pipeline, step
-
-@step
-def double(n: int) -> int:
-    return 2 * n
-
-@pipeline
-def doubling(n: int = 1):
-    return double(n)
-"""
 IMPORTS = "import pydantic, sqlite3, typer, xxhash, yaml"
-
-
-def timed_s(*words: str) -> tuple[float, float, str]:
-    """Give the time of a fresh interpreter from start to end, that of the processor, and what it printed."""
-    began, worked = time.perf_counter(), _children_s()
-    done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
-    return time.perf_counter() - began, _children_s() - worked, done.stdout
-
-
-def _children_s() -> float:
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "doubling_flow.py").write_text(FLOW, encoding="utf-8")
+        (folder / "doubling_flow.py").write_text(DOUBLING, encoding="utf-8")
         os.environ["NBPIPE_HOME"] = str(folder / ".nbpipe")
-        timed_s("-m", "nbpipe", "snapshot", "create", f"{folder / 'doubling_flow.py'}:doubling", "--name", "nightly")
+        command_s("snapshot", "create", f"{folder / 'doubling_flow.py'}:doubling", "--name", "nightly")
         runs, worked, imports = [], [], []
         for n in range(ROUNDS):
             words = ("snapshot", "run", "nightly", "--set", f"n={n + 2}", "--json")
-            took_s, worked_s, said = timed_s("-m", "nbpipe", *words)
+            took_s, worked_s, said = command_s(*words)
             assert json.loads(said)["status"] == "completed", "the run succeeded"
             runs.append(took_s)
             worked.append(worked_s)
-            imports.append(timed_s("-c", IMPORTS)[0])
+            imports.append(interpreter_s("-c", IMPORTS)[0])
     value, baseline = median(runs), median(imports)
     what = f"snapshot run by the command line, fresh process ({median(worked):.2f} s of processor time)"
     row = {"row": "K", "what": what, "value": round(value, 3), "unit": "s"}

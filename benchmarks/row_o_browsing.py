@@ -12,12 +12,10 @@ import json
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+from clock import question_ms
 from material import fill
 
 from nbpipe.services.browsing import BrowsingService
@@ -27,17 +25,6 @@ from nbpipe.widgets.catalog_browser import CatalogBrowser
 
 RUNS, ROUNDS, GATE_MS, GOAL_MS = 100_000, 15, 100, 50
 NEWEST = "SELECT id, name, pipeline, status, started, ended FROM runs ORDER BY seq DESC LIMIT 20"
-
-
-def taken_ms(ask: Callable[[], Any]) -> float:
-    """Give the median time of a question, after it was asked once."""
-    ask()
-    times = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        ask()
-        times.append((time.perf_counter() - began) * 1e3)
-    return median(times)
 
 
 def tell(what: str, value: float, baseline: float, *, has_gate: bool) -> None:
@@ -61,7 +48,7 @@ def main(runs: int) -> None:
 
 def measure(client: Client, runs: int) -> None:
     browsing, middle = BrowsingService(client.workspace), runs // 40
-    baseline = taken_ms(lambda: client.workspace.catalog.rows(NEWEST))
+    baseline = question_ms(lambda: client.workspace.catalog.rows(NEWEST), ROUNDS)
     questions: list[tuple[str, Question]] = [
         ("the first page", Question()),
         ("a page in the middle", Question(page=middle)),
@@ -81,7 +68,7 @@ def measure(client: Client, runs: int) -> None:
         ("of pipelines", Question("pipelines")),
     ]
     for what, question in questions:
-        took = taken_ms(lambda question=question: browsing.page(question))
+        took = question_ms(lambda question=question: browsing.page(question), ROUNDS)
         tell(f"{what}, {runs:,} runs", took, baseline, has_gate=runs <= RUNS)
     browser = CatalogBrowser(client)
     _ = browser.widget
@@ -89,7 +76,7 @@ def measure(client: Client, runs: int) -> None:
     def turn() -> None:
         browser.page = browser.page + 1
 
-    tell(f"the widget turns a page, {runs:,} runs", taken_ms(turn), baseline, has_gate=runs <= RUNS)
+    tell(f"the widget turns a page, {runs:,} runs", question_ms(turn, ROUNDS), baseline, has_gate=runs <= RUNS)
 
 
 if __name__ == "__main__":

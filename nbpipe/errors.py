@@ -12,21 +12,25 @@
     │   │   └── SourceNotFoundError    a file, module or attribute that was to hold a pipeline is not there
     │   ├── ConflictError              the name is taken, or the move is not allowed
     │   ├── NotStorableError           a value that cannot be kept and is needed elsewhere
-    │   └── EnvironmentMismatchError   a package is missing, or another Python is
-    │       └── EnvironmentBuildError  the environment of a snapshot cannot be rebuilt here
+    │   ├── EnvironmentMismatchError   a package is missing, or another Python is
+    │   │   └── EnvironmentBuildError  the environment of a snapshot cannot be rebuilt here
+    │   └── RefusedApartError          the process that was to run a snapshot refused it
     ├── StepFailedError                the user's own code raised; its frames are shown
     ├── RunInterruptedError            somebody stopped the run
     ├── StepTimeoutError               a step ran longer than it was given
+    ├── ExecutorError                  what was to run the steps is not to be had
+    │   └── WorkerLostError            the process of a step ended without an answer
     ├── WorkspaceError                 the workspace folder cannot be used
     │   └── NotRecordedError           a record could not be written in full
     ├── ArtifactError                  a stored value cannot be given back
     │   ├── ArtifactDamagedError       its bytes are gone or are not what they were
     │   ├── ArtifactUnreadableError    its bytes are sound, but something to read them is missing here
     │   └── UntrustedArtifactError     it would run code that this workspace did not write
-    └── CatalogError                   the catalog cannot serve us
-        ├── CatalogBusyError           another process holds the operation log
-        ├── CatalogDamagedError        a log, a state or a generation is not what it was
-        └── CatalogNewerError          it was written by a newer nbpipe
+    ├── CatalogError                   the catalog cannot serve us
+    │   ├── CatalogBusyError           another process holds the operation log
+    │   ├── CatalogDamagedError        a log, a state or a generation is not what it was
+    │   └── CatalogNewerError          it was written by a newer nbpipe
+    └── BundleDamagedError             an exported file is not what was written into it
 
     UserWarning
     └── SecretWarning                  what is about to be kept looks like a password or a key
@@ -37,6 +41,9 @@
 Each says what happened and what to do next, in one or two lines. The facts it speaks of
 are attributes too, so that a program need never parse the sentence. `exit_code` is what
 the command line answers with.
+
+They stand in one module, though it is long: whoever catches one wants to see it among its kin, and
+whoever adds one sees at once whether it is there already.
 """
 
 from __future__ import annotations
@@ -225,6 +232,14 @@ class EnvironmentBuildError(EnvironmentMismatchError):
         NbpipeError.__init__(self, f"The snapshot's environment cannot be rebuilt here: {why}.\n{cure}")
 
 
+class RefusedApartError(UserError):
+    """The process that was to run a snapshot refused it; its exit code is that of the refusal."""
+
+    def __init__(self, said: str, exit_code: int = UserError.exit_code) -> None:
+        super().__init__(said)
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
 class StepFailedError(NbpipeError):
     """A step raised. The original is the cause, with the user's own frames.
 
@@ -292,6 +307,22 @@ class StepTimeoutError(NbpipeError, TimeoutError):
         self.step = step
         self.timeout_s = timeout_s
         super().__init__(f"Step {step!r} ran longer than its timeout of {timeout_s:g} s.")
+
+
+class ExecutorError(NbpipeError):
+    """What was to run the steps is not to be had, or cannot do what is asked of it."""
+
+
+class WorkerLostError(ExecutorError):
+    """The process in which a step ran ended without an answer.
+
+    Attributes:
+        step: The step.
+    """
+
+    def __init__(self, step: str, how: str) -> None:
+        self.step = step
+        super().__init__(f"The process of step {step!r} {how} before the step ended.")
 
 
 class WorkspaceError(NbpipeError):

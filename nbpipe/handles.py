@@ -23,11 +23,13 @@ from nbpipe.records.config import (
     merge_configurations,
     read_configuration,
 )
+from nbpipe.records.executors import check_executor
 from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.parameters import Parameters
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.client import Client
-from nbpipe.services.starting import RunHandle, RunRequest
+from nbpipe.services.run_handle import RunHandle
+from nbpipe.services.starting import RunRequest
 
 if TYPE_CHECKING:
     from nbpipe.services.runs import Run
@@ -113,6 +115,7 @@ class Pipeline:
         model: ModelConfig | None = None,
         cache: bool | None = None,
         enable_cache: bool | None = None,
+        executor: str | None = None,
         config_path: str | Path | None = None,
         run_name: str | None = None,
         parameters: Mapping[str, Any] | None = None,
@@ -126,6 +129,7 @@ class Pipeline:
             model: Another model.
             cache: Whether equal executions may be reused.
             enable_cache: Another spelling of `cache`.
+            executor: Who runs the steps: `"in-process"`, `"processes"`, `"processes:4"`, `"dask"`, `"dask:tcp://…"`.
             config_path: A YAML or JSON file with a run configuration; what is said here wins over it.
             run_name: A name for the run.
             parameters: Values of its parameters.
@@ -140,6 +144,7 @@ class Pipeline:
                 "tags": as_tags(tags),
                 "model": model,
                 "enable_cache": enable_cache if cache is None else cache,
+                "executor": check_executor(executor) if executor is not None else None,
                 "run_name": run_name,
                 "parameters": dict(parameters or {}),
                 "steps": dict(steps or {}),

@@ -167,34 +167,6 @@ class Catalog:
         with self.moment() as moment:
             return moment.found(view, columns, find, parameters)
 
-    def newest(
-        self,
-        view: str,
-        columns: str,
-        fits: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        limit: int,
-        before: int | None = None,
-    ) -> list[dict[str, Any]]:
-        """Read the newest rows that fit, newest first, without reading the older ones.
-
-        Args:
-            view: `runs` or `artifacts`.
-            columns: What to read of it.
-            fits: A condition of ours on the columns of the keyed view. It may speak of `$above` and `$upto`: all rows
-                it is asked of have larger numbers than the one, and none larger than the other.
-            parameters: What it binds.
-            limit: How many are wanted.
-            before: Only rows with smaller numbers than this one, which is only good if it was found in the same
-                `moment`.
-
-        Raises:
-            CatalogError: The catalog cannot be read.
-        """
-        with self.moment() as moment:
-            return moment.newest(view, columns, fits, parameters, limit=limit, before=before)
-
     def query(self, sql: str, *, limit: int = 10_000, timeout_s: float = 30) -> QueryResult:
         """Answer a user's SELECT over the same views; it can change nothing and reach no other file.
 

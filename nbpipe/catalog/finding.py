@@ -63,7 +63,20 @@ class Moment:
         limit: int,
         before: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Read the newest rows that fit, newest first; see `Catalog.newest`."""
+        """Read the newest rows that fit, newest first, without reading the older ones.
+
+        Args:
+            view: `runs` or `artifacts`.
+            columns: What to read of it.
+            fits: A condition of ours on the columns of the keyed view. It may speak of `$above` and `$upto`: all rows
+                it is asked of have larger numbers than the one, and none larger than the other.
+            parameters: What it binds.
+            limit: How many are wanted.
+            before: Only rows with smaller numbers than this one, which was found in this moment.
+
+        Raises:
+            CatalogError: The catalog cannot be read.
+        """
         numbers = _newest(self._cursor, view, fits, parameters or {}, limit=limit, before=before)
         return self.read(view, columns, numbers)
 

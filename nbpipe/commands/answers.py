@@ -21,8 +21,8 @@ from nbpipe.views.tables import Table, table_html, table_text
 
 if TYPE_CHECKING:
     from nbpipe.services.apart import RunApart
+    from nbpipe.services.run_handle import RunHandle
     from nbpipe.services.runs import Run
-    from nbpipe.services.starting import RunHandle
 
 _DEEPEST = 40
 

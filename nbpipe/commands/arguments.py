@@ -25,6 +25,7 @@ STAGE = "STAGE"
 ARTIFACT = "ARTIFACT"
 TAG = "TAG"
 STATUS = "STATUS"
+EXECUTOR = "EXECUTOR"
 SETTING = "NAME=VALUE"
 
 AsJson = Annotated[bool, Option("--json", help="Answer with plain facts as JSON.")]
@@ -45,6 +46,14 @@ Configuration = Annotated[
     Path | None, Option("--config", metavar="FILE", help="A YAML or JSON file with a run configuration.")
 ]
 NoCache = Annotated[bool, Option("--no-cache", help="Run every step, whatever is recorded.")]
+Executor = Annotated[
+    str | None,
+    Option(
+        "--executor",
+        metavar=EXECUTOR,
+        help="Who runs the steps: in-process, processes, processes:4, dask or dask:tcp://host:port.",
+    ),
+]
 Isolated = Annotated[
     bool, Option("--isolated", help="Run it in the environment that it was made in: its packages are built again.")
 ]

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from nbpipe.services.apart import RunApart
     from nbpipe.services.client import Client
-    from nbpipe.services.starting import RunHandle, RunRequest, StartedRun
+    from nbpipe.services.run_handle import RunHandle
+    from nbpipe.services.starting import RunRequest
+    from nbpipe.services.watching import StartedRun
 
 
 class Runnable(Protocol):

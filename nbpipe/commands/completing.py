@@ -15,6 +15,7 @@ from nbpipe.base.workspace import find_workspace
 from nbpipe.commands import arguments
 from nbpipe.commands.calling import Call, Surroundings, calling, current_call, current_client
 from nbpipe.commands.grammar import Noun, command_in, names_in, options_of, root
+from nbpipe.records.executors import KNOWN
 from nbpipe.records.models import ModelStages
 from nbpipe.records.runs import Status
 
@@ -117,7 +118,7 @@ def _defined(_: str) -> list[str]:
 
 
 def _snapshots(_: str) -> list[str]:
-    return [one.name or one.id[:8] for one in current_client().snapshots.list()] if _has_workspace() else []
+    return [one.label for one in current_client().snapshots.list()] if _has_workspace() else []
 
 
 def _runs(_: str) -> list[str]:
@@ -167,4 +168,5 @@ _NAMES: dict[str, Callable[[str], Iterable[str]]] = {
     arguments.ARTIFACT: _artifacts,
     arguments.TAG: _tags,
     arguments.STATUS: lambda _: [status.value for status in _OF_RUNS],
+    arguments.EXECUTOR: lambda _: list(KNOWN),
 }

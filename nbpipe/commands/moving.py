@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-    from nbpipe.services.starting import StartedRun
+    from nbpipe.services.watching import StartedRun
 
 State = SettledStep | float | None
 

@@ -20,7 +20,7 @@ from nbpipe.views.markup import one_line
 from nbpipe.views.theme import look
 
 if TYPE_CHECKING:
-    from nbpipe.services.starting import StartedRun
+    from nbpipe.services.watching import StartedRun
 
 _MOST = 100
 _PAUSE_S = 0.2

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument
 
 from nbpipe.commands.answers import Started
-from nbpipe.commands.arguments import SOURCE_OR_SNAPSHOT, AsJson, Configuration, NoCache, RunTags, Settings
+from nbpipe.commands.arguments import SOURCE_OR_SNAPSHOT, AsJson, Configuration, Executor, NoCache, RunTags, Settings
 from nbpipe.commands.grammar import RunVerb, verb, verbs
 from nbpipe.commands.running import begin_named, configuration_of
 
@@ -19,7 +19,7 @@ commands = verbs()
     "run",
     "nbpipe run flow.py",
     "nbpipe run flow.py:training --set rate=0.2 --set train.depth=3 --tag trial",
-    "nbpipe run nightly --config prod.yaml --no-cache",
+    "nbpipe run nightly --config prod.yaml --no-cache --executor processes:4",
     cls=RunVerb,
 )
 def run(
@@ -34,9 +34,10 @@ def run(
     settings: Settings = None,
     config: Configuration = None,
     no_cache: NoCache = False,
+    executor: Executor = None,
     tags: RunTags = None,
     as_json: AsJson = False,
 ) -> Started:
     """Run a pipeline or a snapshot, wait for its end and show what came of it."""
-    given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
+    given = configuration_of(settings, config, no_cache=no_cache, executor=executor, tags=tags)
     return begin_named(what, given, as_json=as_json)

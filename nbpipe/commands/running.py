@@ -23,11 +23,14 @@ from nbpipe.records.config import (
     parse_settings,
     read_configuration,
 )
+from nbpipe.records.executors import check_executor
 from nbpipe.records.tags import as_tags
+from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.snapshot_running import enter_folder, notices_for, rebuilt_for, run_apart, snapshot_request
-from nbpipe.services.starting import RunHandle, RunRequest, watch_runs
+from nbpipe.services.starting import RunRequest
+from nbpipe.services.watching import watch_runs
 from nbpipe.views.cards import run_card
 
 if TYPE_CHECKING:
@@ -41,15 +44,20 @@ def configuration_of(
     file: Path | None,
     *,
     no_cache: bool = False,
+    executor: str | None = None,
     tags: Sequence[str] | None = None,
 ) -> PipelineRunConfiguration:
     """Read how a run is to differ; a setting wins over the file.
 
     Raises:
-        BadValueError: A setting that sets nothing, a file that cannot be read, or a tag that is none.
+        BadValueError: A setting that sets nothing, a file that cannot be read, or a tag or an executor that is none.
     """
     said = parse_settings(settings or ())
-    more = PipelineRunConfiguration(tags=as_tags(tags or ()), enable_cache=False if no_cache else None)
+    more = PipelineRunConfiguration(
+        tags=as_tags(tags or ()),
+        enable_cache=False if no_cache else None,
+        executor=check_executor(executor) if executor is not None else None,
+    )
     base = read_configuration(file) if file is not None else PipelineRunConfiguration()
     return merge_configurations(merge_configurations(base, said), more)
 

@@ -14,6 +14,7 @@ from nbpipe.commands.arguments import (
     TAG,
     AsJson,
     Configuration,
+    Executor,
     Isolated,
     NameContains,
     NamePrefix,
@@ -159,12 +160,13 @@ def run(
     settings: Settings = None,
     config: Configuration = None,
     no_cache: NoCache = False,
+    executor: Executor = None,
     tags: RunTags = None,
     isolated: Isolated = False,
     as_json: AsJson = False,
 ) -> Started:
     """Run a snapshot, with no notebook and no source file."""
-    given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
+    given = configuration_of(settings, config, no_cache=no_cache, executor=executor, tags=tags)
     found = current_client().snapshots.get(snapshot)
     return begin_snapshot(found, given, isolated=isolated, as_json=as_json)
 
@@ -200,7 +202,7 @@ def form(snapshot: SnapshotName) -> Answer:
     """Show a form that runs a snapshot with other values; in a notebook only."""
     found = current_client().snapshots.get(snapshot)
     if current_call().surroundings is None:
-        name = found.name or found.id[:8]
+        name = found.label
         raise BadValueError(f"A form needs a notebook. Here, write nbpipe snapshot run {name} --set NAME=VALUE.")
     return Answer(snapshot_bundle(found), found, snapshot_plain(found, found.tags), "ParameterForm")
 
@@ -230,7 +232,7 @@ def export(
     snapshots = current_client().snapshots
     found = snapshots.get(snapshot)
     place = snapshots.export(found, to, overwrite=overwrite)
-    said = f"Snapshot {found.name or found.id[:8]} of {found.pipeline} is in {place}, digest {found.digest[:16]}."
+    said = f"Snapshot {found.label} of {found.pipeline} is in {place}, digest {found.digest[:16]}."
     return sentence(said, place, {"file": str(place), "digest": found.digest, "id": found.id}, as_json=as_json)
 
 
@@ -261,7 +263,7 @@ def describe(
 ) -> Answer:
     """Say what a snapshot is for."""
     changed = current_client().snapshots.describe(snapshot, description)
-    said = f"Snapshot {changed.name or changed.id[:8]} of {changed.pipeline}: {changed.description or 'no description'}"
+    said = f"Snapshot {changed.label} of {changed.pipeline}: {changed.description or 'no description'}"
     return sentence(said, changed, changed.as_row(), as_json=as_json)
 
 
@@ -292,7 +294,7 @@ def rename(
     """Give a snapshot another name."""
     former = current_client().snapshots.get(snapshot)
     renamed = current_client().snapshots.rename(former, to)
-    said = f"Snapshot {former.name or former.id[:8]} of {renamed.pipeline} is now named {renamed.name}."
+    said = f"Snapshot {former.label} of {renamed.pipeline} is now named {renamed.name}."
     return sentence(said, renamed, renamed.as_row(), as_json=as_json)
 
 
@@ -301,6 +303,6 @@ def delete(snapshot: SnapshotName, *, dry_run: DryRun = False, as_json: AsJson =
     """Delete a snapshot; its runs stay."""
     snapshots = current_client().snapshots
     found = snapshots.get(snapshot)
-    names = {found.id: f"{found.name or found.id[:8]} of {found.pipeline}"}
+    names = {found.id: f"{found.label} of {found.pipeline}"}
     dependents = snapshots.dependents(found)
     return deleted("snapshot", names, dependents, lambda: snapshots.delete(found), dry_run=dry_run, as_json=as_json)

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nbpipe.execute.capture import Capture
 from nbpipe.execute.driver import Driver, PlannedCall
-from nbpipe.execute.files import same_folder_afterwards
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Prepared
 from nbpipe.execute.settled import Settled
@@ -44,11 +42,12 @@ class Foresight(Driver):
             UncapturedNameError: A step reads a name that is no text.
         """
         self.prepare()
-        nobody = Capture(())
-        with same_folder_afterwards():
-            for node in self._traced.graph.ordered:
-                self._settle(node, nobody)
+        self.run()
         return {node: self._foreseen(settled) for node, settled in self._outcome.settled.items()}
+
+    def _settle_all(self) -> None:
+        for node in self._traced.graph.ordered:
+            self._settle(node)
 
     def _foreseen(self, settled: Settled) -> Foreseen:
         if settled.status is Status.REUSED:
@@ -64,7 +63,7 @@ class Foresight(Driver):
         known = {prepared.source.digest: prepared.source for prepared in self._prepared.values()}
         return described(known[digest]) if digest in known else super()._source_of(digest)
 
-    def _run(self, call: PlannedCall, keys: Keys | None, reason: tuple[str, str], capture: Capture) -> None:  # noqa: ARG002
+    def _run(self, call: PlannedCall, keys: Keys | None, reason: tuple[str, str]) -> None:  # noqa: ARG002
         why, against = reason
         self._tell(call.node.id, Settled(call.node.id, Status.INTERRUPTED, why, against=against))
 

@@ -11,7 +11,7 @@ and any other such source is as good.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +50,16 @@ def drawn_in(record: Mapping[str, Any]) -> list[Drawn]:
 
 
 class RandomChain:
-    """The states of the sources along one run of cells, in the order in which they are settled."""
+    """The states of the sources along one run of cells, in the order in which they are settled.
 
-    def __init__(self) -> None:
-        self._tokens: dict[str, str] = {}
-        self._left: dict[str, State] = {}
+    Args:
+        left: The states that the next cell is to find, by source, where they are not those of this process.
+        tokens: What the present states are known by.
+    """
+
+    def __init__(self, left: Mapping[str, State] | None = None, tokens: Mapping[str, str] | None = None) -> None:
+        self._tokens = dict(tokens or {})
+        self._left = dict(left or {})
         self._before: dict[str, State] = {}
 
     def objection(self, record: Mapping[str, Any]) -> str:
@@ -73,11 +78,19 @@ class RandomChain:
         self._tokens |= {one.source: one.after.token for one in found}
         return found
 
-    def reuse(self, record: Mapping[str, Any]) -> None:
-        """A cell is not run: whoever runs next finds what it left when it did."""
-        for one in drawn_in(record):
+    def found(self) -> tuple[dict[str, State], dict[str, str]]:
+        """Give what a cell finds that runs in another process, as `RandomChain` takes it."""
+        return dict(self._left), dict(self._tokens)
+
+    def take(self, found: Sequence[Drawn]) -> None:
+        """A cell has run in another process: whoever runs next finds what it left."""
+        for one in found:
             self._left[one.source] = one.after
             self._tokens[one.source] = one.after.token
+
+    def reuse(self, record: Mapping[str, Any]) -> None:
+        """A cell is not run: whoever runs next finds what it left when it did."""
+        self.take(drawn_in(record))
 
 
 def objection(record: Mapping[str, Any], tokens: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Callable
 
 
 class StopSignal:
@@ -21,6 +22,7 @@ class StopSignal:
         self._lock = threading.Lock()
         self._thread_id: int | None = None
         self._was_interrupted = False
+        self._told: list[Callable[[], None]] = []
 
     @property
     def is_set(self) -> bool:
@@ -52,7 +54,15 @@ class StopSignal:
     def stop(self) -> None:
         """Ask the run to stop: now, if a step is running, else before the next one."""
         self._asked.set()
+        for tell in list(self._told):
+            tell()
         self.interrupt()
+
+    def when_asked(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called, in any thread, whenever somebody asks the run to stop; at once if somebody has."""
+        self._told.append(tell)
+        if self.is_set:
+            tell()
 
     def interrupt(self) -> bool:
         """Raise `KeyboardInterrupt` in the guarded thread; tell whether one was guarded."""

@@ -22,6 +22,8 @@ from nbpipe.source.load import load_cell, load_function, load_library
 
 _OUR_FOLDER = str(Path(__file__).parents[1])
 LAST = "__last__"
+LIBRARY = "nbpipe_library"
+"""The name of the module in which the pieces live that steps lean on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class CodeRoom:
         """Give the live form of a step: a function, or for a cell a function of its inputs."""
         known = self._calls.get(source.digest)
         if known is None:
-            library = self._loaded()
+            library = self.library
             known = (
                 load_function(source, library)
                 if source.kind == "function"
@@ -87,11 +89,13 @@ class CodeRoom:
             self._calls[source.digest] = known
         return known
 
-    def _loaded(self) -> ModuleType:
+    @property
+    def library(self) -> ModuleType:
+        """The library; executed when it is first asked for."""
         if self._library is None:
             pieces = {piece.digest: piece for source in self._sources for piece in source.pieces}
             modules = {module.name: module for source in self._sources for module in source.local_modules}
-            self._library = load_library(list(pieces.values()), list(modules.values()), name="nbpipe_library")
+            self._library = load_library(list(pieces.values()), list(modules.values()), name=LIBRARY)
         return self._library
 
 

@@ -32,7 +32,7 @@ from nbpipe.notebook.surroundings import OwnPipeline, cells_before
 from nbpipe.notebook.usage import USAGE
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.services.client import Client
-from nbpipe.services.starting import StartedRun, watch_runs
+from nbpipe.services.watching import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
 from nbpipe.source.magics import strip_magics
 from nbpipe.source.pieces import definitions_in

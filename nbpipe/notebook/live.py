@@ -23,7 +23,7 @@ from nbpipe.commands.looking import running_facts
 from nbpipe.commands.showing import graph_edges, graph_nodes
 from nbpipe.execute.glimpses import Look
 from nbpipe.records.runs import Status
-from nbpipe.services.starting import StartedRun
+from nbpipe.services.watching import StartedRun
 from nbpipe.views.children import with_children
 from nbpipe.views.dag import dag_html, dag_text
 from nbpipe.views.facts import ChildFacts

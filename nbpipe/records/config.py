@@ -18,6 +18,7 @@ from pydantic import Field, field_validator
 
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import Record, plain_name, shorten
+from nbpipe.records.executors import check_executor
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.tags import Tag, as_tags
 
@@ -44,6 +45,8 @@ class PipelineRunConfiguration(Record):
         tags: Tags of the run besides the pipeline's own.
         model: Another model than the pipeline's.
         enable_cache: Whether equal executions may be reused; `None` for what the pipeline says.
+        executor: Who runs the steps: `in-process`, `processes`, `processes:4`, `dask`, `dask:tcp://…`; `None` for what
+            the pipeline says.
     """
 
     run_name: str | None = None
@@ -52,6 +55,7 @@ class PipelineRunConfiguration(Record):
     tags: tuple[Tag, ...] = ()
     model: ModelConfig | None = None
     enable_cache: bool | None = None
+    executor: str | None = None
 
     @field_validator("tags", mode="before")
     @classmethod
@@ -62,6 +66,11 @@ class PipelineRunConfiguration(Record):
     @classmethod
     def _is_name(cls, name: object) -> str | None:
         return None if name is None else plain_name("run", name)
+
+    @field_validator("executor", mode="before")
+    @classmethod
+    def _is_executor(cls, asked: object) -> str | None:
+        return None if asked is None else check_executor(asked)
 
     @property
     def step_values(self) -> dict[str, dict[str, Any]]:
@@ -285,4 +294,5 @@ def merge_configurations(
         tags=as_tags((*weaker.tags, *stronger.tags)),
         model=stronger.model or weaker.model,
         enable_cache=weaker.enable_cache if stronger.enable_cache is None else stronger.enable_cache,
+        executor=stronger.executor or weaker.executor,
     )

@@ -1,27 +1,19 @@
 """A snapshot run in a process of its own.
 
-The child is handed one JSON line, the request, on its standard input, and answers in JSON lines on
-a pipe: the run once it has begun, each step as it starts and is settled, now and then how far those
-are that run, and how the run ended.
-What it prints comes by two more pipes (`services.relaying`). One thread a child hears all of them,
-and sees to it that no process, pipe or thread is left.
+The child is handed one JSON line, the request, and answers in JSON lines: the run once it has
+begun, each step as it starts and is settled, and how the run ended. An answer that never comes
+means the child died; its run is then told as interrupted by its log.
 
-A child that is waited for is *bound*: it ends with whoever waits, however that ends. Its standard
-input stays open as long as this process lives, so it notices even a kill. One that nobody waits
-for goes on by itself. An answer that never comes means the child died; its run is then told as
-interrupted by its log.
+A child that is waited for is *bound*: it ends with whoever waits, however that ends. One that
+nobody waits for goes on by itself.
 
-A process has at most as many children at a time as the machine has cores, two at least and eight at
-most; whoever asks it for one more waits. Other processes, its own children among them, count for themselves.
+This module knows what is asked, what the answers mean and who waits. How a process is started,
+heard and tidied up after is `services.child_process`; the other side is `services.child`.
 """
 
 from __future__ import annotations
 
-import contextvars
-import json
 import os
-import selectors
-import subprocess
 import sys
 import threading
 import time
@@ -30,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.errors import Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.errors import Interrupted, NbpipeError, RefusedApartError, RunInterruptedError, StepFailedError
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.glimpses import Glimpse, Glimpses, nothing_seen
 from nbpipe.records.config import PipelineRunConfiguration
@@ -39,47 +31,16 @@ from nbpipe.records.parameters import as_json
 from nbpipe.records.runs import Status
 from nbpipe.records.secrets import revealed
 from nbpipe.services.ancestry import as_environment, descended
+from nbpipe.services.child_process import LOOK_UP_S, PATIENCE_S, ChildProcess
 from nbpipe.services.ended import EndedStep
-from nbpipe.services.relaying import Relay
 from nbpipe.services.runs import RunService
-from nbpipe.services.starting import StartedRun, observe
+from nbpipe.services.watching import StartedRun, observe
 from nbpipe.services.workspace import Workspace
 
 if TYPE_CHECKING:
     from nbpipe.snapshot.rebuilt import Rebuilt
 
-AT_ONCE = min(max(2, os.cpu_count() or 2), 8)
-# How often a wait looks up: what stops this thread comes between two instructions of its own.
-_LOOK_UP_S = 0.05
-_SILENCE_S = 2.0
-_PATIENCE_S = 5.0
-_LAST_WORDS_S = 0.5
-_CHUNK = 1 << 16
 _CHILD = "nbpipe.services.child"
-
-
-class _Turns:
-    """How many may still begin."""
-
-    def __init__(self) -> None:
-        self.anew()
-        os.register_at_fork(after_in_child=self.anew)
-
-    def anew(self) -> None:
-        """Nobody has begun yet: a forked child has no children."""
-        self._free = threading.Semaphore(AT_ONCE)
-
-    def take(self) -> Callable[[], None]:
-        """Wait for a turn; what is given ends it."""
-        free, asked_s, is_told = self._free, time.monotonic(), False
-        while not free.acquire(timeout=_LOOK_UP_S):
-            if not is_told and time.monotonic() - asked_s > _SILENCE_S:
-                is_told = True
-                print(f"{AT_ONCE} runs go on in processes of their own; the next waits for its turn.", file=sys.stderr)
-        return free.release
-
-
-_turns = _Turns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,74 +91,37 @@ class RunApart:
         self._glimpses = Glimpses()
         self._refused: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
-        self._pipes: tuple[int, ...] = ()
-        # Whoever has this tidies up after the child.
-        self._tidying = threading.Lock()
-        self._has_begun = threading.Event()
-        self._is_over = threading.Event()
-        self._relays = Relay("stdout"), Relay("stderr")
-        for relay in self._relays:
-            relay.mark = f"[{asked.pipeline}] "
-        # Held before the wait for a turn: what it is to run in may not be removed meanwhile.
-        held = (asked.place.hold(),) if asked.place is not None else ()
+        self._is_answered = threading.Event()
+        self._child = self._started({"NBPIPE_HOME": str(workspace.paths.root), **as_environment(line)})
         try:
-            end_turn = _turns.take()
-            try:
-                self._start({"NBPIPE_HOME": str(workspace.paths.root), **as_environment(line)}, held)
-                hear = contextvars.copy_context().run
-                name = f"nbpipe-apart-{self._process.pid}"
-                threading.Thread(target=hear, args=(self._hear, end_turn), name=name, daemon=True).start()
-            except BaseException:
-                self._give_up(end_turn)
-                raise
-        finally:
-            for descriptor in held:
-                os.close(descriptor)
-        try:
-            self._say(
+            self._child.say(
                 snapshot=asked.snapshot_id,
                 configuration=as_json(revealed(given)),
                 parent=list(asked.parent),
                 bound=asked.is_bound,
                 pid=os.getpid(),
             )
-            while not self._has_begun.wait(_LOOK_UP_S):
+            while not self._is_answered.wait(LOOK_UP_S) and not self._child.is_over():
                 pass
         except BaseException:
-            self._kill()
+            self._child.kill()
             raise
         if not self.id:
-            self._is_over.wait()
+            self._child.wait()
             raise _refusal(self._refused)
 
-    def _start(self, environment: dict[str, str], held: tuple[int, ...]) -> None:
-        place = self._asked.place
-        # The working directory is no place to import from: what a snapshot needs of it travels as text.
-        words = place.command(_CHILD) if place is not None else [sys.executable, "-P", "-m", _CHILD]
-        variables = place.variables() if place is not None else dict(os.environ)
-        answers, out, err = os.pipe(), os.pipe(), os.pipe()
+    def _started(self, variables: Mapping[str, str]) -> ChildProcess:
+        asked, place = self._asked, self._asked.place
+        # Held before the wait for a turn, and by the child as long as it lives: what it runs in may not be removed.
+        held = (place.hold(),) if place is not None else ()
         try:
-            # It has the reading ends too: with nobody left to hear it, it need not die of what it says.
-            theirs = answers[1], out[0], err[0]
-            self._process = subprocess.Popen(  # noqa: S603 — an interpreter, a module of ours, and numbers of ours
-                [*words, *map(str, theirs)],
-                stdin=subprocess.PIPE,
-                stdout=out[1],
-                stderr=err[1],
-                # As long as the child has open what is held, nobody removes the environment that it runs in.
-                pass_fds=(*theirs, *held),
-                env={**variables, **environment},
-                # An interrupt at the terminal is ours to pass on, and a run that nobody waits for outlives it.
-                start_new_session=True,
-            )
-            self._pipes = answers[0], out[0], err[0]
-        except BaseException:
-            for end in (answers[0], out[0], err[0]):
-                os.close(end)
-            raise
+            # The working directory is no place to import from: what a snapshot needs of it travels as text.
+            command = place.command(_CHILD) if place is not None else [sys.executable, "-P", "-m", _CHILD]
+            around = place.variables() if place is not None else os.environ
+            return ChildProcess(command, {**around, **variables}, held=held, title=asked.pipeline, take=self._take)
         finally:
-            for end in (answers[1], out[1], err[1]):
-                os.close(end)
+            for descriptor in held:
+                os.close(descriptor)
 
     @property
     def run_id(self) -> str:
@@ -212,7 +136,7 @@ class RunApart:
     @property
     def status(self) -> Status:
         """How the run stands."""
-        if not self._is_over.is_set():
+        if not self._child.is_over():
             return Status.RUNNING
         return Status(self._end["status"]) if self._end is not None else self.run.status
 
@@ -223,7 +147,7 @@ class RunApart:
 
     def is_over(self) -> bool:
         """Tell whether the run has ended."""
-        return self._is_over.is_set()
+        return self._child.is_over()
 
     def look(self) -> Mapping[str, Glimpse]:
         """Give what is to be seen of the steps that run now, by node, as the child told it last."""
@@ -231,7 +155,7 @@ class RunApart:
 
     def stop(self) -> None:
         """Ask the run to stop; what was done before is kept."""
-        self._say(stop=True)
+        self._child.say(stop=True)
 
     def wait_quietly(self) -> None:
         """Wait for the end of a run that was stopped, whatever came of it."""
@@ -251,11 +175,11 @@ class RunApart:
             Interrupted: The wait was interrupted, and the run with it.
         """
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        self._say(bound=True)
+        self._child.say(bound=True)
         try:
-            while not self._is_over.wait(_LOOK_UP_S):
+            while not self._child.wait(LOOK_UP_S):
                 if deadline_s is not None and time.monotonic() >= deadline_s:
-                    self._say(bound=self._asked.is_bound)
+                    self._child.say(bound=self._asked.is_bound)
                     raise TimeoutError(f"The run still goes on after {timeout_s:g} s; it was not stopped.")
         except TimeoutError:
             raise
@@ -282,107 +206,24 @@ class RunApart:
             )
         return self.run
 
-    # Ending it -------------------------------------------------------------------------------
-
     def _end_it(self) -> None:
         """Have it stop; if it does not, whatever the reason, kill it."""
         try:
             self.stop()
-            self._is_over.wait(_PATIENCE_S)
+            self._child.wait(PATIENCE_S)
         finally:
-            self._kill()
+            self._child.kill()
 
-    def _kill(self) -> None:
-        if not self._is_over.is_set():
-            self._process.kill()
-            self._is_over.wait(_PATIENCE_S)
-
-    def _give_up(self, end_turn: Callable[[], None]) -> None:
-        """Leave nothing of a child that had no time to begin."""
-        if not self._pipes:
-            end_turn()
-            return
-        # An interrupt may come when its thread is there already, and does not know it yet.
-        if self._tidying.acquire(blocking=False):
-            self._process.kill()
-            self._tidy_up(end_turn)
-        else:
-            self._kill()
-
-    def _say(self, **said: Any) -> None:
-        pipe = self._process.stdin
-        # Who has ended hears nothing any more.
-        with suppress(OSError, ValueError):
-            assert pipe is not None, "the child was given a pipe"
-            pipe.write(json.dumps(said).encode() + b"\n")
-            pipe.flush()
-
-    # Hearing it ------------------------------------------------------------------------------
-
-    def _hear(self, end_turn: Callable[[], None]) -> None:
-        """Hear the child until it is gone, and tidy up after it."""
-        if not self._tidying.acquire(blocking=False):
-            return
-        answers, out, err = self._pipes
-        heard = {out: self._relays[0].feed, err: self._relays[1].feed, answers: self._answered()}
-        try:
-            with selectors.DefaultSelector() as selector:
-                for pipe in heard:
-                    selector.register(pipe, selectors.EVENT_READ)
-                until_s: float | None = None
-                while selector.get_map() and (until_s is None or time.monotonic() < until_s):
-                    for key, _ in selector.select(_LAST_WORDS_S):
-                        data = os.read(key.fd, _CHUNK)
-                        if data:
-                            heard[key.fd](data)
-                        else:
-                            selector.unregister(key.fd)
-                    # What a step has left running may hold the pipes for ever.
-                    if until_s is None and self._process.poll() is not None:
-                        until_s = time.monotonic() + _LAST_WORDS_S
-                    if self._end is not None and not self._is_over.is_set() and not selector.select(0):
-                        # All is said; that it still tidies up is nothing to wait for.
-                        self._is_over.set()
-            for relay in self._relays:
-                relay.end()
-        finally:
-            self._tidy_up(end_turn)
-
-    def _tidy_up(self, end_turn: Callable[[], None]) -> None:
-        self._process.wait()
-        for pipe in self._pipes:
-            os.close(pipe)
-        with suppress(OSError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
-        end_turn()
-        self._is_over.set()
-        self._has_begun.set()
-
-    def _answered(self) -> Callable[[bytes], None]:
-        begun = b""
-
-        def feed(data: bytes) -> None:
-            nonlocal begun
-            *lines, begun = (begun + data).split(b"\n")
-            for line in lines:
-                self._take(json.loads(line))
-
-        return feed
-
-    def _take(self, answer: dict[str, Any]) -> None:
+    def _take(self, answer: dict[str, Any]) -> bool:
         match answer:
             case {"run": run_id, "name": name, "started": started}:
                 self.id = run_id
-                for relay in self._relays:
-                    relay.mark = f"[{self._asked.pipeline} {run_id[:8]}] "
+                self._child.entitle(f"{self._asked.pipeline} {run_id[:8]}")
                 traced = self._asked.traced
                 facts = RunFacts(run_id, name, self._asked.pipeline, traced.parameters)
                 begun = StartedRun(facts, traced, started, self, self._asked.parent, self.look, self.is_over)
-                # Who shows the run may fail at that; the run goes on.
-                with suppress(Exception):
-                    self._listeners = observe(begun)
-                self._has_begun.set()
+                self._listeners = observe(begun)
+                self._is_answered.set()
             case {"node": node, "settled": settled}:
                 told = EndedStep.read(node, settled) if settled is not None else None
                 if told is None:
@@ -390,25 +231,19 @@ class RunApart:
                 else:
                     self._glimpses.end(node)
                 for listener in self._listeners:
-                    with suppress(Exception):
-                        listener(node, told)
+                    listener(node, told)
             case {"seen": seen}:
                 self._glimpses.hear(seen)
             case {"refused": _}:
                 self._refused = answer
+                self._is_answered.set()
             case {"status": _}:
                 self._end = answer
+                return True
+        return False
 
     def __repr__(self) -> str:
-        return f"<run {self.id[:8]} of {self._asked.pipeline} in process {self._process.pid}: {self.status.value}>"
-
-
-class RefusedApartError(UserError):
-    """The process that was to run a snapshot refused it; its exit code is that of the refusal."""
-
-    def __init__(self, said: str, exit_code: int = UserError.exit_code) -> None:
-        super().__init__(said)
-        self.exit_code = exit_code  # type: ignore[misc]
+        return f"<run {self.id[:8]} of {self._asked.pipeline} in process {self._child.pid}: {self.status.value}>"
 
 
 def _with_plain_numbers(value: Any) -> Any:

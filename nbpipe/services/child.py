@@ -23,10 +23,11 @@ from nbpipe.execute.glimpses import Watch
 from nbpipe.execute.settled import Settled
 from nbpipe.records.runs import Status
 from nbpipe.services.ended import said_of
+from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.runs import RunService
 from nbpipe.services.snapshot_running import enter_folder, snapshot_request
 from nbpipe.services.snapshots import SnapshotService
-from nbpipe.services.starting import RunHandle, StartedRun, watch_runs
+from nbpipe.services.watching import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
 
 _LOOK_UP_S = 1.0

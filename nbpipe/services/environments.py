@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbpipe.base.folders import size_below
 from nbpipe.snapshot import rebuilt
 
 
@@ -28,7 +29,7 @@ class EnvironmentUse:
 def environment_use() -> EnvironmentUse:
     """Say how much rebuilt environments take."""
     found = list(rebuilt.kept())
-    return EnvironmentUse(str(rebuilt.folder()), len(found), sum(rebuilt.size_of(one.place) for one in found))
+    return EnvironmentUse(str(rebuilt.folder()), len(found), sum(size_below(one.place) for one in found))
 
 
 def remove_environments(*, dry_run: bool = False) -> EnvironmentUse:

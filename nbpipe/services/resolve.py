@@ -194,7 +194,8 @@ def _artifact_version(workspace: Workspace, ref: EntityRef) -> Target:
 
 def _newest_of_artifact(workspace: Workspace, name: str, number: int | None = None) -> Sequence[Row]:
     asked = {"name": name, "number": number}
-    return workspace.catalog.newest("artifacts", "id, name, number", VERSION_OF_ARTIFACT, asked, limit=1)
+    with workspace.catalog.moment() as moment:
+        return moment.newest("artifacts", "id, name, number", VERSION_OF_ARTIFACT, asked, limit=1)
 
 
 def _artifact_version_by_id(workspace: Workspace, text: str) -> Target:

@@ -32,7 +32,8 @@ from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.recorded import COLUMNS, Run, StepRun, run_in, with_ends
 from nbpipe.services.resolve import find_run, linked, resolve
-from nbpipe.services.starting import RunHandle, RunInProgress, RunRequest
+from nbpipe.services.run_handle import RunHandle
+from nbpipe.services.starting import RunInProgress, RunRequest
 from nbpipe.services.workspace import Workspace
 
 __all__ = ["Run", "RunService", "StepRun"]

@@ -71,7 +71,7 @@ def exported(snapshot: Snapshot) -> bytes:
 
 def file_name(snapshot: Snapshot) -> str:
     """Give what a file of a snapshot is named after: its name, without what no file's name may hold."""
-    title = snapshot.name or snapshot.id[:8]
+    title = snapshot.label
     name = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in title).strip(". ")
     # Cut at the edge of a letter: what is left of one is dropped.
     return name[:_LONGEST_NAME].encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "snapshot"

@@ -68,6 +68,11 @@ class Snapshot(Displayed):
         return f"<Snapshot {shorten(self.name) if self.name else self.id[:8]} of {shorten(self.pipeline)}>"
 
     @property
+    def label(self) -> str:
+        """What it goes by in a line: its name, or the beginning of its id if it has none."""
+        return self.name or self.id[:8]
+
+    @property
     def ref(self) -> EntityRef:
         """What points at it."""
         return EntityRef(Kind.SNAPSHOT, self.id)
@@ -170,7 +175,7 @@ def content_of(snapshot: Snapshot) -> SnapshotContent:
     except ArtifactDamagedError as error:
         raise CatalogDamagedError(
             workspace.paths.blobs,
-            f"the content of snapshot {snapshot.name or snapshot.id[:8]}: {error.why}",
+            f"the content of snapshot {snapshot.label}: {error.why}",
             cure="Create the snapshot again.",
         ) from None
     return read_content(data, digest, workspace.paths.blobs)

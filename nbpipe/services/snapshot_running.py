@@ -48,8 +48,8 @@ class Frozen(Protocol):
         """Its id."""
 
     @property
-    def name(self) -> str:
-        """Its name, or nothing."""
+    def label(self) -> str:
+        """What it goes by in a line."""
 
     @property
     def pipeline(self) -> str:
@@ -111,10 +111,9 @@ def check_runnable(snapshot: Frozen) -> SnapshotContent:
     content = snapshot.content
     here = differences(content.environment, content.modules)
     if here.missing:
-        name = snapshot.name or snapshot.id[:8]
         many = len(here.missing) - _MOST_MISSING
         missing = (*here.missing[:_MOST_MISSING], *([f"{many} more are not installed"] if many > 0 else []))
-        raise EnvironmentMismatchError(f"Snapshot {name}", missing, _CURE)
+        raise EnvironmentMismatchError(f"Snapshot {snapshot.label}", missing, _CURE)
     return content
 
 

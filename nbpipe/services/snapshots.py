@@ -6,7 +6,6 @@ Finding and running one asks no query.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,7 +19,6 @@ from nbpipe.records.config import PipelineRunConfiguration, as_configuration
 from nbpipe.records.operations import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.refs import Kind
 from nbpipe.records.snapshots import SnapshotContent, digest_of
-from nbpipe.records.state import OperationState, Row
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.apart import RunApart
 from nbpipe.services.deleting import dependents_of_snapshot
@@ -28,10 +26,11 @@ from nbpipe.services.dependents import Dependent
 from nbpipe.services.filters import all_of, bears, checked_text, entities, fits_name, is_within, refuse_unknown, stretch
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.noted import notes
-from nbpipe.services.resolve import resolve
 from nbpipe.services.snapshot_differences import SnapshotDifferences, differences_of
 from nbpipe.services.snapshot_exchange import export_snapshot, read_exported
+from nbpipe.services.snapshot_finding import find_snapshot, latest_snapshot, snapshot_rows
 from nbpipe.services.snapshot_making import content_of_pipeline, content_of_run
+from nbpipe.services.snapshot_pruning import checked_keep, superfluous
 from nbpipe.services.snapshot_records import Snapshot, snapshot_in
 from nbpipe.services.triggering import chosen, trigger
 from nbpipe.services.workspace import Workspace
@@ -130,19 +129,7 @@ class SnapshotService:
             NotFoundError: There is none.
             AmbiguousNameError: Several pipelines have one of that name.
         """
-        if isinstance(ref, Snapshot):
-            return ref
-        state = self._state()
-        if pipeline is not None and isinstance(ref, str):
-            own = [
-                row for row in _rows(state) if (row["pipeline"], row["name"]) == (pipeline, ref.strip()) and row["name"]
-            ]
-            if own:
-                return snapshot_in(own[0], self._workspace)
-        found = state.snapshots.get(resolve(self._workspace, ref, Kind.SNAPSHOT).id)
-        if found is None or pipeline not in (None, found["pipeline"]):
-            raise NotFoundError("snapshot", shorten(ref), [row["name"] for row in _rows(state) if row["name"]])
-        return snapshot_in(found, self._workspace)
+        return find_snapshot(self._workspace, ref, pipeline)
 
     def list(
         self,
@@ -198,7 +185,7 @@ class SnapshotService:
         limit, fitting = checked_limit(limit), entities(self._workspace, kind, asked)
         found = (
             snapshot_in(row, self._workspace)
-            for row in reversed(_rows(self._state()))
+            for row in reversed(snapshot_rows(self._workspace.catalog.state()))
             if pipeline in (None, row["pipeline"])
             and (row["name"] or not named)
             and has_name(row["name"])
@@ -213,11 +200,7 @@ class SnapshotService:
         Raises:
             NotFoundError: It has none.
         """
-        rows = [row for row in _rows(self._state()) if row["pipeline"] == pipeline and row["name"]]
-        if not rows:
-            known = {row["pipeline"] for row in _rows(self._state()) if row["name"]}
-            raise NotFoundError("pipeline with a named snapshot", pipeline, known)
-        return snapshot_in(rows[-1], self._workspace)
+        return latest_snapshot(self._workspace, pipeline)
 
     def rename(self, ref: object, to: str) -> Snapshot:
         """Give a snapshot another name."""
@@ -247,7 +230,7 @@ class SnapshotService:
         snapshot = self.get(ref)
         used = [one.said for one in self.dependents(snapshot) if one.hinders]
         if used:
-            raise ConflictError(f"Snapshot {snapshot.name or snapshot.id[:8]!r} is not deleted: {'; '.join(used)}.")
+            raise ConflictError(f"Snapshot {snapshot.label!r} is not deleted: {'; '.join(used)}.")
         self._workspace.catalog.transact(DeleteSnapshot(id=snapshot.id))
 
     def prune(
@@ -274,18 +257,10 @@ class SnapshotService:
         Raises:
             BadValueError: A value that does not fit.
         """
-        if not isinstance(keep, int) or isinstance(keep, bool) or keep < 0:
-            raise BadValueError(f"keep={shorten(keep)} is no number of snapshots; give 0 or more.")
+        kept = checked_keep(keep)
         old = {snapshot.id for snapshot in self.list(pipeline=pipeline, until=older_than)}
-        seen: Counter[str] = Counter()
-        gone = []
-        for snapshot in self.list(pipeline=pipeline):
-            if snapshot.name:
-                continue
-            seen[snapshot.pipeline] += 1
-            is_in_use = any(use.hinders for use in self.dependents(snapshot))
-            if seen[snapshot.pipeline] > keep and snapshot.id in old and not is_in_use:
-                gone.append(snapshot)
+        candidates = superfluous(self.list(pipeline=pipeline), old=old, keep=kept)
+        gone = [one for one in candidates if not any(use.hinders for use in self.dependents(one))]
         return Listing(gone if dry_run else filter(self._was_deleted, gone), Snapshot)
 
     def _was_deleted(self, snapshot: Snapshot) -> bool:
@@ -337,8 +312,7 @@ class SnapshotService:
             replace=replace,
         )
 
-    def _state(self) -> OperationState:
-        return self._workspace.catalog.state()
+    # Running ----------------------------------------------------------------------------------
 
     def trigger(
         self,
@@ -375,11 +349,6 @@ class SnapshotService:
             "snapshot_id": snapshot_id,
         }
         return trigger(chosen(self, named), run_configuration, synchronous=synchronous, isolated=isolated)
-
-
-def _rows(state: OperationState) -> list[Row]:
-    """Give the snapshots in the order in which they were made."""
-    return [row for row in state.snapshots.values() if row is not None]
 
 
 def checked_name(name: str) -> str:

@@ -2,6 +2,9 @@
 
 The order is the point. Parameters, sources, tags and look-ups are checked before a model version
 is made or a line is written; a run that was begun always gets an end, whatever happens in it.
+
+This module runs in the thread that calls it. Who waits for a run, or stops waiting, is
+`services.run_handle`; who looks on is `services.watching`.
 """
 
 from __future__ import annotations
@@ -9,26 +12,30 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
 from nbpipe.define.overrides import check_complete, with_secrets_hidden, with_step_values, without_secrets
 from nbpipe.define.pipeline import PipelineDefinition
-from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver, Listener
-from nbpipe.execute.glimpses import Glimpse, Look, nothing_seen
-from nbpipe.execute.settled import RunOutcome, Settled
+from nbpipe.execute.executors import executor_for
+from nbpipe.execute.glimpses import Glimpse
+from nbpipe.execute.inline import InlineDriver
+from nbpipe.execute.parallel import ParallelDriver
+from nbpipe.execute.settled import RunOutcome
 from nbpipe.execute.stop import StopSignal
 from nbpipe.graph.graph import ExistingArtifact
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import plain_name
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
+from nbpipe.records.executors import IN_PROCESS
 from nbpipe.records.models import ModelConfig, is_stage_word
 from nbpipe.records.operations import OpenModelVersion
 from nbpipe.records.parameters import as_json
@@ -38,9 +45,8 @@ from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.ending import end_of, failed_end_of
 from nbpipe.services.run_code import keep_code
+from nbpipe.services.watching import StartedRun, observe
 from nbpipe.services.workspace import Workspace
-
-_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,55 +70,6 @@ class RunRequest:
     snapshot_id: str = ""
     parent_run_id: str = ""
     parent_step: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StartedRun:
-    """A run that has begun, here or in a process of its own, as those who watch it see it.
-
-    Attributes:
-        facts: The run.
-        traced: Its pipeline for its values.
-        started: When it began, ISO 8601.
-        stop: How it is stopped.
-        parent: The run and the step that asked for it, or two empty texts.
-        look: Gives what is to be seen of the steps that run now; whoever shows them asks as often as suits it.
-        is_over: Tells whether it has ended.
-    """
-
-    facts: RunFacts
-    traced: Traced
-    started: str
-    stop: Stoppable
-    parent: tuple[str, str] = ("", "")
-    look: Look = nothing_seen
-    is_over: Callable[[], bool] = bool
-
-
-class Stoppable(Protocol):
-    """What can be asked to stop."""
-
-    def stop(self) -> None:
-        """Ask it to stop."""
-
-
-Observer = Callable[[StartedRun], Callable[[str, Settled | None], None] | None]
-_observers: list[Observer] = []
-
-
-def watch_runs(observer: Observer) -> Callable[[], None]:
-    """Have `observer` told of every run that begins in this process; call the answer to end that.
-
-    What the observer answers, if anything, is called as the run's nodes start and are settled.
-    """
-    _observers.append(observer)
-    return lambda: _observers.remove(observer) if observer in _observers else None
-
-
-def observe(started: StartedRun) -> list[Listener]:
-    """Tell those who watch that a run has begun; the answer is what is to be told of its steps."""
-    listeners = [observer(started) for observer in _observers]
-    return [listener for listener in listeners if listener is not None]
 
 
 class RunInProgress:
@@ -176,7 +133,9 @@ class RunInProgress:
 
     def _made_driver(self, facts: RunFacts, existing: Mapping[str, ArtifactVersion]) -> Driver:
         configured = self.request.configuration.enable_cache
-        return Driver(
+        executor = executor_for(self.request.configuration.executor or IN_PROCESS)
+        made = InlineDriver if executor is None else partial(ParallelDriver, executor=executor)
+        return made(
             self.traced,
             facts,
             store=self._workspace.store,
@@ -309,7 +268,7 @@ class RunInProgress:
 
 def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, Any]:
     """Write down what a run was told besides the values of parameters and its own name and tags."""
-    told = configuration.model_dump(mode="json", include={"model", "enable_cache"}, exclude_none=True)
+    told = configuration.model_dump(mode="json", include={"model", "enable_cache", "executor"}, exclude_none=True)
     values = without_secrets(traced, configuration.step_values)
     steps = {step: {name: as_json(value) for name, value in given.items()} for step, given in values.items() if given}
     return {**told, "steps": steps} if steps else told
@@ -351,95 +310,3 @@ def existing_artifacts(workspace: Workspace, traced: Traced) -> dict[str, Artifa
     }
     artifacts = ArtifactService(workspace)
     return {artifact_id: artifacts.stored(artifact_id) for artifact_id in wanted}
-
-
-class RunHandle:
-    """A run in a thread of its own.
-
-    Args:
-        progress: The run.
-        finish: Makes what `wait` gives from the outcome.
-    """
-
-    def __init__(self, progress: RunInProgress, finish: Callable[[RunInProgress, RunOutcome], Any]) -> None:
-        self._progress = progress
-        self._finish = finish
-        self._outcome: RunOutcome | None = None
-        self._error: BaseException | None = None
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="nbpipe-run", daemon=True)
-        try:
-            # It waits until the thread has begun, and the run may have come far by then.
-            self._thread.start()
-        except KeyboardInterrupt:
-            self.stop()
-            self.wait_quietly()
-            raise Interrupted from None
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self._progress.facts.id
-
-    @property
-    def status(self) -> Status:
-        """How the run stands."""
-        if self._error is not None:
-            return Status.FAILED
-        return self._outcome.status if self._outcome is not None else Status.RUNNING
-
-    def look(self) -> Mapping[str, Glimpse]:
-        """Give what is to be seen of the steps that run now, by node."""
-        return self._progress.look()
-
-    def _work(self) -> None:
-        try:
-            self._outcome = self._progress.run()
-        except BaseException as error:  # noqa: BLE001 — handed to whoever waits
-            self._error = error
-        finally:
-            self._done.set()
-
-    def stop(self) -> None:
-        """Ask the run to stop; what was done before is kept."""
-        self._progress.stop_signal.stop()
-
-    def is_over(self) -> bool:
-        """Tell whether the run has ended."""
-        return self._done.is_set()
-
-    def wait_quietly(self) -> None:
-        """Wait for the end of a run that was stopped, but not for long, and whatever came of it.
-
-        What a C call holds is abandoned; the run's end is recorded when it lets go.
-        """
-        self._done.wait(_PATIENCE_S)
-
-    def wait(self, timeout_s: float | None = None) -> Any:
-        """Wait for the run's end and give the `Run`.
-
-        Args:
-            timeout_s: How long to wait at most, in seconds; `None` for as long as it takes.
-
-        Raises:
-            TimeoutError: It still goes on; it is not stopped.
-            StepFailedError: A step failed.
-            RunInterruptedError: The run was stopped.
-            Interrupted: The wait was interrupted, and the run with it.
-        """
-        try:
-            over = self._done.wait(timeout_s)
-        except KeyboardInterrupt:
-            self.stop()
-            self.wait_quietly()
-            raise Interrupted from None
-        if not over:
-            raise TimeoutError(f"The run still goes on after {timeout_s:g} s; it was not stopped.")
-        if self._error is not None:
-            raise self._error
-        assert self._outcome is not None, "a run that is over has an outcome or an error"
-        self._progress.raise_for(self._outcome)
-        return self._finish(self._progress, self._outcome)
-
-    def __repr__(self) -> str:
-        return f"<run {self._progress.facts.name}: {self.status.value}>"

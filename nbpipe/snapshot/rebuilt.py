@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nbpipe.base.cache import cache_folder
+from nbpipe.base.folders import size_below
 from nbpipe.base.ids import new_id
 from nbpipe.base.locks import try_lock
 from nbpipe.errors import EnvironmentBuildError
@@ -157,16 +158,6 @@ def kept() -> Iterator[Kept]:
                 yield Kept(place, is_draft="." in place.name)
 
 
-def size_of(place: Path) -> int:
-    """Give how much the files of an environment take; those it shares with the cache of uv count too."""
-    total = 0
-    for here, _, names in os.walk(place):
-        for name in names:
-            with suppress(OSError):
-                total += os.lstat(os.path.join(here, name)).st_size
-    return total
-
-
 def set_aside(place: Path) -> Path | None:
     """Give an environment a name under which nobody looks for one; `None` if that cannot be done."""
     gone = place.with_name(f"{place.name.partition('.')[0]}{_REMOVED}{new_id()[:8]}")
@@ -190,7 +181,7 @@ def remove_unused(*, dry_run: bool = False) -> tuple[int, int]:
         with _alone(build_file(whole) if one.is_draft else _use_file(whole)) as is_free:
             if not is_free:
                 continue
-            size_bytes = size_of(one.place)
+            size_bytes = size_below(one.place)
             gone = one.place if dry_run else set_aside(one.place)
         if gone is not None:
             if not dry_run:

@@ -21,6 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbpipe.base.folders import size_below
+
 _FOLDER = re.compile(r"[0-9a-f]{2}\Z")
 _REST = re.compile(r"[0-9a-f]{62}\Z")
 _CONDEMNED = ".condemned-"
@@ -109,7 +111,7 @@ def sweep(
         for name, found in _entries(folder):
             is_wanted = _REST.match(name) is not None and folder.name + name in referred
             if found.st_ctime_ns < since_ns and not is_wanted:
-                _sweep_leftover(folder / name, _size_below(folder / name), swept, dry_run=dry_run)
+                _sweep_leftover(folder / name, size_below(folder / name), swept, dry_run=dry_run)
     for folder in others:
         for name, found in _entries(folder):
             if name.startswith(".") and stat.S_ISREG(found.st_mode) and found.st_ctime_ns < since_ns:
@@ -143,15 +145,6 @@ def _sweep_leftover(path: Path, size_bytes: int, swept: Swept, *, dry_run: bool)
         _remove(path)
     swept.leftovers += 1
     swept.size_bytes += size_bytes
-
-
-def _size_below(path: Path) -> int:
-    total = 0
-    for place, _, names in os.walk(path):
-        for name in names:
-            with suppress(FileNotFoundError):
-                total += os.lstat(os.path.join(place, name)).st_size
-    return total
 
 
 def _remove(path: Path) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from math import ceil
 
+from nbpipe.views.ink import canvas
 from nbpipe.views.layout import Box, Direction, Layout, PlacedBox, Point, Route, layout
 from nbpipe.views.lettering import fitting, width_px
 from nbpipe.views.markup import Element, element, number, one_line
 from nbpipe.views.steps_graph import DagNode, StepsGraph, folding_sentence, note_of, title_of
-from nbpipe.views.theme import DEFINED, EDGE, FONT, look
+from nbpipe.views.theme import DEFINED, EDGE, look
 
 MOST_LABELS = 14
 _TITLE = 13
@@ -47,20 +48,15 @@ def picture(graph: StepsGraph, title: str) -> Element:
     width, height = drawing.width, drawing.height
     if caption:
         width, height = max(width, _label_width(caption) + 16), height + _CAPTION_ROOM
-    return element(
-        "svg",
-        element("title", title),
+    return canvas(
+        title,
+        width,
+        height,
         _arrowhead(),
         [_arrow(route, drawing.direction, is_trigger=by_id[route.target].is_run) for route in drawing.routes],
         _labels(graph, drawing),
         [_box(by_id[box.id], box) for box in drawing.boxes],
         _chip(caption, width / 2, drawing.height + 10) if caption else None,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {number(width)} {number(height)}",
-        width=width,
-        height=height,
-        font_family=FONT,
-        role="img",
     )
 
 

@@ -70,11 +70,15 @@ def ramp(part: float) -> str:
 def drawing(title: str, width: float, height: float, ink: Ink, *parts: Child) -> Element:
     """Put what was drawn together as a picture."""
     ground = element("rect", x=0, y=0, width=width, height=height, rx=6, fill=ink.ground) if ink.brings_ground else None
+    return canvas(title, width, height, ground, *parts)
+
+
+def canvas(title: str, width: float, height: float, *parts: Child) -> Element:
+    """Put what was drawn together, with a title for who cannot see it."""
     return element(
         "svg",
         element("title", title),
-        ground,
-        parts,
+        *parts,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {number(width)} {number(height)}",
         width=width,

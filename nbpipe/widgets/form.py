@@ -263,7 +263,8 @@ class ParameterForm(Shown):
         self._followed = values
         try:
             given = self._follow(dict(values))
-        except Exception:  # noqa: BLE001 — a body may refuse values in any way; a run then says what it is
+        except Exception:  # noqa: BLE001 — the user's own body runs here, and may refuse values in any way
+            # The rows of steps keep what they followed last; a run with these values says what is wrong.
             return
         self._is_filling = True
         try:

@@ -29,6 +29,7 @@ from nbpipe.services.snapshot_running import run_apart, snapshot_request
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
 from nbpipe.views.tables import Table
 from nbpipe.widgets.form import ParameterForm
+from nbpipe.widgets.running import error_text
 from nbpipe.widgets.spoken import as_configuration, by_step, call_arguments, revealed, settings, yaml_text
 from nbpipe.widgets.written import line_of, same
 
@@ -107,14 +108,13 @@ def pipeline_form(pipeline: Runnable, *, call: str | None, command: str, static:
         request = replace(request, configuration=merge_configurations(request.configuration, more))
         return FormRun(client, client.runs.start(request), _card_of)
 
-    return ParameterForm(
-        definition.parameters,
-        values=configuration.parameters,
+    return _opened(
+        definition,
+        configuration,
         run=run,
         call_text=(lambda changed: _call(call, changed)) if call is not None else None,
         command_text=lambda changed: f"{command}{settings(changed)}",
         file_text=yaml_text,
-        **_steps_of(definition, configuration),
         title=pipeline.name,
         static=static,
     )
@@ -122,7 +122,7 @@ def pipeline_form(pipeline: Runnable, *, call: str | None, command: str, static:
 
 def snapshot_form(snapshot: Snapshot, *, static: bool) -> ParameterForm:
     """Open the form of a snapshot; what its `wait` gives is the run's card, with the `Run` as its record."""
-    name = snapshot.name or snapshot.id[:8]
+    name = snapshot.label
     request = snapshot_request(snapshot)
     definition, configuration, client = request.definition, snapshot.content.configuration, Client()
 
@@ -136,31 +136,35 @@ def snapshot_form(snapshot: Snapshot, *, static: bool) -> ParameterForm:
         _refuse_changelings(definition, by_step(changed)[0], given.parameters)
         return FormRun(client, run_apart(found, given), lambda ended: _card_with_differences(found, ended))
 
-    return ParameterForm(
-        definition.parameters,
-        values=configuration.parameters,
+    return _opened(
+        definition,
+        configuration,
         run=run,
         sends_changes=True,
         call_text=lambda changed: f"Client().get_snapshot({name!r}).run({call_arguments(changed)})",
         command_text=lambda changed: f"nbpipe snapshot run {shlex.quote(name)}{settings(changed)}",
         file_text=yaml_text,
-        **_steps_of(definition, configuration),
         title=f"{snapshot.pipeline}: {name}",
         static=static,
     )
 
 
-def _steps_of(definition: Any, configuration: PipelineRunConfiguration) -> dict[str, Any]:
-    try:
-        traced = traced_with(definition, configuration)
-    except Exception:  # noqa: BLE001 — a body that cannot be drawn yet may well run; a form never refuses to open
-        return {}
+def _opened(definition: Any, configuration: PipelineRunConfiguration, **options: Any) -> ParameterForm:
+    """Open a form with rows for single steps; without them, and with the reason, if the body cannot be drawn."""
 
     def follow(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
         given = configuration.model_copy(update={"parameters": dict(values)})
         return traced_with(definition, given).values
 
-    return {"steps": settable_steps(traced), "follow": follow}
+    more: dict[str, Any] = {}
+    said = ""
+    try:
+        more = {"steps": settable_steps(traced_with(definition, configuration)), "follow": follow}
+    except Exception as error:  # noqa: BLE001 — the user's own body runs here; one that cannot be drawn yet may well run
+        said = f"Parameters of single steps are not shown: {error_text(error)}"
+    form = ParameterForm(definition.parameters, values=configuration.parameters, **options, **more)
+    form.message = said
+    return form
 
 
 def _refuse_changelings(definition: Any, wanted: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
@@ -199,7 +203,7 @@ def differences_bundle(snapshot: Snapshot, run: Run) -> Bundle:
     rows = [
         (name, _told(before[name]) if name in before else "–", _told(value)) for name, value in run.differences.items()
     ]
-    name = snapshot.name or snapshot.id[:8]
+    name = snapshot.label
     if not rows:
         return written(Card("compared with its snapshot", name, facts=(("differences", "none"),)))
     table = Table(("parameter", "snapshot", "this run"), rows)

@@ -155,8 +155,9 @@ class Runner:
 
     def _look_at(self, going: GoingOn, *, unless: Event | None = None) -> None:
         """Tell how it stands; of what did not complete, that is how it ended."""
-        # A look that fails says nothing of the run; the next one may not.
-        with suppress(Exception):
+        # The catalog may be busy, which says nothing of the run. What else goes wrong is a fault of ours:
+        # it ends the looking, not the run, and Python tells of it.
+        with suppress(NbpipeError):
             seen = going.look()
             if self._tell_progress is not None and not (unless is not None and unless.is_set()):
                 self._tell_progress(seen)

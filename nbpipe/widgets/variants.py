@@ -82,7 +82,7 @@ class VariantControl(Control):
         except ValidationError as error:
             raise UnreadableFields(problems_of(error), self._path) from None
         except Exception as error:
-            # A rule of the user's may raise anything.
+            # A rule of the user's may raise anything; the field says what, so nothing is lost.
             raise Unreadable(f"a rule of the model failed: {type(error).__name__}: {error}") from error
 
     def remark(self) -> str:
@@ -131,6 +131,7 @@ class VariantControl(Control):
                         adapter.validate_python(value, strict=is_strict)
                         return place
                 except Exception:  # noqa: BLE001, S112 — a rule of the user's may raise anything; then it does not fit
+                    # Nothing is lost: what fits no variant is told as `Unshowable`.
                     continue
         raise Unshowable(value)
 

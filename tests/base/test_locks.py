@@ -13,7 +13,7 @@ import pytest
 
 from nbpipe.base.locks import PolledLock, is_locked
 from nbpipe.errors import CatalogBusyError, WorkspaceError
-from tests.base.test_log import files_of_at_most
+from tests.base.small_disk import files_of_at_most
 
 HOLD = """
 import sys, time

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +12,9 @@ from hypothesis import strategies as st
 
 from nbpipe.base.log import LogFile, is_sound, plain_json, seal, seal_with_body, stretches, unseal
 from nbpipe.errors import BadValueError, NotRecordedError
+from tests.base.small_disk import files_of_at_most
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -30,17 +28,6 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 RECORDS = st.dictionaries(TEXTS.filter(lambda name: name != "c"), VALUES, min_size=1, max_size=4)
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Refuse this process's files to grow beyond `size` bytes, as a full disk would: a write is short, then fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def opened(path: Path) -> LogFile:

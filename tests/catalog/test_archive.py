@@ -14,7 +14,7 @@ from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.index import ExecutionIndex
 from nbpipe.errors import CatalogDamagedError, CatalogError
 from nbpipe.records.tags import Tag
-from tests.base.test_log import files_of_at_most
+from tests.base.small_disk import files_of_at_most
 from tests.catalog.histories import Recording, everything, small_run
 
 

@@ -15,7 +15,7 @@ from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import CatalogError
 from nbpipe.records.operations import EndRun
 from nbpipe.records.runs import Status
-from tests.base.test_log import files_of_at_most
+from tests.base.small_disk import files_of_at_most
 from tests.catalog.histories import Recording, small_run
 
 

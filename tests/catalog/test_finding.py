@@ -32,6 +32,11 @@ def filled(request, tmp_path_factory):
     catalog.close()
 
 
+def newest(catalog, view, columns, fits, **bounds):
+    with catalog.moment() as moment:
+        return moment.newest(view, columns, fits, **bounds)
+
+
 @pytest.fixture(params=[(2**13, 2**17), (3, 5), (1,)], ids=["as it is", "small windows", "one by one"])
 def windows(request, monkeypatch):
     monkeypatch.setattr(finding, "_WINDOWS", request.param)
@@ -41,7 +46,7 @@ def windows(request, monkeypatch):
 @pytest.mark.parametrize("limit", [1, 4, 100])
 @pytest.mark.parametrize("fits", ["true", "status = 'failed'", "pipeline = 'p1'", "status = 'running'"])
 def test_a_page_is_what_a_plain_question_answers(filled, fits, limit):
-    page = filled.newest("runs", "seq, id, status", fits, limit=limit)
+    page = newest(filled, "runs", "seq, id, status", fits, limit=limit)
 
     plain = f"SELECT seq, id, status FROM runs WHERE {fits} ORDER BY seq DESC LIMIT {limit}"
     assert page == filled.rows(plain)
@@ -50,7 +55,7 @@ def test_a_page_is_what_a_plain_question_answers(filled, fits, limit):
 @pytest.mark.usefixtures("windows")
 def test_pages_before_the_last_of_the_former_give_every_row_once(filled):
     seen, last = [], None
-    while page := filled.newest("runs", "seq, id", "true", limit=5, before=last):
+    while page := newest(filled, "runs", "seq, id", "true", limit=5, before=last):
         seen += [row["id"] for row in page]
         last = page[-1]["seq"]
 
@@ -64,8 +69,8 @@ def test_each_run_is_found_by_its_id_and_by_the_beginning_of_it(filled):
 
 
 def test_an_empty_catalog_has_no_page(catalog):
-    assert catalog.newest("runs", "id", "true", limit=5) == []
-    assert catalog.newest("artifacts", "id", "true", limit=5) == []
+    assert newest(catalog, "runs", "id", "true", limit=5) == []
+    assert newest(catalog, "artifacts", "id", "true", limit=5) == []
 
 
 def test_an_id_of_nothing_is_not_found(filled):

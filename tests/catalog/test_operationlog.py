@@ -23,7 +23,7 @@ from nbpipe.records.models import ModelConfig
 from nbpipe.records.operations import AddTags, DescribeModel, OpenModelVersion, PointedAt
 from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag
-from tests.base.test_log import files_of_at_most
+from tests.base.small_disk import files_of_at_most
 
 
 def nothing() -> None:

@@ -15,7 +15,7 @@ from nbpipe.base.locks import is_locked
 from nbpipe.base.log import stretches, unseal
 from nbpipe.catalog.processlog import ProcessLog
 from nbpipe.errors import BadValueError, NotRecordedError, WorkspaceError
-from tests.base.test_log import files_of_at_most
+from tests.base.small_disk import files_of_at_most
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from nbpipe.base.log import seal
 from nbpipe.catalog import generations
 from nbpipe.catalog.views import COLUMNS
 from nbpipe.errors import CatalogError, CatalogNewerError
-from tests.base.test_log import files_of_at_most
+from tests.base.small_disk import files_of_at_most
 from tests.catalog.histories import Recording, everything, small_run
 
 

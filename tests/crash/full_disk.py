@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
-import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import NbpipeError
 from nbpipe.records.operations import Operation
+from tests.base.small_disk import files_of_at_most
 from tests.crash.actors import LATEST, Says, ask, moved_by, opened, record_run
 from tests.crash.cast import Diary
 from tests.crash.ledger import logs
@@ -63,7 +62,7 @@ def limited(root: Path, diary: Diary, cycles: int, seed: int) -> None:
     kept = _Kept()
     for _ in range(cycles):
         unanswered: list[Operation] = []
-        with _files_of_at_most(_nearly_reached(root, chance)):
+        with files_of_at_most(_nearly_reached(root, chance)):
             for _ in range(6):
                 unanswered += _attempt_run(catalog, kept)
                 unanswered = [one for one in unanswered if not _attempt(kept, lambda one=one: ask(catalog, kept, one))]  # type: ignore[misc]
@@ -107,13 +106,3 @@ def _nearly_reached(root: Path, chance: random.Random) -> int:
     return chance.choice(
         [chance.choice(sizes) + chance.randint(0, 3000), max(sizes) + chance.randint(0, 5000), chance.randint(1, 2**20)]
     )
-
-
-@contextmanager
-def _files_of_at_most(size_bytes: int) -> Iterator[None]:
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, former[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)

@@ -220,7 +220,7 @@ def test_an_interrupt_of_the_caller_stops_the_run(project: Project) -> None:
     done = project.python("""
         import os, signal, threading
         import flow
-        from nbpipe.services.starting import watch_runs
+        from nbpipe.services.watching import watch_runs
 
         def told(node, settled):
             if node == "slow" and settled is None:

@@ -18,10 +18,9 @@ from nbpipe.base.digest import canonical_json
 from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.commands.dispatch import answer
-from nbpipe.errors import BadValueError, EnvironmentBuildError, EnvironmentMismatchError
+from nbpipe.errors import BadValueError, EnvironmentBuildError, EnvironmentMismatchError, RefusedApartError
 from nbpipe.records.operations import CreateSnapshot
 from nbpipe.records.snapshots import digest_of
-from nbpipe.services.apart import RefusedApartError
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.snapshot.environment import files_known_to_uv
 from nbpipe.snapshot.installed import OURS, installed, needs_of

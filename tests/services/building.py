@@ -1,4 +1,4 @@
-"""Runs as the driver records them, made without running anything."""
+"""Runs as the driver records them, made without running anything, and the least that can be run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ from nbpipe.records.operations import CreateSnapshot, EndRun, NamedArtifact, Ope
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import as_tags
 from nbpipe.services.workspace import Workspace, open_workspace
+
+ONE_STEP = """
+@step
+def total(n: int) -> int:
+    return n
+
+@pipeline
+def training(n: int = 1):
+    return total(n)
+"""
 
 
 @dataclass(frozen=True)

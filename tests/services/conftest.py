@@ -11,8 +11,10 @@ import pytest
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog.reader import Reader
 from nbpipe.services.metadata import MetadataService
+from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
+from tests.flows.project import Project, project_in
 from tests.services.building import Built, opened, record_run
 
 NUMBERS = "SELECT id, seq FROM runs ORDER BY id"
@@ -23,6 +25,25 @@ def opened_workspace(workspace: WorkspacePaths) -> Iterator[Workspace]:
     """Give this test's workspace, opened, and close it afterwards."""
     with opened(workspace) as found:
         yield found
+
+
+@pytest.fixture
+def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """Give a project in the folder of this test's workspace, and work there."""
+    with project_in(workspace, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def flow(project: Project, request: pytest.FixtureRequest) -> Any:
+    """Give the module of the flow that this file of tests begins with, its `FLOW`, imported as a user would."""
+    return project.load(request.module.FLOW)
+
+
+@pytest.fixture
+def snapshots(project: Project) -> SnapshotService:
+    """Give what may be asked of the project's snapshots."""
+    return project.client.snapshots
 
 
 @pytest.fixture

@@ -6,42 +6,26 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import EnvironmentBuildError
-from nbpipe.services import apart
+from nbpipe.services import child_process
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.snapshot_running import run_apart
-from nbpipe.services.starting import StartedRun, watch_runs
+from nbpipe.services.watching import StartedRun, watch_runs
 from nbpipe.snapshot import rebuilt
-from tests.flows.project import Project, project_in
-
-FLOW = """
-@step
-def total(n: int) -> int:
-    return n
-
-@pipeline
-def training(n: int = 1):
-    return total(n)
-"""
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
+from tests.flows.project import Project
+from tests.services.building import ONE_STEP
 
 
 @pytest.fixture
 def snapshot(project: Project) -> Snapshot:
-    made: Snapshot = project.load(FLOW).training.create_snapshot("nightly")
+    made: Snapshot = project.load(ONE_STEP).training.create_snapshot("nightly")
     return made
 
 
@@ -99,7 +83,7 @@ def test_an_interrupt_while_its_thread_starts_leaves_no_child_no_pipe_and_no_tur
         started.append(popen(*words, **options))
         return started[-1]
 
-    apart._turns.anew()
+    child_process._turns.anew()
     before = open_files()
     monkeypatch.setattr(subprocess, "Popen", noted)
     monkeypatch.setattr(threading.Thread, "start", interrupted)
@@ -110,20 +94,20 @@ def test_an_interrupt_while_its_thread_starts_leaves_no_child_no_pipe_and_no_tur
     (child,) = started
     assert child.returncode is not None
     assert open_files() == before
-    turns = [apart._turns._free.acquire(blocking=False) for _ in range(apart.AT_ONCE)]
-    apart._turns.anew()
+    turns = [child_process._turns._free.acquire(blocking=False) for _ in range(child_process.AT_ONCE)]
+    child_process._turns.anew()
     assert all(turns)
 
 
 def test_an_environment_that_vanished_is_told_and_takes_no_turn(snapshot: Snapshot, tmp_path: Path) -> None:
-    apart._turns.anew()
+    child_process._turns.anew()
     before = open_files()
 
     with pytest.raises(EnvironmentBuildError, match="was removed or damaged") as refused:
         run_apart(snapshot, place=rebuilt.Rebuilt(tmp_path / "gone"))
 
     assert len(str(refused.value).splitlines()) == 2
-    assert apart._turns._free._value == apart.AT_ONCE
+    assert child_process._turns._free._value == child_process.AT_ONCE
     assert open_files() == before
 
 
@@ -144,7 +128,7 @@ def test_an_environment_is_held_while_its_run_waits_for_a_turn(
         assert held == [True]
         raise Seen
 
-    monkeypatch.setattr(apart._turns, "take", take)
+    monkeypatch.setattr(child_process._turns, "take", take)
     with pytest.raises(Seen):
         run_apart(snapshot, place=Place(Path("/nowhere")))
 

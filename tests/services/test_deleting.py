@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
 from nbpipe.records.operations import AddTags, CreateSchedule, PointedAt, StartDeployment
 from nbpipe.records.refs import Kind
@@ -25,7 +23,7 @@ from nbpipe.services.runs import RunService
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
-from tests.flows.project import Project, project_in, ran
+from tests.flows.project import Project, ran
 from tests.services.building import create_snapshot, lines_written, record_run
 
 FLOW = """
@@ -51,13 +49,6 @@ def runs(opened_workspace: Workspace) -> RunService:
 @pytest.fixture
 def artifacts(opened_workspace: Workspace) -> ArtifactService:
     return ArtifactService(opened_workspace)
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """Give an empty project with an empty workspace."""
-    with project_in(workspace, monkeypatch) as found:
-        yield found
 
 
 # Runs ----------------------------------------------------------------------------------------

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.commands.dispatch import answer
 from nbpipe.errors import BadValueError
 from nbpipe.services.imaging import write_image
-from tests.flows.project import Project, project_in
-
-FLOW = """
-@step
-def total(n: int) -> int:
-    return n
-
-@pipeline
-def training(n: int = 1):
-    return total(n)
-"""
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
+from tests.flows.project import Project
+from tests.services.building import ONE_STEP
 
 
 def test_where_writing_fails_midway_there_is_no_dockerfile(project: Project, tmp_path: Path) -> None:
-    snapshot = project.load(FLOW).training.create_snapshot("nightly")
+    snapshot = project.load(ONE_STEP).training.create_snapshot("nightly")
     (tmp_path / "out" / "snapshot.nbsnapshot").mkdir(parents=True)
 
     with pytest.raises(BadValueError, match="cannot be written"):
@@ -42,7 +25,7 @@ def test_where_writing_fails_midway_there_is_no_dockerfile(project: Project, tmp
 
 @pytest.mark.parametrize("name", ["--help", "-n", "snapshot:x"])
 def test_the_words_by_which_an_image_begins_run_the_snapshot_whatever_its_name(project: Project, name: str) -> None:
-    project.load(FLOW).training.create_snapshot(name)
+    project.load(ONE_STEP).training.create_snapshot(name)
 
     answer(f"snapshot run snapshot:{name} --set n=5")
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import (
     ArtifactDamagedError,
     BadValueError,
@@ -20,7 +19,7 @@ from nbpipe.errors import (
 )
 from nbpipe.records.runs import Status
 from nbpipe.services import run_code, upkeep
-from tests.flows.project import Project, project_in
+from tests.flows.project import Project
 
 FLOW = """
 FACTOR = 3
@@ -40,17 +39,6 @@ def total(data: list, rate: float = 0.1) -> Annotated[float, "total"]:
 def training(n: int = 5, rate: float = 0.1):
     return total(load(n), rate)
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def flow(project: Project) -> Any:
-    return project.load(FLOW)
 
 
 def test_a_snapshot_of_a_run_has_the_runs_values_and_reuses_all_that_it_made(flow: Any, project: Project) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 import pytest
 
 from nbpipe import Client
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, BundleDamagedError, ConflictError, NotFoundError, NotRecordedError
 from nbpipe.records.operations import CreateSchedule
 from nbpipe.records.runs import Status
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.workspace import workspace_at
-from tests.flows.project import Project, project_in
+from tests.base.small_disk import files_of_at_most
+from tests.flows.project import Project
 
 FLOW = """
 FACTOR = 3
@@ -34,22 +33,6 @@ def total(data: list, rate: float = 0.1) -> Annotated[float, "total"]:
 def training(n: int = 5, rate: float = 0.1):
     return total(load(n), rate)
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def flow(project: Project) -> Any:
-    return project.load(FLOW)
-
-
-@pytest.fixture
-def snapshots(project: Project) -> SnapshotService:
-    return project.client.snapshots
 
 
 @pytest.fixture
@@ -110,21 +93,36 @@ def test_a_folder_that_is_not_there_is_told(flow: Any, snapshots: SnapshotServic
         snapshots.export("nightly", tmp_path / "nowhere" / "a.nbsnapshot")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
-def test_a_disk_that_is_full_leaves_nothing_behind(
-    flow: Any, snapshots: SnapshotService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_fills_up_midway_leaves_nothing_behind(
+    flow: Any, snapshots: SnapshotService, tmp_path: Path
 ) -> None:
     flow.training.create_snapshot("nightly")
+    whole = snapshots.export("nightly", tmp_path / "whole.nbsnapshot").stat().st_size
     folder = tmp_path / "out"
     folder.mkdir()
 
-    def full(*_: Any) -> None:
-        raise OSError(28, os.strerror(28))
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(NotRecordedError, match="No space left"):
+    with files_of_at_most(whole // 2), pytest.raises(NotRecordedError) as refused:
         snapshots.export("nightly", folder)
+
+    assert "nightly.nbsnapshot" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
     assert list(folder.iterdir()) == []
+    assert snapshots.export("nightly", folder).stat().st_size == whole
+
+
+def test_a_disk_that_fills_up_midway_leaves_the_file_that_was_to_be_replaced(
+    flow: Any, snapshots: SnapshotService, tmp_path: Path
+) -> None:
+    flow.training.create_snapshot("nightly")
+    place = tmp_path / "out" / "nightly.nbsnapshot"
+    place.parent.mkdir()
+    place.write_bytes(b"former")
+
+    with files_of_at_most(100), pytest.raises(NotRecordedError):
+        snapshots.export("nightly", place, overwrite=True)
+
+    assert place.read_bytes() == b"former"
+    assert list(place.parent.iterdir()) == [place]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from nbpipe import Client
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import (
     AmbiguousNameError,
     BadValueError,
@@ -25,7 +23,7 @@ from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import digest_of
 from nbpipe.services.snapshot_running import run_apart
 from nbpipe.services.snapshots import SnapshotService
-from tests.flows.project import Project, project_in, ran
+from tests.flows.project import Project, ran
 
 FLOW = """
 @step
@@ -40,22 +38,6 @@ def total(data: list, rate: float = 0.1) -> Annotated[float, "total"]:
 def training(n: int = 5, rate: float = 0.1):
     return total(load(n), rate)
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def flow(project: Project) -> Any:
-    return project.load(FLOW)
-
-
-@pytest.fixture
-def snapshots(project: Project) -> SnapshotService:
-    return project.client.snapshots
 
 
 # Naming ------------------------------------------------------------------------------------------

@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import NotRecordedError, StepFailedError
 from nbpipe.records.runs import Status
-from nbpipe.services.starting import StartedRun, watch_runs
-from tests.flows.project import Project, project_in
+from tests.flows.project import Project
 
 FLOW = """
 import builtins
@@ -33,17 +31,6 @@ def second(x: int) -> int:
 def training(n: int = 1):
     return second(first(n))
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def flow(project: Project) -> Any:
-    return project.load(FLOW)
 
 
 @pytest.fixture
@@ -79,28 +66,6 @@ def test_waiting_may_be_limited_and_the_run_goes_on(flow: Any, gate: threading.E
     gate.set()
     assert handle.wait().output == 1
     assert handle.wait().output == 1
-
-
-def test_who_watches_is_told_of_every_run_and_every_step(flow: Any) -> None:
-    told: list[Any] = []
-
-    def observer(started: StartedRun) -> Any:
-        told.append(("run", started.facts.pipeline, started.facts.parameters))
-        return lambda node, settled: told.append((node, settled.status if settled is not None else None))
-
-    end = watch_runs(observer)
-    flow.training()
-    end()
-    end()
-    flow.training()
-
-    assert told == [
-        ("run", "training", {"n": 1}),
-        ("first", None),
-        ("first", Status.COMPLETED),
-        ("second", None),
-        ("second", Status.COMPLETED),
-    ]
 
 
 def test_a_failure_is_raised_at_every_wait(flow: Any) -> None:

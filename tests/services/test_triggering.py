@@ -7,7 +7,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 from nbpipe import Client, PipelineRunConfiguration
 from nbpipe.base.digest import canonical_json
 from nbpipe.base.ids import new_id
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.commands.showing import run_bundle
 from nbpipe.errors import (
     BadValueError,
@@ -29,12 +27,12 @@ from nbpipe.errors import (
 from nbpipe.records.operations import CreateSnapshot
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import digest_of
-from nbpipe.services import apart
+from nbpipe.services import child_process
 from nbpipe.services.ancestry import ANCESTRY, DEEPEST
 from nbpipe.services.children import Child
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.triggering import chosen
-from tests.flows.project import Project, project_in, ran
+from tests.flows.project import Project, ran
 
 TRIGGERING = """
 @step
@@ -73,17 +71,6 @@ def slow():
     wait()
 """
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
-
-
-@pytest.fixture
-def snapshots(project: Project) -> SnapshotService:
-    return project.client.snapshots
 
 
 def until(is_so: Any) -> None:
@@ -396,19 +383,19 @@ def test_children_beyond_what_the_machine_bears_wait_for_their_turn_and_none_is_
         return total(n)
     """)
     flow.training.create_snapshot("nightly")
-    monkeypatch.setattr(apart, "AT_ONCE", 2)
-    apart._turns.anew()
+    monkeypatch.setattr(child_process, "AT_ONCE", 2)
+    child_process._turns.anew()
     most, before = 0, len(os.listdir("/proc/self/fd"))
 
     handles = []
     for n in range(4):
         handles.append(snapshots.trigger("training", run_configuration={"parameters": {"n": n}}))
-        most = max(most, sum(one._process.poll() is None for one in handles))
+        most = max(most, sum(one._child._process.poll() is None for one in handles))
 
     assert sorted(handle.wait().output for handle in handles) == [0, 1, 2, 3]
     assert most <= 2
     assert len(project.client.runs.list(pipeline="training")) == 4
     # Neither processes nor threads nor pipes are left.
     until(lambda: not [one for one in threading.enumerate() if one.name.startswith("nbpipe-apart")])
-    assert [one._process.returncode for one in handles] == [0, 0, 0, 0]
+    assert [one._child._process.returncode for one in handles] == [0, 0, 0, 0]
     assert len(os.listdir("/proc/self/fd")) <= before + 4

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from nbpipe import Client, pipeline, step
 from nbpipe.errors import BadValueError, NotFoundError, RunInterruptedError
+from nbpipe.records.runs import Status
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.widgets import ParameterForm, form_of
 from tests.widgets.test_form import all_html
@@ -57,6 +58,21 @@ def painted(
     mixed: Literal[1, "1", True] = 1,
 ) -> Any:
     return train(load(), rate, rate * 2)
+
+
+@step
+def halved(rate: float) -> float:
+    return rate / 2
+
+
+@pipeline
+def branching(rate: float) -> float:
+    return halved(rate) if rate < 1 else halved(1.0)
+
+
+@pipeline
+def dividing(rate: float = 0.0) -> float:
+    return halved(1 / rate)
 
 
 @step
@@ -226,3 +242,20 @@ def test_a_pipeline_of_this_process_is_run_with_other_values_for_one_step() -> N
 def test_what_has_no_form_is_refused_by_name() -> None:
     with pytest.raises(BadValueError, match="7 has no form; give a pipeline or a snapshot"):
         form_of(7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [(branching, "compares the parameter 'rate'"), (dividing, "ZeroDivisionError")]
+)
+def test_a_form_whose_body_cannot_be_drawn_yet_says_why_no_steps_are_shown_and_runs(body: Any, said: str) -> None:
+    form = form_of(body)
+    shown = texts(form)
+
+    form.set("rate", 0.5)
+    form.run_button.click()
+    run = form.wait(PATIENCE_S).record
+
+    assert "Parameters of single steps are not shown: " in shown
+    assert said in shown
+    assert run.status is Status.COMPLETED
+    assert said not in texts(form)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar
 from threading import Event, current_thread, main_thread
 from typing import Any
 
 import pytest
 
-from nbpipe.errors import NbpipeError, UserError
+from nbpipe.errors import CatalogError, NbpipeError, UserError
 from nbpipe.widgets.running import Finished, Runner, error_text
 
 PATIENCE_S = 30
@@ -78,3 +79,53 @@ def test_a_result_is_kept_until_the_next_run() -> None:
     runner.start({"a": 1})
 
     assert runner.wait(PATIENCE_S) == runner.wait(PATIENCE_S) == {"a": 1}
+
+
+class Slow:
+    """Work that goes on until it was looked at some times.
+
+    Args:
+        looks: What is seen, or raised, each time.
+    """
+
+    def __init__(self, *looks: object) -> None:
+        self._looks = list(looks)
+        self._is_seen = Event()
+
+    def look(self) -> object:
+        seen = self._looks.pop(0)
+        if not self._looks:
+            self._is_seen.set()
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    def stop(self) -> None:
+        self._is_seen.set()
+
+    def wait(self) -> str:
+        assert self._is_seen.wait(PATIENCE_S)
+        return "done"
+
+
+def test_a_look_that_the_catalog_refuses_is_passed_over_and_the_next_is_shown() -> None:
+    told: list[object] = []
+    runner = Runner(lambda _: Slow(CatalogError("busy"), "half", "more"), lambda _: None, told.append)
+
+    runner.start({})
+
+    assert runner.wait(PATIENCE_S) == "done"
+    assert told[:1] == ["half"]
+
+
+def test_a_fault_in_what_shows_the_progress_ends_the_looking_and_not_the_run_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda raised: told.append(raised.exc_value))
+    runner = Runner(lambda _: Slow(TypeError("no such picture")), lambda _: None, lambda _: None)
+
+    runner.start({})
+
+    assert runner.wait(PATIENCE_S) == "done"
+    assert [type(one) for one in told] == [TypeError]

@@ -1,0 +1,114 @@
+"""A run in a thread of its own: what is held by whoever started it, waits for it or stops it.
+
+Waiting may be limited, and interrupted: a limit leaves the run as it is, an interrupt stops it.
+What the run raised is raised at every wait.
+
+This module knows threads and who waits. It does not know what a run does, nor how it is recorded
+(`services.starting`); a run in another process is `services.apart`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nbpipe.errors import Interrupted
+from nbpipe.execute.glimpses import Glimpse
+from nbpipe.execute.settled import RunOutcome
+from nbpipe.records.runs import Status
+from nbpipe.services.starting import RunInProgress
+
+_PATIENCE_S = 3.0
+
+
+class RunHandle:
+    """A run in a thread of its own.
+
+    Args:
+        progress: The run.
+        finish: Makes what `wait` gives from the outcome.
+    """
+
+    def __init__(self, progress: RunInProgress, finish: Callable[[RunInProgress, RunOutcome], Any]) -> None:
+        self._progress = progress
+        self._finish = finish
+        self._outcome: RunOutcome | None = None
+        self._error: BaseException | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="nbpipe-run", daemon=True)
+        try:
+            # It waits until the thread has begun, and the run may have come far by then.
+            self._thread.start()
+        except KeyboardInterrupt:
+            self.stop()
+            self.wait_quietly()
+            raise Interrupted from None
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._progress.facts.id
+
+    @property
+    def status(self) -> Status:
+        """How the run stands."""
+        if self._error is not None:
+            return Status.FAILED
+        return self._outcome.status if self._outcome is not None else Status.RUNNING
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node."""
+        return self._progress.look()
+
+    def _work(self) -> None:
+        try:
+            self._outcome = self._progress.run()
+        except BaseException as error:  # noqa: BLE001 — handed to whoever waits
+            self._error = error
+        finally:
+            self._done.set()
+
+    def stop(self) -> None:
+        """Ask the run to stop; what was done before is kept."""
+        self._progress.stop_signal.stop()
+
+    def is_over(self) -> bool:
+        """Tell whether the run has ended."""
+        return self._done.is_set()
+
+    def wait_quietly(self) -> None:
+        """Wait for the end of a run that was stopped, but not for long, and whatever came of it.
+
+        What a C call holds is abandoned; the run's end is recorded when it lets go.
+        """
+        self._done.wait(_PATIENCE_S)
+
+    def wait(self, timeout_s: float | None = None) -> Any:
+        """Wait for the run's end and give the `Run`.
+
+        Args:
+            timeout_s: How long to wait at most, in seconds; `None` for as long as it takes.
+
+        Raises:
+            TimeoutError: It still goes on; it is not stopped.
+            StepFailedError: A step failed.
+            RunInterruptedError: The run was stopped.
+            Interrupted: The wait was interrupted, and the run with it.
+        """
+        try:
+            over = self._done.wait(timeout_s)
+        except KeyboardInterrupt:
+            self.stop()
+            self.wait_quietly()
+            raise Interrupted from None
+        if not over:
+            raise TimeoutError(f"The run still goes on after {timeout_s:g} s; it was not stopped.")
+        if self._error is not None:
+            raise self._error
+        assert self._outcome is not None, "a run that is over has an outcome or an error"
+        self._progress.raise_for(self._outcome)
+        return self._finish(self._progress, self._outcome)
+
+    def __repr__(self) -> str:
+        return f"<run {self._progress.facts.name}: {self.status.value}>"
