@@ -15,6 +15,7 @@ from nbpipe.base.version import VERSION
 if TYPE_CHECKING:
     from nbpipe import errors
     from nbpipe.define.step import step
+    from nbpipe.execute.progress import progress
     from nbpipe.handles import Model, pipeline
     from nbpipe.inside import (
         add_tags,
@@ -52,6 +53,7 @@ _PLACES = {
     "load_ipython_extension": "nbpipe.notebook.extension",
     "log_metadata": "nbpipe.inside",
     "pipeline": "nbpipe.handles",
+    "progress": "nbpipe.execute.progress",
     "register_materializer": "nbpipe.store.materializers",
     "remove_tags": "nbpipe.inside",
     "step": "nbpipe.define.step",
@@ -77,6 +79,7 @@ __all__ = [
     "load_ipython_extension",
     "log_metadata",
     "pipeline",
+    "progress",
     "register_materializer",
     "remove_tags",
     "step",

@@ -14,7 +14,7 @@ from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Runnable, current_call, current_client
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.progress import told_on
-from nbpipe.commands.showing import run_facts
+from nbpipe.commands.showing import run_bundle, run_facts
 from nbpipe.commands.sources import files_here, find_pipeline, here_named, is_importable, looks_like_source, names_here
 from nbpipe.errors import NotFoundError
 from nbpipe.records.config import (
@@ -35,6 +35,8 @@ from nbpipe.views.cards import run_card
 
 if TYPE_CHECKING:
     from nbpipe.services.apart import RunApart
+
+_FAILED = 1
 
 
 def configuration_of(
@@ -153,7 +155,7 @@ def _begun_apart(start: Callable[[], RunApart], *, as_json: bool) -> Started:
         facts = run_facts(run, tags=tags, metrics=metrics)
         return Answer(run_card(facts), run, run_plain(run, tags, metrics=metrics), as_json=as_json)
 
-    return Started(handle, finish, over)
+    return Started(handle, finish, over, _broken(handle) if as_json else None)
 
 
 def begin(request: RunRequest, *, as_json: bool) -> Started:
@@ -170,7 +172,15 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
         facts = run_facts(run, tags=tags, metrics=run.seen_metrics)
         return Answer(run_card(facts), run, run_plain(run, tags, metrics=run.seen_metrics), as_json=as_json)
 
-    return Started(handle, finish, over)
+    return Started(handle, finish, over, _broken(handle) if as_json else None)
+
+
+def _broken(handle: RunHandle | RunApart) -> Callable[[], Answer]:
+    def answer() -> Answer:
+        run = current_client().runs.get(handle.id)
+        return Answer(run_bundle(run), run, run_plain(run, run.tags), as_json=True, exit_code=_FAILED)
+
+    return answer
 
 
 def _started(start: Callable[[], RunHandle | RunApart]) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:

@@ -40,6 +40,7 @@ from nbpipe.views.cards import (
 )
 from nbpipe.views.frames import Bundle, shown_facts
 from nbpipe.views.markup import render
+from nbpipe.views.running import RunningFacts
 from nbpipe.views.steps_graph import DagEdge, DagNode
 from nbpipe.views.theme import look, signed
 
@@ -220,9 +221,15 @@ def _not_reached(run: Run, steps: Mapping[str, StepRun]) -> list[shown.StepFacts
     return [shown.StepFacts(node.id, status.value) for node in run.graph.nodes if node.id not in steps]
 
 
-def run_bundle(run: Run, *, stable: bool = False) -> Bundle:
-    """Show a run; `stable` leaves out what differs from one run to the next."""
-    return run_card(run_facts(run, tags=run.tags), stable=stable)
+def run_bundle(run: Run, *, stable: bool = False, running: Sequence[RunningFacts] = ()) -> Bundle:
+    """Show a run.
+
+    Args:
+        run: The run.
+        stable: Leave out what differs from one run to the next.
+        running: What is seen of the steps that run now, if somebody sees them.
+    """
+    return run_card(replace(run_facts(run, tags=run.tags), running=running), stable=stable)
 
 
 def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:

@@ -22,6 +22,7 @@ from nbpipe.base.ids import new_id
 from nbpipe.errors import NbpipeError, NotStorableError
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.files import move_as, same_folder_afterwards
+from nbpipe.execute.glimpses import Glimpses
 from nbpipe.execute.plan import Keys, full_key, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
 from nbpipe.execute.randomness import RandomChain
@@ -141,6 +142,9 @@ class Driver(ABC):
         existing: Artifact versions that are there before the run, by id.
         cache: Whether equal executions may be reused.
         stop: How the run is stopped from outside.
+
+    Attributes:
+        glimpses: What is to be seen of the steps that run now.
     """
 
     def __init__(
@@ -174,6 +178,7 @@ class Driver(ABC):
         self._latest: dict[str, Place] = {}
         self._random = RandomChain()
         self._reused_keys: dict[str, str] = {}
+        self.glimpses = Glimpses()
 
     def prepare(self) -> None:
         """Read what every step is made of; nothing has run or been written when this raises.

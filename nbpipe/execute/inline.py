@@ -138,7 +138,7 @@ class InlineDriver(Driver):
             tuple(arguments) if call.prepared.is_cell else (),
         )
         timeout_s = call.prepared.step.options.timeout_s
-        attempt = Attempt(self._store, task, self._capture, self._random)
+        attempt = Attempt(self._store, task, self._capture, self._random, self.glimpses)
         outcome = attempt.run(lambda: self._with_open_books(task, timeout_s))
         call.before = attempt.before
         settled.duration_s, settled.files = attempt.duration_s, attempt.files

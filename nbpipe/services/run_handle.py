@@ -10,10 +10,11 @@ This module knows threads and who waits. It does not know what a run does, nor h
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nbpipe.errors import Interrupted
+from nbpipe.execute.glimpses import Glimpse
 from nbpipe.execute.settled import RunOutcome
 from nbpipe.records.runs import Status
 from nbpipe.services.starting import RunInProgress
@@ -55,6 +56,10 @@ class RunHandle:
         if self._error is not None:
             return Status.FAILED
         return self._outcome.status if self._outcome is not None else Status.RUNNING
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node."""
+        return self._progress.look()
 
     def _work(self) -> None:
         try:

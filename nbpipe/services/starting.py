@@ -25,6 +25,7 @@ from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepF
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver, Listener
 from nbpipe.execute.executors import executor_for
+from nbpipe.execute.glimpses import Glimpse
 from nbpipe.execute.inline import InlineDriver
 from nbpipe.execute.parallel import ParallelDriver
 from nbpipe.execute.settled import RunOutcome
@@ -202,7 +203,10 @@ class RunInProgress:
     def run(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
         """Run to the end, in this thread, and record the end with all that moves."""
         parent = self.request.parent_run_id, self.request.parent_step
-        watching = observe(StartedRun(self.facts, self.traced, self.started, self.stop_signal, parent))
+        begun = StartedRun(
+            self.facts, self.traced, self.started, self.stop_signal, parent, self.look, lambda: bool(self.ended)
+        )
+        watching = observe(begun)
         self._driver.listen([*listeners, *watching])
         try:
             outcome = self._driver.run()
@@ -211,6 +215,10 @@ class RunInProgress:
             raise
         self._end(outcome, None)
         return outcome
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node."""
+        return self._driver.glimpses.look()
 
     def _end(self, outcome: RunOutcome, error: BaseException | None) -> None:
         catalog = self._workspace.catalog
