@@ -19,10 +19,10 @@ from dataclasses import replace
 
 from nbpipe.errors import StepTimeoutError, WorkerLostError
 from nbpipe.execute.channel import Channel, packed
-from nbpipe.execute.sending import Said, SentOutcome, SentPlan, SentTask, failure_to_send
+from nbpipe.execute.sending import Said, Seen, SentOutcome, SentPlan, SentTask, failure_to_send
 from nbpipe.execute.worker import failure_of
 
-Hear = Callable[[Said], None]
+Hear = Callable[[Said | Seen], None]
 
 _CHILD = "nbpipe.execute.child"
 # What a step's own `finally` may take before it is killed.
@@ -86,7 +86,7 @@ class Child:
         Args:
             plan: What the steps of its run have in common.
             task: The task.
-            hear: Called, in this thread, with what the step prints.
+            hear: Called, in this thread, with what the step prints and how far it is.
             is_cancelled: Tells whether it was cancelled meanwhile: before this returns, `interrupt` finds no task.
         """
         with self._lock:
@@ -118,7 +118,7 @@ class Child:
         self._channel.send_packed(asked)
         while True:
             answer = self._channel.receive()
-            if isinstance(answer, Said):
+            if isinstance(answer, Said | Seen):
                 hear(answer)
             elif answer is None:
                 self._channel.send_packed(plan.data)

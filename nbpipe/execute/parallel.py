@@ -29,7 +29,7 @@ from nbpipe.execute.driver import Driver, Execution, PlannedCall
 from nbpipe.execute.executors import Executor
 from nbpipe.execute.files import move_as
 from nbpipe.execute.plan import Keys
-from nbpipe.execute.sending import Said, SentOutcome, SentPlan, SentTask, failure_sent, values_to_send
+from nbpipe.execute.sending import Said, Seen, SentOutcome, SentPlan, SentTask, failure_sent, values_to_send
 from nbpipe.execute.settled import Settled
 from nbpipe.execute.turns import Turns
 from nbpipe.execute.worker import Failure, failure_of
@@ -80,7 +80,7 @@ class ParallelDriver(Driver):
         super().__init__(*args, **options)
         self._executor = executor
         self._turns = Turns(self._traced.graph.ordered, ())
-        self._events: queue.SimpleQueue[Future[SentOutcome] | Said | str] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Future[SentOutcome] | Said | Seen | str] = queue.SimpleQueue()
         self._going: dict[Future[SentOutcome], _Attempt] = {}
         # Failed attempts that are followed by another, the next one first.
         self._later: list[tuple[float, int, _Attempt]] = []
@@ -130,6 +130,8 @@ class ParallelDriver(Driver):
         for event in _all_in(self._events, wait_s):
             if isinstance(event, Said):
                 self._print(event.node, event.stream, event.text)
+            elif isinstance(event, Seen):
+                self.glimpses.hear(event.news)
             elif isinstance(event, Future):
                 self._take(self._going.pop(event), event)
             else:
@@ -180,6 +182,7 @@ class ParallelDriver(Driver):
             self._conclude(attempt, SentOutcome(), failure_of(error))
             return
         self._going[future] = attempt
+        self.glimpses.begin(call.node.id)
         future.add_done_callback(self._events.put)
 
     def _task(self, call: PlannedCall, settled: Settled) -> SentTask:
@@ -204,6 +207,7 @@ class ParallelDriver(Driver):
     def _take(self, attempt: _Attempt, future: Future[SentOutcome]) -> None:
         """Take in what came of an attempt."""
         call, settled = attempt.call, attempt.settled
+        self.glimpses.end(call.node.id)
         for stream in ("stdout", "stderr"):
             self._print(call.node.id, stream, "", is_last=True)
         error = future.exception()

@@ -153,6 +153,17 @@ class Said:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is seen of steps that run; see `execute.glimpses`.
+
+    Attributes:
+        news: What a `Watch` tells.
+    """
+
+    news: Mapping[str, Mapping[str, Any]]
+
+
 def values_to_send(step: str, values: Mapping[str, Any], facts: RunFacts) -> bytes:
     """Pack the plain values of a step's arguments, and what it may know of its run.
 
