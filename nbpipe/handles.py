@@ -27,6 +27,7 @@ from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.parameters import Parameters
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.client import Client
+from nbpipe.services.resuming import continued
 from nbpipe.services.starting import RunHandle, RunRequest
 
 if TYPE_CHECKING:
@@ -86,6 +87,27 @@ class Pipeline:
         """Run it while the event loop goes on; a cancelled await stops the run."""
         run: Run = await awaited(self.start(*args, **kwargs))
         return run
+
+    def resume(self, run: object, /, **changed: Any) -> Run:
+        """Go on from a run of it that failed or was stopped, with the code as it is now.
+
+        A step that was done there is taken, also one with `cache=False`, as long as its source, its values and its
+        inputs are what they were; the others run.
+
+        Args:
+            run: The run: a record, an id, the beginning of one, or a name.
+            changed: Values that are to be others than in that run.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: It goes on still, or it has completed.
+            BadValueError: It is a run of another pipeline.
+            StepFailedError: A step failed again.
+        """
+        client = Client()
+        request = continued(client.workspace, run, self.request(changed))
+        resumed: Run = client.runs.start(request).wait()
+        return resumed
 
     def request(self, parameters: Mapping[str, Any]) -> RunRequest:
         """Say what a run with these values asks for."""

@@ -24,9 +24,18 @@ from nbpipe.records.config import (
     read_configuration,
 )
 from nbpipe.records.tags import as_tags
+from nbpipe.services.resuming import resumed_request
+from nbpipe.services.run_code import code_of
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
-from nbpipe.services.snapshot_running import enter_folder, notices_for, rebuilt_for, run_apart, snapshot_request
+from nbpipe.services.snapshot_running import (
+    enter_folder,
+    notices_for,
+    rebuilt_for,
+    run_apart,
+    snapshot_request,
+    work_in,
+)
 from nbpipe.services.starting import RunHandle, RunRequest, watch_runs
 from nbpipe.views.cards import run_card
 
@@ -134,6 +143,25 @@ def begin_snapshot(
     if current_call().surroundings is None:
         # This process runs nothing else; a notebook stays where it is.
         enter_folder(snapshot)
+    return begin(request, as_json=as_json)
+
+
+def begin_resumed(run: str, secrets: Sequence[str] | None, *, as_json: bool) -> Started:
+    """Start a run that goes on from another, in this process.
+
+    Raises:
+        NbpipeError: It is refused; nothing was written.
+    """
+    said = parse_settings(secrets or ())
+    given = {
+        **said.parameters,
+        **{f"{step}.{name}": one for step, all_ in said.step_values.items() for name, one in all_.items()},
+    }
+    client = current_client()
+    request = resumed_request(client.workspace, run, given)
+    if current_call().surroundings is None:
+        # As for a snapshot: relative paths among its values are meant from where it ran.
+        work_in(client.workspace, code_of(client.workspace, run)[0].folder)
     return begin(request, as_json=as_json)
 
 

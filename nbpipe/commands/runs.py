@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, sentence
+from nbpipe.commands.answers import Answer, Started, sentence
 from nbpipe.commands.arguments import (
     RUN,
+    SETTING,
     SNAPSHOT,
     AsJson,
     Limit,
@@ -36,6 +37,7 @@ from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.reasons import explanation_bundle
+from nbpipe.commands.running import begin_resumed
 from nbpipe.commands.showing import run_bundle
 from nbpipe.views.comparison import comparison_card
 
@@ -145,6 +147,24 @@ def explain(
     explained = runs.explain(found, step)
     plain = {"run": found.as_row(), "steps": [one.as_row() for one in explained]}
     return Answer(explanation_bundle(found, explained), explained, plain, as_json=as_json)
+
+
+@verb(
+    commands,
+    "resume",
+    "nbpipe runs resume 1f3a9c",
+    "nbpipe runs resume 1f3a9c --set token=hunter2",
+)
+def resume(
+    run: RunName,
+    *,
+    secrets: Annotated[
+        list[str] | None, Option("--set", metavar=SETTING, help="A secret, which is not kept: token=…. Repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> Started:
+    """Go on from a run that failed or was stopped: what was done is taken, the rest runs, with the code that it had."""
+    return begin_resumed(run, secrets, as_json=as_json)
 
 
 @verb(commands, "rename", "nbpipe runs rename 1f3a9c baseline")

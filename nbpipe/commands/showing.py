@@ -193,6 +193,7 @@ def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float
         children=[child_facts(child) for child in run.children],
         snapshot=run.snapshot_name,
         differences=list(run.differences),
+        resumed_from=run.resumed_from,
     )
 
 

@@ -29,7 +29,15 @@ from nbpipe.execute.files import FileWatch, move_as, same_folder_afterwards
 from nbpipe.execute.plan import Keys, full_key, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
 from nbpipe.execute.randomness import RandomChain
-from nbpipe.execute.settled import RunOutcome, Settled, body_of, objection, reuse_as_json, reused
+from nbpipe.execute.settled import (
+    RunOutcome,
+    Settled,
+    body_of,
+    objection,
+    objection_to_given,
+    reuse_as_json,
+    reused,
+)
 from nbpipe.execute.sources import described
 from nbpipe.execute.stop import StopSignal
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
@@ -137,6 +145,8 @@ class Driver:
         existing: Artifact versions that are there before the run, by id.
         cache: Whether equal executions may be reused.
         stop: How the run is stopped from outside.
+        given: Executions that are taken for nodes, by node, as long as they read what the node would and their
+            outputs are there; nobody asks by which key they would be found.
     """
 
     def __init__(
@@ -150,8 +160,10 @@ class Driver:
         existing: Mapping[str, ArtifactVersion] | None = None,
         cache: bool = True,
         stop: StopSignal | None = None,
+        given: Mapping[str, RecordedExecution] = MappingProxyType({}),
     ) -> None:
         self._traced = traced
+        self._given = dict(given)
         self._facts = facts
         self._store = store
         self._executions = executions
@@ -246,13 +258,18 @@ class Driver:
         if call.awaited:
             self._run(call, None, ("no earlier execution could serve", ""), capture)
             return
-        keys = call.keys
+        keys, given = call.keys, self._given.get(node.id)
+        lost = objection_to_given(given, call.inputs, self._store) if given is not None else ""
+        if given is not None and not lost:
+            self._reuse(call, Keys(given["key"], given["half"]), given)
+            return
         record = self._known(call.prepared, keys)
-        unusable = self._objection(call.prepared, record) if record is not None else ""
+        unusable = self._objection(call.prepared, record) if record is not None else lost
         if record is not None and not unusable:
             self._reuse(call, keys, record)
         else:
-            self._run(call, keys, (unusable, record["id"]) if record is not None else self._reason(call), capture)
+            before = record or given
+            self._run(call, keys, (unusable, before["id"]) if before and unusable else self._reason(call), capture)
 
     def _half(self, node: str) -> str:
         half = self._halves.get(node)
@@ -314,7 +331,11 @@ class Driver:
     def _must_wait(self, call: PlannedCall, unstored: Mapping[str, Place]) -> bool:
         """Tell whether a step needs to know what is being stored: it may be reused, or is handed a pointer to it."""
         is_pointed_at = not call.prepared.step.signature.pointers.isdisjoint(unstored)
-        return is_pointed_at or (self._may_reuse(call.prepared) and self._executions.may_know(call.half))
+        return (
+            is_pointed_at
+            or call.node.id in self._given
+            or (self._may_reuse(call.prepared) and self._executions.may_know(call.half))
+        )
 
     def _place_of(self, origin: OutputOf) -> Place:
         place = origin.node, origin.output
@@ -546,6 +567,7 @@ class Driver:
             node, output = self._place_of(origin)
             if self._outcome.settled[node].status is not Status.REUSED:
                 continue
+            self._given.pop(node, None)
             self._executions.forget(self._reused_keys[node])
             self._settle(self._traced.graph.by_id[node], capture)
             self._write_all()

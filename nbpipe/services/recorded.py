@@ -24,12 +24,14 @@ from nbpipe.services.artifact_records import Artifact, outputs_of
 from nbpipe.services.children import Child, children_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
+from nbpipe.services.resuming import resumed_request
+from nbpipe.services.starting import RunHandle, RunInProgress
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
 
 COLUMNS = """
     id, name, pipeline, kind, status, started, ended, duration_s, parameters, differences, snapshot_id, schedule_id,
-    parent_run_id, parent_step, model_version_id, graph, error_step, error_type, error_message
+    parent_run_id, parent_step, model_version_id, graph, resumed_from, part, error_step, error_type, error_message
 """
 RUN_WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  # noqa: S608 — made of constants
 STEPS_OF_RUN = f"""
@@ -131,6 +133,7 @@ class Run(Displayed):
         model_version_id: The model version it worked on, or `""`.
         graph_digest: The blob that holds its graph.
         error: What went wrong, or `""`.
+        resumed_from: The id of the run that it goes on from, or `""`.
     """
 
     row_kinds: ClassVar[Mapping[str, str]] = {
@@ -162,6 +165,7 @@ class Run(Displayed):
     model_version_id: str = ""
     graph_digest: str = ""
     error: str = ""
+    resumed_from: str = ""
     seen: Callable[[], Mapping[str, StepRun]] | None = field(default=None, repr=False, compare=False)
     seen_metrics: Mapping[str, float] | None = field(default=None, repr=False, compare=False)
     seen_graph: Graph | None = field(default=None, repr=False, compare=False)
@@ -266,6 +270,17 @@ class Run(Displayed):
         """
         return run_with_id(self.workspace, self.id)
 
+    def resume(self, **secrets: Any) -> Run:
+        """Go on from here in a new run: see `RunService.resume`.
+
+        Raises:
+            NbpipeError: As for that.
+        """
+        request = resumed_request(self.workspace, self.id, secrets)
+        started = RunInProgress(self.workspace, request)
+        resumed: Run = RunHandle(started, lambda run, _: run_with_id(self.workspace, run.facts.id)).wait()
+        return resumed
+
     def as_row(self) -> dict[str, Any]:
         """Give its plain facts."""
         return {
@@ -365,4 +380,5 @@ def run_in(row: Mapping[str, Any], workspace: Workspace) -> Run:
         model_version_id=row["model_version_id"] or "",
         graph_digest=row["graph"] or "",
         error=f"{row['error_type']}: {row['error_message']}" if row["error_type"] else "",
+        resumed_from=row["resumed_from"] or "",
     )

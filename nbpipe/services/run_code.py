@@ -11,9 +11,10 @@ import json
 import platform
 import sys
 import sysconfig
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.define.cells import CellStep
@@ -56,8 +57,15 @@ def keep_code(workspace: Workspace, definition: PipelineDefinition, traced: Trac
     return workspace.store.blobs.write((data,))
 
 
-def code_of(workspace: Workspace, run: object) -> tuple[SnapshotContent, PipelineRunConfiguration, str]:
+def code_of(
+    workspace: Workspace, run: object, *, cure: str = "Create the snapshot from the pipeline; that says which."
+) -> tuple[SnapshotContent, PipelineRunConfiguration, str]:
     """Give the code of a run, what the run was told, and its id.
+
+    Args:
+        workspace: Where it is recorded.
+        run: The run.
+        cure: What to do where it was not kept.
 
     Raises:
         NotFoundError: There is no such run.
@@ -72,17 +80,25 @@ def code_of(workspace: Workspace, run: object) -> tuple[SnapshotContent, Pipelin
         )
     if not row["code"]:
         raise BadValueError(
-            f"The code of run {target.label} was not kept, since its pipeline leans on a value that is no text. "
-            "Create the snapshot from the pipeline; that says which."
+            f"The code of run {target.label} was not kept, since its pipeline leans on a value that is no text. {cure}"
         )
     try:
         content = SnapshotContent.read(json.loads(bytes(workspace.store.blobs.open(row["code"]))))
     except ArtifactDamagedError as error:
         why = f"the code of run {target.label}: {error.why}"
         raise CatalogDamagedError(workspace.paths.blobs, why, cure="Create the snapshot from the pipeline.") from None
+    return content, _told(row), target.id
+
+
+def told_to(workspace: Workspace, run_id: str) -> PipelineRunConfiguration:
+    """Give what a run was told, with the values of all its parameters; secrets are hidden."""
+    return _told(workspace.catalog.rows(CODE_OF_RUN, by_head(id=run_id))[0])
+
+
+def _told(row: Mapping[str, Any]) -> PipelineRunConfiguration:
     told = {**(row["configuration"] or {}), "parameters": row["parameters"] or {}}
     steps = {step: {"parameters": values} for step, values in told.pop("steps", {}).items()}
-    return content, PipelineRunConfiguration.read({**told, "steps": steps}), target.id
+    return PipelineRunConfiguration.read({**told, "steps": steps})
 
 
 def working_folder(workspace: Workspace) -> str:

@@ -32,6 +32,7 @@ from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.recorded import COLUMNS, Run, StepRun, run_in, with_ends
 from nbpipe.services.resolve import find_run, linked, resolve
+from nbpipe.services.resuming import resumed_request
 from nbpipe.services.starting import RunHandle, RunInProgress, RunRequest
 from nbpipe.services.workspace import Workspace
 
@@ -61,6 +62,24 @@ class RunService:
         """
         return RunHandle(RunInProgress(self._workspace, request), self.seen)
 
+    def resume(self, run: object, **secrets: Any) -> Run:
+        """Go on from a run that failed or was stopped, in a new run, with the code and the values that it had.
+
+        What it had completed or reused is taken from it, steps with `cache=False` too; the rest runs.
+
+        Args:
+            run: As in `get`.
+            secrets: Values of secrets, which are not kept: `key="…"`, or `**{"train.key": "…"}` for one step.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: It goes on still, or it has completed.
+            ParameterError: Secrets have to be given again; they are named.
+            StepFailedError: A step failed again.
+        """
+        resumed: Run = self.start(resumed_request(self._workspace, run, secrets)).wait()
+        return resumed
+
     def seen(self, progress: RunInProgress, outcome: RunOutcome) -> Run:
         """Give a run as this process saw it."""
         facts = progress.facts
@@ -87,6 +106,7 @@ class RunService:
             model_version_id=facts.model_version_id,
             graph_digest=progress.graph_digest,
             error=f"{failed.type_name}: {failed.message}" if failed is not None else "",
+            resumed_from=progress.request.resumed_from,
             seen=cache(partial(self._steps_seen, progress, outcome)) if is_all_seen else None,
             seen_metrics=dict(metrics_in(metadata)),
             seen_graph=progress.traced.graph,

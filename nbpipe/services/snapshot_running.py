@@ -70,8 +70,12 @@ class Frozen(Protocol):
 
 def enter_folder(snapshot: Frozen) -> None:
     """Work in the snapshot's own folder from now on: for a process that runs nothing else."""
-    folder = snapshot.content.folder
-    place = snapshot.workspace.paths.root.parent / folder
+    work_in(snapshot.workspace, snapshot.content.folder)
+
+
+def work_in(workspace: Workspace, folder: str) -> None:
+    """Work from now on in a folder that is given relative to the one that holds the workspace, if it is there."""
+    place = workspace.paths.root.parent / folder
     if folder and place.is_dir():
         os.chdir(place)
 

@@ -28,6 +28,7 @@ from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import plain_name
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
+from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.models import ModelConfig, is_stage_word
 from nbpipe.records.operations import OpenModelVersion
 from nbpipe.records.parameters import as_json
@@ -54,6 +55,8 @@ class RunRequest:
         snapshot_id: The snapshot that is run, or `""`.
         parent_run_id: The run whose step asks, or `""`.
         parent_step: That step, or `""`.
+        given: Executions of the run that it goes on from, by node; see `execute.driver`.
+        resumed_from: That run, or `""`.
     """
 
     definition: PipelineDefinition
@@ -63,6 +66,8 @@ class RunRequest:
     snapshot_id: str = ""
     parent_run_id: str = ""
     parent_step: str = ""
+    given: Mapping[str, RecordedExecution] = field(default_factory=dict)
+    resumed_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,7 @@ class RunInProgress:
             existing=existing,
             cache=self.request.definition.cache if configured is None else configured,
             stop=self.stop_signal,
+            given=self.request.given,
         )
 
     def _check_tags(self) -> None:
@@ -228,6 +234,7 @@ class RunInProgress:
             "graph": self.graph_digest,
             "code": self._code,
             "configuration": _told(request.configuration, self.traced),
+            "resumed_from": request.resumed_from,
             "user": getpass.getuser(),
             "host": platform.node(),
             "pid": os.getpid(),

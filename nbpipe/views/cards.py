@@ -54,6 +54,7 @@ def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
                 ("differs in", ", ".join(facts.differences)),
                 ("model", model),
                 ("triggered by", asked_by),
+                ("goes on from", "another run" if stable and facts.resumed_from else facts.resumed_from[:8]),
             ],
             facts.tags,
             facts.error,

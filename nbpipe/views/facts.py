@@ -99,6 +99,7 @@ class RunFacts:
         children: The runs that its steps asked for, and theirs, each after its parent.
         snapshot: The snapshot that it ran, if one.
         differences: Where it differs from that, by name.
+        resumed_from: The run that it goes on from.
     """
 
     id: str
@@ -118,6 +119,7 @@ class RunFacts:
     children: Sequence[ChildFacts] = ()
     snapshot: str = ""
     differences: Sequence[str] = ()
+    resumed_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,3 +145,37 @@ def test_an_interrupt_while_a_command_still_begins_a_run_stops_the_run(project, 
 
     assert begun[0].is_over()
     assert Client().runs.list()[0].status is Status.INTERRUPTED
+
+
+def test_a_failed_run_is_resumed_by_a_line(ask, project):
+    with pytest.raises(StepFailedError):
+        ask("run trouble.py:bad --set n=3")
+    failed = Client().runs.newest()
+    text = (project / "trouble.py").read_text()
+    (project / "trouble.py").write_text(text.replace("no <b>good</b>", "changed"))
+
+    with pytest.raises(StepFailedError, match="no <b>good</b>"):
+        ask(f"runs resume {failed.id[:8]}")
+    again = Client().runs.newest()
+    shown = ask(f"runs show {again.id}")
+
+    assert (again.resumed_from, again.parameters) == (failed.id, {"n": 3})
+    assert f"goes on from  {failed.id[:8]}" in shown.text
+    assert f"done in run {failed.id[:8]}" in shown.text
+    assert ask(f"runs show {again.id} --json").rows["resumed_from"] == failed.id
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("runs resume nothing", NotFoundError),
+        ("runs resume", BadValueError),
+        ("runs resume a b", BadValueError),
+        ("runs resume 0000 --set", BadValueError),
+        ("runs resume 0000 --set =", BadValueError),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_a_line_that_resumes_nothing_is_refused(ask, line, error):
+    with pytest.raises(error):
+        ask(line)
