@@ -25,6 +25,7 @@ from nbpipe.records.config import (
 )
 from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.parameters import Parameters
+from nbpipe.records.parts import WHOLE, Part, as_part
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.client import Client
 from nbpipe.services.resuming import continued
@@ -43,6 +44,7 @@ class Pipeline:
         definition: What it is.
         configuration: How its runs differ from what it says.
         substitutions: More fields for templates.
+        part: What its runs run of it.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class Pipeline:
         definition: PipelineDefinition,
         configuration: PipelineRunConfiguration | None = None,
         substitutions: Mapping[str, str] | None = None,
+        part: Part = WHOLE,
     ) -> None:
         self.definition = definition
         self._configuration = configuration or PipelineRunConfiguration()
         self._substitutions = dict(substitutions or {})
+        self._part = part
         if isinstance(definition, FunctionPipeline):
             functools.update_wrapper(self, definition.body)
 
@@ -116,6 +120,7 @@ class Pipeline:
             self.definition,
             merge_configurations(self._configuration, given),
             substitutions=self._substitutions,
+            part=self._part,
         )
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,6 +145,9 @@ class Pipeline:
         parameters: Mapping[str, Any] | None = None,
         steps: Mapping[str, Any] | None = None,
         substitutions: Mapping[str, str] | None = None,
+        from_steps: str | Iterable[str] | None = None,
+        until_steps: str | Iterable[str] | None = None,
+        only_steps: str | Iterable[str] | None = None,
     ) -> Pipeline:
         """Give the same pipeline with other options for its runs.
 
@@ -153,10 +161,15 @@ class Pipeline:
             parameters: Values of its parameters.
             steps: Values for single steps: `{"train": {"parameters": {"rate": 0.2}}}`.
             substitutions: More fields for the template of a model version's name.
+            from_steps: Run only these steps and what waits for them, anew; what they read is what the steps before
+                them last gave.
+            until_steps: Run only these steps and what they wait for.
+            only_steps: Run just these steps, anew, on what the steps before them last gave.
 
         Raises:
             BadValueError: A file that cannot be read or a value that does not fit.
         """
+        part = as_part(from_steps, until_steps, only_steps)
         said = as_configuration(
             {
                 "tags": as_tags(tags),
@@ -171,7 +184,10 @@ class Pipeline:
         if config_path is not None:
             base = merge_configurations(base, read_configuration(config_path))
         return Pipeline(
-            self.definition, merge_configurations(base, said), {**self._substitutions, **(substitutions or {})}
+            self.definition,
+            merge_configurations(base, said),
+            {**self._substitutions, **(substitutions or {})},
+            self._part if part.is_whole else part,
         )
 
     def create_snapshot(
@@ -188,7 +204,13 @@ class Pipeline:
         Raises:
             ConflictError: The pipeline has a snapshot of that name, and `replace` is off.
             UncapturedNameError: A step reads a name that is no text.
+            BadValueError: Only a part of it is to run.
         """
+        if not self._part.is_whole:
+            raise BadValueError(
+                f"A snapshot holds all of {self.name}; say which part is to run when it runs: "
+                "nbpipe snapshot run NAME --until STEP."
+            )
         said = PipelineRunConfiguration(parameters=dict(parameters or {}))
         made = Client().snapshots.create(
             self.definition,

@@ -23,6 +23,7 @@ from nbpipe.records.config import (
     parse_settings,
     read_configuration,
 )
+from nbpipe.records.parts import WHOLE, Part
 from nbpipe.records.tags import as_tags
 from nbpipe.services.resuming import resumed_request
 from nbpipe.services.run_code import code_of
@@ -90,16 +91,17 @@ def request_of(found: Runnable | Snapshot, given: PipelineRunConfiguration) -> R
     return snapshot_request(found, given) if isinstance(found, Snapshot) else _request(found, given)
 
 
-def begin_named(wanted: str | None, given: PipelineRunConfiguration, *, as_json: bool) -> Started:
-    """Start a run of what is named.
+def begin_named(wanted: str | None, given: PipelineRunConfiguration, *, part: Part = WHOLE, as_json: bool) -> Started:
+    """Start a run of what is named, or of a part of it.
 
     Raises:
         NbpipeError: It is neither a pipeline nor a snapshot, or is refused; nothing was written.
     """
     found = look_up(wanted)
     if isinstance(found, Snapshot):
-        return begin_snapshot(found, given, as_json=as_json)
-    return begin(_request(found, given), as_json=as_json)
+        return begin_snapshot(found, given, part=part, as_json=as_json)
+    request = _request(found, given)
+    return begin(request if part.is_whole else replace(request, part=part), as_json=as_json)
 
 
 def _request(pipeline: Runnable, given: PipelineRunConfiguration) -> RunRequest:
@@ -116,13 +118,19 @@ def _neither(error: NotFoundError, wanted: str) -> NotFoundError:
 
 
 def begin_snapshot(
-    snapshot: Snapshot, given: PipelineRunConfiguration, *, isolated: bool = False, as_json: bool
+    snapshot: Snapshot,
+    given: PipelineRunConfiguration,
+    *,
+    part: Part = WHOLE,
+    isolated: bool = False,
+    as_json: bool,
 ) -> Started:
     """Start a run of a snapshot in this process, where a notebook shows what its cells show, or in its own environment.
 
     Args:
         snapshot: The snapshot.
         given: How the run is to differ.
+        part: What is to run of it; all of it, where it is isolated.
         isolated: Run it in the environment that it was made in, which is rebuilt.
         as_json: Whether plain facts are asked for.
 
@@ -139,7 +147,7 @@ def begin_snapshot(
         current_call().say(f"note: {notice}")
     if place is not None:
         return _begun_apart(lambda: run_apart(snapshot, given, is_bound=True, place=place), as_json=as_json)
-    request = snapshot_request(snapshot, given)
+    request = replace(snapshot_request(snapshot, given), part=part)
     if current_call().surroundings is None:
         # This process runs nothing else; a notebook stays where it is.
         enter_folder(snapshot)

@@ -11,6 +11,7 @@ from nbpipe.commands.arguments import (
     RUN,
     SETTING,
     SNAPSHOT,
+    STEP,
     AsJson,
     Limit,
     NameContains,
@@ -138,7 +139,7 @@ def explain(
         str | None, Argument(metavar=RUN, help="The run; the newest if none is given.", show_default=False)
     ] = None,
     *,
-    step: Annotated[str | None, Option("--step", metavar="STEP", help="Only this step.")] = None,
+    step: Annotated[str | None, Option("--step", metavar=STEP, help="Only this step.")] = None,
     as_json: AsJson = False,
 ) -> Answer:
     """Say why each step of a run ran or was reused: what changed, and against which earlier run."""

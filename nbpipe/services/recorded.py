@@ -134,6 +134,8 @@ class Run(Displayed):
         graph_digest: The blob that holds its graph.
         error: What went wrong, or `""`.
         resumed_from: The id of the run that it goes on from, or `""`.
+        part: What was run of the pipeline: `from`, `until`, `only`, and what was `taken` from earlier runs; empty if
+            all of it was.
     """
 
     row_kinds: ClassVar[Mapping[str, str]] = {
@@ -166,6 +168,7 @@ class Run(Displayed):
     graph_digest: str = ""
     error: str = ""
     resumed_from: str = ""
+    part: Mapping[str, Any] = field(default_factory=dict)
     seen: Callable[[], Mapping[str, StepRun]] | None = field(default=None, repr=False, compare=False)
     seen_metrics: Mapping[str, float] | None = field(default=None, repr=False, compare=False)
     seen_graph: Graph | None = field(default=None, repr=False, compare=False)
@@ -381,4 +384,5 @@ def run_in(row: Mapping[str, Any], workspace: Workspace) -> Run:
         graph_digest=row["graph"] or "",
         error=f"{row['error_type']}: {row['error_message']}" if row["error_type"] else "",
         resumed_from=row["resumed_from"] or "",
+        part=row["part"] or {},
     )

@@ -27,6 +27,7 @@ from nbpipe.records.config import PipelineRunConfiguration, as_configuration, me
 from nbpipe.records.definitions import Traced
 from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.parameters import HIDDEN
+from nbpipe.records.parts import Part
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import as_tags
@@ -203,6 +204,7 @@ def _request(former: Former, definition: PipelineDefinition, configuration: Pipe
         differences=start.get("differences") or {},
         snapshot_id=start.get("snapshot_id", ""),
         resumed_from=former.id,
+        part=Part.read(start.get("part")),
     )
 
 

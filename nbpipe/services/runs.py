@@ -107,6 +107,7 @@ class RunService:
             graph_digest=progress.graph_digest,
             error=f"{failed.type_name}: {failed.message}" if failed is not None else "",
             resumed_from=progress.request.resumed_from,
+            part=progress.part,
             seen=cache(partial(self._steps_seen, progress, outcome)) if is_all_seen else None,
             seen_metrics=dict(metrics_in(metadata)),
             seen_graph=progress.traced.graph,

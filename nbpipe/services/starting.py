@@ -32,11 +32,13 @@ from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.models import ModelConfig, is_stage_word
 from nbpipe.records.operations import OpenModelVersion
 from nbpipe.records.parameters import as_json
+from nbpipe.records.parts import WHOLE, Part
 from nbpipe.records.runs import Status, fill_template, run_name
 from nbpipe.records.tags import Tag, as_tags, check_declared
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
-from nbpipe.services.ending import end_of, failed_end_of
+from nbpipe.services.ending import end_of, end_of_part, failed_end_of
+from nbpipe.services.partial_runs import part_of
 from nbpipe.services.run_code import keep_code
 from nbpipe.services.workspace import Workspace
 
@@ -57,6 +59,7 @@ class RunRequest:
         parent_step: That step, or `""`.
         given: Executions of the run that it goes on from, by node; see `execute.driver`.
         resumed_from: That run, or `""`.
+        part: What is to run of the pipeline.
     """
 
     definition: PipelineDefinition
@@ -68,6 +71,7 @@ class RunRequest:
     parent_step: str = ""
     given: Mapping[str, RecordedExecution] = field(default_factory=dict)
     resumed_from: str = ""
+    part: Part = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +148,10 @@ class RunInProgress:
         self._model = config
         self._bound = BoundModel(workspace, config) if config is not None else None
         traced = definition.trace(configuration.parameters, self._bound)
-        self.traced = with_step_values(traced, configuration.step_values)
-        self.differences = with_secrets_hidden(self.traced, request.differences)
+        whole = with_step_values(traced, configuration.step_values)
+        self._part = part_of(workspace, whole, request.part, configuration.step_values)
+        self.traced = self._part.traced
+        self.differences = with_secrets_hidden(whole, request.differences)
         check_complete(self.traced)
         self._tags = as_tags((*definition.tags, *configuration.tags))
         existing = existing_artifacts(workspace, self.traced)
@@ -166,7 +172,7 @@ class RunInProgress:
         workspace.executions.catch_up()
         workspace.executions.expect(definition.name)
         self.graph_digest = workspace.store.blobs.write((self.traced.graph.as_json,))
-        self._code = keep_code(workspace, definition, self.traced)
+        self._code = keep_code(workspace, definition, whole)
         self.started = now_text()
         self.facts = self._with_model(facts)
         self._driver.take_facts(self.facts)
@@ -183,7 +189,7 @@ class RunInProgress:
             executions=self._workspace.executions,
             recorder=self._workspace.catalog,
             existing=existing,
-            cache=self.request.definition.cache if configured is None else configured,
+            cache=not self._part.runs_anew and (self.request.definition.cache if configured is None else configured),
             stop=self.stop_signal,
             given=self.request.given,
         )
@@ -235,6 +241,7 @@ class RunInProgress:
             "code": self._code,
             "configuration": _told(request.configuration, self.traced),
             "resumed_from": request.resumed_from,
+            "part": self._part.record,
             "user": getpass.getuser(),
             "host": platform.node(),
             "pid": os.getpid(),
@@ -263,6 +270,8 @@ class RunInProgress:
                 end = failed_end_of(self.facts, outcome, error)
             else:
                 end = end_of(self.facts, outcome, self._tags, self._model.tags if self._model is not None else ())
+                if self._part.record is not None:
+                    end = end_of_part(end, self._part.taken)
             self._numbers = catalog.transact(end)["numbers"]
         except UserError as refused:
             # Tags that contradict what somebody else has made of them meanwhile. A run that was begun has an end.
@@ -276,6 +285,11 @@ class RunInProgress:
     def numbers(self) -> Mapping[str, int]:
         """The version numbers that the run's new artifacts got, by id."""
         return self._numbers
+
+    @property
+    def part(self) -> Mapping[str, Any]:
+        """What was run of the pipeline, as recorded; empty if all of it."""
+        return self._part.record or {}
 
     @property
     def tags(self) -> tuple[Tag, ...]:

@@ -53,6 +53,7 @@ def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
                 ("snapshot", facts.snapshot),
                 ("differs in", ", ".join(facts.differences)),
                 ("model", model),
+                ("part", facts.part),
                 ("triggered by", asked_by),
                 ("goes on from", "another run" if stable and facts.resumed_from else facts.resumed_from[:8]),
             ],

@@ -100,6 +100,7 @@ class RunFacts:
         snapshot: The snapshot that it ran, if one.
         differences: Where it differs from that, by name.
         resumed_from: The run that it goes on from.
+        part: What was run of the pipeline, in words; empty if all of it was.
     """
 
     id: str
@@ -120,6 +121,7 @@ class RunFacts:
     snapshot: str = ""
     differences: Sequence[str] = ()
     resumed_from: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

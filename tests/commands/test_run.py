@@ -7,7 +7,7 @@ import pytest
 from nbpipe.commands.answers import Started
 from nbpipe.commands.dispatch import answer, begin
 from nbpipe.commands.sources import load_source
-from nbpipe.errors import BadValueError, Interrupted, NotFoundError, ParameterError, StepFailedError
+from nbpipe.errors import BadValueError, Interrupted, NbpipeError, NotFoundError, ParameterError, StepFailedError
 from nbpipe.records.runs import Status
 from nbpipe.services.client import Client
 
@@ -179,3 +179,46 @@ def test_a_failed_run_is_resumed_by_a_line(ask, project):
 def test_a_line_that_resumes_nothing_is_refused(ask, line, error):
     with pytest.raises(error):
         ask(line)
+
+
+def test_a_part_is_run_by_lines_of_files_and_of_snapshots_and_its_card_says_so(ask):
+    whole = ask("run flow.py --set n=3").record
+    ask("snapshot create flow.py --name nightly --set n=3")
+
+    until = ask("run flow.py --set n=3 --until load")
+    only = ask("run flow.py --set n=3 --only total --set rate=2")
+    of_snapshot = ask("snapshot run nightly --from total --json")
+
+    assert [step["node"] for step in until.rows["steps"]] == ["load"]
+    assert [step.status for step in until.record.steps.values()] == [Status.REUSED]
+    assert "until load" in until.text
+    assert whole.status is Status.COMPLETED
+    assert f"only total; load as in run {until.record.id[:8]}" in ask(f"runs show {only.record.id}").text
+    assert only.rows["metrics"] == {"total": 6.0}
+    assert [step["node"] for step in of_snapshot.rows["steps"]] == ["total"]
+    assert of_snapshot.rows["part"]["from"] == ["total"]
+
+
+def test_a_part_of_the_notebooks_pipeline_is_run_by_name(project, notebook):
+    training = load_source("flow.py")
+
+    assert [
+        step["node"] for step in answer("run training --until load", notebook({"training": training})).rows["steps"]
+    ] == ["load"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run flow.py --until laod", "Did you mean 'load'"),
+        ("run flow.py --from total --only total", "either only or from"),
+        ("run flow.py --only total", "--from load"),
+        ("run flow.py --from", "requires an argument"),
+        ("run flow.py --only ''", "names no step"),
+    ],
+)
+def test_a_part_that_there_is_not_is_refused_in_two_lines(ask, line, said):
+    with pytest.raises(NbpipeError, match=said) as refused:
+        ask(line)
+
+    assert len(str(refused.value).splitlines()) <= 2
