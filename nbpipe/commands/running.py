@@ -26,7 +26,7 @@ from nbpipe.records.config import (
 from nbpipe.records.parts import WHOLE, Part
 from nbpipe.records.tags import as_tags
 from nbpipe.services.resuming import resumed_request
-from nbpipe.services.run_code import code_of
+from nbpipe.services.run_code import code_of, work_in
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.snapshot_running import (
@@ -35,7 +35,6 @@ from nbpipe.services.snapshot_running import (
     rebuilt_for,
     run_apart,
     snapshot_request,
-    work_in,
 )
 from nbpipe.services.starting import RunHandle, RunRequest, watch_runs
 from nbpipe.views.cards import run_card

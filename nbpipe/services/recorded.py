@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from nbpipe.base.displaying import Displayed
@@ -24,6 +25,7 @@ from nbpipe.services.artifact_records import Artifact, outputs_of
 from nbpipe.services.children import Child, children_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
+from nbpipe.services.reproducing import reproduce
 from nbpipe.services.resuming import resumed_request
 from nbpipe.services.starting import RunHandle, RunInProgress
 from nbpipe.services.versions import ModelVersion, version_in
@@ -74,6 +76,7 @@ class StepRun(Displayed):
         files: The files that it read.
         metadata: What it logged, on whatever, as plain nested data.
         triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
+        again: Calls it again with some arguments changed.
     """
 
     id: str
@@ -90,6 +93,29 @@ class StepRun(Displayed):
     files: tuple[FileRead, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     triggered: tuple[Triggered, ...] = ()
+    again: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False, compare=False)
+
+    def reproduce(self, **changed: Any) -> Any:
+        """Call its code again, as it was, with the inputs that it had.
+
+        It is called in this thread: `breakpoint()` stops in it, and `%debug` finds its frames after it raised. A
+        failed call raises again what it raised. Nothing is recorded; what its code does by itself, such as writing a
+        file, it does.
+
+        Args:
+            changed: Arguments that are to be others than they were.
+
+        Returns:
+            What its function returns; of a cell, what it bound, by name.
+
+        Raises:
+            BadValueError: It was skipped, the code of its run was not kept, or it takes no such argument.
+            ParameterError: An argument was a secret, which is not kept; give it.
+            ArtifactError: An input is gone or damaged.
+        """
+        if self.again is None:
+            raise BadValueError(f"Step {self.node!r} is no step of a run that is recorded.")
+        return self.again(changed)
 
     def __repr__(self) -> str:
         return f"<StepRun {shorten(self.node)}: {self.status.value}>"
@@ -359,6 +385,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             tuple(FileRead(**file) for file in row["files"] or ()),
             {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
             tuple(Triggered(**said) for said in row["triggered"] or ()),
+            partial(reproduce, workspace, run_id, row["id"]),
         )
     return found
 

@@ -26,7 +26,7 @@ from nbpipe.records.base import shorten
 from nbpipe.records.config import PipelineRunConfiguration, as_configuration, merge_configurations
 from nbpipe.records.definitions import Traced
 from nbpipe.records.executions import RecordedExecution
-from nbpipe.records.parameters import HIDDEN
+from nbpipe.records.parameters import is_hidden
 from nbpipe.records.parts import Part
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
@@ -215,7 +215,7 @@ def _lost_secrets(
     workspace: Workspace, former: Former, definition: PipelineDefinition, told: PipelineRunConfiguration
 ) -> list[str]:
     """Name the values that the run had and that were not written down, as `--set` names them."""
-    lost = [name for name, value in told.parameters.items() if _is_hidden(value)]
+    lost = [name for name, value in told.parameters.items() if is_hidden(value)]
     if not former.start.get("graph"):
         return lost
     then = Graph.model_validate_json(bytes(workspace.store.blobs.open(former.start["graph"])))
@@ -223,23 +223,12 @@ def _lost_secrets(
     now = _traced(workspace, definition, told.model_copy(update={"parameters": others, "steps": {}})).graph.by_id
     for node in then.nodes:
         for name, origin in node.inputs.items():
-            if isinstance(origin, Constant) and _is_hidden(origin.value):
+            if isinstance(origin, Constant) and is_hidden(origin.value):
                 here = now[node.id].inputs.get(name) if node.id in now else origin
                 # What the body itself says, the code says still.
                 if here != origin:
                     lost.append(f"{node.id}.{name}")
     return lost
-
-
-def _is_hidden(value: Any) -> bool:
-    match value:
-        case str():
-            return value == HIDDEN
-        case Mapping():
-            return any(map(_is_hidden, value.values()))
-        case list():
-            return any(map(_is_hidden, value))
-    return False
 
 
 def _check_given(former: Former, lost: Sequence[str], again: PipelineRunConfiguration) -> None:

@@ -8,6 +8,7 @@ code. How a pipeline is written down is `snapshot.freeze`'s business.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 import sysconfig
@@ -83,6 +84,8 @@ def code_of(
             f"The code of run {target.label} was not kept, since its pipeline leans on a value that is no text. {cure}"
         )
     try:
+        # What was changed on the disk is no code of this run, even if it can be read.
+        workspace.store.blobs.verify(row["code"])
         content = SnapshotContent.read(json.loads(bytes(workspace.store.blobs.open(row["code"]))))
     except ArtifactDamagedError as error:
         why = f"the code of run {target.label}: {error.why}"
@@ -110,6 +113,13 @@ def working_folder(workspace: Workspace) -> str:
         return ""
     project = workspace.paths.root.parent.resolve()
     return here.relative_to(project).as_posix() if here.is_relative_to(project) else ""
+
+
+def work_in(workspace: Workspace, folder: str) -> None:
+    """Work from now on in a folder that is given relative to the one that holds the workspace, if it is there."""
+    place = workspace.paths.root.parent / folder
+    if folder and place.is_dir():
+        os.chdir(place)
 
 
 def _key(workspace: Workspace, definition: PipelineDefinition) -> Hashable:

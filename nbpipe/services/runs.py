@@ -31,6 +31,7 @@ from nbpipe.services.noted import notes
 from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.recorded import COLUMNS, Run, StepRun, run_in, with_ends
+from nbpipe.services.reproducing import reproduce
 from nbpipe.services.resolve import find_run, linked, resolve
 from nbpipe.services.resuming import resumed_request
 from nbpipe.services.starting import RunHandle, RunInProgress, RunRequest
@@ -140,6 +141,7 @@ class RunService:
             settled.files.read,
             {key: decode(value) for key, value in noted.items()},
             tuple(settled.triggered),
+            partial(reproduce, self._workspace, progress.facts.id, settled.step_run_id),
         )
 
     def _artifact_seen(self, progress: RunInProgress, settled: Settled, version: ArtifactVersion) -> Artifact:
