@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from nbpipe.define.hooks import Hooks
 from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
 from nbpipe.define.trace import current_trace
 from nbpipe.errors import BadValueError, DefinitionError, Interrupted, SecretWarning
@@ -263,6 +264,8 @@ def pipeline(
     model: ModelConfig | None = None,
     cache: bool = True,
     enable_cache: bool | None = None,
+    on_success: Callable[..., Any] | None = None,
+    on_failure: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Pipeline]: ...
 
 
@@ -275,6 +278,8 @@ def pipeline(
     model: ModelConfig | None = None,
     cache: bool = True,
     enable_cache: bool | None = None,
+    on_success: Callable[..., Any] | None = None,
+    on_failure: Callable[..., Any] | None = None,
 ) -> Pipeline | Callable[[Callable[..., Any]], Pipeline]:
     """Make a pipeline of a function that calls steps: `@pipeline`, or `@pipeline(tags=["v1"])`.
 
@@ -285,6 +290,8 @@ def pipeline(
         model: The model its runs work on.
         cache: Whether equal executions of its steps may be reused.
         enable_cache: Another spelling of `cache`.
+        on_success: Called with the `Run` once one has completed and that is recorded.
+        on_failure: Called with the `Run` once one has failed and that is recorded.
 
     Raises:
         DefinitionError: No top-level function.
@@ -298,7 +305,8 @@ def pipeline(
         if not inspect.isfunction(body):
             raise DefinitionError(f"@pipeline stands above a function, not above {shorten(body)}.")
         may_cache = cache if enable_cache is None else enable_cache
-        definition = FunctionPipeline.of(body, name=name, tags=checked, model=model, cache=may_cache)
+        hooks = Hooks.of("pipeline", name or body.__name__, on_success, on_failure)
+        definition = FunctionPipeline.of(body, name=name, tags=checked, model=model, cache=may_cache, hooks=hooks)
         return Pipeline(definition)
 
     return wrap(function) if function is not None else wrap

@@ -211,6 +211,10 @@ class Driver:
         """Have each called with a node's name when it starts (and `None`), and when it is settled."""
         self._listeners = tuple(listeners)
 
+    def record(self) -> None:
+        """Have what was settled so far written down: for a listener that is about to speak of it."""
+        self._flush()
+
     @property
     def outcome(self) -> RunOutcome:
         """What became of the run so far."""

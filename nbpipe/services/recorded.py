@@ -307,7 +307,12 @@ class Run(Displayed):
         """
         request = resumed_request(self.workspace, self.id, secrets)
         started = RunInProgress(self.workspace, request)
-        resumed: Run = RunHandle(started, lambda run, _: run_with_id(self.workspace, run.facts.id)).wait()
+        handle = RunHandle(
+            started,
+            lambda run, _: run_with_id(self.workspace, run.facts.id),
+            lambda run, settled: steps_of(self.workspace, run.facts.id)[settled.node],
+        )
+        resumed: Run = handle.wait()
         return resumed
 
     def as_row(self) -> dict[str, Any]:

@@ -134,15 +134,20 @@ def _key(workspace: Workspace, definition: PipelineDefinition) -> Hashable:
         body = lean.digest if lean is not None else "", definition.parameters_text
         steps = ((cell.name, cell) for cell in definition.cells)
     told = tuple(
-        (name, step.name, step.source(seen).digest, _said(step.options), _wiring(step)) for name, step in steps
+        (name, step.name, step.source(seen).digest, _said(step.options), _wiring(step), _hooked(step, seen))
+        for name, step in steps
     )
-    options = definition.name, definition.tags, repr(definition.model), definition.cache
+    options = definition.name, definition.tags, repr(definition.model), definition.cache, _hooked(definition, seen)
     return options, body, told, str(workspace.paths.root), working_folder(workspace)
 
 
 def _said(options: StepOptions) -> str:
     """Write options down; most steps have none, and that is quickly seen."""
     return repr(options) if options.model_fields_set else ""
+
+
+def _hooked(whose: object, seen: dict[str, int]) -> Hashable:
+    return tuple((hook.when, hook.source(seen).digest) for hook in getattr(whose, "hooks", ()))
 
 
 def _wiring(step: AnyStep) -> Hashable:

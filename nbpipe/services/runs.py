@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+from nbpipe.base.clock import now_text
 from nbpipe.base.ids import is_uuid_like
 from nbpipe.catalog.finding import Moment
 from nbpipe.errors import NotFoundError
@@ -61,7 +62,7 @@ class RunService:
         Raises:
             NbpipeError: The request is refused; nothing was written.
         """
-        return RunHandle(RunInProgress(self._workspace, request), self.seen)
+        return RunHandle(RunInProgress(self._workspace, request), self.seen, self._step_seen)
 
     def resume(self, run: object, **secrets: Any) -> Run:
         """Go on from a run that failed or was stopped, in a new run, with the code and the values that it had.
@@ -154,7 +155,8 @@ class RunService:
             size_bytes=version.size_bytes,
             materializer=version.materializer,
             pickled=version.pickled,
-            created=datetime.fromisoformat(progress.ended),
+            # A step may be told of while its run goes on.
+            created=datetime.fromisoformat(progress.ended or now_text()),
             run_id=progress.facts.id,
             step=settled.node,
             step_id=version.made_by,

@@ -12,6 +12,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from nbpipe.base.clock import now, now_text
@@ -38,6 +39,7 @@ from nbpipe.records.tags import Tag, as_tags, check_declared
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.ending import end_of, end_of_part, failed_end_of
+from nbpipe.services.hooking import HookCalls
 from nbpipe.services.partial_runs import part_of
 from nbpipe.services.run_code import keep_code
 from nbpipe.services.workspace import Workspace
@@ -281,6 +283,10 @@ class RunInProgress:
             self.ended = now_text()
         self._workspace.publish_soon()
 
+    def record(self) -> None:
+        """Have what was settled so far written down."""
+        self._driver.record()
+
     @property
     def numbers(self) -> Mapping[str, int]:
         """The version numbers that the run's new artifacts got, by id."""
@@ -368,11 +374,20 @@ class RunHandle:
     Args:
         progress: The run.
         finish: Makes what `wait` gives from the outcome.
+        step_of: Gives the facts of a step that was settled, for its hooks.
     """
 
-    def __init__(self, progress: RunInProgress, finish: Callable[[RunInProgress, RunOutcome], Any]) -> None:
+    def __init__(
+        self,
+        progress: RunInProgress,
+        finish: Callable[[RunInProgress, RunOutcome], Any],
+        step_of: Callable[[RunInProgress, Settled], Any],
+    ) -> None:
         self._progress = progress
         self._finish = finish
+        self._hooks = HookCalls(
+            progress.request.definition, progress.traced, step_of=partial(step_of, progress), record=progress.record
+        )
         self._outcome: RunOutcome | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
@@ -399,7 +414,8 @@ class RunHandle:
 
     def _work(self) -> None:
         try:
-            self._outcome = self._progress.run()
+            outcome = self._outcome = self._progress.run([self._hooks.tell])
+            self._hooks.end(outcome, lambda: self._finish(self._progress, outcome))
         except BaseException as error:  # noqa: BLE001 — handed to whoever waits
             self._error = error
         finally:
