@@ -46,6 +46,7 @@ class Pipeline:
         configuration: How its runs differ from what it says.
         substitutions: More fields for templates.
         part: What its runs run of it.
+        debug: Whether they run in the thread that waits for them.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class Pipeline:
         configuration: PipelineRunConfiguration | None = None,
         substitutions: Mapping[str, str] | None = None,
         part: Part = WHOLE,
+        debug: bool = False,
     ) -> None:
         self.definition = definition
         self._configuration = configuration or PipelineRunConfiguration()
         self._substitutions = dict(substitutions or {})
         self._part = part
+        self._debug = debug
         if isinstance(definition, FunctionPipeline):
             functools.update_wrapper(self, definition.body)
 
@@ -122,6 +125,7 @@ class Pipeline:
             merge_configurations(self._configuration, given),
             substitutions=self._substitutions,
             part=self._part,
+            debug=self._debug,
         )
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,6 +153,7 @@ class Pipeline:
         from_steps: str | Iterable[str] | None = None,
         until_steps: str | Iterable[str] | None = None,
         only_steps: str | Iterable[str] | None = None,
+        debug: bool | None = None,
     ) -> Pipeline:
         """Give the same pipeline with other options for its runs.
 
@@ -166,6 +171,7 @@ class Pipeline:
                 them last gave.
             until_steps: Run only these steps and what they wait for.
             only_steps: Run just these steps, anew, on what the steps before them last gave.
+            debug: Run in the calling thread, so that `breakpoint()` stops there and `%debug` finds a failed step.
 
         Raises:
             BadValueError: A file that cannot be read or a value that does not fit.
@@ -189,6 +195,7 @@ class Pipeline:
             merge_configurations(base, said),
             {**self._substitutions, **(substitutions or {})},
             self._part if part.is_whole else part,
+            self._debug if debug is None else debug,
         )
 
     def create_snapshot(
@@ -243,6 +250,8 @@ async def awaited(handle: RunHandle) -> Any:
     """
     import asyncio
 
+    if handle.is_debugged:
+        return handle.wait()
     try:
         while not handle.is_over():
             await asyncio.sleep(0.01)

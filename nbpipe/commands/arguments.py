@@ -51,6 +51,9 @@ Isolated = Annotated[
 ]
 RunTags = Annotated[list[str] | None, Option("--tag", metavar=TAG, help="A tag for the run. Repeatable.")]
 
+Debug = Annotated[
+    bool, Option("--debug", help="Run in the calling thread: breakpoint() stops there, %debug finds a failed step.")
+]
 FromSteps = Annotated[
     list[str] | None,
     Option(

@@ -11,6 +11,7 @@ from nbpipe.commands.arguments import (
     SOURCE_OR_SNAPSHOT,
     AsJson,
     Configuration,
+    Debug,
     FromSteps,
     NoCache,
     OnlySteps,
@@ -50,8 +51,9 @@ def run(
     from_steps: FromSteps = None,
     until_steps: UntilSteps = None,
     only_steps: OnlySteps = None,
+    debug: Debug = False,
     as_json: AsJson = False,
 ) -> Started:
     """Run a pipeline or a snapshot, wait for its end and show what came of it."""
     given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
-    return begin_named(what, given, part=as_part(from_steps, until_steps, only_steps), as_json=as_json)
+    return begin_named(what, given, part=as_part(from_steps, until_steps, only_steps), debug=debug, as_json=as_json)

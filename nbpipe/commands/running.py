@@ -90,7 +90,14 @@ def request_of(found: Runnable | Snapshot, given: PipelineRunConfiguration) -> R
     return snapshot_request(found, given) if isinstance(found, Snapshot) else _request(found, given)
 
 
-def begin_named(wanted: str | None, given: PipelineRunConfiguration, *, part: Part = WHOLE, as_json: bool) -> Started:
+def begin_named(
+    wanted: str | None,
+    given: PipelineRunConfiguration,
+    *,
+    part: Part = WHOLE,
+    debug: bool = False,
+    as_json: bool,
+) -> Started:
     """Start a run of what is named, or of a part of it.
 
     Raises:
@@ -98,9 +105,10 @@ def begin_named(wanted: str | None, given: PipelineRunConfiguration, *, part: Pa
     """
     found = look_up(wanted)
     if isinstance(found, Snapshot):
-        return begin_snapshot(found, given, part=part, as_json=as_json)
+        return begin_snapshot(found, given, part=part, debug=debug, as_json=as_json)
     request = _request(found, given)
-    return begin(request if part.is_whole else replace(request, part=part), as_json=as_json)
+    wished = replace(request, part=request.part if part.is_whole else part, debug=debug or request.debug)
+    return begin(wished, as_json=as_json)
 
 
 def _request(pipeline: Runnable, given: PipelineRunConfiguration) -> RunRequest:
@@ -121,6 +129,7 @@ def begin_snapshot(
     given: PipelineRunConfiguration,
     *,
     part: Part = WHOLE,
+    debug: bool = False,
     isolated: bool = False,
     as_json: bool,
 ) -> Started:
@@ -130,6 +139,7 @@ def begin_snapshot(
         snapshot: The snapshot.
         given: How the run is to differ.
         part: What is to run of it; all of it, where it is isolated.
+        debug: Whether it runs in the thread that waits for it.
         isolated: Run it in the environment that it was made in, which is rebuilt.
         as_json: Whether plain facts are asked for.
 
@@ -146,7 +156,7 @@ def begin_snapshot(
         current_call().say(f"note: {notice}")
     if place is not None:
         return _begun_apart(lambda: run_apart(snapshot, given, is_bound=True, place=place), as_json=as_json)
-    request = replace(snapshot_request(snapshot, given), part=part)
+    request = replace(snapshot_request(snapshot, given), part=part, debug=debug)
     if current_call().surroundings is None:
         # This process runs nothing else; a notebook stays where it is.
         enter_folder(snapshot)
@@ -189,7 +199,8 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
     Raises:
         NbpipeError: The request is refused; nothing was written.
     """
-    handle, over = _started(lambda: current_client().runs.start(request))
+    # What moves on the screen would be in the way of a debugger.
+    handle, over = _started(lambda: current_client().runs.start(request), is_watched=not request.debug)
     tags = [tag.name for tag in as_tags((*request.definition.tags, *request.configuration.tags))]
 
     def finish(run: Run) -> Answer:
@@ -200,9 +211,11 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
     return Started(handle, finish, over)
 
 
-def _started(start: Callable[[], RunHandle | RunApart]) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:
+def _started(
+    start: Callable[[], RunHandle | RunApart], *, is_watched: bool = True
+) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:
     """Start a run that is reported on, and give it with what is to be called once it is over."""
-    reporter = current_call().reporter
+    reporter = current_call().reporter if is_watched else None
     unwatch = watch_runs(reporter.begin) if reporter is not None else None
 
     def over(completed: bool) -> None:

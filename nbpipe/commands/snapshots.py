@@ -14,6 +14,7 @@ from nbpipe.commands.arguments import (
     TAG,
     AsJson,
     Configuration,
+    Debug,
     FromSteps,
     Isolated,
     NameContains,
@@ -168,6 +169,7 @@ def run(
     from_steps: FromSteps = None,
     until_steps: UntilSteps = None,
     only_steps: OnlySteps = None,
+    debug: Debug = False,
     isolated: Isolated = False,
     as_json: AsJson = False,
 ) -> Started:
@@ -176,8 +178,10 @@ def run(
     part = as_part(from_steps, until_steps, only_steps)
     if isolated and not part.is_whole:
         raise BadValueError("In its own environment a snapshot runs as a whole; leave --isolated out, or the steps.")
+    if isolated and debug:
+        raise BadValueError("--debug runs in this process, --isolated in one of its own; leave one of them out.")
     found = current_client().snapshots.get(snapshot)
-    return begin_snapshot(found, given, part=part, isolated=isolated, as_json=as_json)
+    return begin_snapshot(found, given, part=part, debug=debug, isolated=isolated, as_json=as_json)
 
 
 @verb(

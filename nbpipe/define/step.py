@@ -140,6 +140,7 @@ def step(
     enable_cache: bool | None = None,
     retries: int = 0,
     retry_delay_s: float = 0.0,
+    retry_backoff: float = 1.0,
     timeout_s: float | None = None,
     tags: Iterable[Tag | str] = (),
     after: Iterable[str] = (),
@@ -159,6 +160,7 @@ def step(
     enable_cache: bool | None = None,
     retries: int = 0,
     retry_delay_s: float = 0.0,
+    retry_backoff: float = 1.0,
     timeout_s: float | None = None,
     tags: Iterable[Tag | str] = (),
     after: Iterable[str] = (),
@@ -175,7 +177,8 @@ def step(
         cache: Whether an equal execution may be reused.
         enable_cache: Another spelling of `cache`.
         retries: How many times it is tried again when it fails.
-        retry_delay_s: How long to wait before each, in seconds.
+        retry_delay_s: How long to wait before the first of these, in seconds.
+        retry_backoff: By what that is multiplied before each later one, up to ten minutes.
         timeout_s: How long it may run, in seconds.
         tags: Tags for each version of its outputs.
         after: Steps that must be done first though nothing flows from them.
@@ -193,6 +196,7 @@ def step(
         cache=cache if enable_cache is None else enable_cache,
         retries=retries,
         retry_delay_s=retry_delay_s,
+        retry_backoff=retry_backoff,
         timeout_s=timeout_s,
         tags=tags,
         after=tuple(after),

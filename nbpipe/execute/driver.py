@@ -449,7 +449,7 @@ class Driver:
             if settled.status is not Status.FAILED or attempt == options.retries:
                 break
             self._flush()
-            self._wait_before_retry(options.retry_delay_s)
+            self._wait_before_retry(options.delay_before_s(attempt + 1))
             if self._stop.is_set:
                 break
         self._tell(call.node.id, settled)

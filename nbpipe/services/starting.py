@@ -62,6 +62,7 @@ class RunRequest:
         given: Executions of the run that it goes on from, by node; see `execute.driver`.
         resumed_from: That run, or `""`.
         part: What is to run of the pipeline.
+        debug: Whether it runs in the thread that waits for it, so that a debugger works in it.
     """
 
     definition: PipelineDefinition
@@ -74,6 +75,7 @@ class RunRequest:
     given: Mapping[str, RecordedExecution] = field(default_factory=dict)
     resumed_from: str = ""
     part: Part = WHOLE
+    debug: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,9 +316,13 @@ class RunInProgress:
             failure = failed.failure
             if isinstance(failure.exception, NbpipeError) and not failure.is_users_own:
                 raise failure.exception
-            raise StepFailedError(
+            error = StepFailedError(
                 failed.node, self.facts.id, failure.type_name, failure.message, failure.traceback_text
-            ) from failure.exception
+            )
+            if self.request.debug:
+                # A debugger that looks at it afterwards begins at the innermost frame: the user's own.
+                error = error.with_traceback(failure.exception.__traceback__)
+            raise error from failure.exception
         if outcome.status is Status.INTERRUPTED:
             stopped = next((s.node for s in outcome.settled.values() if s.status is Status.INTERRUPTED), None)
             raise RunInterruptedError(self.facts.id, stopped)
@@ -369,7 +375,7 @@ def existing_artifacts(workspace: Workspace, traced: Traced) -> dict[str, Artifa
 
 
 class RunHandle:
-    """A run in a thread of its own.
+    """A run in a thread of its own or, where it is to be debugged, in the thread that waits for it.
 
     Args:
         progress: The run.
@@ -391,6 +397,8 @@ class RunHandle:
         self._outcome: RunOutcome | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
+        if self.is_debugged:
+            return
         self._thread = threading.Thread(target=self._work, name="nbpipe-run", daemon=True)
         try:
             # It waits until the thread has begun, and the run may have come far by then.
@@ -404,6 +412,11 @@ class RunHandle:
     def id(self) -> str:
         """The run's id."""
         return self._progress.facts.id
+
+    @property
+    def is_debugged(self) -> bool:
+        """Whether it runs only while somebody waits for it, in that one's thread."""
+        return self._progress.request.debug
 
     @property
     def status(self) -> Status:
@@ -440,7 +453,8 @@ class RunHandle:
         """Wait for the run's end and give the `Run`.
 
         Args:
-            timeout_s: How long to wait at most, in seconds; `None` for as long as it takes.
+            timeout_s: How long to wait at most, in seconds; `None` for as long as it takes. A run that is debugged
+                takes the time that it takes.
 
         Raises:
             TimeoutError: It still goes on; it is not stopped.
@@ -448,6 +462,8 @@ class RunHandle:
             RunInterruptedError: The run was stopped.
             Interrupted: The wait was interrupted, and the run with it.
         """
+        if self.is_debugged and not self.is_over():
+            self._work()
         try:
             over = self._done.wait(timeout_s)
         except KeyboardInterrupt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from nbpipe.commands.answers import Started
@@ -222,3 +224,17 @@ def test_a_part_that_there_is_not_is_refused_in_two_lines(ask, line, said):
         ask(line)
 
     assert len(str(refused.value).splitlines()) <= 2
+
+
+def test_a_line_debugs_a_run_in_the_calling_thread(ask, project):
+    (project / "where.py").write_text(
+        "import threading\nfrom nbpipe import pipeline, step\n\n@step\ndef where() -> str:\n"
+        "    return threading.current_thread().name\n\n@pipeline\ndef asking():\n    return where()\n"
+    )
+    ask("snapshot create where.py --name placed")
+
+    assert ask("run where.py --no-cache").record.output == "nbpipe-run"
+    for line in ("run where.py --no-cache --debug", "snapshot run placed --no-cache --debug"):
+        assert ask(line).record.output == threading.current_thread().name
+    with pytest.raises(BadValueError, match="leave one of them out"):
+        ask("snapshot run placed --debug --isolated")
