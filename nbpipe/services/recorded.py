@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
-from nbpipe.errors import BadValueError, CatalogError, NotFoundError, WorkspaceError
+from nbpipe.errors import BadValueError, CatalogError, ConflictError, NotFoundError, WorkspaceError
 from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.base import shorten
@@ -24,13 +24,16 @@ from nbpipe.records.runs import Status, Triggered
 from nbpipe.services.artifact_records import Artifact, outputs_of
 from nbpipe.services.children import Child, children_of
 from nbpipe.services.instants import as_instant
+from nbpipe.services.logs import StepLog, logs_of
 from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.reproducing import reproduce
 from nbpipe.services.resuming import resumed_request
 from nbpipe.services.starting import RunHandle, RunInProgress
+from nbpipe.services.stopping import ask_to_stop
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
 
+PATIENCE_S = 10.0
 COLUMNS = """
     id, name, pipeline, kind, status, started, ended, duration_s, parameters, differences, snapshot_id, schedule_id,
     parent_run_id, parent_step, model_version_id, graph, resumed_from, part, error_step, error_type, error_message
@@ -314,6 +317,38 @@ class Run(Displayed):
         )
         resumed: Run = handle.wait()
         return resumed
+
+    def stop(self, timeout_s: float = PATIENCE_S) -> Run:
+        """Ask it to stop, in whatever process it goes on, and wait for its end; what was done before is kept.
+
+        Args:
+            timeout_s: How long to wait at most, in seconds: a C call is not interrupted.
+
+        Returns:
+            The run as it stands then.
+
+        Raises:
+            ConflictError: It is over.
+            BadValueError: It is a notebook's session.
+        """
+        now = self.refresh()
+        if now.kind == "interactive":
+            raise BadValueError(f"Run {self.id[:8]} is a session of a notebook; interrupt its kernel.")
+        if now.status.is_over:
+            raise ConflictError(f"Run {self.name} is over: it is {now.status.value}.")
+        ask_to_stop(self.workspace.paths, self.id, lambda: self.refresh().status.is_over, timeout_s)
+        return self.refresh()
+
+    def logs(self, step: str | None = None) -> list[StepLog]:
+        """Give what its steps printed, each attempt for itself; of one that goes on it comes when that is over.
+
+        Args:
+            step: Only this step, by its name in the graph.
+
+        Raises:
+            NotFoundError: It has no such step.
+        """
+        return logs_of(self.workspace, self.id, lambda: (node.id for node in self.graph.nodes), step)
 
     def as_row(self) -> dict[str, Any]:
         """Give its plain facts."""

@@ -28,10 +28,11 @@ from nbpipe.services.dependents import Dependent, each_of
 from nbpipe.services.explaining import Explanation, explain
 from nbpipe.services.filters import all_of, bears, during, equal, named, one_of, refuse_unknown, words_of
 from nbpipe.services.listing import Listing, checked_limit
+from nbpipe.services.logs import StepLog
 from nbpipe.services.noted import notes
 from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
-from nbpipe.services.recorded import COLUMNS, Run, StepRun, run_in, with_ends
+from nbpipe.services.recorded import COLUMNS, PATIENCE_S, Run, StepRun, run_in, with_ends
 from nbpipe.services.reproducing import reproduce
 from nbpipe.services.resolve import find_run, linked, resolve
 from nbpipe.services.resuming import resumed_request
@@ -81,6 +82,35 @@ class RunService:
         """
         resumed: Run = self.start(resumed_request(self._workspace, run, secrets)).wait()
         return resumed
+
+    def stop(self, run: object, timeout_s: float = PATIENCE_S) -> Run:
+        """Ask a run to stop, in whatever process it goes on, and wait for its end; what was done before is kept.
+
+        Args:
+            run: As in `get`.
+            timeout_s: How long to wait at most, in seconds: a C call is not interrupted.
+
+        Returns:
+            The run as it stands then.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: It is over.
+            BadValueError: It is a notebook's session.
+        """
+        return self.get(run).stop(timeout_s)
+
+    def logs(self, run: object, step: str | None = None) -> list[StepLog]:
+        """Give what the steps of a run printed, each attempt for itself.
+
+        Args:
+            run: As in `get`.
+            step: Only this step, by its name in the graph.
+
+        Raises:
+            NotFoundError: There is no such run, or it has no such step.
+        """
+        return self.get(run).logs(step)
 
     def seen(self, progress: RunInProgress, outcome: RunOutcome) -> Run:
         """Give a run as this process saw it."""

@@ -42,6 +42,7 @@ from nbpipe.services.ending import end_of, end_of_part, failed_end_of
 from nbpipe.services.hooking import HookCalls
 from nbpipe.services.partial_runs import part_of
 from nbpipe.services.run_code import keep_code
+from nbpipe.services.stopping import stoppable
 from nbpipe.services.workspace import Workspace
 
 _PATIENCE_S = 3.0
@@ -260,7 +261,8 @@ class RunInProgress:
         watching = observe(StartedRun(self.facts, self.traced, self.started, self.stop_signal, parent))
         self._driver.listen([*listeners, *watching])
         try:
-            outcome = self._driver.run()
+            with stoppable(self._workspace.paths, self.facts.id, self.stop_signal):
+                outcome = self._driver.run()
         except BaseException as error:
             self._end(self._driver.outcome, error)
             raise

@@ -18,7 +18,18 @@ def completed(line, surroundings=None):
 def test_words_of_the_grammar_complete_at_every_depth(project):
     assert completed("") == [*PLACES, "--help"]
     assert completed("ru") == ["run", "runs"]
-    assert completed("runs ") == ["list", "show", "compare", "explain", "resume", "rename", "delete", "--help"]
+    assert completed("runs ") == [
+        "list",
+        "show",
+        "compare",
+        "explain",
+        "resume",
+        "stop",
+        "logs",
+        "rename",
+        "delete",
+        "--help",
+    ]
     assert completed("pipeline snapshot cr") == ["create"]
     assert "--status" in completed("runs list --")
     assert completed("runs list --js") == ["--json"]

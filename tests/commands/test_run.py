@@ -9,7 +9,15 @@ import pytest
 from nbpipe.commands.answers import Started
 from nbpipe.commands.dispatch import answer, begin
 from nbpipe.commands.sources import load_source
-from nbpipe.errors import BadValueError, Interrupted, NbpipeError, NotFoundError, ParameterError, StepFailedError
+from nbpipe.errors import (
+    BadValueError,
+    ConflictError,
+    Interrupted,
+    NbpipeError,
+    NotFoundError,
+    ParameterError,
+    StepFailedError,
+)
 from nbpipe.records.runs import Status
 from nbpipe.services.client import Client
 
@@ -238,3 +246,46 @@ def test_a_line_debugs_a_run_in_the_calling_thread(ask, project):
         assert ask(line).record.output == threading.current_thread().name
     with pytest.raises(BadValueError, match="leave one of them out"):
         ask("snapshot run placed --debug --isolated")
+
+
+def test_what_steps_printed_is_asked_by_a_line(ask):
+    run = ask("run flow.py --set n=3").record.id[:8]
+
+    assert "load: ✓ completed" in ask(f"runs logs {run}").text
+    assert ask(f"runs logs {run} --step load").text == "loading 3"
+    assert ask(f"runs logs {run} --step total").text == "Nothing was printed."
+    assert [log["text"] for log in ask(f"runs logs {run} --json").rows] == ["loading 3\n", ""]
+    with pytest.raises(NotFoundError, match="Did you mean 'load'"):
+        ask(f"runs logs {run} --step laod")
+
+
+def test_a_run_is_followed_to_its_end_by_a_line(ask, project, capsys):
+    (project / "slow.py").write_text(
+        "import time\nfrom nbpipe import pipeline, step\n\n@step(cache=False)\ndef a() -> int:\n    print('<a>')\n"
+        "    time.sleep(0.5)\n    return 1\n\n@step(cache=False)\ndef b(x: int) -> int:\n    print('b')\n"
+        "    return x\n"
+        "\n@pipeline\ndef slow():\n    return b(a())\n"
+    )
+    started = begin("run slow.py")
+    capsys.readouterr()
+
+    came = ask(f"runs logs {started.handle.id} --follow")
+
+    started.wait()
+    said = capsys.readouterr().out
+    assert said.index("── a: ✓ completed") < said.index("── b: ✓ completed")
+    assert came.text.endswith("is over: completed.")
+    assert [log.text for log in came.record] == ["<a>\n", "b\n"]
+
+
+def test_a_run_is_stopped_by_a_line(ask, project):
+    (project / "forever.py").write_text(SLOW)
+    started = begin("run forever.py")
+
+    came = ask(f"runs stop {started.handle.id[:8]}")
+
+    assert "is over: it is interrupted. Go on from it: nbpipe runs resume" in came.text
+    with pytest.raises(NbpipeError, match="was stopped"):
+        started.wait()
+    with pytest.raises(ConflictError, match="is over"):
+        ask(f"runs stop {started.handle.id}")
