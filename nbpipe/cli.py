@@ -119,7 +119,7 @@ def _tell(error: NbpipeError, *, run_id: str = "") -> int:
     lines = [plain(line).strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     said = [lines[0], "; ".join(re.sub(r"\s{2,}", " ", line) for line in lines[1:])]
     if run_id and not said[1]:
-        said[1] = f"See it with `nbpipe runs show {run_id[:8]}`."
+        said[1] = f"See it with `nbpipe runs show {run_id[:8]}`; go on from it with `nbpipe runs resume {run_id[:8]}`."
     _say(*(_cut(line) for line in said if line))
     return FAILED if isinstance(error, RunInterruptedError) else error.exit_code
 

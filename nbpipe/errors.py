@@ -35,7 +35,8 @@
     └── BundleDamagedError             an exported file is not what was written into it
 
     UserWarning
-    └── SecretWarning                  what is about to be kept looks like a password or a key
+    ├── SecretWarning                  what is about to be kept looks like a password or a key
+    └── HookWarning                    a hook raised; the run is what it is
 
     KeyboardInterrupt
     └── Interrupted                    a run that was waited for was stopped, as asked
@@ -80,6 +81,10 @@ class BadValueError(UserError, ValueError):
 
 class SecretWarning(UserWarning):
     """What is about to be kept looks like a password or a key; where it stands is said, and never what it is."""
+
+
+class HookWarning(UserWarning):
+    """A function that was to be called after a run or a step raised; nothing of the run is changed by that."""
 
 
 class ParameterError(BadValueError):

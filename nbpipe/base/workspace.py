@@ -81,6 +81,11 @@ class WorkspacePaths:
         return self.root / "settings.json"
 
     @property
+    def stops(self) -> Path:
+        """Requests to stop runs, each a file under the run's id."""
+        return self.root / "stops"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged lines and files, kept for people to look at."""
         return self.root / "quarantine"

@@ -14,7 +14,7 @@ from __future__ import annotations
 from nbpipe.catalog.heads import CREATE_HEAD_OF
 from nbpipe.records.state import TABLES
 
-SCHEMA = 5
+SCHEMA = 6
 
 Columns = dict[str, str]
 
@@ -37,6 +37,8 @@ RUN: Columns = {
     "graph": "VARCHAR",
     "code": "VARCHAR",
     "configuration": "JSON",
+    "resumed_from": "VARCHAR",
+    "part": "JSON",
     "error_step": "VARCHAR",
     "error_type": "VARCHAR",
     "error_message": "VARCHAR",

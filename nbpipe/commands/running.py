@@ -24,7 +24,10 @@ from nbpipe.records.config import (
     read_configuration,
 )
 from nbpipe.records.executors import check_executor
+from nbpipe.records.parts import WHOLE, Part
 from nbpipe.records.tags import as_tags
+from nbpipe.services.resuming import resumed_request
+from nbpipe.services.run_code import code_of, work_in
 from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
@@ -91,16 +94,25 @@ def request_of(found: Runnable | Snapshot, given: PipelineRunConfiguration) -> R
     return snapshot_request(found, given) if isinstance(found, Snapshot) else _request(found, given)
 
 
-def begin_named(wanted: str | None, given: PipelineRunConfiguration, *, as_json: bool) -> Started:
-    """Start a run of what is named.
+def begin_named(
+    wanted: str | None,
+    given: PipelineRunConfiguration,
+    *,
+    part: Part = WHOLE,
+    debug: bool = False,
+    as_json: bool,
+) -> Started:
+    """Start a run of what is named, or of a part of it.
 
     Raises:
         NbpipeError: It is neither a pipeline nor a snapshot, or is refused; nothing was written.
     """
     found = look_up(wanted)
     if isinstance(found, Snapshot):
-        return begin_snapshot(found, given, as_json=as_json)
-    return begin(_request(found, given), as_json=as_json)
+        return begin_snapshot(found, given, part=part, debug=debug, as_json=as_json)
+    request = _request(found, given)
+    wished = replace(request, part=request.part if part.is_whole else part, debug=debug or request.debug)
+    return begin(wished, as_json=as_json)
 
 
 def _request(pipeline: Runnable, given: PipelineRunConfiguration) -> RunRequest:
@@ -117,13 +129,21 @@ def _neither(error: NotFoundError, wanted: str) -> NotFoundError:
 
 
 def begin_snapshot(
-    snapshot: Snapshot, given: PipelineRunConfiguration, *, isolated: bool = False, as_json: bool
+    snapshot: Snapshot,
+    given: PipelineRunConfiguration,
+    *,
+    part: Part = WHOLE,
+    debug: bool = False,
+    isolated: bool = False,
+    as_json: bool,
 ) -> Started:
     """Start a run of a snapshot in this process, where a notebook shows what its cells show, or in its own environment.
 
     Args:
         snapshot: The snapshot.
         given: How the run is to differ.
+        part: What is to run of it; all of it, where it is isolated.
+        debug: Whether it runs in the thread that waits for it.
         isolated: Run it in the environment that it was made in, which is rebuilt.
         as_json: Whether plain facts are asked for.
 
@@ -140,10 +160,29 @@ def begin_snapshot(
         current_call().say(f"note: {notice}")
     if place is not None:
         return _begun_apart(lambda: run_apart(snapshot, given, is_bound=True, place=place), as_json=as_json)
-    request = snapshot_request(snapshot, given)
+    request = replace(snapshot_request(snapshot, given), part=part, debug=debug)
     if current_call().surroundings is None:
         # This process runs nothing else; a notebook stays where it is.
         enter_folder(snapshot)
+    return begin(request, as_json=as_json)
+
+
+def begin_resumed(run: str, secrets: Sequence[str] | None, *, as_json: bool) -> Started:
+    """Start a run that goes on from another, in this process.
+
+    Raises:
+        NbpipeError: It is refused; nothing was written.
+    """
+    said = parse_settings(secrets or ())
+    given = {
+        **said.parameters,
+        **{f"{step}.{name}": one for step, all_ in said.step_values.items() for name, one in all_.items()},
+    }
+    client = current_client()
+    request = resumed_request(client.workspace, run, given)
+    if current_call().surroundings is None:
+        # As for a snapshot: relative paths among its values are meant from where it ran.
+        work_in(client.workspace, code_of(client.workspace, run)[0].folder)
     return begin(request, as_json=as_json)
 
 
@@ -164,7 +203,8 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
     Raises:
         NbpipeError: The request is refused; nothing was written.
     """
-    handle, over = _started(lambda: current_client().runs.start(request))
+    # What moves on the screen would be in the way of a debugger.
+    handle, over = _started(lambda: current_client().runs.start(request), is_watched=not request.debug)
     tags = [tag.name for tag in as_tags((*request.definition.tags, *request.configuration.tags))]
 
     def finish(run: Run) -> Answer:
@@ -183,9 +223,11 @@ def _broken(handle: RunHandle | RunApart) -> Callable[[], Answer]:
     return answer
 
 
-def _started(start: Callable[[], RunHandle | RunApart]) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:
+def _started(
+    start: Callable[[], RunHandle | RunApart], *, is_watched: bool = True
+) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:
     """Start a run that is reported on, and give it with what is to be called once it is over."""
-    reporter = current_call().reporter
+    reporter = current_call().reporter if is_watched else None
     unwatch = watch_runs(reporter.begin) if reporter is not None else None
 
     def over(completed: bool) -> None:

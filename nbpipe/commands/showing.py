@@ -14,6 +14,7 @@ from nbpipe.commands.shapes import ShownDefinition, ShownGraph
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
+from nbpipe.records.parts import part_said
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifact_records import Artifact
@@ -194,6 +195,8 @@ def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float
         children=[child_facts(child) for child in run.children],
         snapshot=run.snapshot_name,
         differences=list(run.differences),
+        resumed_from=run.resumed_from,
+        part=part_said(run.part) if run.part else "",
     )
 
 

@@ -99,7 +99,7 @@ class InlineDriver(Driver):
             if settled.status is not Status.FAILED or attempt == options.retries:
                 break
             self._flush()
-            self._wait_before_retry(options.retry_delay_s)
+            self._wait_before_retry(options.delay_before_s(attempt + 1))
             if self._stop.is_set:
                 break
         self._tell(call.node.id, settled)
@@ -203,6 +203,7 @@ class InlineDriver(Driver):
             node, output = self._place_of(origin)
             if self._outcome.settled[node].status is not Status.REUSED:
                 continue
+            self._given.pop(node, None)
             self._executions.forget(self._reused_keys[node])
             self._settle(self._traced.graph.by_id[node])
             self._write_all()
@@ -317,7 +318,11 @@ class InlineDriver(Driver):
     def _must_wait(self, call: PlannedCall, unstored: Mapping[str, Place]) -> bool:
         """Tell whether a step needs to know what is being stored: it may be reused, or is handed a pointer to it."""
         is_pointed_at = not call.prepared.step.signature.pointers.isdisjoint(unstored)
-        return is_pointed_at or (self._may_reuse(call.prepared) and self._executions.may_know(call.half))
+        return (
+            is_pointed_at
+            or call.node.id in self._given
+            or (self._may_reuse(call.prepared) and self._executions.may_know(call.half))
+        )
 
     def _is_pending(self, place: Place) -> bool:
         return any(

@@ -247,7 +247,7 @@ class ParallelDriver(Driver):
             if self._is_made_again(call, failure):
                 return
             if attempt.left and not self._stop.is_set:
-                due_s = time.monotonic() + call.prepared.step.options.retry_delay_s
+                due_s = time.monotonic() + call.prepared.step.options.delay_before_s(attempt.number)
                 heapq.heappush(self._later, (due_s, next(self._number), attempt))
                 return
         self._tell(call.node.id, settled)
@@ -263,6 +263,7 @@ class ParallelDriver(Driver):
             node, _ = self._place_of(origin)
             if self._outcome.settled[node].status is not Status.REUSED:
                 return False
+            self._given.pop(node, None)
             self._executions.forget(self._reused_keys[node])
             del self._outcome.settled[node]
             self._turns.again(node, call.node.id)

@@ -101,6 +101,8 @@ class RunFacts:
         snapshot: The snapshot that it ran, if one.
         differences: Where it differs from that, by name.
         running: What is seen of the steps that run now, where somebody sees them.
+        resumed_from: The run that it goes on from.
+        part: What was run of the pipeline, in words; empty if all of it was.
     """
 
     id: str
@@ -121,6 +123,8 @@ class RunFacts:
     snapshot: str = ""
     differences: Sequence[str] = ()
     running: Sequence[RunningFacts] = ()
+    resumed_from: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
