@@ -10,8 +10,10 @@ import atexit
 import os
 import queue
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 from nbpipe.errors import ExecutorError
 from nbpipe.execute.children import Child, Hear, PackedPlan
@@ -45,6 +47,9 @@ class ProcessPool:
         self._cancelled: set[str] = set()
         self._children: set[Child] = set()
         self._is_closed = False
+
+    def check(self, workspace: Path, needs: Mapping[str, Mapping[str, float]]) -> None:
+        """Refuse nothing: this machine has what it has, and resources are hints."""
 
     def submit(self, plan: PackedPlan, task: SentTask, hear: Hear) -> Future[SentOutcome]:
         """Have a task performed by the next process that is free."""
