@@ -51,6 +51,11 @@ class ProcessPool:
     def check(self, workspace: Path, needs: Mapping[str, Mapping[str, float]]) -> None:
         """Refuse nothing: this machine has what it has, and resources are hints."""
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no tasks any more."""
+        return self._is_closed
+
     def submit(self, plan: PackedPlan, task: SentTask, hear: Hear) -> Future[SentOutcome]:
         """Have a task performed by the next process that is free."""
         job = _Job(plan, task, hear, Future())
@@ -135,14 +140,16 @@ class ProcessPool:
 
 
 _pools: dict[tuple[int, int], ProcessPool] = {}
+_lock = threading.Lock()
 
 
 def process_pool(slots: int) -> ProcessPool:
-    """Give this process's pool of as many processes."""
+    """Give this process's pool of as many processes, a new one if it was closed."""
     key = os.getpid(), slots
-    if key not in _pools:
-        _pools[key] = ProcessPool(slots)
-    return _pools[key]
+    with _lock:
+        if key not in _pools or _pools[key].is_closed:
+            _pools[key] = ProcessPool(slots)
+        return _pools[key]
 
 
 @atexit.register

@@ -14,7 +14,7 @@ import pytest
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import ExecutorError
-from nbpipe.execute.processes import ProcessPool
+from nbpipe.execute.processes import ProcessPool, process_pool
 from nbpipe.execute.sending import Said, SentOutcome
 from tests.execute.tasks import packed_plan_of, source_of, task_of
 
@@ -226,3 +226,11 @@ def test_a_process_ends_when_whoever_asked_is_killed(workspace: WorkspacePaths, 
     os.waitpid(asker, 0)
 
     assert psutil.wait_procs([child], LIMIT_S)[1] == []
+
+
+def test_whoever_asks_for_as_many_gets_the_same_pool_until_it_is_closed() -> None:
+    first = process_pool(3)
+
+    assert process_pool(3) is first
+    first.close()
+    assert process_pool(3) is not first
