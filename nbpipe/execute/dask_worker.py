@@ -162,6 +162,8 @@ class _Hands:
     def perform(self, plan: PackedPlan, order: Order) -> SentOutcome:
         """Have a task performed, and wait for what comes of it."""
         task: SentTask = pickles.received(order.task)
+        worker = self._worker()
+        key = worker.get_current_task() if worker is not None else ""
         voice = _Voice(partial(self._say, order.topic, task.id))
         with self._lock:
             if task.id in self._cancelled:
@@ -169,21 +171,23 @@ class _Hands:
             self._open.add(task.id)
             performed = self._pool.submit(plan, task, voice.hear)
         try:
-            return self._waited_for(performed)
+            return self._waited_for(performed, task.id, key)
         finally:
             with self._lock:
                 self._open.discard(task.id)
             voice.end()
 
-    def _waited_for(self, performed: Future[SentOutcome]) -> SentOutcome:
+    def _waited_for(self, performed: Future[SentOutcome], task: str, key: str) -> SentOutcome:
         while True:
             try:
                 return performed.result(_LOOK_UP_S)
             except NotYetError:
-                # A worker that is told to end waits for its tasks, and nobody waits for this one any more.
                 worker = self._worker()
                 if worker is None or worker.status.name.startswith("clos"):
+                    # A worker that is told to end waits for its tasks, and nobody waits for this one any more.
                     self._pool.close()
+                elif _is_unwanted(worker, key):
+                    self._pool.cancel(task)
 
     def _say(self, topic: str, task: str, said: list[tuple[str, str]]) -> None:
         worker = self._worker()
@@ -267,6 +271,12 @@ def _hands_of(worker: Any) -> _Hands:
 def release(dask_worker: Any) -> None:
     """End the processes of a worker that is about to end."""
     _hands_of(dask_worker).close()
+
+
+def _is_unwanted(worker: Any, key: str) -> bool:
+    """Tell whether Dask has given up on a task that still runs, as it does when whoever asked for it is gone."""
+    known = worker.state.tasks.get(key)
+    return known is None or known.state == "cancelled"
 
 
 def _failed(error: BaseException) -> SentOutcome:
