@@ -33,7 +33,7 @@ from nbpipe.execute.worker import failure_of
 from nbpipe.records.base import shorten
 from nbpipe.store import pickles
 
-_CONNECT_S = 6.0
+_CONNECT_S = 5.0
 _ANSWER_S = 8.0
 _LOOK_UP_S = 1.0
 # A cancelled task answers within a part of a second, unless its worker has stopped to.

@@ -44,7 +44,7 @@ def test_cells_draw_the_numbers_that_they_drew_in_the_notebook(notebook: Noteboo
 
 def test_a_class_of_the_notebook_crosses_from_cell_to_cell(notebook: Notebook, executor: str) -> None:
     notebook.ok(
-        "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int\n    def far(self): return self.x * 10",
+        "from dataclasses import dataclass\n@dataclass\nclass Point:\n   x: int\n   def far(self): return 10 * self.x",
         "%%step make\np = Point(3)\nmany = {'of': [Point(1), p]}",
         "%%step use\nfar = p.far() + many['of'][0].far()\nis_one = isinstance(p, Point)",
     )
