@@ -36,7 +36,7 @@ def count(data: list) -> int:
 def busy(data: list, place: str) -> int:
     with open(place, "w") as file:
         file.write(f"{os.getpid()}.")
-    return pow(3, 10**9) % 7
+    return sum(range(10**12))  # C code that looks for no signal
 
 @step(cache=False)
 def idle(data: list, place: str) -> int:
@@ -63,7 +63,7 @@ def late(data: list) -> int:
 
 @step(cache=False, timeout_s=0.5)
 def late_in_c(data: list) -> int:
-    return pow(3, 10**9) % 7
+    return sum(range(10**12))  # C code that looks for no signal
 
 @step(cache=False)
 def leaving(data: list) -> int:
