@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import platform
 import threading
-import warnings
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,20 +25,18 @@ from nbpipe.base.ids import new_id
 from nbpipe.errors import ExecutorError, WorkerLostError
 from nbpipe.execute import dask_worker
 from nbpipe.execute.children import Hear, PackedPlan
-from nbpipe.execute.dask_worker import Order, claim_of, said_of_folder, said_of_versions, versions
+from nbpipe.execute.dask_cluster import connected, in_a_line, look_at, said_of_needs
+from nbpipe.execute.dask_worker import Order, claim_of, versions
 from nbpipe.execute.sending import Said, SentOutcome, SentTask, failure_to_send
 from nbpipe.execute.worker import failure_of
-from nbpipe.records.base import shorten
 from nbpipe.store import pickles
 
-_CONNECT_S = 5.0
 _ANSWER_S = 8.0
 _LOOK_UP_S = 1.0
 # A cancelled task answers within a part of a second, unless its worker has stopped to.
 _PATIENCE_S = 5.0
 # Somebody may be about to start workers anew.
 _WITHOUT_WORKERS_S = 20.0
-_INSTALL = "The executor 'dask' needs the package distributed: pip install 'nbpipe[dask]'."
 Answer = TypeVar("Answer")
 
 
@@ -73,9 +69,9 @@ class DaskExecutor:
 
     def __init__(self, address: str = "") -> None:
         self._address = address
-        self._cluster: Any = None
-        self._client = self._connected()
+        self._client, self._cluster = connected(address)
         self._loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop
+        self._wire = self._client.scheduler_comm
         self._topic = f"nbpipe-{new_id()}"
         self._open: dict[str, _Open] = {}
         self._looked_at: set[tuple[str, str]] = set()
@@ -85,29 +81,10 @@ class DaskExecutor:
         self._threads_now(self._call(self._client.scheduler.identity(n_workers=0)))
         self._watch = asyncio.run_coroutine_threadsafe(self._watched(), self._loop)
 
-    def _connected(self) -> Any:
-        try:
-            import distributed
-        except ImportError:
-            raise ExecutorError(_INSTALL) from None
-        if not self._address:
-            self._cluster = _own_cluster()
-            return distributed.Client(self._cluster, set_as_default=False)
-        try:
-            with warnings.catch_warnings():
-                # Versions are told in our own words, and only those that matter.
-                warnings.simplefilter("ignore")
-                return distributed.Client(self._address, timeout=_CONNECT_S, set_as_default=False, name="nbpipe")
-        except (OSError, ValueError, TypeError, ImportError) as error:
-            raise ExecutorError(
-                f"No Dask scheduler answers at {shorten(self._address)} ({_in_a_line(error)}). "
-                "Start one with `dask scheduler`, or give the address that it prints, as in 'dask:tcp://10.0.0.5:8786'."
-            ) from None
-
     @property
     def is_connected(self) -> bool:
-        """Whether it can be asked for more."""
-        return not self._is_closed and self._client.status == "running"
+        """Whether it can be asked for more: a client that had to connect again is heard by nobody who listened."""
+        return not self._is_closed and self._client.status == "running" and self._client.scheduler_comm is self._wire
 
     # Before a run ------------------------------------------------------------------------------
 
@@ -129,7 +106,7 @@ class DaskExecutor:
             return
         workers = self._call(self._workers(workspace))
         for step, wanted in needs.items():
-            said = _said_of_needs(step, wanted, [worker["resources"] for worker in workers.values()], self._address)
+            said = said_of_needs(step, wanted, [worker["resources"] for worker in workers.values()], self._address)
             if said:
                 raise ExecutorError(said)
 
@@ -146,28 +123,9 @@ class DaskExecutor:
             )
         new = [address for address in workers if (address, str(workspace)) not in self._looked_at]
         if new:
-            await self._look_at(new, workspace)
+            await look_at(self._client, new, workspace)
             self._looked_at.update((address, str(workspace)) for address in new)
         return workers
-
-    async def _look_at(self, workers: list[str], workspace: Path) -> None:
-        found = await self._client.get_versions(packages=["nbpipe"])
-        for address in workers:
-            packages = (found["workers"].get(address) or {}).get("packages") or {}
-            there = packages.get("nbpipe"), ".".join(str(packages.get("python", "?")).split(".")[:2])
-            if there != versions():
-                raise ExecutorError(said_of_versions(address, there, versions()))
-        # Another machine may well have a folder of this name, but not with this in it.
-        mark = claim_of(str(workspace), new_id())
-        try:
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.touch()
-            told = await self._client.run(dask_worker.sees, str(mark), workers=workers)
-        finally:
-            mark.unlink(missing_ok=True)
-        for host, is_seen in told.values():
-            if not is_seen:
-                raise ExecutorError(said_of_folder(host, str(workspace)))
 
     def _call(self, asked: Coroutine[Any, Any, Answer]) -> Answer:
         """Have something done in the event loop, and wait for it."""
@@ -175,7 +133,7 @@ class DaskExecutor:
             return asyncio.run_coroutine_threadsafe(asyncio.wait_for(asked, 2 * _ANSWER_S), self._loop).result()
         except (OSError, TimeoutError, CancelledError) as error:
             raise ExecutorError(
-                f"The Dask scheduler at {self._address} or one of its workers does not answer ({_in_a_line(error)})."
+                f"The Dask scheduler at {self._address} or one of its workers does not answer ({in_a_line(error)})."
             ) from None
 
     # Tasks -------------------------------------------------------------------------------------
@@ -241,7 +199,7 @@ class DaskExecutor:
             return self._lost()
         except Exception as error:  # noqa: BLE001 — a worker where not even our function can be found
             return ExecutorError(
-                f"A Dask worker cannot perform steps ({_in_a_line(error)}). Install nbpipe {versions()[0]} there."
+                f"A Dask worker cannot perform steps ({in_a_line(error)}). Install nbpipe {versions()[0]} there."
             )
         return ExecutorError(answer) if isinstance(answer, str) else answer
 
@@ -331,54 +289,6 @@ class DaskExecutor:
             # Whoever waits for its tasks looks up, and hands in more.
             for mine in list(self._open.values()):
                 mine.hear(Said(mine.node, "stdout", ""))
-
-
-def _own_cluster() -> Any:
-    """Make a cluster in this process: all that a worker does there is to wait for a process of ours.
-
-    Workers in processes of their own would run the user's main module a second time, and take seconds to start.
-    """
-    import dask
-    from distributed import LocalCluster
-
-    settings = {
-        "distributed.scheduler.allowed-failures": 0,
-        "distributed.worker.profile.enabled": False,
-        "distributed.scheduler.http.routes": [],
-        "distributed.worker.http.routes": [],
-    }
-    with dask.config.set(settings):
-        return LocalCluster(
-            n_workers=1,
-            threads_per_worker=os.cpu_count() or 1,
-            processes=False,
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address=None,
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.CRITICAL,
-        )
-
-
-def _said_of_needs(
-    step: str, wanted: Mapping[str, float], declared: Iterable[Mapping[str, float]], address: str
-) -> str:
-    """Say why a step's needs cannot be met by any worker; nothing, if `""`: Dask would wait for ever."""
-    workers = list(declared)
-    if not wanted or any(all(have.get(name, 0) >= amount for name, amount in wanted.items()) for have in workers):
-        return ""
-    known = {name: max(have.get(name, 0) for have in workers) for have in workers for name in have}
-    has = ", ".join(f"{name}={amount:g}" for name, amount in sorted(known.items())) or "none"
-    needs = ", ".join(f"{name}={amount:g}" for name, amount in wanted.items())
-    return (
-        f"Step {step!r} needs {needs}, which no worker of {address} has (declared there: {has}). "
-        f"Start a worker with `dask worker {address} --resources '{needs}'`, or take it out of the step's resources."
-    )
-
-
-def _in_a_line(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return shorten(said, 200) if said else type(error).__name__
 
 
 _executors: dict[tuple[int, str], DaskExecutor] = {}

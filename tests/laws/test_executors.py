@@ -182,9 +182,21 @@ def asks(n: int) -> str:
     run = Client().trigger_pipeline("counting", run_configuration={"parameters": {"n": n}}, synchronous=True)
     return run.id
 
+@step(retries=1)
+def asks_and_fails(n: int, place: str) -> int:
+    Client().trigger_pipeline("counting", run_configuration={"parameters": {"n": n}}, synchronous=True)
+    if not Path(place).exists():
+        Path(place).touch()
+        raise OSError("not yet")
+    return n
+
 @pipeline
 def asking(n: int = 4):
     return asks(n)
+
+@pipeline
+def asking_twice(place: str, n: int = 5):
+    return asks_and_fails(n, place)
 """
 
 
@@ -329,6 +341,18 @@ def test_a_run_that_a_step_asks_for_is_its_child(project: Project, executor: str
     assert child.output == 4
     assert (child.parent_run_id, child.parent_step) == (parent.id, "asks")
     assert [one.run for one in parent.steps["asks"].triggered] == [child.id]
+
+
+def test_what_every_attempt_asked_for_is_kept(project: Project, executor: str) -> None:
+    flow = project.load(SMALL)
+    flow.counting.create_snapshot(name="weekly")
+
+    parent = run_on(executor, flow.asking_twice, place=str(project.folder / "tried"))
+
+    children = {run.id for run in project.client.runs.list() if run.parent_run_id == parent.id}
+    assert parent.output == 5
+    assert {one.run for one in parent.steps["asks_and_fails"].triggered} == children
+    assert len(children) == 2
 
 
 def test_two_runs_at_once_share_an_executor(project: Project, executor: str) -> None:
