@@ -75,7 +75,7 @@ def _own_cluster() -> Any:
             processes=False,
             memory_limit=0,
             dashboard_address="127.0.0.1:0",
-            worker_dashboard_address=None,
+            worker_dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
         )

@@ -257,13 +257,18 @@ class DaskExecutor:
                 self._cluster.close(timeout=_ANSWER_S / 4)
 
     async def _ended(self) -> None:
-        function, given = (
-            (dask_worker.release, ()) if self._cluster is not None else (dask_worker.cancel, (list(self._open),))
-        )
         with suppress(Exception):
-            await asyncio.wait_for(self._client.run(function, *given, on_error="ignore"), _ANSWER_S / 4)
+            asked = (
+                self._client.run(dask_worker.release, on_error="ignore")
+                if self._cluster is not None
+                else self._client.run(dask_worker.cancel, list(self._open), on_error="ignore")
+            )
+            await asyncio.wait_for(asked, _ANSWER_S / 4)
         for mine in self._open.values():
             self._end(mine, WorkerLostError(mine.node, "was ended with its executor"))
+        # With the client goes the loop, and whoever still waits in it would wait for ever.
+        while self._open:
+            await asyncio.sleep(0.01)
 
     # The cluster -------------------------------------------------------------------------------
 

@@ -343,3 +343,49 @@ def test_a_lost_worker_is_an_error_of_its_step(flow: Any, cluster: Cluster, plac
 
     with pytest.raises(WorkerLostError, match="lost with its Dask worker"):
         handle.wait(120)
+
+
+@pytest.mark.extras
+def test_the_cluster_of_this_process_is_open_to_this_machine_alone(flow: Any) -> None:
+    executor = dask_executor("")
+
+    listening = {one.laddr.ip for one in psutil.Process().net_connections() if one.status == psutil.CONN_LISTEN}
+
+    assert executor.is_connected
+    assert listening <= {"127.0.0.1"}
+
+
+@pytest.mark.extras
+def test_a_run_is_stopped_though_the_worker_of_its_step_answers_no_more(
+    flow: Any, cluster: Cluster, place: Path
+) -> None:
+    worker = cluster.add_worker()
+    handle = flow.idling.with_options(executor=f"dask:{cluster.address}").start(place=str(place))
+    pid_in(place)
+
+    worker.send_signal(signal.SIGSTOP)
+    handle.stop()
+
+    assert ended(handle).steps["idle"].status is Status.INTERRUPTED
+
+
+@pytest.mark.extras
+def test_much_that_is_printed_is_all_kept_and_none_of_it_gets_out_of_order(
+    project: Project, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.add_worker()
+    flow = project.load("""
+    @step(cache=False)
+    def loud(lines: int) -> None:
+        for line in range(lines):
+            print("line", line, "ü" * (line % 50))
+
+    @pipeline
+    def shouting(lines: int):
+        loud(lines)
+    """)
+
+    run_on(f"dask:{cluster.address}", flow.shouting, lines=20_000)
+
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[loud]")]
+    assert [int(line.split()[2]) for line in shown] == list(range(20_000))

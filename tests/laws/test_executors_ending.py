@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from nbpipe.errors import RunInterruptedError, WorkerLostError
+from nbpipe.execute.executors import executor_for
 from nbpipe.records.runs import Status
 from tests.flows.project import Project
 from tests.laws.runs import LIMIT_S, ended, pid_in, run_on, statuses, wait_until
@@ -204,6 +205,17 @@ def test_a_step_that_ends_its_process_is_lost(flow: Any, killable: str) -> None:
     assert "exit code 7" in run.steps["leaving"].error
     assert statuses(run)["count"] == "completed"
     assert run_on(killable, flow.counting, n=7).output == 7
+
+
+def test_a_step_whose_executor_is_closed_is_lost_and_the_run_ends(flow: Any, place: Path, killable: str) -> None:
+    handle = flow.computing.with_options(executor=killable).start(place=str(place))
+    pid = pid_in(place)
+
+    executor_for(killable).close()  # type: ignore[union-attr]
+
+    assert ended(handle).steps["busy"].error.startswith("WorkerLostError: ")
+    wait_until(lambda: not is_alive(pid))
+    assert run_on(killable, flow.counting, n=9).output == 9
 
 
 CLOSING = """
