@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbpipe.errors import ExecutorError
+from nbpipe.errors import ExecutorError, WorkerLostError
 from nbpipe.execute.children import Child, Hear, PackedPlan
 from nbpipe.execute.sending import SentOutcome, SentTask, failure_to_send
 from nbpipe.execute.worker import failure_of
@@ -93,7 +93,7 @@ class ProcessPool:
         """Give one process its tasks, for as long as there are any now and then."""
         child: Child | None = None
         while (job := self._next()) is not None:
-            if child is None or not child.is_alive:
+            if not self._is_closed and (child is None or not child.is_alive):
                 child = self._replaced(child)
             job.future.set_result(self._performed(child, job))
         if child is not None:
@@ -111,7 +111,7 @@ class ProcessPool:
                 self._threads -= 1
             return job
 
-    def _performed(self, child: Child, job: _Job) -> SentOutcome:
+    def _performed(self, child: Child | None, job: _Job) -> SentOutcome:
         task = job.task
         with self._lock:
             self._open[task.id] = child
@@ -119,6 +119,9 @@ class ProcessPool:
         try:
             if is_cancelled:
                 return SentOutcome(failure=failure_to_send(failure_of(KeyboardInterrupt())))
+            if child is None or self._is_closed:
+                lost = WorkerLostError(task.node, "was ended with its pool")
+                return SentOutcome(failure=failure_to_send(failure_of(lost)))
             return child.perform(job.plan, task, job.hear, lambda: task.id in self._cancelled)
         finally:
             with self._lock:

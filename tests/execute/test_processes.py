@@ -234,3 +234,20 @@ def test_whoever_asks_for_as_many_gets_the_same_pool_until_it_is_closed() -> Non
     assert process_pool(3) is first
     first.close()
     assert process_pool(3) is not first
+
+
+def test_what_waits_for_a_process_when_the_pool_is_closed_never_begins(
+    workspace: WorkspacePaths, tmp_path: Path
+) -> None:
+    pool = ProcessPool(1)
+    _, going = ask(pool, workspace, SLOW, place=str(tmp_path / "first"))
+    _, waiting = ask(pool, workspace, SLOW, place=str(tmp_path / "second"))
+    wait_for(tmp_path / "first")
+
+    pool.close()
+
+    for future in (going, waiting):
+        failure = future.result(LIMIT_S).failure
+        assert failure is not None
+        assert failure.type_name == "WorkerLostError"
+    assert not (tmp_path / "second").exists()
