@@ -215,8 +215,8 @@ class DaskExecutor:
         _, message = event
         mine = self._open.get(message["task"])
         if mine is not None:
-            for stream, text in message["said"]:
-                mine.hear(Said(mine.node, stream, text))
+            for said in pickles.received(message["said"]):
+                mine.hear(said)
 
     # Ending ------------------------------------------------------------------------------------
 

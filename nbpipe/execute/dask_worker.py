@@ -28,7 +28,7 @@ from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import WorkerLostError
 from nbpipe.execute.children import PackedPlan
 from nbpipe.execute.processes import ProcessPool
-from nbpipe.execute.sending import Said, SentOutcome, SentPlan, SentTask, failure_to_send
+from nbpipe.execute.sending import Said, Seen, SentOutcome, SentPlan, SentTask, failure_to_send
 from nbpipe.execute.worker import failure_of
 from nbpipe.store import pickles
 
@@ -189,10 +189,10 @@ class _Hands:
                 elif _is_unwanted(worker, key):
                     self._pool.cancel(task)
 
-    def _say(self, topic: str, task: str, said: list[tuple[str, str]]) -> None:
+    def _say(self, topic: str, task: str, said: list[Said | Seen]) -> None:
         worker = self._worker()
         if worker is not None:
-            worker.log_event(topic, {"task": task, "said": said})
+            worker.log_event(topic, {"task": task, "said": pickles.sent(said)})
 
     def cancel(self, tasks: Sequence[str]) -> list[str]:
         """End tasks; see `cancel`."""
@@ -214,24 +214,25 @@ class _Voice:
     """Says what a task prints, some of it at a time: each saying passes through the scheduler, and is kept there.
 
     Args:
-        say: Says pairs of a stream and a text.
+        say: Passes on what was printed and seen.
     """
 
-    def __init__(self, say: Callable[[list[tuple[str, str]]], None]) -> None:
+    def __init__(self, say: Callable[[list[Said | Seen]], None]) -> None:
         self._say = say
         self._lock = threading.Lock()
-        self._unsaid: list[tuple[str, str]] = []
+        self._unsaid: list[Said | Seen] = []
         self._size = 0
         self._timer: threading.Timer | None = None
 
-    def hear(self, said: Said) -> None:
-        """Take in what was printed."""
+    def hear(self, said: Said | Seen) -> None:
+        """Take in what was printed or seen."""
         with self._lock:
-            if self._unsaid and self._unsaid[-1][0] == said.stream:
-                self._unsaid[-1] = said.stream, self._unsaid[-1][1] + said.text
+            last = self._unsaid[-1] if self._unsaid else None
+            if isinstance(said, Said) and isinstance(last, Said) and last.stream == said.stream:
+                self._unsaid[-1] = replace(last, text=last.text + said.text)
             else:
-                self._unsaid.append((said.stream, said.text))
-            self._size += len(said.text)
+                self._unsaid.append(said)
+            self._size += len(said.text) if isinstance(said, Said) else 0
             if self._size >= _MOST_AT_ONCE:
                 self._say_all()
             elif self._timer is None:

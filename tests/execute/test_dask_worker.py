@@ -6,12 +6,13 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nbpipe.execute import dask_worker
 from nbpipe.execute.dask_worker import _fitted, _Voice
-from nbpipe.execute.sending import Said, SentPlan
+from nbpipe.execute.sending import Said, Seen, SentPlan
 
 
 def plan_with(search_path: tuple[str, ...], **environment: str) -> SentPlan:
@@ -43,12 +44,14 @@ def test_on_another_machine_its_own_settings_stay_and_others_are_added(
 
 def test_what_is_printed_is_said_in_order_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_worker, "_MOST_AT_ONCE", 40)
-    said: list[tuple[str, str]] = []
+    said: list[Any] = []
     voice = _Voice(said.extend)
 
     for n in range(100):
         voice.hear(Said("work", "stdout" if n % 10 else "stderr", f"{n};"))
+    voice.hear(Seen({"work": {"progress": [1, 2, ""]}}))
     voice.end()
 
-    assert "".join(text for _, text in said) == "".join(f"{n};" for n in range(100))
-    assert "".join(text for stream, text in said if stream == "stderr") == "0;10;20;30;40;50;60;70;80;90;"
+    assert said.pop() == Seen({"work": {"progress": [1, 2, ""]}})
+    assert "".join(one.text for one in said) == "".join(f"{n};" for n in range(100))
+    assert "".join(one.text for one in said if one.stream == "stderr") == "0;10;20;30;40;50;60;70;80;90;"
