@@ -4,6 +4,8 @@
 SHELL := /bin/sh
 VENV := .venv
 EXTRAS := .venv-extras
+# A comma in a call would end its argument.
+OF_EXTRAS := -e '.[s3,dask]' --group extras
 TORCH := .venv-torch
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
@@ -82,8 +84,8 @@ test: environment browser ## run every test: rooms, flows, lessons under nbval, 
 
 # Extras for few stay out of the locked environment, also because some hold other packages back (s3fs: dateutil):
 # each target has an environment of its own beside it, which begins as the locked one.
-test-extras: environment ## run the tests of the extras s3, in an environment of their own
-	@$(call MAKE_ENVIRONMENT,$(EXTRAS),-e '.[s3]' --group extras)
+test-extras: environment ## run the tests of the extras s3 and dask, in an environment of their own
+	@$(call MAKE_ENVIRONMENT,$(EXTRAS),$(OF_EXTRAS))
 	@$(EXTRAS)/bin/python -m pytest -m extras tests
 
 # Torch is several times as heavy as all the rest.

@@ -6,6 +6,8 @@ are for reading. A script that breaks or says nothing is a failure.
 
     python benchmarks/run.py            every row
     python benchmarks/run.py row_a      those whose file name begins so
+
+An `extra_*.py` needs an extra of nbpipe, and runs only when it is named.
 """
 
 from __future__ import annotations
@@ -101,7 +103,8 @@ def measure(script: Path) -> list[Row]:
 
 def main(wanted: list[str], folder: Path = FOLDER) -> int:
     """Measure the scripts whose names begin with one of `wanted`, print the table, give the exit code."""
-    scripts = [path for path in sorted(folder.glob("row_*.py")) if path.name.startswith(tuple(wanted) or "row_")]
+    paths = sorted([*folder.glob("row_*.py"), *folder.glob("extra_*.py")])
+    scripts = [path for path in paths if path.name.startswith(tuple(wanted) or "row_")]
     rows: list[Row] = []
     broken: list[str] = []
     for script in scripts:

@@ -37,11 +37,13 @@ class PackedPlan:
         plan: The plan.
 
     Attributes:
+        plan: The plan.
         run: The run's id.
         data: The plan as a record of a channel.
     """
 
     def __init__(self, plan: SentPlan) -> None:
+        self.plan = plan
         self.run = plan.run
         self.data = packed(plan)
 

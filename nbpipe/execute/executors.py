@@ -8,7 +8,9 @@ kept in a configuration: `processes`, `processes:4`, `dask`, `dask:tcp://127.0.0
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Protocol
 
 from nbpipe.execute.children import Hear, PackedPlan
@@ -24,6 +26,17 @@ class Executor(Protocol):
     """
 
     slots: int
+
+    def check(self, workspace: Path, needs: Mapping[str, Mapping[str, float]]) -> None:
+        """Refuse what could not be performed, before anything is written for a run.
+
+        Args:
+            workspace: The folder of its workspace.
+            needs: What its steps say they need, by step; those that need nothing are left out.
+
+        Raises:
+            ExecutorError: It could not be.
+        """
 
     def submit(self, plan: PackedPlan, task: SentTask, hear: Hear) -> Future[SentOutcome]:
         """Have a task performed.
@@ -56,4 +69,8 @@ def executor_for(asked: str) -> Executor | None:
         from nbpipe.execute.processes import process_pool
 
         return process_pool(int(rest) if rest else os.cpu_count() or 1)
+    if name == "dask":
+        from nbpipe.execute.dask_executor import dask_executor
+
+        return dask_executor(rest)
     return None

@@ -88,6 +88,17 @@ class ParallelDriver(Driver):
         self._lines: dict[tuple[str, str], str] = {}
         self._attempts: dict[str, int] = {}
 
+    def prepare(self) -> None:
+        """Read what every step is made of, and have the executor look whether it can do it; see `Driver.prepare`.
+
+        Raises:
+            ExecutorError: It cannot.
+        """
+        super().prepare()
+        options = {node: prepared.step.options for node, prepared in self._prepared.items()}
+        needs = {node: one.resources for node, one in options.items() if one.resources}
+        self._executor.check(self._store.workspace, needs)
+
     def _settle_all(self) -> None:
         cells = [node.id for node in self._traced.graph.ordered if self._prepared[node.id].is_cell]
         self._turns = Turns(self._traced.graph.ordered, cells)

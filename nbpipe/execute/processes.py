@@ -10,10 +10,12 @@ import atexit
 import os
 import queue
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
-from nbpipe.errors import ExecutorError
+from nbpipe.errors import ExecutorError, WorkerLostError
 from nbpipe.execute.children import Child, Hear, PackedPlan
 from nbpipe.execute.sending import SentOutcome, SentTask, failure_to_send
 from nbpipe.execute.worker import failure_of
@@ -45,6 +47,14 @@ class ProcessPool:
         self._cancelled: set[str] = set()
         self._children: set[Child] = set()
         self._is_closed = False
+
+    def check(self, workspace: Path, needs: Mapping[str, Mapping[str, float]]) -> None:
+        """Refuse nothing: this machine has what it has, and resources are hints."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no tasks any more."""
+        return self._is_closed
 
     def submit(self, plan: PackedPlan, task: SentTask, hear: Hear) -> Future[SentOutcome]:
         """Have a task performed by the next process that is free."""
@@ -83,7 +93,7 @@ class ProcessPool:
         """Give one process its tasks, for as long as there are any now and then."""
         child: Child | None = None
         while (job := self._next()) is not None:
-            if child is None or not child.is_alive:
+            if not self._is_closed and (child is None or not child.is_alive):
                 child = self._replaced(child)
             job.future.set_result(self._performed(child, job))
         if child is not None:
@@ -101,7 +111,7 @@ class ProcessPool:
                 self._threads -= 1
             return job
 
-    def _performed(self, child: Child, job: _Job) -> SentOutcome:
+    def _performed(self, child: Child | None, job: _Job) -> SentOutcome:
         task = job.task
         with self._lock:
             self._open[task.id] = child
@@ -109,6 +119,9 @@ class ProcessPool:
         try:
             if is_cancelled:
                 return SentOutcome(failure=failure_to_send(failure_of(KeyboardInterrupt())))
+            if child is None or self._is_closed:
+                lost = WorkerLostError(task.node, "was ended with its pool")
+                return SentOutcome(failure=failure_to_send(failure_of(lost)))
             return child.perform(job.plan, task, job.hear, lambda: task.id in self._cancelled)
         finally:
             with self._lock:
@@ -130,14 +143,16 @@ class ProcessPool:
 
 
 _pools: dict[tuple[int, int], ProcessPool] = {}
+_lock = threading.Lock()
 
 
 def process_pool(slots: int) -> ProcessPool:
-    """Give this process's pool of as many processes."""
+    """Give this process's pool of as many processes, a new one if it was closed."""
     key = os.getpid(), slots
-    if key not in _pools:
-        _pools[key] = ProcessPool(slots)
-    return _pools[key]
+    with _lock:
+        if key not in _pools or _pools[key].is_closed:
+            _pools[key] = ProcessPool(slots)
+        return _pools[key]
 
 
 @atexit.register

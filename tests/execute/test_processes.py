@@ -14,7 +14,7 @@ import pytest
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import ExecutorError
-from nbpipe.execute.processes import ProcessPool
+from nbpipe.execute.processes import ProcessPool, process_pool
 from nbpipe.execute.sending import Said, SentOutcome
 from tests.execute.tasks import packed_plan_of, source_of, task_of
 
@@ -226,3 +226,28 @@ def test_a_process_ends_when_whoever_asked_is_killed(workspace: WorkspacePaths, 
     os.waitpid(asker, 0)
 
     assert psutil.wait_procs([child], LIMIT_S)[1] == []
+
+
+def test_whoever_asks_for_as_many_gets_the_same_pool_until_it_is_closed() -> None:
+    first = process_pool(3)
+
+    assert process_pool(3) is first
+    first.close()
+    assert process_pool(3) is not first
+
+
+def test_what_waits_for_a_process_when_the_pool_is_closed_never_begins(
+    workspace: WorkspacePaths, tmp_path: Path
+) -> None:
+    pool = ProcessPool(1)
+    _, going = ask(pool, workspace, SLOW, place=str(tmp_path / "first"))
+    _, waiting = ask(pool, workspace, SLOW, place=str(tmp_path / "second"))
+    wait_for(tmp_path / "first")
+
+    pool.close()
+
+    for future in (going, waiting):
+        failure = future.result(LIMIT_S).failure
+        assert failure is not None
+        assert failure.type_name == "WorkerLostError"
+    assert not (tmp_path / "second").exists()
