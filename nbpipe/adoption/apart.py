@@ -9,7 +9,6 @@ printed is one JSON object: for each step what its variables held, or what it ra
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import random
@@ -30,6 +29,7 @@ from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Output, StepSignature
 from nbpipe.source.closure import Source
 from nbpipe.source.scopes import modules_imported
+from nbpipe.source.syntax import syntax_tree
 from nbpipe.store.randomness import State
 from nbpipe.store.store import Store
 
@@ -60,7 +60,7 @@ def _load_packages(steps: Mapping[str, Any]) -> None:
         source = Source.model_validate_json(step["source"])
         installed = {use.name for use in source.modules}
         texts = (source.text, *(piece.text for piece in (*source.pieces, *source.late_pieces)))
-        for module in sorted({name for text in texts for name in modules_imported(ast.parse(text))}):
+        for module in sorted({name for text in texts for name in modules_imported(syntax_tree(text))}):
             if module.partition(".")[0] in installed:
                 # `from a import b` may name a module or anything else in one.
                 with suppress(ImportError):

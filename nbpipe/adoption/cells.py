@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +10,7 @@ from nbpipe.source.magics import DroppedLine, strip_magics
 from nbpipe.source.names import Names, names_of
 from nbpipe.source.notebook_files import NotebookCell
 from nbpipe.source.pieces import Unit, read_unit
+from nbpipe.source.syntax import syntax_tree
 
 
 class Role(StrEnum):
@@ -54,4 +54,4 @@ def read_cell(index: int, cell: NotebookCell, run: CellRun) -> ReadCell:
     """
     text, dropped = strip_magics(cell.text)
     unit = read_unit(f"cell {index + 1}", cell.text)
-    return ReadCell(index, text, tuple(dropped), unit, names_of(ast.parse(text)), run)
+    return ReadCell(index, text, tuple(dropped), unit, names_of(syntax_tree(text)), run)

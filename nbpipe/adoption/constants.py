@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from nbpipe.adoption.cells import ReadCell, Role
+from nbpipe.source.syntax import syntax_tree
 
 _SIMPLE = {bool: "bool", int: "int", float: "float", str: "str"}
 
@@ -29,7 +30,7 @@ def parameters_in(read: Sequence[ReadCell], roles: Mapping[int, Role]) -> tuple[
             continue
         later = [name for other in read[place + 1 :] for name in other.names.reads]
         kept = one.text.split("\n")
-        for node in ast.parse(one.text).body:
+        for node in syntax_tree(one.text).body:
             said = _constant(node)
             if said is None or bound[said[0]] != 1 or said[0] in touched or said[0] not in later:
                 continue

@@ -23,6 +23,7 @@ from nbpipe.source.corpus import Corpus
 from nbpipe.source.names import names_of
 from nbpipe.source.notebook_files import NotebookCell
 from nbpipe.source.pieces import Unit, definitions_in, read_unit
+from nbpipe.source.syntax import syntax_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def plan(
     roles = _roles(read, cells, refused or {}, without, given)
     if with_parameters:
         parameters, without = parameters_in(read, {index: role for index, (role, _) in roles.items()})
-        given = tuple(names_of(ast.parse(parameters)).binds)
+        given = tuple(names_of(syntax_tree(parameters)).binds)
         roles = _roles(read, cells, refused or {}, without, given)
     groups = joined(read, {index: role for index, (role, _) in roles.items()})
     names = StepNames(cells, {*given, *(name for one in read for name in one.names.binds)})
@@ -165,7 +166,7 @@ def _role(one: ReadCell, text: str, corpus: Corpus, cell: NotebookCell, *, chang
         return Role.PLAIN, f"{first!r} cannot be replayed"
     if cell.may_raise or one.run.error:
         return Role.PLAIN, "raises on purpose"
-    tree = ast.parse(text)
+    tree = syntax_tree(text)
     if not tree.body:
         return Role.EMPTY, ""
     if corpus.merely_defines(tree):
@@ -198,7 +199,7 @@ def _spoken_to(node: ast.stmt) -> str:
 
 def _inputs(text: str, corpus: Corpus, provided: Iterable[str]) -> frozenset[str]:
     """Name what a cell reads of what earlier cells computed, also through a function."""
-    own = frozenset(names_of(ast.parse(text)).reads) & frozenset(provided)
+    own = frozenset(names_of(syntax_tree(text)).reads) & frozenset(provided)
     try:
         source = close_over(text, kind="cell", entry="", step="cell", units=corpus, provided=tuple(provided))
     except (DefinitionError, UncapturedNameError):
@@ -229,7 +230,7 @@ def _magics_above(text: str) -> tuple[str, str]:
 
 def _shown(one: ReadCell) -> str:
     """Write a cell so that its last expression is still shown where it is the last no longer."""
-    tree = ast.parse(one.text)
+    tree = syntax_tree(one.text)
     last = tree.body[-1] if tree.body else None
     if not one.run.has_result or not isinstance(last, ast.Expr):
         return one.text

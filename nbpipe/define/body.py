@@ -15,6 +15,7 @@ from nbpipe.define.grammar import PipelineLine
 from nbpipe.define.pipeline import FunctionPipeline
 from nbpipe.errors import DefinitionError
 from nbpipe.source.indenting import indented
+from nbpipe.source.syntax import syntax_tree
 
 
 def pipeline_from_body(line: PipelineLine, body: str, namespace: MutableMapping[str, Any]) -> FunctionPipeline:
@@ -86,4 +87,4 @@ def _with_return(body: str) -> str:
 
 def _parsed(body: str) -> ast.Module:
     """Parse a body in which `return` may stand at the top; lines and columns are the body's own."""
-    return ast.parse(body, "<%%pipeline>")
+    return syntax_tree(body, "<%%pipeline>")

@@ -24,6 +24,7 @@ from nbpipe.records.steps import StepOptions
 from nbpipe.source.closure import Source, close_over
 from nbpipe.source.names import Names, names_of
 from nbpipe.source.pieces import normalise
+from nbpipe.source.syntax import syntax_tree
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class CellStep:
             DefinitionError: The body does not compile.
         """
         try:
-            return ast.parse(self.text)
+            return syntax_tree(self.text)
         except SyntaxError as error:
             raise DefinitionError(f"Step {self.name!r} does not compile: {error.msg} (line {error.lineno}).") from None
 

@@ -37,6 +37,7 @@ from nbpipe.source.magics import DroppedLine, refuse_unreplayable, strip_magics
 from nbpipe.source.names import names_of
 from nbpipe.source.notebook_files import NotebookCell, name_of_file, read_cells
 from nbpipe.source.pieces import Statement, Unit, definitions_in, read_unit
+from nbpipe.source.syntax import syntax_tree
 
 # Lines of IPython's that say nothing to whoever only reads the file.
 _FOR_THE_NOTEBOOK = re.compile(r"%nbpipe\b|[%!]+\s*(pip|conda|mamba|uv)\b")
@@ -85,7 +86,7 @@ class NotebookPipelines:
             self._check_body(definition)
 
     def _check_body(self, definition: FunctionPipeline) -> None:
-        reads = names_of(ast.parse(definition.text)).reads
+        reads = names_of(syntax_tree(definition.text)).reads
         self._definitions.refuse_absent(reads.items(), definition.name)
         for name in reads:
             value = self.namespace.get(name)
@@ -355,7 +356,7 @@ class _Reader:
 
 def _parsed(text: str) -> ast.Module:
     try:
-        return ast.parse(text)
+        return syntax_tree(text)
     except SyntaxError as error:
         lines = text.splitlines()
         number = error.lineno or 1

@@ -20,6 +20,7 @@ import pydantic
 from nbpipe.errors import DefinitionError
 from nbpipe.records.base import shorten
 from nbpipe.records.parameters import ParameterModel, Parameters
+from nbpipe.source.syntax import syntax_tree
 
 GIVEN: dict[str, Any] = {
     **{name: getattr(typing, name) for name in ("Annotated", "Any", "Literal", "Optional", "Union")},
@@ -45,7 +46,7 @@ def parameters_from_text(subject: str, text: str, namespace: Mapping[str, Any]) 
             does not fit its own type.
     """
     try:
-        tree = ast.parse(text)
+        tree = syntax_tree(text)
     except SyntaxError as error:
         raise DefinitionError(f"%%params does not compile: {error.msg} (line {error.lineno}).") from None
     statements = [statement for statement in tree.body if not _is_text(statement)]

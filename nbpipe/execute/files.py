@@ -33,6 +33,7 @@ from xxhash import xxh3_128
 
 from nbpipe.base.workspace import FOLDER_NAME
 from nbpipe.source.closure import Source
+from nbpipe.source.syntax import syntax_tree
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".ipynb")
@@ -300,7 +301,7 @@ def _paths_in(source: Source) -> tuple[str, ...]:
 def _literals(text: str) -> tuple[str, ...]:
     """Give the texts in a piece of Python that could be paths of files, also those quoted inside a query."""
     found: dict[str, None] = {}
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(syntax_tree(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\0" not in node.value:
             if 0 < len(node.value) < _LONGEST_PATH and "\n" not in node.value:
                 found[node.value] = None

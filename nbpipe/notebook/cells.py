@@ -27,6 +27,7 @@ from nbpipe.notebook.outputs import Recorder, Replay
 from nbpipe.notebook.session import Session
 from nbpipe.records.runs import Status
 from nbpipe.source.magics import refuse_unreplayable, strip_magics
+from nbpipe.source.syntax import syntax_tree
 
 HOOK = "__nbpipe_cell__"
 
@@ -111,7 +112,7 @@ class StepCells:
         line = cell.line
         has_signature = line.takes is not None or line.gives is not None
         has_shell_lines = any(not line.is_harmless for line in dropped)
-        if not (has_signature or has_shell_lines) and self._session().corpus().merely_defines(ast.parse(stripped)):
+        if not (has_signature or has_shell_lines) and self._session().corpus().merely_defines(syntax_tree(stripped)):
             self.forget(cell.key)
             functions = (node for node in cell.tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
             self._defined = tuple(function.name for function in functions), line

@@ -36,6 +36,7 @@ from nbpipe.services.watching import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
 from nbpipe.source.magics import strip_magics
 from nbpipe.source.pieces import definitions_in
+from nbpipe.source.syntax import syntax_tree
 
 
 class Kernel:
@@ -130,7 +131,7 @@ class Kernel:
         if magic == "step":
             body, _ = strip_magics("\n" + text.partition("\n")[2])
             corpus = self.session.corpus()
-            text = body if corpus.merely_defines(ast.parse(body)) else definitions_in(body, corpus.imported)
+            text = body if corpus.merely_defines(syntax_tree(body)) else definitions_in(body, corpus.imported)
             offer_cells(self.session, only_known=True)
         elif self._cell_id:
             self._step_cells.forget(self._cell_id)
@@ -205,7 +206,7 @@ class Kernel:
         """
         __tracebackhide__ = True
         self._text = f"%%{magic} {arguments}\n{body}"
-        tree = ast.parse("\n" + body) if magic != "catalog" else ast.Module([], [])
+        tree = syntax_tree("\n" + body) if magic != "catalog" else ast.Module([], [])
         place = self.shell.compile.cache("\n" + body, self._count)
         error: BaseException | None = None
         try:

@@ -6,7 +6,6 @@ own, so that a thawed step has the very digest it had and finds the executions i
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +26,7 @@ from nbpipe.snapshot.literals import expression_of
 from nbpipe.snapshot.thaw import thaw
 from nbpipe.source.closure import Source
 from nbpipe.source.names import names_of
+from nbpipe.source.syntax import syntax_tree
 
 
 def freeze(
@@ -147,7 +147,7 @@ def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> d
     """Give the steps that the body calls, by the name it calls them by."""
     assert isinstance(definition, FunctionPipeline), "only a function has a body that calls steps"
     texts = [body.text, *(piece.text for piece in (*body.pieces, *body.late_pieces))]
-    read = {name for text in texts for name in names_of(ast.parse(text)).reads}
+    read = {name for text in texts for name in names_of(syntax_tree(text)).reads}
     steps = {name: step for name, step in definition.steps_in_reach().items() if name in read}
     known = {step.identity for step in steps.values()}
     for node, step in traced.steps.items():

@@ -18,6 +18,7 @@ from nbpipe.source.decorators import without_decorators
 from nbpipe.source.indenting import indented
 from nbpipe.source.names import names_of
 from nbpipe.source.pieces import Piece
+from nbpipe.source.syntax import syntax_tree
 
 # What a step says of itself and of what it gives; where no run is recording there is nobody to say it to.
 _SAYING = frozenset(
@@ -148,13 +149,13 @@ def _assigned(field: FieldText) -> str:
 
 def _leant_on(content: SnapshotContent, text: str) -> list[Piece]:
     """Give the pieces of the library that a text leans on, and those that these lean on, in their order."""
-    wanted, known = set(names_of(ast.parse(text)).reads), set[int]()
+    wanted, known = set(names_of(syntax_tree(text)).reads), set[int]()
     while True:
         found = {n for n, piece in enumerate(content.library) if n not in known and wanted & set(piece.binds)}
         if not found:
             return [content.library[n] for n in sorted(known)]
         known |= found
-        wanted |= {name for n in found for name in names_of(ast.parse(content.library[n].text)).reads}
+        wanted |= {name for n in found for name in names_of(syntax_tree(content.library[n].text)).reads}
 
 
 def _for_this_cell(content: SnapshotContent, text: StepText) -> tuple[str, str]:
@@ -213,7 +214,7 @@ def _with_values(content: SnapshotContent, text: StepText) -> str:
 
 def _checked_defaults(text: StepText) -> dict[str, str]:
     """Give, as Python, the defaults that stand within a rule: 0.1 of `rate: float = Field(0.1, ge=0)`."""
-    node = ast.parse(text.text).body[0]
+    node = syntax_tree(text.text).body[0]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef), "a step's text is one function"
     positional = [*node.args.posonlyargs, *node.args.args]
     pairs = [
@@ -242,7 +243,7 @@ def _pieces(pieces: Iterable[Piece]) -> list[str]:
 
 
 def _silenced(text: str) -> str:
-    match ast.parse(text).body:
+    match syntax_tree(text).body:
         case [ast.ImportFrom(module="nbpipe", names=[ast.alias(name=name, asname=asname)])] if name in _SAYING:
             return f'def {asname or name}(*said, **to):\n    """Keep nothing: no run is recording here."""'
     return text
@@ -253,7 +254,7 @@ def _plain(text: StepText) -> str:
 
 
 def _cell_as_function(text: StepText) -> str:
-    names = names_of(ast.parse(text.text))
+    names = names_of(syntax_tree(text.text))
     gives = text.gives if text.gives is not None else tuple(name for name in names.binds if name not in names.deletes)
     given = dict.fromkeys((*gives, *text.changed))
     body = indented(text.text.strip("\n"))
@@ -261,7 +262,7 @@ def _cell_as_function(text: StepText) -> str:
 
 
 def _function(text: StepText) -> str:
-    node = ast.parse(text.text).body[0]
+    node = syntax_tree(text.text).body[0]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef), "a step's text is one function"
     return without_decorators(text.text, node, text.decorators)[0].strip()
 

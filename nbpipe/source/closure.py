@@ -28,6 +28,7 @@ from nbpipe.source.normal import normalise
 from nbpipe.source.pieces import Piece, Statement, Unit
 from nbpipe.source.scopes import modules_imported
 from nbpipe.source.settings import set_up_by, setting_in
+from nbpipe.source.syntax import syntax_tree
 from nbpipe.source.walk import Subject, Walk
 
 __all__ = ["Kind", "LocalModule", "ModuleUse", "Source", "close_over"]
@@ -174,7 +175,7 @@ def _function(text: str, entry: str, step: str, corpus: Corpus) -> Subject:
 
 def _parse(text: str, step: str) -> ast.Module:
     try:
-        return ast.parse(text)
+        return syntax_tree(text)
     except SyntaxError as error:
         raise DefinitionError(f"{step} is not Python: {error.msg} (line {error.lineno}).") from None
     except ValueError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from nbpipe.source.syntax import syntax_tree
+
 
 def indented(body: str) -> str:
     """Move each line four columns to the right; lines keep their numbers.
@@ -14,7 +16,7 @@ def indented(body: str) -> str:
         SyntaxError: It is not Python (`return` may stand at its top).
     """
     inside: set[int] = set()
-    for node in ast.walk(ast.parse(body)):
+    for node in ast.walk(syntax_tree(body)):
         if isinstance(node, ast.JoinedStr | ast.Constant):
             inside.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
     lines = body.splitlines()

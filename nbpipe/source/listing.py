@@ -14,6 +14,7 @@ from types import CodeType
 
 from nbpipe.base.digest import quick
 from nbpipe.source.normal import lines_of
+from nbpipe.source.syntax import syntax_tree
 
 _FLAGS_OF_LAZY_ANNOTATIONS = __future__.annotations.compiler_flag
 _one_at_a_time = Lock()
@@ -42,7 +43,7 @@ def compile_listed(
         SyntaxError: The text is not Python.
     """
     filename = _list_lines(text, place, line)
-    module = tree if tree is not None else ast.parse(text, filename)
+    module = tree if tree is not None else syntax_tree(text, filename)
     if line > 1:
         ast.increment_lineno(module, line - 1)
     flags |= _FLAGS_OF_LAZY_ANNOTATIONS if lazy_annotations else 0

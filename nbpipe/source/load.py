@@ -28,6 +28,7 @@ from nbpipe.source.importing import builtins_for
 from nbpipe.source.listing import compile_listed
 from nbpipe.source.modules import LocalModule
 from nbpipe.source.pieces import Piece, read_unit
+from nbpipe.source.syntax import syntax_tree
 
 PIECES = "__nbpipe_pieces__"
 """The name under which a library says which text each of its names was bound by."""
@@ -126,7 +127,7 @@ def own_classes(source: Source) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def _compile_function(text: str, step: str, decorators: tuple[str, ...], lazy_annotations: bool) -> CodeType:
-    match ast.parse(text).body:
+    match syntax_tree(text).body:
         case [(ast.FunctionDef() | ast.AsyncFunctionDef()) as node]:
             shown, bare = without_decorators(text, node, decorators)
         case _:
@@ -160,7 +161,7 @@ def _run_to_the_end(coroutine: Coroutine[Any, Any, None]) -> None:
 
 def _with_last_kept(text: str) -> ast.Module:
     """Parse a body so that the value of its last expression is bound to `LAST`, as IPython would show it."""
-    tree = ast.parse(text)
+    tree = syntax_tree(text)
     match tree.body:
         case [*_, ast.Expr(value=value) as last] if not _ends_with_semicolon(text):
             kept = ast.Assign([ast.Name(LAST, ast.Store())], value)

@@ -7,7 +7,6 @@ can be refused: what `!pip install` or `%run` did cannot be replayed from text.
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import tokenize
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 
 from nbpipe.errors import DefinitionError
 from nbpipe.source.normal import lines_of
+from nbpipe.source.syntax import syntax_tree
 
 _LINE = re.compile(r"^(?P<indent>\s*)(?P<target>[\w\s.,\[\]'\"*()]+=\s*)?(?P<sign>%%|%|!!|!)\s*(?P<rest>\S.*)$")
 _QUESTION = re.compile(r"^\s*(\?{1,2}\s*[%\w.*\[\]]+|[%\w.*\[\]]+\s*\?{1,2})\s*;?\s*$")
@@ -125,7 +125,7 @@ def _last_line(lines: list[str], number: int) -> int:
 
 def _is_python(text: str) -> bool:
     try:
-        ast.parse(text)
+        syntax_tree(text)
     except (SyntaxError, ValueError):
         return False
     return True

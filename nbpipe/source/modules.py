@@ -10,7 +10,6 @@ imported again is `source.importing`.
 
 from __future__ import annotations
 
-import ast
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +27,7 @@ from nbpipe.base.digest import quick
 from nbpipe.errors import DefinitionError
 from nbpipe.source.normal import normalise
 from nbpipe.source.scopes import modules_imported
+from nbpipe.source.syntax import syntax_tree
 
 _NOT_NOTED = frozenset([*sys.stdlib_module_names, "__main__", "nbpipe"])
 _INSTALL_FOLDERS = frozenset(["site-packages", "dist-packages"])
@@ -241,7 +241,7 @@ def _imports_of(module: LocalModule) -> frozenset[str]:
     """Give the full names of the modules that a local module imports."""
     package = module.name if module.is_package else module.name.rpartition(".")[0]
     try:
-        names = modules_imported(ast.parse(module.text))
+        names = modules_imported(syntax_tree(module.text))
     except (SyntaxError, ValueError):
         return frozenset()
     return frozenset(full for name in names if (full := _full_name(name, package)))

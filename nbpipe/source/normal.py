@@ -10,6 +10,8 @@ import ast
 import io
 import tokenize
 
+from nbpipe.source.syntax import syntax_tree
+
 _HAVE_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _IDLE_TOKENS = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING)
 
@@ -27,7 +29,7 @@ def normalise(source: str | ast.AST) -> str:
         SyntaxError, ValueError: The text is not Python.
     """
     text = source if isinstance(source, str) else ast.unparse(source)
-    tree = ast.parse(text)
+    tree = syntax_tree(text)
     try:
         return ast.unparse(_without_docstrings(tree))
     except (RecursionError, ValueError):

@@ -28,6 +28,7 @@ from nbpipe.source.normal import lines_of, normalise
 from nbpipe.source.scopes import FUNCTIONS, bound_by_alias, modules_imported
 from nbpipe.source.settings import set_up_by, setting_in
 from nbpipe.source.suspicion import FINE
+from nbpipe.source.syntax import syntax_tree
 
 __all__ = ["Piece", "Statement", "Unit", "definitions_in", "first_line", "is_defining", "normalise", "read_unit"]
 
@@ -161,7 +162,7 @@ def read_unit(name: str, text: str, *, is_file: bool = False, package: str = "")
     """
     python, _ = strip_magics(text)
     try:
-        tree = ast.parse(python)
+        tree = syntax_tree(python)
     except (SyntaxError, ValueError):
         python, tree = "", ast.Module(body=[], type_ignores=[])
     return Unit(name, python, tree, is_file=is_file, package=package)
@@ -188,7 +189,7 @@ def definitions_in(text: str, imported: Collection[str] = ()) -> str:
     known = set(imported)
     lines = text.splitlines()
     kept: dict[int, str] = {}
-    for statement in ast.parse(text).body:
+    for statement in syntax_tree(text).body:
         node = setting_in(statement)
         if isinstance(node, ast.Import | ast.ImportFrom):
             known.update(bound_by_alias(alias, node) for alias in node.names)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nbpipe.source.scopes import COMPREHENSIONS, FUNCTIONS, Comprehension, Function, arguments_of, own_names, targets_of
+from nbpipe.source.syntax import expression_tree
 
 
 @dataclass(slots=True)
@@ -333,7 +334,7 @@ def _quoted_in(annotation: ast.expr) -> list[ast.expr]:
             continue
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             try:
-                quoted = ast.parse(node.value.strip(), mode="eval").body
+                quoted = expression_tree(node.value.strip())
             except (SyntaxError, ValueError):
                 continue
             for part in ast.walk(quoted):

@@ -16,6 +16,7 @@ from importlib.util import resolve_name
 
 from nbpipe.source.modules import LocalModule, modules_used
 from nbpipe.source.names import names_of
+from nbpipe.source.syntax import syntax_tree
 
 
 def exports(module_name: str, name: str, *, search_path: Sequence[str] = ()) -> bool:
@@ -57,7 +58,7 @@ def _exports_by_text(module: LocalModule) -> tuple[frozenset[str] | None, frozen
     """Give what the text lists in `__all__`, what it binds, and the modules of its own star imports."""
     package = module.name if module.is_package else module.name.rpartition(".")[0]
     try:
-        tree = ast.parse(module.text)
+        tree = syntax_tree(module.text)
     except (SyntaxError, ValueError):
         return None, frozenset(), ()
     names = names_of(tree)

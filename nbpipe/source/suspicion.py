@@ -18,6 +18,8 @@ from itertools import pairwise
 from math import log2
 from typing import Final
 
+from nbpipe.source.syntax import syntax_tree
+
 FINE: Final = "nbpipe: not a secret"
 """What a comment says at the end of a line that is not to be warned about."""
 
@@ -75,7 +77,7 @@ def hits_in(text: str) -> tuple[Hit, ...]:
     fine = {number for number, line in enumerate(lines, 1) if FINE in line}
     found: dict[int, Hit] = {}
     try:
-        constants = list(_constants(ast.parse(text)))
+        constants = list(_constants(syntax_tree(text)))
     except (SyntaxError, ValueError, RecursionError):
         constants = []
     for node, name, value in constants:
