@@ -27,7 +27,7 @@ from nbpipe.execute import dask_worker
 from nbpipe.execute.children import Hear, PackedPlan
 from nbpipe.execute.dask_cluster import connected, in_a_line, look_at, said_of_needs
 from nbpipe.execute.dask_worker import Order, claim_of, versions
-from nbpipe.execute.sending import Said, SentOutcome, SentTask, failure_to_send
+from nbpipe.execute.sending import Said, SentOutcome, SentPlan, SentTask, failure_to_send
 from nbpipe.execute.worker import failure_of
 from nbpipe.store import pickles
 
@@ -144,6 +144,13 @@ class DaskExecutor:
             raise self._lost()
         return asyncio.run_coroutine_threadsafe(self._performed(plan, task, hear), self._loop)
 
+    def _told(self, plan: SentPlan) -> SentPlan:
+        """Say what a cluster need know of this process's environment: the secrets in it are none of that."""
+        if not self._address:
+            return plan
+        ours = {name: value for name, value in plan.environment.items() if name.startswith("NBPIPE_")}
+        return replace(plan, environment=ours)
+
     async def _performed(self, plan: PackedPlan, task: SentTask, hear: Hear) -> SentOutcome:
         mine = self._open[task.id] = _Open(hear, task.node, self._loop.create_future())
         try:
@@ -159,7 +166,7 @@ class DaskExecutor:
             )
             answer = await self._answered(order, mine, task)
             if answer is None:
-                answer = await self._answered(replace(order, plan=pickles.sent(plan.plan)), mine, task)
+                answer = await self._answered(replace(order, plan=pickles.sent(self._told(plan.plan))), mine, task)
             if isinstance(answer, BaseException):
                 if isinstance(answer, ExecutorError) and not isinstance(answer, WorkerLostError):
                     raise answer

@@ -285,10 +285,11 @@ def _failed(error: BaseException) -> SentOutcome:
 
 
 def _fitted(plan: SentPlan, host: str) -> SentPlan:
-    """Let what a step finds in the environment be what it would find over there, as far as it means anything here."""
+    """Let a step find what was sent with it, and whatever else this worker has."""
     own = {name: os.environ[name] for name in _ITS_OWN if name in os.environ}
+    plan = replace(plan, environment={**os.environ, **plan.environment, **own})
     if host == platform.node():
-        return replace(plan, environment={**plan.environment, **own})
+        return plan
     paths = [path for path in plan.search_path if Path(path).exists()]
     paths += [path for path in sys.path if path not in paths]
-    return replace(plan, environment={**plan.environment, **os.environ}, search_path=tuple(paths))
+    return replace(plan, search_path=tuple(paths))
