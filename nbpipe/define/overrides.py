@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from nbpipe.errors import NotFoundError, ParameterError, nearest
 from nbpipe.graph.graph import Constant, Origin, OutputOf
 from nbpipe.records.base import shorten
-from nbpipe.records.definitions import AnyStep, Traced
+from nbpipe.records.definitions import StepSignature, Traced
 from nbpipe.records.parameters import HIDDEN, as_json
 from nbpipe.records.secrets import holds_secret
 
@@ -46,7 +46,7 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
             refused[name] = _no_step(traced, name)
         for target in targets:
             try:
-                checked = _check(target, traced.steps[target], inputs[target], given)
+                checked = _check(target, traced.signature(target), inputs[target], given)
             except ParameterError as error:
                 refused[target] = error
                 continue
@@ -138,8 +138,9 @@ def check_complete(traced: Traced) -> None:
             raise ParameterError(f"{traced.pipeline}, step {node.id}", dict.fromkeys(missing, "needs a value"))
 
 
-def _check(node: str, step: AnyStep, inputs: Mapping[str, Origin], given: Mapping[str, Any]) -> dict[str, Any]:
-    signature = step.signature
+def _check(
+    node: str, signature: StepSignature, inputs: Mapping[str, Origin], given: Mapping[str, Any]
+) -> dict[str, Any]:
     problems = {}
     for name in given:
         if name not in signature.inputs:

@@ -20,6 +20,7 @@ from nbpipe.define.trace import current_trace
 from nbpipe.errors import DefinitionError
 from nbpipe.records.base import plain_name, shorten
 from nbpipe.records.definitions import StepSignature
+from nbpipe.records.mapping import check_lengths, items_given
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source, close_over
@@ -111,6 +112,35 @@ class Step:
         if trace is None:
             return self.function(*args, **kwargs)
         return trace.call(self, args, kwargs)
+
+    def map(self, *lists: Any, **fixed: Any) -> Any:
+        """Call the step for each item of lists whose length may be known only when the pipeline runs.
+
+        In a pipeline's body it leaves one node, of which each item is executed, kept and reused by itself. Anywhere
+        else it calls the plain function for each item.
+
+        Args:
+            lists: Lists for the first arguments, walked side by side: outputs of steps, artifacts or plain lists.
+            fixed: What is the same for every item, and `after`.
+
+        Returns:
+            The list of what the step gives for the items, in their order; one list for each output.
+
+        Raises:
+            DefinitionError: No list, or something that cannot be walked through.
+        """
+        if not lists:
+            raise DefinitionError(f"{self.name}.map is given no list; what differs from item to item stands first.")
+        trace = current_trace()
+        if trace is not None:
+            return trace.call(self, lists, fixed, is_mapped=True)
+        names = [*self.signature.inputs, *map(str, range(len(lists)))]
+        walked = [items_given(self.name, name, given) for name, given in zip(names, lists, strict=False)]
+        check_lengths(self.name, dict(zip(names, map(len, walked), strict=False)))
+        results = [self.function(*items, **fixed) for items in zip(*walked, strict=True)]
+        if not self.signature.is_tuple:
+            return results
+        return tuple([result[place] for result in results] for place in range(len(self.signature.outputs)))
 
     def __repr__(self) -> str:
         takes = ", ".join(self.signature.inputs)

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nbpipe.execute.driver import Driver, PlannedCall
+from nbpipe.execute.calls import PlannedCall
+from nbpipe.execute.driver import Driver
+from nbpipe.execute.mapping import Fan
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Prepared
 from nbpipe.execute.settled import Settled
@@ -65,7 +67,22 @@ class Foresight(Driver):
 
     def _run(self, call: PlannedCall, keys: Keys | None, reason: tuple[str, str]) -> None:  # noqa: ARG002
         why, against = reason
-        self._tell(call.node.id, Settled(call.node.id, Status.INTERRUPTED, why, against=against))
+        settled = Settled(call.node.id, Status.INTERRUPTED, why, against=against, item=call.item)
+        self._tell(call.node.id, settled)
+
+    def _store_items(self, fan: Fan, call: PlannedCall) -> None:
+        """Store nothing."""
+
+    def _close(self, fan: Fan) -> None:
+        """Say of a mapped node how many of its items would run."""
+        counts, settled = fan.counts, fan.close(self._store, is_written=False)
+        del self._fans[settled.node]
+        if counts.interrupted:
+            settled.why = f"{counts.interrupted:,} of {counts.total:,} items would run: {settled.why}"
+        else:
+            settled.status = Status.REUSED
+        self._bind(fan.call, fan.call.keys, settled)
+        self._tell(settled.node, settled)
 
     def _flush(self) -> None:
         self._waiting, self._executed = [], []

@@ -6,7 +6,7 @@ The body of a `step` fact is made here and read here, so that its form stands in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nbpipe.base.clock import now
@@ -23,6 +23,32 @@ from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.runs import Status, Triggered
 from nbpipe.records.tags import Tag
 from nbpipe.store.store import Store
+
+
+@dataclass(slots=True)
+class ItemCounts:
+    """What became of the items over which a step was mapped, in numbers.
+
+    Attributes:
+        total: How many there are.
+        completed: How many ran.
+        reused: How many were reused.
+        failed: How many failed.
+        interrupted: How many were stopped, or never began.
+        alike: Whether nothing but their inputs decides what they give, and they noted nothing: then an equal list
+            needs no look at each of them.
+    """
+
+    total: int = 0
+    completed: int = 0
+    reused: int = 0
+    failed: int = 0
+    interrupted: int = 0
+    alike: bool = True
+
+    def as_record(self) -> dict[str, Any]:
+        """Give them as plain data."""
+        return asdict(self)
 
 
 @dataclass(slots=True)
@@ -46,6 +72,8 @@ class Settled:
         files: The files that it read and wrote.
         drawn: For a cell: what it did to the process's sources of random numbers.
         triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
+        item: Of one item of a list, the mapped node and the item's place.
+        items: Of a mapped node, what became of its items.
     """
 
     node: str
@@ -64,6 +92,8 @@ class Settled:
     drawn: Sequence[Drawn] = ()
     against: str = ""
     triggered: Sequence[Triggered] = ()
+    item: tuple[str, int] | None = None
+    items: ItemCounts | None = None
 
     def declare(self, definition: AnyStep, outputs: Iterable[str]) -> None:
         """Give outputs the tags that the step's definition, as it stands now, declares for them."""
@@ -101,6 +131,9 @@ def reused(node: str, step_run_id: str, record: Mapping[str, Any], definition: A
     """
     settled = Settled(node, Status.REUSED, "nothing it depends on changed", step_run_id, dict(artifacts_in(record)))
     settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
+    if "items" in record:
+        total = record["items"]["total"]
+        settled.items = ItemCounts(total=total, reused=total)
     settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
     settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
     settled.declared = dict(record.get("declared", {}))
@@ -153,6 +186,8 @@ def reuse_as_json(
     and the rest is kept with the execution.
     """
     place = run.pipeline, settled.node, step, *(artifact.id for artifact in inputs.artifacts.values())
+    if inputs.out_of:
+        place += tuple(inputs.out_of.values())
     if settled.declared:
         place += (repr(settled.tags),)
     former_place, rest = record.last_reuse
@@ -209,12 +244,7 @@ def body_of(
         "duration_s": settled.duration_s,
         "attempt": attempt,
         "parameters": inputs.parameters,
-        "inputs": tuple(
-            [
-                {"name": name, "artifact": artifact.id, "digest": inputs.digests[name]}
-                for name, artifact in inputs.artifacts.items()
-            ]
-        ),
+        "inputs": _given(inputs),
         "outputs": (
             record["outputs"] if record is not None else tuple([one.as_record() for one in settled.artifacts.values()])
         ),
@@ -227,7 +257,16 @@ def body_of(
     }
     if settled.declared:
         body["declared"] = settled.declared
+    if settled.item is not None:
+        body["item_of"], body["item"] = settled.item
+    if settled.items is not None:
+        body["items"] = settled.items.as_record()
     return body | (_seen_again(record) if record is not None else _seen(settled))
+
+
+def _given(inputs: Inputs) -> tuple[dict[str, str], ...]:
+    ids = {name: artifact.id for name, artifact in inputs.artifacts.items()} | dict(inputs.out_of)
+    return tuple([{"name": name, "artifact": ids[name], "digest": inputs.digests[name]} for name in ids])
 
 
 def _seen(settled: Settled) -> dict[str, Any]:

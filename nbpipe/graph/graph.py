@@ -20,6 +20,10 @@ from nbpipe.errors import DefinitionError
 from nbpipe.graph.order import cycle_in, in_order
 
 
+def _is_empty(said: tuple[Any, ...]) -> bool:
+    return not said
+
+
 class _Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -65,12 +69,15 @@ class Node(_Written):
         step: The step that is called.
         inputs: Where each argument comes from; those left out have defaults.
         after: Nodes that must be done first though nothing flows from them.
+        mapped: The arguments that are lists, walked side by side: the step is executed once for each item.
     """
 
     id: str
     step: str
     inputs: dict[str, Origin] = {}
     after: tuple[str, ...] = ()
+    # Left out where there is nothing to say: a graph without it is written as it always was.
+    mapped: tuple[str, ...] = Field(default=(), exclude_if=_is_empty)
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:

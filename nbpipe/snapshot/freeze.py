@@ -180,9 +180,9 @@ def _fields(parameters: Parameters, values: Mapping[str, Any]) -> tuple[FieldTex
 
 def _node_fields(traced: Traced, node: str) -> tuple[FieldText, ...]:
     """Say what can be set on one node: every argument that no other step feeds."""
-    step, inputs = traced.steps[node], traced.graph.by_id[node].inputs
+    inputs = traced.graph.by_id[node].inputs
     found = []
-    for name, (annotation, default) in step.signature.inputs.items():
+    for name, (annotation, default) in traced.signature(node).inputs.items():
         if isinstance(inputs.get(name), OutputOf):
             continue
         bound = traced.values.get(node, {})
