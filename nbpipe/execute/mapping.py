@@ -31,8 +31,9 @@ from nbpipe.records.mapping import check_lengths, items_in, not_mappable
 from nbpipe.records.metadata import merge
 from nbpipe.records.parameters import is_plain
 from nbpipe.records.runs import Status, Triggered
+from nbpipe.store.collected import COLLECTED
 from nbpipe.store.handover import is_immutable
-from nbpipe.store.store import COLLECTED, Store
+from nbpipe.store.store import Store
 
 _MOST_TOLD = 5
 _LONGEST_PLAIN = 1000
@@ -99,7 +100,6 @@ class Fan:
         self._failures: list[tuple[int, Failure]] = []
         self._lost: dict[str, NotCarried] = {}
         self._triggered: list[Triggered] = []
-        self.noted: dict[str, Any] = {}
 
     # Beginning -------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Fan:
         if settled.metadata or settled.triggered or files.read or files.written or files.moved_to:
             self.counts.alike = False
         if RUN in settled.metadata:
-            self.noted = merge(self.noted, settled.metadata[RUN])
+            self.counts.noted = merge(self.counts.noted, settled.metadata[RUN])
         self._triggered += settled.triggered
         for target, given in settled.tags.items():
             # What its definition declares for its outputs, the node itself says of the whole.

@@ -37,6 +37,7 @@ class ItemCounts:
         interrupted: How many were stopped, or never began.
         alike: Whether nothing but their inputs decides what they give, and they noted nothing: then an equal list
             needs no look at each of them.
+        noted: What they noted of the run, encoded; it is written down with each of them.
     """
 
     total: int = 0
@@ -45,10 +46,13 @@ class ItemCounts:
     failed: int = 0
     interrupted: int = 0
     alike: bool = True
+    noted: dict[str, Any] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
-        """Give them as plain data."""
-        return asdict(self)
+        """Give the numbers as plain data."""
+        record = asdict(self)
+        del record["noted"]
+        return record
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
-from nbpipe.errors import BadValueError, CatalogError, NotFoundError, WorkspaceError
+from nbpipe.errors import CatalogError, NotFoundError, WorkspaceError
 from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, OutputOf
 from nbpipe.records.base import shorten
@@ -24,6 +24,7 @@ from nbpipe.services.artifact_records import Artifact, outputs_of
 from nbpipe.services.children import Child, children_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
+from nbpipe.services.step_runs import MappedItems, StepRun
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
 
@@ -35,7 +36,7 @@ RUN_WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  
 STEPS_OF_RUN = f"""
     {near("steps", "run_head")}
     SELECT id, node, step, status, why, duration_s, parameters, error_type, error_message, error_traceback, logs,
-           source, reused_from, files, triggered
+           source, reused_from, files, triggered, items
     FROM near WHERE run_id = $run ORDER BY seq
 """  # noqa: S608
 OUTPUTS_OF_RUN = f"""
@@ -51,63 +52,6 @@ TAGS_OF_RUN = f"""
     {near("tags", "entity_head")}
     SELECT tag FROM near WHERE entity_kind = 'run' AND entity_id = $run ORDER BY tag
 """  # noqa: S608
-
-
-@dataclass(frozen=True)
-class StepRun(Displayed):
-    """What became of one step of a run.
-
-    Attributes:
-        id: The id of this execution.
-        node: Its name in the graph.
-        status: How it ended.
-        why: Why it ran or was reused.
-        duration_s: How long it took, in seconds.
-        parameters: The plain values it was called with, as JSON data.
-        outputs: The artifact versions it gave, by output.
-        error: What it raised, or `""`.
-        traceback: The user's frames, or `""`.
-        logs: What it printed.
-        metrics: Numbers that it logged, by dotted name.
-        files: The files that it read.
-        metadata: What it logged, on whatever, as plain nested data.
-        triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
-    """
-
-    id: str
-    node: str
-    status: Status
-    why: str = ""
-    duration_s: float | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    outputs: Mapping[str, Artifact] = field(default_factory=dict)
-    error: str = ""
-    traceback: str = ""
-    logs: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    files: tuple[FileRead, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    triggered: tuple[Triggered, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<StepRun {shorten(self.node)}: {self.status.value}>"
-
-    @property
-    def name(self) -> str:
-        """Its name in the graph."""
-        return self.node
-
-    @property
-    def output(self) -> Artifact:
-        """Its only output.
-
-        Raises:
-            BadValueError: It has none, or several.
-        """
-        if len(self.outputs) != 1:
-            names = ", ".join(self.outputs) or "none"
-            raise BadValueError(f"Step {self.node!r} has {len(self.outputs)} outputs ({names}); name one: .outputs[…].")
-        return next(iter(self.outputs.values()))
 
 
 @dataclass(frozen=True)
@@ -341,6 +285,9 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             tuple(FileRead(**file) for file in row["files"] or ()),
             {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
             tuple(Triggered(**said) for said in row["triggered"] or ()),
+            MappedItems(workspace, run_id, row["node"], row["id"], row["reused_from"] or "", row["items"])
+            if row["items"]
+            else None,
         )
     return found
 

@@ -33,6 +33,7 @@ from nbpipe.errors import (
 from nbpipe.services.backing_up import write_backup
 from nbpipe.services.backups import Backup
 from nbpipe.services.restoring import Wanted, look_up, restore
+from nbpipe.store.collected import COLLECTED, digests_in
 from nbpipe.store.encoding import bytes_of_inline
 from nbpipe.store.sweeping import Swept, stored, sweep
 from nbpipe.store.tabular import FORMATS, write_table
@@ -48,6 +49,7 @@ Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
 _MOST_FINDINGS = 100
+_LISTS_OF_ITEMS = "SELECT blob FROM artifacts WHERE materializer = $materializer AND blob <> ''"
 _TRUTH = ("operations", "logs", "archive", "blobs")
 _PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups")
 _ALL_VIEWS = f"There are {', '.join(COLUMNS)}."
@@ -358,7 +360,12 @@ class UpkeepService:
             )
 
     def _mentioned(self) -> set[str]:
-        return self._workspace.catalog.mentioned_blobs()
+        found = self._workspace.catalog.mentioned_blobs()
+        for row in self._workspace.catalog.rows(_LISTS_OF_ITEMS, {"materializer": COLLECTED}):
+            # One that is gone names nothing any more.
+            with suppress(FileNotFoundError, ArtifactDamagedError):
+                found.update(digests_in(self._workspace.store.blobs.open(row["blob"])))
+        return found
 
     def _unpacked_inline(self) -> set[str]:
         """Give the names under which small stored files were laid out: no blob says them."""

@@ -14,6 +14,7 @@ This module knows the form. Whether the items are still there, the store knows.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, NoReturn
 
@@ -23,6 +24,8 @@ from nbpipe.base.digest import quick
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import shorten
 from nbpipe.store.loading import Loading
+
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 class Collected:
@@ -39,6 +42,9 @@ class Collected:
     def decode(self, _data: memoryview, _loading: Loading) -> NoReturn:
         """Refuse: the items lie in the store, which loads them itself."""
         raise LookupError("its items lie in the workspace that made it")
+
+
+COLLECTED = f"{Collected.name}@{Collected.version}"
 
 
 def written(items: Sequence[ArtifactVersion]) -> bytes:
@@ -83,6 +89,11 @@ def items_in(data: memoryview) -> list[ArtifactVersion]:
             )
         )
     return found
+
+
+def digests_in(data: memoryview) -> set[str]:
+    """Give every digest of 64 letters that stands in what was written: the blobs that hold items."""
+    return {found.decode() for found in _DIGEST.findall(data)}
 
 
 def digest_of(tokens: Sequence[str]) -> str:

@@ -25,19 +25,19 @@ from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.store import collected
 from nbpipe.store.background import BlobWriter
 from nbpipe.store.blobs import BlobStore
+from nbpipe.store.collected import COLLECTED
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, identity_by_source
 from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, bytes_of_inline, reason
 from nbpipe.store.handover import handed_over
 from nbpipe.store.keeping import Keeper, Kept
 from nbpipe.store.loading import Loading
-from nbpipe.store.materializers import REGISTRY, label_of
+from nbpipe.store.materializers import REGISTRY
 from nbpipe.store.pickles import pickled_digest
 from nbpipe.store.previews import preview, text_preview
 
 ClassLookup = Callable[[str], type | None]
 
-COLLECTED = label_of(collected.Collected())
 _SCALARS = frozenset({type(None), bool, int, float, str})
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

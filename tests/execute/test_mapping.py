@@ -59,6 +59,15 @@ def test_a_mapped_step_gives_the_list_of_what_each_item_gave(project: Project, e
     assert run.output == 30
     assert run.steps["score"].output.load() == [0, 10, 20, 30]
     assert list(run.steps) == ["parts", "score", "best"]
+    items = run.steps["score"].items
+    assert [(item.node, item.parameters, item.output.load()) for item in items] == [
+        ("score[0]", {"part": 0, "weight": 10}, 0),
+        ("score[1]", {"part": 1, "weight": 10}, 10),
+        ("score[2]", {"part": 2, "weight": 10}, 20),
+        ("score[3]", {"part": 3, "weight": 10}, 30),
+    ]
+    assert items[-1].place == 3
+    assert [artifact.name for artifact in project.client.artifacts.list()] == ["best", "score", "parts"]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
