@@ -30,6 +30,10 @@ class ShownNode(Protocol):
     def after(self) -> Sequence[str]:
         """Nodes that come first though nothing flows from them."""
 
+    @property
+    def mapped(self) -> Sequence[str]:
+        """The arguments that are lists, if it is executed once for each item."""
+
 
 class ShownGraph(Protocol):
     """What is shown of a graph: its nodes."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nbpipe.commands.shapes import ShownDefinition, ShownGraph
+from nbpipe.commands.shapes import ShownDefinition, ShownGraph, ShownNode
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
@@ -28,6 +28,7 @@ from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown
+from nbpipe.views.amounts import items_text
 from nbpipe.views.cards import (
     artifact_card,
     model_card,
@@ -58,10 +59,34 @@ def graph_edges(graph: ShownGraph) -> list[DagEdge]:
     return edges
 
 
-def graph_nodes(graph: ShownGraph, statuses: Mapping[str, str] | None = None) -> list[DagNode]:
-    """Give the nodes of a graph, each with its status if it has one."""
+def graph_nodes(
+    graph: ShownGraph,
+    statuses: Mapping[str, str] | None = None,
+    items: Mapping[str, Mapping[str, int]] | None = None,
+) -> list[DagNode]:
+    """Give the nodes of a graph, each with its status and with what became of its items, if that is known."""
     known = statuses or {}
-    return [DagNode(node.id, status=known.get(node.id, ""), detail=_origins(node.inputs)) for node in graph.nodes]
+    counts = items or {}
+    return [
+        DagNode(
+            node.id,
+            subtitle=items_text(counts.get(node.id, {})),
+            status=known.get(node.id, ""),
+            detail=_origins(node.inputs),
+            times=times_of(node, counts.get(node.id, {}).get("total")),
+        )
+        for node in graph.nodes
+    ]
+
+
+def times_of(node: ShownNode, total: int | None = None) -> str:
+    """Say how often a node is executed, if it is mapped over a list: `×3`, or `×n` where that is not known yet."""
+    if not node.mapped:
+        return ""
+    if total is None:
+        lists = [node.inputs[name].value for name in node.mapped if node.inputs[name].kind == "constant"]
+        total = len(lists[0]) if lists else None
+    return "×n" if total is None else f"×{total:,}"
 
 
 def _origins(inputs: Mapping[str, Any]) -> str:
@@ -156,13 +181,16 @@ def step_facts(step: StepRun) -> shown.StepFacts:
         metrics=dict(step.metrics),
         error=step.error,
         logs=step.logs,
+        times=f"×{len(step.items):,}" if step.items is not None else "",
+        items=dict(step.items.counts) if step.items is not None else {},
     )
 
 
 def step_bundle(step: StepRun, *, stable: bool = False) -> Bundle:
     """Show what became of one step of a run."""
     previews = {artifact_label(artifact): artifact.preview for artifact in step.outputs.values()}
-    return step_card(replace(step_facts(step), previews=previews), stable=stable)
+    failed = [(item.place, item.error) for item in step.items.failed] if step.items is not None else []
+    return step_card(replace(step_facts(step), previews=previews, failed_items=failed), stable=stable)
 
 
 def artifact_label(artifact: Artifact) -> str:
@@ -217,7 +245,9 @@ def child_facts(child: Child) -> shown.ChildFacts:
 def _not_reached(run: Run, steps: Mapping[str, StepRun]) -> list[shown.StepFacts]:
     """Give the steps of which nothing is recorded: the run goes on, or died before them."""
     status = Status.SKIPPED if run.status.is_over else Status.PENDING
-    return [shown.StepFacts(node.id, status.value) for node in run.graph.nodes if node.id not in steps]
+    return [
+        shown.StepFacts(node.id, status.value, times=times_of(node)) for node in run.graph.nodes if node.id not in steps
+    ]
 
 
 def run_bundle(run: Run, *, stable: bool = False) -> Bundle:

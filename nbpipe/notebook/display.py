@@ -105,6 +105,7 @@ class LiveRun:
     def __init__(self, started: StartedRun) -> None:
         self._started = started
         self._statuses: dict[str, str] = {node.id: Status.PENDING.value for node in started.traced.graph.nodes}
+        self._items: dict[str, dict[str, int]] = {}
         self._children: dict[str, ChildFacts] = {}
         self._lock = threading.Lock()
         self._late: threading.Timer | None = None
@@ -115,6 +116,8 @@ class LiveRun:
         """Take in that a node has started or is settled."""
         with self._lock:
             self._statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
+            if settled is not None and settled.items is not None:
+                self._items[node] = settled.items.as_record()
             if settled is not None and settled.status is Status.REUSED:
                 own = self._started.facts.id
                 for one in settled.triggered:
@@ -163,7 +166,11 @@ class LiveRun:
         graph = self._started.traced.graph
         own = self._started.facts
         nodes, edges = with_children(
-            own.id, graph_nodes(graph, self._statuses), graph_edges(graph), list(self._children.values()), stable=False
+            own.id,
+            graph_nodes(graph, self._statuses, self._items),
+            graph_edges(graph),
+            list(self._children.values()),
+            stable=False,
         )
         name = own.pipeline
         return {"text/html": dag_html(nodes, edges, name=name), "text/plain": dag_text(nodes, edges, name=name)}
