@@ -14,6 +14,7 @@ from nbpipe.base.version import VERSION
 
 if TYPE_CHECKING:
     from nbpipe import errors
+    from nbpipe.define.branches import either
     from nbpipe.define.step import step
     from nbpipe.handles import Model, pipeline
     from nbpipe.inside import (
@@ -46,6 +47,7 @@ _PLACES = {
     "UnmaterializedArtifact": "nbpipe.records.steps",
     "Uri": "nbpipe.records.metadata",
     "add_tags": "nbpipe.inside",
+    "either": "nbpipe.define.branches",
     "get_pipeline_context": "nbpipe.inside",
     "get_step_context": "nbpipe.inside",
     "load_artifact": "nbpipe.inside",
@@ -70,6 +72,7 @@ __all__ = [
     "Uri",
     "__version__",
     "add_tags",
+    "either",
     "errors",
     "get_pipeline_context",
     "get_step_context",

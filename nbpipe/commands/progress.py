@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.views.amounts import duration_text, items_text, shorten
 from nbpipe.views.lettering import text_columns
 from nbpipe.views.markup import one_line
@@ -62,7 +62,8 @@ def outcome_text(settled: SettledStep) -> str:
         case Status.FAILED if settled.failure is not None:
             return shorten(one_line(f"{settled.failure.type_name}: {settled.failure.message}"), _MOST)
         case Status.SKIPPED | Status.INTERRUPTED:
-            return shorten(f"{settled.status.value}: {one_line(settled.why)}", _MOST)
+            is_said = settled.why.startswith(NOT_TAKEN)
+            return shorten(one_line(settled.why if is_said else f"{settled.status.value}: {settled.why}"), _MOST)
     return settled.status.value
 
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nbpipe.commands.shapes import ShownDefinition, ShownGraph, ShownNode
+from nbpipe.commands.shapes import HasStatus, ShownDefinition, ShownGraph, ShownNode
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.bound_model import DrawnModel
@@ -52,11 +52,22 @@ def graph_edges(graph: ShownGraph) -> list[DagEdge]:
     edges = []
     for node in graph.nodes:
         for origin in node.inputs.values():
-            if origin.kind == "output":
-                label = "" if origin.output in ("", "output") else origin.output
-                edges.append(DagEdge(origin.node, node.id, label))
+            for output in _outputs_behind(origin):
+                label = "" if output.output in ("", "output") else output.output
+                edges.append(DagEdge(output.node, node.id, label))
+        for condition in node.conditions:
+            found = _outputs_behind(condition.origin)
+            edges += [DagEdge(output.node, node.id, condition.said, decides=True) for output in found]
         edges += [DagEdge(source, node.id) for source in node.after]
     return edges
+
+
+def _outputs_behind(origin: Any) -> Sequence[Any]:
+    """Give the outputs of nodes from which a value may come, several where branches come together."""
+    if origin.kind == "either":
+        found: Sequence[Any] = origin.of
+        return found
+    return [origin] if origin.kind == "output" else []
 
 
 def graph_nodes(
@@ -169,11 +180,17 @@ def recorded_bundle(record: PipelineRecord, *, stable: bool = False) -> Bundle:
     return Bundle(card.html + render(known.element), f"{card.text}\n\n{known.text}")
 
 
+def standing_of(step: HasStatus) -> str:
+    """Say how a step stands, as it is shown: of a branch that was not taken, that."""
+    is_untaken = step.status is Status.SKIPPED and step.why.startswith(NOT_TAKEN)
+    return NOT_TAKEN if is_untaken else step.status.value
+
+
 def step_facts(step: StepRun) -> shown.StepFacts:
     """Give the facts of one step of a run."""
     return shown.StepFacts(
         node=step.node,
-        status=step.status.value,
+        status=standing_of(step),
         why=step.why,
         duration_s=step.duration_s,
         outputs=[artifact_label(artifact) for artifact in step.outputs.values()],

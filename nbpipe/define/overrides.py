@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from nbpipe.errors import NotFoundError, ParameterError, nearest
-from nbpipe.graph.graph import Constant, Origin, OutputOf
+from nbpipe.graph.graph import Constant, Origin, outputs_behind
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import StepSignature, Traced
 from nbpipe.records.parameters import HIDDEN, as_json
@@ -146,8 +146,8 @@ def _check(
         if name not in signature.inputs:
             near = nearest(name, parameters_of_node(signature.inputs, inputs))
             problems[name] = "is not a parameter" + (f"; did you mean {near[0]!r}?" if near else "")
-        elif isinstance(inputs.get(name), OutputOf):
-            problems[name] = f"comes from step {inputs[name].node!r}; it cannot be set"  # type: ignore[union-attr]
+        elif name in inputs and (sources := outputs_behind(inputs[name])):
+            problems[name] = f"comes from step {sources[0].node!r}; it cannot be set"
     known = {name: value for name, value in given.items() if name not in problems}
     try:
         checked = signature.parameters(node, tuple(known)).check(known)
@@ -160,4 +160,4 @@ def _check(
 
 def parameters_of_node(names: Mapping[str, Any], inputs: Mapping[str, Origin]) -> tuple[str, ...]:
     """Name the arguments of a node that no other step feeds: those that can be set."""
-    return tuple(name for name in names if not isinstance(inputs.get(name), OutputOf))
+    return tuple(name for name in names if name not in inputs or not outputs_behind(inputs[name]))

@@ -11,85 +11,29 @@ a call that passes on the very references of the last time leaves the very node 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import Any, NoReturn
+from typing import Any
 
+from nbpipe.define.references import Reference
 from nbpipe.errors import DefinitionError, ParameterError
-from nbpipe.graph.graph import Constant, ExistingArtifact, Graph, Node, Origin, OutputOf, ParameterOf
+from nbpipe.graph.graph import (
+    Condition,
+    Constant,
+    Graph,
+    Node,
+    Origin,
+    OutputOf,
+    ParameterOf,
+    outputs_behind,
+)
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import AnyStep, StepSignature
 from nbpipe.records.mapping import check_mappable, items_given
 from nbpipe.records.parameters import as_json, contradict, is_plain, type_text
-
-
-class Reference:
-    """A value that a step will give once the pipeline runs."""
-
-    __slots__ = ("origin",)
-
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise DefinitionError(
-            f"The pipeline's body {what} {self}, which has no value yet: a body only says what flows where.\n"
-            "Do this inside a step, or make it depend on a parameter of the pipeline."
-        )
-
-    def __str__(self) -> str:
-        match self.origin:
-            case OutputOf(node=node, output=output):
-                return f"{node}.{output}"
-            case ExistingArtifact(name=name):
-                return name
-            case ParameterOf(name=name):
-                return f"the parameter {name!r}"
-        return "a reference"
-
-    def __repr__(self) -> str:
-        return f"<what will be {self}>"
-
-    def __bool__(self) -> bool:  # noqa: PLE0304 — it never returns
-        self._refuse("asks for the truth of")
-
-    def __iter__(self) -> Iterator[Any]:
-        self._refuse("goes through")
-
-    def __getitem__(self, key: object) -> Any:
-        self._refuse("looks into")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self._refuse(f"asks for .{name} of")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Reference):
-            self._refuse("compares")
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-
-def _refusing(what: str) -> Callable[..., NoReturn]:
-    return lambda reference, *_: reference._refuse(what)
-
-
-_REFUSED = {"len": "asks for the length of", "call": "calls", "contains": "looks into"}
-for _operator, _doing in _REFUSED.items():
-    setattr(Reference, f"__{_operator}__", _refusing(_doing))
-for _operator in ("lt", "le", "gt", "ge"):
-    setattr(Reference, f"__{_operator}__", _refusing("compares"))
-for _operator in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
-    for _side in ("", "r"):
-        setattr(Reference, f"__{_side}{_operator}__", _refusing("computes with"))
-for _operator in ("neg", "pos", "abs", "invert", "int", "float", "index"):
-    setattr(Reference, f"__{_operator}__", _refusing("computes with"))
 
 
 @dataclass(slots=True)
@@ -153,7 +97,15 @@ class Trace:
     _calls: dict[str, _Calls] = field(default_factory=dict, repr=False)
     _is_as_before: bool = field(default=True, repr=False)
 
-    def call(self, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, is_mapped: bool = False) -> Any:
+    def call(
+        self,
+        step: AnyStep,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        is_mapped: bool = False,
+        conditions: tuple[Condition, ...] = (),
+    ) -> Any:
         """Add a node for one call of `step`; answer with what it will give.
 
         Args:
@@ -161,6 +113,7 @@ class Trace:
             args: What it is given by place: lists, if it is mapped.
             kwargs: What it is given by name.
             is_mapped: Whether it is executed once for each item of the lists.
+            conditions: All that must hold for it to run.
 
         Raises:
             DefinitionError: Arguments that do not fit, or another step that goes by this name.
@@ -169,10 +122,13 @@ class Trace:
         node_id = self._new_id(step)
         before = self._call_before(step)
         is_repeated = before is not None and not kwargs and before.args is not None and _are_same(before.args, args)
-        if before is not None and is_repeated and bool(before.node.mapped) == is_mapped:
+        is_plain_call = not is_mapped and not conditions
+        if before is not None and is_repeated and is_plain_call and not (before.node.mapped or before.node.conditions):
             call = before
         else:
             call = self._new_call(node_id, step, args, kwargs, is_mapped=is_mapped)
+            if conditions:
+                call = replace(call, node=call.node.model_copy(update={"conditions": conditions}))
             if before is not None and before.node.model_dump_json() == call.node.model_dump_json():
                 # Whoever passes on what it gives then does as before.
                 call = replace(call, node=before.node, answer=before.answer)
@@ -204,6 +160,10 @@ class Trace:
         if waited is not None or step.options.after:
             after = tuple(dict.fromkeys((*self._nodes_of(waited), *self._named_after(step))))
         mapped = tuple(step.signature.inputs)[: len(args)] if is_mapped else ()
+        if step.signature.pointers.intersection(mapped):
+            raise DefinitionError(
+                f"{step.name} asks for a pointer, and the items of a list have none; let it take the value."
+            )
         signature = step.signature.mapped(mapped)
         bound = {**signature.filled, **bound} if signature.filled else bound
         given = {name: value for name, value in bound.items() if not isinstance(value, Reference)}
@@ -220,6 +180,22 @@ class Trace:
         node = Node(id=node_id, step=step.name, inputs=inputs, after=after, mapped=mapped)
         return _Call(step, args if only_references else None, node, values, _answer(node_id, step))
 
+    def condition(self, value: Any, *, equals: tuple[Any, ...], negated: bool) -> Condition:
+        """Say what a value must be for a step to run.
+
+        Raises:
+            DefinitionError: It is the output of a step that gives nothing, or no plain value.
+        """
+        for one in equals:
+            if isinstance(one, Reference) or not is_plain(one):
+                raise DefinitionError(f"{self.pipeline} compares with {shorten(one)}; equals= takes a plain value.")
+        if not isinstance(value, Reference):
+            return Condition(origin=self._origin("a condition", "", value), equals=equals, negated=negated)
+        for output in outputs_behind(value.origin):
+            if not output.output:
+                raise DefinitionError(f"{self.pipeline} asks what {output.node} gave, but that gives nothing.")
+        return Condition(origin=value.origin, equals=equals, negated=negated)
+
     def _fed_by(self, value: Reference, step: AnyStep, name: str, *, is_list: bool) -> Origin:
         origin = value.origin
         if isinstance(origin, OutputOf) and not origin.output:
@@ -227,8 +203,8 @@ class Trace:
                 f"{self.pipeline} passes {step.name} the output of {origin.node} as {name!r}, but {origin.node} gives "
                 f"nothing; to run after it, write {step.name}(…, after=…)."
             )
-        if isinstance(origin, OutputOf):
-            self._check_types(origin, step, name, is_list=is_list)
+        for output in outputs_behind(origin):
+            self._check_types(output, step, name, is_list=is_list)
         return origin
 
     def _check_types(self, origin: OutputOf, step: AnyStep, name: str, *, is_list: bool) -> None:

@@ -11,15 +11,17 @@ the other in this process, `execute.parallel` hands them to an executor, `execut
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
-from nbpipe.errors import NbpipeError, NotStorableError
-from nbpipe.execute.calls import Executed, Execution, Executions, Fact, Place, PlannedCall, Recorder
+from nbpipe.errors import NbpipeError
+from nbpipe.execute.branches import hindrance, refusal
+from nbpipe.execute.calls import Executed, Execution, Executions, Fact, PlannedCall, Recorder
 from nbpipe.execute.context import RunFacts
+from nbpipe.execute.feeding import Feeder
 from nbpipe.execute.files import move_as, same_folder_afterwards
 from nbpipe.execute.mapping import Fan, spread_over
 from nbpipe.execute.plan import Keys, mapped_half, reason
@@ -29,7 +31,7 @@ from nbpipe.execute.settled import RunOutcome, Settled, body_of, objection, reus
 from nbpipe.execute.sources import described
 from nbpipe.execute.stop import StopSignal
 from nbpipe.execute.worker import failure_of
-from nbpipe.graph.graph import ExistingArtifact, Node, OutputOf
+from nbpipe.graph.graph import Node
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Traced
 from nbpipe.records.executions import RecordedExecution
@@ -41,10 +43,8 @@ Listener = Callable[[str, Settled | None], None]
 _NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 _NO_INPUTS = Inputs()
 
-_GOOD = frozenset({Status.COMPLETED, Status.REUSED})
 
-
-class Driver(ABC):
+class Driver(Feeder, ABC):
     """Runs one traced pipeline, once.
 
     Args:
@@ -70,23 +70,16 @@ class Driver(ABC):
         cache: bool = True,
         stop: StopSignal | None = None,
     ) -> None:
-        self._traced = traced
+        super().__init__(traced, store, existing or {})
         self._facts = facts
-        self._store = store
         self._executions = executions
         self._recorder = recorder
-        self._existing = existing or {}
         self._cache = cache
         self._listeners: tuple[Listener, ...] = ()
         self._stop = stop or StopSignal()
-        self._outcome = RunOutcome(Status.COMPLETED)
-        self._rebound: dict[Place, Place] = {}
-        self._tokens: dict[str, str] = {}
         self._halves: dict[str, str] = {}
         self._waiting: list[Fact] = []
         self._executed: list[Executed] = []
-        self._prepared: dict[str, Prepared] = {}
-        self._latest: dict[str, Place] = {}
         self._random = RandomChain()
         self._reused_keys: dict[str, str] = {}
         # The mapped nodes that are on their way.
@@ -150,9 +143,15 @@ class Driver(ABC):
         if self._stop.is_set:
             self._skip(node, Status.INTERRUPTED, "the run was stopped")
             return
-        blocked = self._blocked_by(node)
+        blocked = hindrance(node, self._outcome.settled)
+        if not blocked and node.conditions:
+            try:
+                blocked = refusal(node, self._value_of)
+            except NbpipeError as error:
+                self._skip(node, Status.FAILED, "whether it is to run cannot be told", error)
+                return
         if blocked:
-            self._skip(node, Status.SKIPPED, f"{blocked} did not succeed")
+            self._skip(node, Status.SKIPPED, blocked)
             return
         values = self._traced.values.get(node.id, _NO_VALUES)
         inputs = Inputs(values=values) if values else _NO_INPUTS
@@ -185,71 +184,6 @@ class Driver(ABC):
             mapped = self._traced.graph.by_id[node].mapped
             self._halves[node] = half = mapped_half(half, mapped) if mapped else half
         return half
-
-    def _blocked_by(self, node: Node) -> str:
-        settled = self._outcome.settled
-        for name in self._traced.graph.upstream[node.id]:
-            if settled[name].status not in _GOOD:
-                return name
-        return ""
-
-    def _gather(self, call: PlannedCall) -> None:
-        """Find the artifact behind each input."""
-        artifacts: dict[str, ArtifactVersion] = {}
-        places: dict[str, Place] = {}
-        for name, origin in call.node.inputs.items():
-            if isinstance(origin, ExistingArtifact):
-                artifacts[name] = self._existing[origin.id]
-            elif isinstance(origin, OutputOf) and origin.output:
-                places[name] = self._place_of(origin)
-        call.awaited = self._unstored(call, places)
-        for name, place in places.items():
-            if name not in call.awaited:
-                artifacts[name] = self._stored_at(place, call)
-        if call.prepared.is_cell:
-            artifacts |= self._companions(artifacts, places)
-        digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
-        call.inputs = Inputs(artifacts, call.inputs.values, digests)
-
-    def _unstored(self, call: PlannedCall, places: Mapping[str, Place]) -> dict[str, Place]:  # noqa: ARG002
-        """Name the inputs that are still being stored and that the step need not know."""
-        return {}
-
-    def _companions(
-        self, artifacts: Mapping[str, ArtifactVersion], places: Mapping[str, Place]
-    ) -> dict[str, ArtifactVersion]:
-        """Find what shares something with an input and is still what its name means: to change one changes it, too."""
-        found = {}
-        for name, artifact in artifacts.items():
-            if artifact.member is None or name not in places:
-                continue
-            node, _ = places[name]
-            for other, fellow in self._outcome.settled[node].artifacts.items():
-                if other in artifacts or not fellow.is_bundled_with(artifact):
-                    continue
-                if self._latest.get(other) == (node, other):
-                    found[other] = fellow
-        return found
-
-    def _place_of(self, origin: OutputOf) -> Place:
-        place = origin.node, origin.output
-        while place in self._rebound:
-            place = self._rebound[place]
-        return place
-
-    def _stored_at(self, place: Place, call: PlannedCall) -> ArtifactVersion:
-        node, output = place
-        settled = self._outcome.settled[node]
-        found = settled.artifacts.get(output)
-        if found is not None:
-            return found
-        lost = settled.not_carried.get(output)
-        if lost is not None:
-            raise NotStorableError(output, lost.type_name, f"{lost.why}; {call.node.id} reads it")
-        raise NotStorableError(output, "name without a value", f"{node} ended without binding it")
-
-    def _token(self, artifact: ArtifactVersion) -> str:
-        return artifact.token or self._tokens.get(artifact.id) or artifact.id
 
     def _reason(self, call: PlannedCall) -> tuple[str, str]:
         """Say why a node runs, and against which earlier execution."""
@@ -400,31 +334,6 @@ class Driver(ABC):
         self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
         if settled.status is Status.COMPLETED and keys.key:
             self._executed.append((settled.step_run_id, body))
-
-    def _bind(self, call: PlannedCall, keys: Keys, settled: Settled) -> None:
-        for name, artifact in settled.artifacts.items():
-            if not artifact.token:
-                self._tokens[artifact.id] = f"{keys.key}/{name}"
-        if call.item is None:
-            self._rebind(call.node, settled.artifacts)
-
-    def _rebind(self, node: Node, outputs: Iterable[str]) -> None:
-        """Where a cell changed its input in place, let whoever comes later read the new version."""
-        prepared = self._prepared[node.id]
-        for name in outputs:
-            here = node.id, name
-            if prepared.is_cell:
-                place = self._changed_place(node, name, prepared)
-                if place is not None and place != here:
-                    self._rebound[place] = here
-            self._latest[name] = here
-
-    def _changed_place(self, node: Node, name: str, prepared: Prepared) -> Place | None:
-        origin = node.inputs.get(name)
-        if isinstance(origin, OutputOf):
-            return self._place_of(origin)
-        # A companion: it came with an input, and its name meant this.
-        return self._latest.get(name) if origin is None and name not in prepared.declared else None
 
     def _skip(
         self,

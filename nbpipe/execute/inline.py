@@ -28,7 +28,7 @@ from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Inputs
 from nbpipe.execute.settled import Settled
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
-from nbpipe.graph.graph import Node, OutputOf
+from nbpipe.graph.graph import Node, Origin, OutputOf, outputs_behind
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.runs import Status, Triggered
 
@@ -211,7 +211,7 @@ class InlineDriver(Driver):
             self._executions.forget(self._reused_keys[node])
             self._settle(self._traced.graph.by_id[node])
             self._write_all()
-            made = self._stored_at((node, output), call)
+            made = self._stored_at((node, output), call.node.id)
             artifacts = {**call.inputs.artifacts, name: made}
             digests = {**call.inputs.digests, name: self._token(made)}
             call.inputs = Inputs(artifacts, call.inputs.values, digests)
@@ -274,6 +274,12 @@ class InlineDriver(Driver):
         for name in (*kept.versions, *kept.pending) if call.item is None else ():
             self._live[settled.node, name] = values[name] if name in values else beside[name]
         return dict(kept.pending)
+
+    def _value_of(self, origin: Origin) -> Any:
+        if outputs_behind(origin):
+            # What decides may be on its way to the store.
+            self._write_all()
+        return super()._value_of(origin)
 
     # Storing ---------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from nbpipe.execute.worker import Failure
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.definitions import AnyStep
 from nbpipe.records.executions import RecordedExecution
-from nbpipe.records.runs import Status, Triggered
+from nbpipe.records.runs import NOT_TAKEN, Status, Triggered
 from nbpipe.records.tags import Tag
 from nbpipe.store.store import Store
 
@@ -98,6 +98,11 @@ class Settled:
     triggered: Sequence[Triggered] = ()
     item: tuple[str, int] | None = None
     items: ItemCounts | None = None
+
+    @property
+    def is_not_taken(self) -> bool:
+        """Whether it was skipped because a condition did not hold, its own or that of a step it depends on."""
+        return self.status is Status.SKIPPED and self.why.startswith(NOT_TAKEN)
 
     def declare(self, definition: AnyStep, outputs: Iterable[str]) -> None:
         """Give outputs the tags that the step's definition, as it stands now, declares for them."""

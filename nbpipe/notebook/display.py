@@ -17,8 +17,8 @@ from typing import Any
 from IPython.display import display
 
 from nbpipe.commands.faces import FACES, face_of
-from nbpipe.commands.showing import graph_edges, graph_nodes, run_facts
-from nbpipe.records.runs import Status
+from nbpipe.commands.showing import graph_edges, graph_nodes, run_facts, standing_of
+from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.services.listing import Listing
 from nbpipe.services.runs import Run
 from nbpipe.services.watching import StartedRun
@@ -115,14 +115,14 @@ class LiveRun:
     def __call__(self, node: str, settled: Any) -> None:
         """Take in that a node has started or is settled."""
         with self._lock:
-            self._statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
+            self._statuses[node] = standing_of(settled) if settled is not None else Status.RUNNING.value
             if settled is not None and settled.items is not None:
                 self._items[node] = settled.items.as_record()
             if settled is not None and settled.status is Status.REUSED:
                 own = self._started.facts.id
                 for one in settled.triggered:
                     self._children[one.run] = ChildFacts(one.run, one.pipeline, node, own, "reused")
-            self._draw_soon(at_once=all(Status(status).is_over for status in self._statuses.values()))
+            self._draw_soon(at_once=all(_is_over(status) for status in self._statuses.values()))
 
     def child(self, started: StartedRun) -> Callable[[str, Any], None]:
         """Show a run that a step asked for beside that step; the answer is to be told of its steps."""
@@ -174,6 +174,10 @@ class LiveRun:
         )
         name = own.pipeline
         return {"text/html": dag_html(nodes, edges, name=name), "text/plain": dag_text(nodes, edges, name=name)}
+
+
+def _is_over(standing: str) -> bool:
+    return standing == NOT_TAKEN or Status(standing).is_over
 
 
 def _became(statuses: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import CatalogError, NotFoundError, WorkspaceError
 from nbpipe.execute.files import FileRead
-from nbpipe.graph.graph import Graph, OutputOf
+from nbpipe.graph.graph import Graph, outputs_behind
 from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
@@ -190,10 +190,11 @@ class Run(Displayed):
         """What the pipeline itself returned, by name."""
         found = {}
         for name, origin in self.graph.results.items():
-            if isinstance(origin, OutputOf):
-                step = self.steps.get(origin.node)
-                if step is not None and origin.output in step.outputs:
-                    found[name] = step.outputs[origin.output]
+            for output in outputs_behind(origin):
+                step = self.steps.get(output.node)
+                if step is not None and output.output in step.outputs:
+                    found[name] = step.outputs[output.output]
+                    break
         return found
 
     @property

@@ -70,6 +70,47 @@ def _with(function, defaults, values):
 '''.strip()
 
 
+_STEP = '''
+_ANYTHING = object()
+_NOT_TAKEN = type("NotTaken", (), {"__repr__": lambda _: "<not taken>"})()
+
+
+class _Step:
+    """A step that can be mapped over lists and called under conditions."""
+
+    def __init__(self, function, outputs=0, asked=()):
+        self.function, self.outputs, self.asked = function, outputs, asked
+
+    def when(self, value, *, equals=_ANYTHING):
+        return _Step(self.function, self.outputs, (*self.asked, (value, equals, True)))
+
+    def unless(self, value, *, equals=_ANYTHING):
+        return _Step(self.function, self.outputs, (*self.asked, (value, equals, False)))
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs) if self._is_taken(args, kwargs) else self._untaken()
+
+    def map(self, *lists, **fixed):
+        if not self._is_taken(lists, fixed):
+            return self._untaken()
+        results = [self.function(*items, **fixed) for items in zip(*lists, strict=True)]
+        if not self.outputs:
+            return results
+        return tuple([result[place] for result in results] for place in range(self.outputs))
+
+    def _is_taken(self, args, kwargs):
+        values = (*args, *kwargs.values(), *(value for value, _, _ in self.asked))
+        return not any(value is _NOT_TAKEN for value in values) and all(
+            bool(value if equals is _ANYTHING else value == equals) is wanted for value, equals, wanted in self.asked
+        )
+
+    def _untaken(self):
+        return (_NOT_TAKEN,) * self.outputs if self.outputs else _NOT_TAKEN
+'''.strip()
+_EITHER = "def {name}(*branches):\n    return next((one for one in branches if one is not _NOT_TAKEN), _NOT_TAKEN)"
+_OF_STEPS = frozenset({"map", "when", "unless"})
+
+
 def module_text(content: SnapshotContent) -> str:
     """Write a snapshot's pipeline as a module that runs by itself.
 
@@ -185,7 +226,36 @@ def _functions(content: SnapshotContent, body: StepText) -> list[str]:
     ]
     told = [line for text in content.steps if (line := _with_values(content, text))]
     helper = [_WITH] if told else []
-    return [*_pieces(content.library), *steps, *renamed, *helper, *told, _plain(body), _main(content, body)]
+    wrapped = _wrapped(content, body)
+    return [*_pieces(content.library), *steps, *renamed, *helper, *told, *wrapped, _plain(body), _main(content, body)]
+
+
+def _wrapped(content: SnapshotContent, body: StepText) -> list[str]:
+    """Give the steps what they need to be mapped or called under conditions, where that is done."""
+    texts = [body.text, *(content.library[place].text for place in (*body.pieces, *body.late_pieces))]
+    asked = {
+        node.attr
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute) and node.attr in _OF_STEPS
+    }
+    if not asked:
+        return []
+    return [_STEP, "\n".join(f"{text.variable} = _Step({text.variable}{_outputs(text)})" for text in content.steps)]
+
+
+def _outputs(text: StepText) -> str:
+    """Say how many values a function returns as a tuple; nothing if it returns one."""
+    node = None if text.kind == "cell" else ast.parse(text.text).body[0]
+    returns = node.returns if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else None
+    if isinstance(returns, ast.Constant) and isinstance(returns.value, str):
+        returns = ast.parse(returns.value, mode="eval").body
+    match returns:
+        case ast.Subscript(value=ast.Name(id="tuple" | "Tuple"), slice=ast.Tuple(elts=items)) if not any(
+            isinstance(item, ast.Constant) and item.value is ... for item in items
+        ):
+            return f", {len(items)}"
+    return ""
 
 
 def _main(content: SnapshotContent, body: StepText) -> str:
@@ -241,6 +311,8 @@ def _pieces(pieces: Iterable[Piece]) -> list[str]:
 
 def _silenced(text: str) -> str:
     match ast.parse(text).body:
+        case [ast.ImportFrom(module="nbpipe", names=[ast.alias(name="either", asname=asname)])]:
+            return _EITHER.format(name=asname or "either")
         case [ast.ImportFrom(module="nbpipe", names=[ast.alias(name=name, asname=asname)])] if name in _SAYING:
             return f'def {asname or name}(*said, **to):\n    """Keep nothing: no run is recording here."""'
     return text

@@ -89,7 +89,7 @@ def _box(node: DagNode, box: PlacedBox) -> Element:
         fill=shown.fill,
         stroke=shown.line,
         stroke_width=1.3,
-        stroke_dasharray="4 3" if node.status == "skipped" else None,
+        stroke_dasharray="4 3" if node.status in ("skipped", "not taken") else None,
     )
     return element(
         "g",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from nbpipe.errors import BadValueError
 from nbpipe.views.amounts import shorten
@@ -55,7 +56,7 @@ class DagEdge:
     decides: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepsGraph:
     """A graph as it is shown.
 
@@ -72,6 +73,11 @@ class StepsGraph:
     folded_steps: int = 0
     folded_boxes: int = 0
     deciding: frozenset[tuple[str, str]] = frozenset()
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What each node is called where another speaks of it, by id."""
+        return {node.id: one_line(node.title) or one_line(node.id) for node in self.nodes}
 
 
 def steps_graph(nodes: Sequence[DagNode], edges: Sequence[DagEdge]) -> StepsGraph:
