@@ -252,7 +252,7 @@ def _without_ids(model_version: str) -> str:
 
 def _node(step: StepFacts, *, stable: bool) -> DagNode:
     took = "" if stable or step.duration_s is None else duration_text(step.duration_s)
-    subtitle = " · ".join(filter(None, (items_text(step.items), took)))
+    subtitle = items_text(step.items) or ("" if step.status == "not taken" else took)
     return DagNode(step.node, subtitle=subtitle, status=step.status, detail=step.error or step.why, times=step.times)
 
 
