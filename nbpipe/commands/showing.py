@@ -274,7 +274,7 @@ def run_bundle(run: Run, *, stable: bool = False) -> Bundle:
 
 def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
     """Show an artifact version with its preview, and one step of its lineage each way."""
-    lineage = artifact.lineage()
+    lineage = artifact.lineage() if not artifact.is_part else None
     facts = shown.ArtifactFacts(
         name=artifact.name,
         version=artifact.version,
@@ -289,8 +289,8 @@ def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
         tags=artifact.tags,
         metadata=artifact.metadata,
         preview=artifact.preview,
-        made_from=_labels(lineage, lineage.made_by.inputs.values()) if lineage.made_by is not None else (),
-        went_into=list(dict.fromkeys(_use_said(lineage, use) for use in lineage.used_by)),
+        made_from=_labels(lineage, lineage.made_by.inputs.values()) if lineage and lineage.made_by is not None else (),
+        went_into=list(dict.fromkeys(_use_said(lineage, use) for use in lineage.used_by)) if lineage else (),
         load=f"load_artifact({artifact_label(artifact)!r})" if artifact.version is not None else "",
     )
     return artifact_card(facts, stable=stable)

@@ -103,6 +103,11 @@ class Artifact(Displayed):
         return EntityRef(Kind.ARTIFACT_VERSION, self.id)
 
     @property
+    def is_part(self) -> bool:
+        """Whether it is what one item of a mapped step gave: a part of a list, and no version by itself."""
+        return self._part is not None
+
+    @property
     def tags(self) -> list[str]:
         """The tags it bears now."""
         return tags_of(self._workspace, Kind.ARTIFACT_VERSION, self.id)
