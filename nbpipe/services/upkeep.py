@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbpipe.base.ids import new_id
 from nbpipe.catalog.checks import Finding
+from nbpipe.catalog.references import NamedBlob
 from nbpipe.catalog.repair import foreseen, mend
 from nbpipe.catalog.tails import look
 from nbpipe.catalog.views import COLUMNS
@@ -40,7 +42,6 @@ from nbpipe.store.tabular import FORMATS, write_table
 
 if TYPE_CHECKING:
     from nbpipe.catalog.publisher import Published
-    from nbpipe.catalog.references import NamedBlob
     from nbpipe.services.workspace import Workspace
 
 __all__ = ["Finding", "Recovered", "UpkeepService"]
@@ -49,7 +50,7 @@ Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
 _MOST_FINDINGS = 100
-_LISTS_OF_ITEMS = "SELECT blob FROM artifacts WHERE materializer = $materializer AND blob <> ''"
+_LISTS_OF_ITEMS = "SELECT blob, name FROM artifacts WHERE materializer = $materializer AND blob <> ''"
 _TRUTH = ("operations", "logs", "archive", "blobs")
 _PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups")
 _ALL_VIEWS = f"There are {', '.join(COLUMNS)}."
@@ -310,7 +311,7 @@ class UpkeepService:
         """Give each blob that is named and is not what it should be, and what it is instead."""
         blobs = self._workspace.store.blobs
         seen: set[str] = set()
-        for one in self._workspace.catalog.named_blobs():
+        for one in chain(self._workspace.catalog.named_blobs(), self._items_of_lists()):
             if one.digest in seen:
                 continue
             seen.add(one.digest)
@@ -361,11 +362,15 @@ class UpkeepService:
 
     def _mentioned(self) -> set[str]:
         found = self._workspace.catalog.mentioned_blobs()
+        return found | {item.digest for item in self._items_of_lists()}
+
+    def _items_of_lists(self) -> Iterator[NamedBlob]:
+        """Give what the lists name that mapped steps gave: no column of the catalog has it."""
         for row in self._workspace.catalog.rows(_LISTS_OF_ITEMS, {"materializer": COLLECTED}):
             # One that is gone names nothing any more.
             with suppress(FileNotFoundError, ArtifactDamagedError):
-                found.update(digests_in(self._workspace.store.blobs.open(row["blob"])))
-        return found
+                for digest in digests_in(self._workspace.store.blobs.open(row["blob"])):
+                    yield NamedBlob(digest, None, "an item of artifact", row["name"])
 
     def _unpacked_inline(self) -> set[str]:
         """Give the names under which small stored files were laid out: no blob says them."""
