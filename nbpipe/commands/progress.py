@@ -50,7 +50,9 @@ def step_line(settled: SettledStep, room: int) -> str:
         room: How many columns its name takes at least.
     """
     name = one_line(settled.node)
-    return f"{look(settled.status).sign} {name}{' ' * (room - text_columns(name))}  {outcome_text(settled)}"
+    is_untaken = settled.status is Status.SKIPPED and settled.why.startswith(NOT_TAKEN)
+    sign = look(NOT_TAKEN if is_untaken else settled.status).sign
+    return f"{sign} {name}{' ' * (room - text_columns(name))}  {outcome_text(settled)}"
 
 
 def outcome_text(settled: SettledStep) -> str:

@@ -285,13 +285,14 @@ def _steps(facts: RunFacts, *, stable: bool) -> list[Section]:
         (
             step.node,
             signed(step.status),
+            ": ".join(filter(None, (step.times, items_text(step.items)))),
             None if stable or step.duration_s is None else duration_text(step.duration_s),
             step.why,
             ", ".join(step.outputs),
         )
         for step in facts.steps
     ]
-    table = _without_empty(Table(("step", "status", "took", "why", "outputs"), rows, frozenset({"took"})))
+    table = _without_empty(Table(("step", "status", "items", "took", "why", "outputs"), rows, frozenset({"took"})))
     return [Section("step by step", shown_table(table), is_folded=True)] if rows else []
 
 

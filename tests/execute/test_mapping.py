@@ -425,3 +425,64 @@ def test_gc_keeps_what_a_list_refers_to(project: Project, monkeypatch: pytest.Mo
 
     assert swept.kept >= 3
     assert [len(text) for text in output.load()] == [10_000] * 3
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_what_is_the_same_for_all_items_may_be_large_and_an_item_may_give_nothing(
+    project: Project, executor: str
+) -> None:
+    flow = project.load(
+        """
+        @step
+        def frame() -> Any:
+            import pandas as pd
+            return pd.DataFrame({"a": range(500_000)})
+
+        @step
+        def total(n: int, data, offset: int = 0) -> int:
+            data["a"] = data["a"] + n
+            return int(data["a"].iloc[0]) + offset
+
+        @step
+        def tell(n: int) -> None:
+            print(n)
+
+        @step
+        def end() -> str:
+            return "ended"
+
+        @pipeline
+        def training():
+            told = tell.map([1, 2])
+            return total.map([1, 2, 3], data=frame()), end(after=told)
+        """
+    )
+
+    run = flow.training.with_options(executor=executor)()
+
+    assert run.output == ([1, 2, 3], "ended")
+    assert run.steps["tell"].items[1].logs == "2\n"
+    assert run.steps["tell"].outputs == {}
+
+
+def test_a_list_of_an_earlier_run_can_be_mapped_over(project: Project) -> None:
+    flow = project.load(
+        """
+        @step
+        def score(n: int) -> int:
+            return n * 2
+
+        @pipeline(model=Model(name="iris"))
+        def first():
+            return score.map([1, 2])
+
+        @pipeline(model=Model(name="iris", version="latest"))
+        def second():
+            return score.map(get_pipeline_context().model.get_artifact("score"))
+        """
+    )
+    flow.first()
+
+    run = flow.second()
+
+    assert run.output == [4, 8]
