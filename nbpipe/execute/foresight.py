@@ -18,7 +18,7 @@ from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Prepared
 from nbpipe.execute.settled import Settled
 from nbpipe.execute.sources import described
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import NOT_TAKEN, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Foreseen:
     """What a run would do with one node.
 
     Attributes:
-        standing: `"reused"`, `"stale"` if it ran before and would run again, `"pending"` if it never ran.
+        standing: `"reused"`, `"stale"` if it ran before and would run again, `"pending"` if it never ran, or
+            `"not taken"` if its condition does not hold.
         why: Why.
     """
 
@@ -54,6 +55,8 @@ class Foresight(Driver):
     def _foreseen(self, settled: Settled) -> Foreseen:
         if settled.status is Status.REUSED:
             return Foreseen("reused", settled.why)
+        if settled.is_not_taken:
+            return Foreseen(NOT_TAKEN, settled.why)
         has_run = self._executions.last(self._facts.pipeline, settled.node) is not None
         why = settled.why.replace(" did not succeed", " is stale") if settled.status is Status.SKIPPED else settled.why
         return Foreseen("stale" if has_run else "pending", why)

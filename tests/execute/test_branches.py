@@ -8,6 +8,7 @@ import pytest
 
 from nbpipe.errors import BadValueError, DefinitionError, StepFailedError
 from nbpipe.records.runs import Status
+from nbpipe.services.foreseeing import foresee
 from tests.flows.project import Project
 
 EXECUTORS = ("in-process", "processes:2")
@@ -198,3 +199,13 @@ def test_a_mapped_step_may_have_a_condition(project: Project) -> None:
 
     assert run.steps["deploy"].why == "not taken: check gave False"
     assert run.steps["deploy"].items is None
+
+
+def test_of_a_branch_that_would_not_be_taken_this_is_foreseen(project: Project) -> None:
+    flow = project.load(BRANCHES)
+    flow.training(score=0.1)
+
+    said = foresee(project.client.workspace, flow.training.request({"score": 0.1}))
+
+    assert (said["deploy"].standing, said["deploy"].why) == ("not taken", "not taken: check gave False")
+    assert said["retrain"].standing == "reused"
