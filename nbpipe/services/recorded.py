@@ -24,7 +24,7 @@ from nbpipe.services.artifact_records import Artifact, outputs_of
 from nbpipe.services.children import Child, children_of
 from nbpipe.services.instants import as_instant
 from nbpipe.services.metadata import entries_of, metadata_of
-from nbpipe.services.step_runs import MappedItems, StepRun
+from nbpipe.services.step_runs import MappedItems, StepRun, begun_items
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
 
@@ -52,6 +52,8 @@ TAGS_OF_RUN = f"""
     {near("tags", "entity_head")}
     SELECT tag FROM near WHERE entity_kind = 'run' AND entity_id = $run ORDER BY tag
 """  # noqa: S608
+
+_OPEN = (Status.RUNNING, Status.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,11 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
         kept, key = noted.setdefault(row["step_id"], {}), row["key"]
         kept[key] = merge({key: kept[key]}, {key: row["value"]})[key] if key in kept else row["value"]
     found = {}
-    for row in workspace.catalog.rows(STEPS_OF_RUN, asked):
+    steps = workspace.catalog.rows(STEPS_OF_RUN, asked)
+    is_open = any(row["status"] in _OPEN and not row["items"] for row in steps)
+    begun = begun_items(workspace, run_id) if is_open else {}
+    for row in steps:
+        items = row["items"] or begun.get(row["node"])
         metrics = dict(metrics_in(noted.get(row["id"], {})))
         error = f"{row['error_type']}: {row['error_message']}" if row["error_type"] else ""
         found[row["node"]] = StepRun(
@@ -286,9 +292,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             tuple(FileRead(**file) for file in row["files"] or ()),
             {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
             tuple(Triggered(**said) for said in row["triggered"] or ()),
-            MappedItems(workspace, run_id, row["node"], row["id"], row["reused_from"] or "", row["items"])
-            if row["items"]
-            else None,
+            MappedItems(workspace, run_id, row["node"], row["id"], row["reused_from"] or "", items) if items else None,
         )
     return found
 

@@ -39,6 +39,13 @@ _NOTES = f"""
     SELECT step_id, key, value FROM near WHERE step_id IN (SELECT unnest($ids::VARCHAR[])) ORDER BY logged_at
 """  # noqa: S608
 _NODE = f"{near('steps', 'id_head')} SELECT run_id, node FROM near WHERE id = $id"  # noqa: S608
+# Of a mapped step that is not settled, or never was, this is what is known: the items that began.
+_BEGUN = f"""
+    {near("items", "run_head")}
+    SELECT item_of, status, count(*) AS items FROM (
+        FROM near WHERE run_id = $run QUALIFY row_number() OVER (PARTITION BY item_of, item ORDER BY seq DESC) = 1)
+    GROUP BY item_of, status
+"""  # noqa: S608
 _PAGE = 500
 
 
@@ -201,6 +208,16 @@ class MappedItems:
             return self.run_id, self.node
         rows = self._workspace.catalog.rows(_NODE, by_head(id=self.reused_from))
         return (rows[0]["run_id"], rows[0]["node"]) if rows else ("", "")
+
+
+def begun_items(workspace: Workspace, run_id: str) -> dict[str, dict[str, int]]:
+    """Say what became of the items of a run as far as it has got, by mapped step; `total` is how many began."""
+    found: dict[str, dict[str, int]] = {}
+    for row in workspace.catalog.rows(_BEGUN, by_head(run=run_id)):
+        counts = found.setdefault(row["item_of"], {"total": 0})
+        counts["total"] += row["items"]
+        counts[row["status"]] = row["items"]
+    return found
 
 
 def _item_in(row: Mapping[str, Any], noted: Mapping[str, Any], workspace: Workspace) -> ItemRun:
