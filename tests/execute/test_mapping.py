@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import date
 from pathlib import Path
@@ -291,6 +292,7 @@ def test_outside_of_a_pipeline_map_calls_the_function_for_each_item(project: Pro
 
 
 NOTED = """
+import os
 import time
 
 @step
@@ -486,3 +488,31 @@ def test_a_list_of_an_earlier_run_can_be_mapped_over(project: Project) -> None:
     run = flow.second()
 
     assert run.output == [4, 8]
+
+
+def test_the_items_of_a_run_whose_process_died_are_told_and_not_run_again(project: Project) -> None:
+    project.load(
+        """
+        import os
+
+        @step
+        def score(part: int) -> int:
+            if part == 5 and os.environ.get("DIE"):
+                os._exit(9)
+            return part
+
+        @pipeline
+        def training():
+            return score.map(range(10))
+        """
+    )
+    died = project.python("import flow; flow.training()", env={**os.environ, "DIE": "1"})
+
+    run = project.client.runs.newest()
+
+    assert died.returncode == 9
+    assert run.status is Status.INTERRUPTED
+    assert run.steps["score"].items.counts == {"total": 6, "completed": 5, "interrupted": 1}
+    again = project.python("import flow; print(flow.training().steps['score'].items.counts)", check=True)
+    assert "'completed': 5, 'reused': 5" in again.stdout
+    assert [artifact.name for artifact in project.client.artifacts.list()] == ["score"]
