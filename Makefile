@@ -4,6 +4,7 @@
 SHELL := /bin/sh
 VENV := .venv
 EXTRAS := .venv-extras
+TORCH := .venv-torch
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest
@@ -16,10 +17,27 @@ FIND_PYTHON := for each in python3.13 python3.12 python3.11 python3; do \
 # An index that does not answer once often does a moment later.
 TWICE := twice() { "$$@" || { echo "Trying once more: $$*" >&2; sleep 3; "$$@"; }; }
 
+# An environment beside the locked one: (its folder, what is installed into it besides what is locked). It is made
+# again only if what it was made of has changed.
+define MAKE_ENVIRONMENT
+made_of="$$(cat requirements.lock pyproject.toml Makefile | cksum)"; \
+if [ "$$(cat $(1)/.as-made 2>/dev/null)" != "$$made_of" ]; then \
+	$(TWICE); \
+	{ test -x $(1)/bin/python || $(PYTHON) -m venv $(1); } && \
+	{ { twice $(BIN)/uv pip sync --quiet --python $(1)/bin/python --require-hashes requirements.lock && \
+		twice $(BIN)/uv pip install --quiet --python $(1)/bin/python $(2); } || \
+	{ echo "uv could not install the packages; pip does." >&2; \
+		twice $(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
+		twice $(1)/bin/python -m pip install --quiet --require-hashes -r requirements.lock && \
+		twice $(1)/bin/python -m pip install --quiet $(2); }; } && \
+	echo "$$made_of" > $(1)/.as-made; \
+fi
+endef
+
 # Where a machine forbids it, each of the hundreds of processes that tests start would compile every library anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help environment browser demo lab test test-extras check bench soak lock outputs
+.PHONY: help environment browser demo lab test test-extras test-torch check bench soak lock outputs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,16 +77,19 @@ lab: environment ## open JupyterLab on the lessons
 
 test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
 # JupyterLab's own timing is the subject of the browser's tests: they have the machine to themselves.
-	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not browser and not soak and not extras"; code=$$?; \
+	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not browser and not soak and not extras and not torch"; code=$$?; \
 	$(PYTEST) -m browser && exit $$code
 
-# Torch is several times as heavy as all the rest, so it has an environment of its own beside the locked one.
-test-extras: environment ## run the tests that need torch, in an environment of their own (a download of gigabytes)
-	@test -x $(EXTRAS)/bin/python || $(PYTHON) -m venv $(EXTRAS)
-	@$(TWICE); twice $(BIN)/uv pip sync --quiet --python $(EXTRAS)/bin/python --require-hashes requirements.lock
-	@$(TWICE); twice $(BIN)/uv pip install --quiet --python $(EXTRAS)/bin/python --no-deps -e . && \
-		twice $(BIN)/uv pip install --quiet --python $(EXTRAS)/bin/python --group torch
+# Extras for few stay out of the locked environment, also because some hold other packages back (s3fs: dateutil):
+# each target has an environment of its own beside it, which begins as the locked one.
+test-extras: environment ## run the tests of the extras s3, in an environment of their own
+	@$(call MAKE_ENVIRONMENT,$(EXTRAS),-e '.[s3]' --group extras)
 	@$(EXTRAS)/bin/python -m pytest -m extras tests
+
+# Torch is several times as heavy as all the rest.
+test-torch: environment ## run the tests that need torch, in an environment of their own (a download of gigabytes)
+	@$(call MAKE_ENVIRONMENT,$(TORCH),-e . --group torch)
+	@$(TORCH)/bin/python -m pytest -m torch tests
 
 check: environment ## lint, format and types, nothing is changed
 	@$(BIN)/ruff check .
@@ -81,8 +102,9 @@ bench: environment ## run every benchmark and print the table
 soak: environment ## run the long trials, the better part of an hour, and show the line of each
 	@$(PYTEST) -m soak tests -v
 
+# The extras that everybody's environment has; the others would hold back what it may have newer.
 lock: environment ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header \
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra lab --extra test --no-header \
 		--no-emit-index-url --generate-hashes pyproject.toml -o requirements.lock
 
 outputs: environment ## run the lessons and store what they show, each in a fresh workspace

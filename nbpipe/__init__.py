@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nbpipe import errors
     from nbpipe.define.branches import either
     from nbpipe.define.step import step
+    from nbpipe.execute.progress import progress
     from nbpipe.handles import Model, pipeline
     from nbpipe.inside import (
         add_tags,
@@ -54,6 +55,7 @@ _PLACES = {
     "load_ipython_extension": "nbpipe.notebook.extension",
     "log_metadata": "nbpipe.inside",
     "pipeline": "nbpipe.handles",
+    "progress": "nbpipe.execute.progress",
     "register_materializer": "nbpipe.store.materializers",
     "remove_tags": "nbpipe.inside",
     "step": "nbpipe.define.step",
@@ -80,6 +82,7 @@ __all__ = [
     "load_ipython_extension",
     "log_metadata",
     "pipeline",
+    "progress",
     "register_materializer",
     "remove_tags",
     "step",

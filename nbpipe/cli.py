@@ -20,12 +20,14 @@ from typing import TextIO
 from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Call, Reporter, calling
 from nbpipe.commands.grammar import ask
-from nbpipe.commands.progress import Lines, Moving
+from nbpipe.commands.moving import Moving
+from nbpipe.commands.progress import Lines
 from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
 from nbpipe.views.markup import plain
 
 FAILED = 1
 _UNUSABLE = 5
+_STOPPED = "Stopped; what was done before is kept."
 _ROOM_IN_A_PIPE = 1000
 _LONGEST_LINE = 600
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -66,7 +68,7 @@ def _answer(words: list[str], out: TextIO) -> int:
     except NbpipeError as error:
         return _tell(error)
     except KeyboardInterrupt:
-        _say("Stopped; what was done before is kept.")
+        _say(_STOPPED)
         return FAILED
     except BrokenPipeError:
         raise
@@ -82,7 +84,11 @@ def _waited(started: Started) -> Answer | int:
         return started.wait()
     except NbpipeError as error:
         _tell(error, run_id=started.handle.id)
-        return FAILED
+    except KeyboardInterrupt:
+        if started.broken is None:
+            raise
+        _say(_STOPPED)
+    return started.broken() if started.broken is not None else FAILED
 
 
 def _show(answer: Answer, out: TextIO) -> None:
@@ -113,7 +119,7 @@ def _tell(error: NbpipeError, *, run_id: str = "") -> int:
     lines = [plain(line).strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     said = [lines[0], "; ".join(re.sub(r"\s{2,}", " ", line) for line in lines[1:])]
     if run_id and not said[1]:
-        said[1] = f"See it with `nbpipe runs show {run_id[:8]}`."
+        said[1] = f"See it with `nbpipe runs show {run_id[:8]}`; go on from it with `nbpipe runs resume {run_id[:8]}`."
     _say(*(_cut(line) for line in said if line))
     return FAILED if isinstance(error, RunInterruptedError) else error.exit_code
 
@@ -138,7 +144,9 @@ def _cut(line: str) -> str:
 
 
 def _reporter(stream: TextIO) -> Reporter:
-    return Moving(stream) if stream.isatty() else Lines(stream)
+    # On a terminal that cannot move its cursor, nothing would be seen before the end.
+    can_move = stream.isatty() and os.environ.get("TERM", "") != "dumb"
+    return Moving(stream) if can_move else Lines(stream)
 
 
 def _width(out: TextIO) -> int:

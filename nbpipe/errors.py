@@ -22,7 +22,9 @@
     ├── ExecutorError                  what was to run the steps is not to be had
     │   └── WorkerLostError            the process of a step ended without an answer
     ├── WorkspaceError                 the workspace folder cannot be used
-    │   └── NotRecordedError           a record could not be written in full
+    │   ├── NotRecordedError           a record could not be written in full
+    │   │   └── NotUploadedError       a value did not reach the artifact root on object storage
+    │   └── ArtifactRootError          the artifact root on object storage cannot be used
     ├── ArtifactError                  a stored value cannot be given back
     │   ├── ArtifactDamagedError       its bytes are gone or are not what they were
     │   ├── ArtifactUnreadableError    its bytes are sound, but something to read them is missing here
@@ -34,7 +36,8 @@
     └── BundleDamagedError             an exported file is not what was written into it
 
     UserWarning
-    └── SecretWarning                  what is about to be kept looks like a password or a key
+    ├── SecretWarning                  what is about to be kept looks like a password or a key
+    └── HookWarning                    a hook raised; the run is what it is
 
     KeyboardInterrupt
     └── Interrupted                    a run that was waited for was stopped, as asked
@@ -79,6 +82,10 @@ class BadValueError(UserError, ValueError):
 
 class SecretWarning(UserWarning):
     """What is about to be kept looks like a password or a key; where it stands is said, and never what it is."""
+
+
+class HookWarning(UserWarning):
+    """A function that was to be called after a run or a step raised; nothing of the run is changed by that."""
 
 
 class ParameterError(BadValueError):
@@ -359,6 +366,37 @@ class NotRecordedError(WorkspaceError, OSError):
         self.why = why
         cure = "Free some space or mend the folder, then try again."
         super().__init__(f"Nothing was recorded in {path.name}: {why}. {cure}")
+
+
+class NotUploadedError(NotRecordedError):
+    """A value did not reach the artifact root on object storage, so nothing was recorded that speaks of it.
+
+    Attributes:
+        url: The artifact root.
+        cure: What to do next.
+    """
+
+    def __init__(self, url: str, why: str, cure: str) -> None:
+        self.url = url
+        self.why = why
+        self.cure = cure
+        OSError.__init__(self, f"Nothing was stored in {url}: {why}.\n{cure}")
+
+
+class ArtifactRootError(WorkspaceError):
+    """The artifact root on object storage cannot be used as it is.
+
+    Attributes:
+        url: The artifact root.
+        why: What went wrong.
+        cure: What to do next.
+    """
+
+    def __init__(self, url: str, why: str, cure: str) -> None:
+        self.url = url
+        self.why = why
+        self.cure = cure
+        super().__init__(f"The artifact root {url} cannot be used: {why}.\n{cure}")
 
 
 class ArtifactError(NbpipeError):

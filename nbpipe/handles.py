@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from nbpipe.define.hooks import Hooks
 from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
 from nbpipe.define.trace import current_trace
 from nbpipe.errors import BadValueError, DefinitionError, Interrupted, SecretWarning
@@ -23,10 +24,13 @@ from nbpipe.records.config import (
     merge_configurations,
     read_configuration,
 )
+from nbpipe.records.executors import check_executor
 from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.parameters import Parameters
+from nbpipe.records.parts import WHOLE, Part, as_part
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.client import Client
+from nbpipe.services.resuming import continued
 from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.starting import RunRequest
 
@@ -43,6 +47,8 @@ class Pipeline:
         definition: What it is.
         configuration: How its runs differ from what it says.
         substitutions: More fields for templates.
+        part: What its runs run of it.
+        debug: Whether they run in the thread that waits for them.
     """
 
     def __init__(
@@ -50,10 +56,14 @@ class Pipeline:
         definition: PipelineDefinition,
         configuration: PipelineRunConfiguration | None = None,
         substitutions: Mapping[str, str] | None = None,
+        part: Part = WHOLE,
+        debug: bool = False,
     ) -> None:
         self.definition = definition
         self._configuration = configuration or PipelineRunConfiguration()
         self._substitutions = dict(substitutions or {})
+        self._part = part
+        self._debug = debug
         if isinstance(definition, FunctionPipeline):
             functools.update_wrapper(self, definition.body)
 
@@ -88,6 +98,27 @@ class Pipeline:
         run: Run = await awaited(self.start(*args, **kwargs))
         return run
 
+    def resume(self, run: object, /, **changed: Any) -> Run:
+        """Go on from a run of it that failed or was stopped, with the code as it is now.
+
+        A step that was done there is taken, also one with `cache=False`, as long as its source, its values and its
+        inputs are what they were; the others run.
+
+        Args:
+            run: The run: a record, an id, the beginning of one, or a name.
+            changed: Values that are to be others than in that run.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: It goes on still, or it has completed.
+            BadValueError: It is a run of another pipeline.
+            StepFailedError: A step failed again.
+        """
+        client = Client()
+        request = continued(client.workspace, run, self.request(changed))
+        resumed: Run = client.runs.start(request).wait()
+        return resumed
+
     def request(self, parameters: Mapping[str, Any]) -> RunRequest:
         """Say what a run with these values asks for."""
         given = PipelineRunConfiguration(parameters=dict(parameters))
@@ -95,6 +126,8 @@ class Pipeline:
             self.definition,
             merge_configurations(self._configuration, given),
             substitutions=self._substitutions,
+            part=self._part,
+            debug=self._debug,
         )
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +153,10 @@ class Pipeline:
         parameters: Mapping[str, Any] | None = None,
         steps: Mapping[str, Any] | None = None,
         substitutions: Mapping[str, str] | None = None,
+        from_steps: str | Iterable[str] | None = None,
+        until_steps: str | Iterable[str] | None = None,
+        only_steps: str | Iterable[str] | None = None,
+        debug: bool | None = None,
     ) -> Pipeline:
         """Give the same pipeline with other options for its runs.
 
@@ -134,16 +171,22 @@ class Pipeline:
             parameters: Values of its parameters.
             steps: Values for single steps: `{"train": {"parameters": {"rate": 0.2}}}`.
             substitutions: More fields for the template of a model version's name.
+            from_steps: Run only these steps and what waits for them, anew; what they read is what the steps before
+                them last gave.
+            until_steps: Run only these steps and what they wait for.
+            only_steps: Run just these steps, anew, on what the steps before them last gave.
+            debug: Run in the calling thread, so that `breakpoint()` stops there and `%debug` finds a failed step.
 
         Raises:
             BadValueError: A file that cannot be read or a value that does not fit.
         """
+        part = as_part(from_steps, until_steps, only_steps)
         said = as_configuration(
             {
                 "tags": as_tags(tags),
                 "model": model,
                 "enable_cache": enable_cache if cache is None else cache,
-                "executor": executor,
+                "executor": check_executor(executor) if executor is not None else None,
                 "run_name": run_name,
                 "parameters": dict(parameters or {}),
                 "steps": dict(steps or {}),
@@ -153,7 +196,11 @@ class Pipeline:
         if config_path is not None:
             base = merge_configurations(base, read_configuration(config_path))
         return Pipeline(
-            self.definition, merge_configurations(base, said), {**self._substitutions, **(substitutions or {})}
+            self.definition,
+            merge_configurations(base, said),
+            {**self._substitutions, **(substitutions or {})},
+            self._part if part.is_whole else part,
+            self._debug if debug is None else debug,
         )
 
     def create_snapshot(
@@ -170,7 +217,13 @@ class Pipeline:
         Raises:
             ConflictError: The pipeline has a snapshot of that name, and `replace` is off.
             UncapturedNameError: A step reads a name that is no text.
+            BadValueError: Only a part of it is to run.
         """
+        if not self._part.is_whole:
+            raise BadValueError(
+                f"A snapshot holds all of {self.name}; say which part is to run when it runs: "
+                "nbpipe snapshot run NAME --until STEP."
+            )
         said = PipelineRunConfiguration(parameters=dict(parameters or {}))
         made = Client().snapshots.create(
             self.definition,
@@ -202,6 +255,8 @@ async def awaited(handle: RunHandle) -> Any:
     """
     import asyncio
 
+    if handle.is_debugged:
+        return handle.wait()
     try:
         while not handle.is_over():
             await asyncio.sleep(0.01)
@@ -223,6 +278,8 @@ def pipeline(
     model: ModelConfig | None = None,
     cache: bool = True,
     enable_cache: bool | None = None,
+    on_success: Callable[..., Any] | None = None,
+    on_failure: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Pipeline]: ...
 
 
@@ -235,6 +292,8 @@ def pipeline(
     model: ModelConfig | None = None,
     cache: bool = True,
     enable_cache: bool | None = None,
+    on_success: Callable[..., Any] | None = None,
+    on_failure: Callable[..., Any] | None = None,
 ) -> Pipeline | Callable[[Callable[..., Any]], Pipeline]:
     """Make a pipeline of a function that calls steps: `@pipeline`, or `@pipeline(tags=["v1"])`.
 
@@ -245,6 +304,8 @@ def pipeline(
         model: The model its runs work on.
         cache: Whether equal executions of its steps may be reused.
         enable_cache: Another spelling of `cache`.
+        on_success: Called with the `Run` once one has completed and that is recorded.
+        on_failure: Called with the `Run` once one has failed and that is recorded.
 
     Raises:
         DefinitionError: No top-level function.
@@ -258,7 +319,8 @@ def pipeline(
         if not inspect.isfunction(body):
             raise DefinitionError(f"@pipeline stands above a function, not above {shorten(body)}.")
         may_cache = cache if enable_cache is None else enable_cache
-        definition = FunctionPipeline.of(body, name=name, tags=checked, model=model, cache=may_cache)
+        hooks = Hooks.of("pipeline", name or body.__name__, on_success, on_failure)
+        definition = FunctionPipeline.of(body, name=name, tags=checked, model=model, cache=may_cache, hooks=hooks)
         return Pipeline(definition)
 
     return wrap(function) if function is not None else wrap

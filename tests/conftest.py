@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import uuid
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.services.workspace import _opened
+from tests.object_storage import BUCKET, S3Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +68,21 @@ def _workspaces_end_with_their_test() -> Iterator[None]:
     yield
     for opened in list(_opened.values()):
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Give an S3 server on this machine, one for all tests of a process."""
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_root(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the URL of an empty artifact root, and have this test and its processes find the server."""
+    for name, value in s3_server.variables.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}/some préfix"
 
 
 @pytest.fixture

@@ -107,6 +107,40 @@ def test_json_is_all_that_stands_on_standard_output(project):
     assert "✓ load" in done.stderr
 
 
+@pytest.mark.parametrize("source", ["flow.py:training", "nightly"])
+def test_json_says_what_became_of_a_run_that_failed_and_the_exit_code_says_it_too(project, source):
+    ran("snapshot", "create", "flow.py:training", "--name", "nightly")
+
+    done = ran("run", source, "--set", "rate=-1", "--json")
+
+    facts = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert (facts["status"], facts["error"]) == ("failed", "ValueError: rate below zero")
+    assert {step["node"]: step["status"] for step in facts["steps"]} == {"load": "completed", "total": "failed"}
+    assert "Step 'total' failed: ValueError: rate below zero" in done.stderr
+
+
+def test_json_of_what_was_refused_before_it_began_is_none_at_all(project):
+    done = ran("run", "flow.py:training", "--set", "n=many", "--json")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "training does not take these values" in done.stderr
+
+
+def test_json_says_that_a_run_was_interrupted(project):
+    run = command("run", "flow.py:sleepy", "--json")
+    process = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "waiting\n"
+
+    process.send_signal(signal.SIGINT)
+    facts, said = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert json.loads(facts)["status"] == "interrupted"
+    assert said.endswith("Stopped; what was done before is kept.\n")
+
+
 def test_a_failing_pipeline_ends_with_one_and_shows_the_users_frames_only(project):
     done = ran("run", "flow.py:training", "--set", "rate=-1")
 

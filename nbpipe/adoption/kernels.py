@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nbpipe.adoption.looking import Seen, read_look
+from nbpipe.base.settings import ARTIFACTS
 from nbpipe.errors import BadValueError, StepTimeoutError
 
 _SHOWN = frozenset({"stream", "display_data", "execute_result", "error"})
@@ -134,6 +135,8 @@ def opened_kernel(folder: Path, *, workspace: Path | None = None, timeout_s: flo
     environment = {**os.environ, "MPLBACKEND": "agg", "NBPIPE_DISPLAY": "static"}
     if workspace is not None:
         environment["NBPIPE_HOME"] = str(workspace)
+        # What it makes is compared and thrown away.
+        environment.pop(ARTIFACTS, None)
     manager = KernelManager(kernel_name="python3")
     # What the kernel itself says belongs to no cell.
     manager.start_kernel(cwd=str(folder), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

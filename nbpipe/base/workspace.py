@@ -76,6 +76,16 @@ class WorkspacePaths:
         return self.root / "index.sqlite"
 
     @property
+    def settings(self) -> Path:
+        """What was set for this workspace, once and for whoever opens it."""
+        return self.root / "settings.json"
+
+    @property
+    def stops(self) -> Path:
+        """Requests to stop runs, each a file under the run's id."""
+        return self.root / "stops"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged lines and files, kept for people to look at."""
         return self.root / "quarantine"

@@ -175,6 +175,19 @@ def facts(file: Archive, kinds: Iterable[str], positions: Mapping[str, int]) -> 
                 yield {"k": kind, "id": id_, "run": run, "b": json.loads(body)}
 
 
+def facts_of_run(file: Archive, run_id: str) -> list[dict[str, Any]]:
+    """Give what a run recorded, in order, as far as it lies in a file.
+
+    Raises:
+        CatalogDamagedError: The file is not what was archived.
+    """
+    file.verify()
+    with closing(open_archive()) as connection:
+        asked = {"path": str(file.path), "run": run_id}
+        rows = connection.execute(statements.ARCHIVED_FACTS_OF_RUN, asked).fetchall()
+    return [{"k": kind, "id": id_, "run": run, "b": json.loads(body)} for kind, id_, run, body in rows]
+
+
 def replay(paths: WorkspacePaths, memory: Memory, first: int) -> None:
     """Have a memory take in the archived operations, up to the first one that is still in a log.
 

@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.log import stretches
-from nbpipe.catalog import checks, generations, questions, references
-from nbpipe.catalog.finding import Moment
+from nbpipe.catalog import archive, checks, generations, questions, references
+from nbpipe.catalog.finding import Moment, by_head, near
 from nbpipe.catalog.identity import OPENED, check_format
 from nbpipe.catalog.operationlog import OperationLog
 from nbpipe.catalog.processlog import ProcessLog
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 OnDeadRun = Callable[[str, list[dict[str, Any]], set[str]], object]
 
 _NUMBERED = "SELECT id FROM artifacts WHERE number IS NOT NULL AND list_contains($runs, run_id)"
+_LOG_OF_RUN = f"{near('runs', 'id_head')} SELECT log FROM near WHERE id = $id"  # noqa: S608 — made of constants
 _RESTS_S = 5.0
 _TAIL_BYTES = 2**20
 _DEAD_LOGS = 500
@@ -245,6 +246,23 @@ class Catalog:
             with suppress(FileNotFoundError):
                 for end, record in _facts_in(extent, start if start <= extent.size else 0):
                     yield log, end, record
+
+    def facts_of_run(self, run_id: str) -> list[dict[str, Any]]:
+        """Give all that was recorded while a run went on, in order; nothing if there is no such run.
+
+        Raises:
+            CatalogDamagedError: Its log was archived, and the archive is not what it was.
+        """
+        asked = by_head(id=run_id)
+        for row in self.rows(_LOG_OF_RUN, asked):
+            path = self.paths.logs / f"{row['log']}.log"
+            with suppress(FileNotFoundError):
+                facts = [record for _, record in _facts_in(Extent(path, path.stat().st_size), 0)]
+                return [fact for fact in facts if run_id in (fact["run"], fact["id"])]
+            return [
+                fact for file in archive.archives(self.paths.archive) for fact in archive.facts_of_run(file, run_id)
+            ]
+        return []
 
     # Publishing --------------------------------------------------------------------------------
 

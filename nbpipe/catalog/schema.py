@@ -38,6 +38,8 @@ RUN: Columns = {
     "graph": "VARCHAR",
     "code": "VARCHAR",
     "configuration": "JSON",
+    "resumed_from": "VARCHAR",
+    "part": "JSON",
     "error_step": "VARCHAR",
     "error_type": "VARCHAR",
     "error_message": "VARCHAR",

@@ -33,12 +33,14 @@ SELECT $top + line.nth AS seq, line.id, line."at" AS started, line.log, body.nam
        body.parameters, body.differences, nullif(body.snapshot_id, '') AS snapshot_id,
        nullif(body.schedule_id, '') AS schedule_id, nullif(body.parent_run_id, '') AS parent_run_id,
        nullif(body.parent_step, '') AS parent_step, nullif(body.model_version_id, '') AS model_version_id,
-       body.graph, nullif(body.code, '') AS code, body.configuration, body."user", body.host, body.pid,
+       body.graph, nullif(body.code, '') AS code, body.configuration,
+       nullif(body.resumed_from, '') AS resumed_from, body.part, body."user", body.host, body.pid,
        rows.head_of(line.id) AS id_head, rows.head_of(body.name) AS name_head
 FROM (SELECT nth, id, "at", log, json_transform(b, '{
     "name": "VARCHAR", "pipeline": "VARCHAR", "kind": "VARCHAR", "parameters": "JSON", "differences": "JSON",
     "snapshot_id": "VARCHAR", "schedule_id": "VARCHAR", "parent_run_id": "VARCHAR", "parent_step": "VARCHAR",
     "model_version_id": "VARCHAR", "graph": "VARCHAR", "code": "VARCHAR", "configuration": "JSON",
+    "resumed_from": "VARCHAR", "part": "JSON",
     "user": "VARCHAR", "host": "VARCHAR", "pid": "BIGINT"}') AS body
     FROM new_line WHERE k = 'run_started' AND n IS NULL) AS line
 """
@@ -310,6 +312,9 @@ SELECT k, id, run, b FROM read_parquet($path)
 WHERE n IS NULL AND list_contains($kinds, k) AND place >= coalesce(
     (MAP_FROM_ENTRIES(list_zip($logs::VARCHAR[], $places::BIGINT[]))[log]), 0)
 ORDER BY k <> 'step', "at", log, place
+"""
+ARCHIVED_FACTS_OF_RUN = """
+SELECT k, id, run, b FROM read_parquet($path) WHERE n IS NULL AND $run IN (run, id) ORDER BY log, place
 """
 ARCHIVED_OPERATIONS = "SELECT n, k, req, b FROM read_parquet($path) WHERE n IS NOT NULL ORDER BY n"
 # While an archive is taken in, its lines stand where those of a batch do.

@@ -39,6 +39,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "graph": "digest of its graph",
         "code": "digest of its pipeline's code; null if that was not kept",
         "configuration": "what it was told besides its parameters: values of steps, another model, caching",
+        "resumed_from": "the run that it goes on from, if one",
+        "part": "of a partial run, what was asked for: from, until, only; null if the whole pipeline",
         "error_step": "the step that failed",
         "error_type": "the type of the exception",
         "error_message": "what the exception said",
@@ -261,7 +263,8 @@ SELECT seq, id, name, pipeline, kind,
             ELSE 'running' END AS status,
        started, ended, (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s,
        parameters, differences, snapshot_id, schedule_id, parent_run_id, parent_step, model_version_id, graph,
-       code, configuration, error_step, error_type, error_message, "user" AS user_name, host, pid, id_head, name_head
+       code, configuration, resumed_from, part, error_step, error_type, error_message, "user" AS user_name, host, pid,
+       id_head, name_head, log
 FROM {rows[run]}
 """
 

@@ -20,11 +20,13 @@ SOURCE_OR_SNAPSHOT = "SOURCE_OR_SNAPSHOT"
 RUN = "RUN"
 SNAPSHOT = "SNAPSHOT"
 PIPELINE = "PIPELINE"
+STEP = "STEP"
 MODEL = "MODEL"
 STAGE = "STAGE"
 ARTIFACT = "ARTIFACT"
 TAG = "TAG"
 STATUS = "STATUS"
+EXECUTOR = "EXECUTOR"
 SETTING = "NAME=VALUE"
 
 AsJson = Annotated[bool, Option("--json", help="Answer with plain facts as JSON.")]
@@ -45,10 +47,37 @@ Configuration = Annotated[
     Path | None, Option("--config", metavar="FILE", help="A YAML or JSON file with a run configuration.")
 ]
 NoCache = Annotated[bool, Option("--no-cache", help="Run every step, whatever is recorded.")]
+Executor = Annotated[
+    str | None,
+    Option(
+        "--executor",
+        metavar=EXECUTOR,
+        help="Who runs the steps: in-process, processes, processes:4, dask or dask:tcp://host:port.",
+    ),
+]
 Isolated = Annotated[
     bool, Option("--isolated", help="Run it in the environment that it was made in: its packages are built again.")
 ]
 RunTags = Annotated[list[str] | None, Option("--tag", metavar=TAG, help="A tag for the run. Repeatable.")]
+
+Debug = Annotated[
+    bool, Option("--debug", help="Run in the calling thread: breakpoint() stops there, %debug finds a failed step.")
+]
+FromSteps = Annotated[
+    list[str] | None,
+    Option(
+        "--from",
+        metavar=STEP,
+        help="Run only this step and what waits for it, on what was last given before. Repeatable.",
+    ),
+]
+UntilSteps = Annotated[
+    list[str] | None, Option("--until", metavar=STEP, help="Run only this step and what it waits for. Repeatable.")
+]
+OnlySteps = Annotated[
+    list[str] | None,
+    Option("--only", metavar=STEP, help="Run just this step, on what was last given before. Repeatable."),
+]
 
 RunName = Annotated[str, Argument(metavar=RUN, help="A run: its id, the beginning of it, or its name.")]
 SnapshotName = Annotated[str, Argument(metavar=SNAPSHOT, help="A snapshot: its name, pipeline/name, or id.")]

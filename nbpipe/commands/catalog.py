@@ -21,7 +21,7 @@ from nbpipe.views.amounts import size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nbpipe.services.upkeep import Recovered
+    from nbpipe.services.upkeep import Recovered, SweptRemote
 
 commands = noun("Ask the catalog, check it and rebuild it.", is_asked_alone=True)
 
@@ -90,28 +90,43 @@ def check(
     return Answer(bundle, found, facts, as_json=as_json, exit_code=code)
 
 
-@verb(commands, "gc", "nbpipe catalog gc --dry-run", "nbpipe catalog gc --environments")
+@verb(commands, "gc", "nbpipe catalog gc --dry-run", "nbpipe catalog gc --environments", "nbpipe catalog gc --cache")
 def gc(
     dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be removed.")] = False,
     environments: Annotated[
         bool, Option("--environments", help="Also remove rebuilt environments of snapshots; they can be built again.")
     ] = False,
+    cache: Annotated[
+        bool, Option("--cache", help="Also drop the copies here of values that lie on object storage.")
+    ] = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Remove stored blobs that nothing refers to; what is younger than an hour stays."""
-    swept = current_client().upkeep.gc(dry_run=dry_run)
+    swept = current_client().upkeep.gc(dry_run=dry_run, cache=cache)
     removed = "would be removed" if dry_run else "were removed"
     said = (
         f"{swept.blobs:,} blobs and {swept.leftovers:,} leftovers {removed}, {size_text(swept.size_bytes)}; "
         f"{swept.kept:,} blobs stay, {size_text(swept.kept_bytes)}."
     )
     facts: dict[str, Any] = {**asdict(swept), "dry_run": dry_run}
+    if swept.remote is not None:
+        said += f"\n{_swept_remote(swept.remote, removed)}"
+        if cache:
+            said += f"\n{swept.remote.copies:,} copies here {removed}, {size_text(swept.remote.copies_bytes)}."
     if environments:
         gone = remove_environments(dry_run=dry_run)
         facts["environments"] = asdict(gone)
         removed = removed if dry_run or gone.environments != 1 else "was removed"
         said += f"\n{_counted(gone.environments)} {removed}, {size_text(gone.size_bytes)}."
     return sentence(said, swept, facts, as_json=as_json)
+
+
+def _swept_remote(swept: SweptRemote, removed: str) -> str:
+    stay = f"{swept.kept:,} blobs stay, {size_text(swept.kept_bytes)}"
+    if swept.others:
+        others = ", ".join(swept.others)
+        return f"{swept.url}: nothing {removed}, for other workspaces have values there ({others}); {stay}."
+    return f"{swept.url}: {swept.blobs:,} blobs {removed}, {size_text(swept.size_bytes)}; {stay}."
 
 
 def _counted(environments: int) -> str:

@@ -15,6 +15,8 @@ from nbpipe.base.workspace import find_workspace
 from nbpipe.commands import arguments
 from nbpipe.commands.calling import Call, Surroundings, calling, current_call, current_client
 from nbpipe.commands.grammar import Noun, command_in, names_in, options_of, root
+from nbpipe.commands.showing import drawn
+from nbpipe.records.executors import KNOWN
 from nbpipe.records.models import ModelStages
 from nbpipe.records.runs import Status
 
@@ -90,6 +92,8 @@ def _positional(command: Any, words: Sequence[str]) -> list[str]:
 def _names_for(parameter: Any, words: Sequence[str], begun: str) -> Iterable[str]:
     if parameter.metavar == arguments.SETTING:
         return _settings(words)
+    if parameter.metavar == arguments.STEP:
+        return _steps(words)
     find = _NAMES.get(parameter.metavar or "")
     return find(begun) if find is not None else []
 
@@ -105,6 +109,21 @@ def _settings(words: Sequence[str]) -> list[str]:
             return [f"{one.name}=" for one in current_client().snapshots.get(word).content.parameters]
     own = surroundings.own() if surroundings is not None else None
     return [f"{name}=" for name in own.definition.parameters.names] if own is not None else []
+
+
+def _steps(words: Sequence[str]) -> list[str]:
+    """Name the steps of the pipeline or snapshot that is named before, or of the notebook's own."""
+    surroundings = current_call().surroundings
+    pipelines = surroundings.pipelines() if surroundings is not None else {}
+    for word in words:
+        if word in pipelines:
+            return list(drawn(pipelines[word].definition).graph.by_id)
+        if word in _snapshots(""):
+            return list(current_client().snapshots.get(word).content.graph.by_id)
+        if word in _runs(""):
+            return list(current_client().runs.get(word).graph.by_id)
+    own = surroundings.own() if surroundings is not None else None
+    return list(drawn(own.definition).graph.by_id) if own is not None else []
 
 
 def _has_workspace() -> bool:
@@ -167,4 +186,5 @@ _NAMES: dict[str, Callable[[str], Iterable[str]]] = {
     arguments.ARTIFACT: _artifacts,
     arguments.TAG: _tags,
     arguments.STATUS: lambda _: [status.value for status in _OF_RUNS],
+    arguments.EXECUTOR: lambda _: list(KNOWN),
 }

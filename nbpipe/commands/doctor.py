@@ -15,6 +15,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from nbpipe.base.filesystems import why_unsafe
+from nbpipe.base.settings import artifact_root
 from nbpipe.base.version import VERSION
 from nbpipe.base.workspace import INSIST, WorkspacePaths, find_workspace
 from nbpipe.commands.answers import Answer
@@ -22,7 +23,7 @@ from nbpipe.commands.arguments import AsJson
 from nbpipe.commands.calling import current_client
 from nbpipe.commands.findings import Line, bundle_of, lines_of
 from nbpipe.commands.grammar import verb, verbs
-from nbpipe.errors import CatalogError, NbpipeError
+from nbpipe.errors import ArtifactRootError, CatalogError, NbpipeError, WorkspaceError
 from nbpipe.services.environments import environment_use
 from nbpipe.views.amounts import size_text
 
@@ -97,6 +98,7 @@ def workspace(paths: WorkspacePaths) -> Iterator[Line]:
             return
     yield Line(True, "workspace", str(paths.root))
     client = current_client()
+    yield from _artifact_root(client)
     yield from _disk_use(client)
     yield from _environments()
     yield from _catalog(client)
@@ -107,6 +109,22 @@ def _place(paths: WorkspacePaths) -> Iterator[Line]:
     if why:
         cure = f"Set NBPIPE_HOME to a folder on a disk of this machine; {INSIST}=1 insists."
         yield Line(False, "place", f"{why}: locks and sizes cannot be trusted there, and records may be lost", cure)
+
+
+def _artifact_root(client: Client) -> Iterator[Line]:
+    url = artifact_root(client.workspace.paths)
+    if not url:
+        return
+    try:
+        others = client.upkeep.sharing()
+    except WorkspaceError as error:
+        said, _, cure = str(error).partition("\n")
+        yield Line(False, "artifact root", said, cure)
+        return
+    yield Line(True, "artifact root", f"{url} answers")
+    if others:
+        cure = "`nbpipe catalog gc` removes nothing there. Give each workspace a root of its own."
+        yield Line(True, "artifact root", f"other workspaces have values there: {', '.join(others)}", cure)
 
 
 def _disk_use(client: Client) -> Iterator[Line]:
@@ -141,7 +159,11 @@ def _environments() -> Iterator[Line]:
 
 def _catalog(client: Client) -> Iterator[Line]:
     try:
-        findings = client.upkeep.check()
+        try:
+            findings = client.upkeep.check()
+        except ArtifactRootError:
+            # That is told already; the logs are here.
+            findings = client.workspace.catalog.check()
         yield from lines_of(findings, client.workspace.paths.root)
         if all(finding.is_note for finding in findings):
             yield Line(True, "catalog", "is sound")

@@ -48,6 +48,7 @@ PLACES = {
     "tag": Place("nbpipe.commands.tags", "Put tags on things, and take them off."),
     "catalog": Place("nbpipe.commands.catalog", "Ask the catalog, check it and rebuild it."),
     "doctor": Place("nbpipe.commands.doctor", "Look the installation and the workspace over."),
+    "init": Place("nbpipe.commands.init", "Make the workspace, and say where its values are to lie."),
     "version": Place("nbpipe.commands.version", "Say which nbpipe this is."),
 }
 _EPILOG = """nbpipe adopt analysis.ipynb

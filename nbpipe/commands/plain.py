@@ -45,6 +45,8 @@ def run_plain(run: Run, tags: Sequence[str], *, metrics: Mapping[str, float] | N
         "differences": run.differences,
         "parent_run_id": run.parent_run_id,
         "parent_step": run.parent_step,
+        "resumed_from": run.resumed_from,
+        "part": run.part,
         "children": [asdict(child) for child in run.children],
         "model_version": version.label if version is not None else None,
         "tags": list(tags),

@@ -1,4 +1,6 @@
-"""How a run goes on, as a terminal shows it: a line for each step that is done, or a display that moves.
+"""How a run goes on, line by line, and how far other long work is.
+
+Where all steps of a run stand at once and move is `commands.moving`.
 
 A reader who stops reading is no trouble of the run's: what cannot be written is left out.
 """
@@ -18,17 +20,10 @@ from nbpipe.views.markup import one_line
 from nbpipe.views.theme import look
 
 if TYPE_CHECKING:
-    from rich.live import Live
-    from rich.table import Table
-
     from nbpipe.services.watching import StartedRun
 
 _MOST = 100
 _PAUSE_S = 0.2
-_MOST_ROWS = 30
-_MOST_CHILDREN = 4
-_MOST_OF_A_CHILD = 6
-_STYLES = {"completed": "green", "reused": "cyan", "failed": "bold red", "running": "blue", "interrupted": "yellow"}
 
 
 class SettledStep(Protocol):
@@ -63,6 +58,9 @@ def outcome_text(settled: SettledStep) -> str:
             return " · ".join(filter(None, (_items_said(counts), duration_text(settled.duration_s))))
         case Status.FAILED if settled.failure is not None:
             return shorten(one_line(f"{settled.failure.type_name}: {settled.failure.message}"), _MOST)
+        case Status.INTERRUPTED if settled.duration_s:
+            # Why it ran is no answer to why it did not end.
+            return f"interrupted after {duration_text(settled.duration_s)}"
         case Status.SKIPPED | Status.INTERRUPTED:
             is_said = settled.why.startswith(NOT_TAKEN)
             return shorten(one_line(settled.why if is_said else f"{settled.status.value}: {settled.why}"), _MOST)
@@ -160,7 +158,7 @@ class Lines:
     def begin(self, started: StartedRun) -> Callable[[str, Any], None]:
         """Write a line whenever a step of this run is settled; of a run that a step asked for, its pipeline first."""
         room = room_for(started.traced.graph.by_id)
-        place = f"  ↳ {_asked_for(started)}: " if started.parent[0] else ""
+        place = f"  ↳ {asked_for(started)}: " if started.parent[0] else ""
 
         def tell(_: str, settled: SettledStep | None) -> None:
             if settled is not None:
@@ -173,97 +171,6 @@ class Lines:
         """Nothing is left to be done."""
 
 
-def _asked_for(started: StartedRun) -> str:
+def asked_for(started: StartedRun) -> str:
+    """Name a run that a step asked for: its pipeline, and the beginning of its id."""
     return f"{shorten(one_line(started.facts.pipeline), 40)} {started.facts.id[:8]}"
-
-
-class Moving:
-    """All steps at once, redrawn as they go; what was shown stays unless the run completed and its card follows.
-
-    The steps of a run that a step asked for stand below all others, under its pipeline's name, until it is over.
-
-    Args:
-        stream: The terminal.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._live: Live | None = None
-        self._rows: dict[str, SettledStep | float | None] = {}
-        self._asked_for: dict[str, dict[str, SettledStep | float | None]] = {}
-
-    def begin(self, started: StartedRun) -> Callable[[str, Any], None]:
-        """Draw the steps of this run."""
-        from rich.console import Console
-        from rich.live import Live
-
-        if self._live is not None:
-            return self._begin_child(started)
-        self._rows = dict.fromkeys(started.traced.graph.by_id)
-        console = Console(file=self._stream, highlight=False)
-        self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=8)
-        self._live.start()
-
-        def tell(node: str, settled: SettledStep | None) -> None:
-            self._rows[node] = settled if settled is not None else time.monotonic()
-
-        return tell
-
-    def _begin_child(self, started: StartedRun) -> Callable[[str, Any], None]:
-        title = _asked_for(started)
-        rows: dict[str, SettledStep | float | None] = dict.fromkeys(started.traced.graph.by_id)
-        self._asked_for[title] = rows
-
-        def tell(node: str, settled: SettledStep | None) -> None:
-            rows[node] = settled if settled is not None else time.monotonic()
-            if all(state is not None and not isinstance(state, float) for state in rows.values()):
-                self._asked_for.pop(title, None)
-
-        return tell
-
-    def end(self, *, completed: bool) -> None:
-        """Draw it a last time, or wipe it off."""
-        if self._live is not None:
-            self._live.transient = completed
-            with suppress(OSError, ValueError):
-                self._live.stop()
-            self._live = None
-
-    def _drawn(self) -> Table:
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table.grid(padding=(0, 2))
-        rows = list(self._rows.items())
-        for node, state in _window(rows):
-            status, said = _now(state)
-            style = _STYLES.get(status, "dim")
-            table.add_row(Text(f"{look(status).sign} {one_line(node)}", style), Text(said, "dim"))
-        if len(rows) > _MOST_ROWS:
-            done = sum(1 for _, state in rows if state is not None and not isinstance(state, float))
-            table.add_row(Text(f"{done} of {len(rows)} steps", "dim"), Text(""))
-        for title, asked_for in list(self._asked_for.items())[:_MOST_CHILDREN]:
-            table.add_row(Text(f"  ↳ {title}", "bold"), Text(""))
-            for node, state in _window(list(asked_for.items()), _MOST_OF_A_CHILD):
-                status, said = _now(state)
-                style = _STYLES.get(status, "dim")
-                table.add_row(Text(f"    {look(status).sign} {one_line(node)}", style), Text(said, "dim"))
-        return table
-
-
-def _now(state: SettledStep | float | None) -> tuple[str, str]:
-    """Give a step's status and what is said of it: settled, running since an instant, or not begun."""
-    if state is None:
-        return "pending", ""
-    if isinstance(state, float):
-        return "running", duration_text(float(int(time.monotonic() - state)))
-    return state.status.value, outcome_text(state)
-
-
-def _window(rows: list[tuple[str, Any]], most: int = _MOST_ROWS) -> list[tuple[str, Any]]:
-    """Give the rows around the first step that is not done, as many as a screen holds."""
-    if len(rows) <= most:
-        return rows
-    first = next((place for place, (_, state) in enumerate(rows) if state is None), len(rows))
-    start = max(0, min(first - most // 2, len(rows) - most))
-    return rows[start : start + most]

@@ -7,9 +7,22 @@ from typing import Annotated
 from typer import Argument
 
 from nbpipe.commands.answers import Started
-from nbpipe.commands.arguments import SOURCE_OR_SNAPSHOT, AsJson, Configuration, NoCache, RunTags, Settings
+from nbpipe.commands.arguments import (
+    SOURCE_OR_SNAPSHOT,
+    AsJson,
+    Configuration,
+    Debug,
+    Executor,
+    FromSteps,
+    NoCache,
+    OnlySteps,
+    RunTags,
+    Settings,
+    UntilSteps,
+)
 from nbpipe.commands.grammar import RunVerb, verb, verbs
 from nbpipe.commands.running import begin_named, configuration_of
+from nbpipe.records.parts import as_part
 
 commands = verbs()
 
@@ -19,7 +32,8 @@ commands = verbs()
     "run",
     "nbpipe run flow.py",
     "nbpipe run flow.py:training --set rate=0.2 --set train.depth=3 --tag trial",
-    "nbpipe run nightly --config prod.yaml --no-cache",
+    "nbpipe run nightly --config prod.yaml --no-cache --executor processes:4",
+    "nbpipe run flow.py --from train --until evaluate",
     cls=RunVerb,
 )
 def run(
@@ -34,9 +48,14 @@ def run(
     settings: Settings = None,
     config: Configuration = None,
     no_cache: NoCache = False,
+    executor: Executor = None,
     tags: RunTags = None,
+    from_steps: FromSteps = None,
+    until_steps: UntilSteps = None,
+    only_steps: OnlySteps = None,
+    debug: Debug = False,
     as_json: AsJson = False,
 ) -> Started:
     """Run a pipeline or a snapshot, wait for its end and show what came of it."""
-    given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
-    return begin_named(what, given, as_json=as_json)
+    given = configuration_of(settings, config, no_cache=no_cache, executor=executor, tags=tags)
+    return begin_named(what, given, part=as_part(from_steps, until_steps, only_steps), debug=debug, as_json=as_json)

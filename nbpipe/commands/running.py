@@ -14,7 +14,7 @@ from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Runnable, current_call, current_client
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.progress import told_on
-from nbpipe.commands.showing import run_facts
+from nbpipe.commands.showing import run_bundle, run_facts
 from nbpipe.commands.sources import files_here, find_pipeline, here_named, is_importable, looks_like_source, names_here
 from nbpipe.errors import NotFoundError
 from nbpipe.records.config import (
@@ -23,7 +23,11 @@ from nbpipe.records.config import (
     parse_settings,
     read_configuration,
 )
+from nbpipe.records.executors import check_executor
+from nbpipe.records.parts import WHOLE, Part
 from nbpipe.records.tags import as_tags
+from nbpipe.services.resuming import resumed_request
+from nbpipe.services.run_code import code_of, work_in
 from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
@@ -35,21 +39,28 @@ from nbpipe.views.cards import run_card
 if TYPE_CHECKING:
     from nbpipe.services.apart import RunApart
 
+_FAILED = 1
+
 
 def configuration_of(
     settings: Sequence[str] | None,
     file: Path | None,
     *,
     no_cache: bool = False,
+    executor: str | None = None,
     tags: Sequence[str] | None = None,
 ) -> PipelineRunConfiguration:
     """Read how a run is to differ; a setting wins over the file.
 
     Raises:
-        BadValueError: A setting that sets nothing, a file that cannot be read, or a tag that is none.
+        BadValueError: A setting that sets nothing, a file that cannot be read, or a tag or an executor that is none.
     """
     said = parse_settings(settings or ())
-    more = PipelineRunConfiguration(tags=as_tags(tags or ()), enable_cache=False if no_cache else None)
+    more = PipelineRunConfiguration(
+        tags=as_tags(tags or ()),
+        enable_cache=False if no_cache else None,
+        executor=check_executor(executor) if executor is not None else None,
+    )
     base = read_configuration(file) if file is not None else PipelineRunConfiguration()
     return merge_configurations(merge_configurations(base, said), more)
 
@@ -83,16 +94,25 @@ def request_of(found: Runnable | Snapshot, given: PipelineRunConfiguration) -> R
     return snapshot_request(found, given) if isinstance(found, Snapshot) else _request(found, given)
 
 
-def begin_named(wanted: str | None, given: PipelineRunConfiguration, *, as_json: bool) -> Started:
-    """Start a run of what is named.
+def begin_named(
+    wanted: str | None,
+    given: PipelineRunConfiguration,
+    *,
+    part: Part = WHOLE,
+    debug: bool = False,
+    as_json: bool,
+) -> Started:
+    """Start a run of what is named, or of a part of it.
 
     Raises:
         NbpipeError: It is neither a pipeline nor a snapshot, or is refused; nothing was written.
     """
     found = look_up(wanted)
     if isinstance(found, Snapshot):
-        return begin_snapshot(found, given, as_json=as_json)
-    return begin(_request(found, given), as_json=as_json)
+        return begin_snapshot(found, given, part=part, debug=debug, as_json=as_json)
+    request = _request(found, given)
+    wished = replace(request, part=request.part if part.is_whole else part, debug=debug or request.debug)
+    return begin(wished, as_json=as_json)
 
 
 def _request(pipeline: Runnable, given: PipelineRunConfiguration) -> RunRequest:
@@ -109,13 +129,21 @@ def _neither(error: NotFoundError, wanted: str) -> NotFoundError:
 
 
 def begin_snapshot(
-    snapshot: Snapshot, given: PipelineRunConfiguration, *, isolated: bool = False, as_json: bool
+    snapshot: Snapshot,
+    given: PipelineRunConfiguration,
+    *,
+    part: Part = WHOLE,
+    debug: bool = False,
+    isolated: bool = False,
+    as_json: bool,
 ) -> Started:
     """Start a run of a snapshot in this process, where a notebook shows what its cells show, or in its own environment.
 
     Args:
         snapshot: The snapshot.
         given: How the run is to differ.
+        part: What is to run of it; all of it, where it is isolated.
+        debug: Whether it runs in the thread that waits for it.
         isolated: Run it in the environment that it was made in, which is rebuilt.
         as_json: Whether plain facts are asked for.
 
@@ -132,10 +160,29 @@ def begin_snapshot(
         current_call().say(f"note: {notice}")
     if place is not None:
         return _begun_apart(lambda: run_apart(snapshot, given, is_bound=True, place=place), as_json=as_json)
-    request = snapshot_request(snapshot, given)
+    request = replace(snapshot_request(snapshot, given), part=part, debug=debug)
     if current_call().surroundings is None:
         # This process runs nothing else; a notebook stays where it is.
         enter_folder(snapshot)
+    return begin(request, as_json=as_json)
+
+
+def begin_resumed(run: str, secrets: Sequence[str] | None, *, as_json: bool) -> Started:
+    """Start a run that goes on from another, in this process.
+
+    Raises:
+        NbpipeError: It is refused; nothing was written.
+    """
+    said = parse_settings(secrets or ())
+    given = {
+        **said.parameters,
+        **{f"{step}.{name}": one for step, all_ in said.step_values.items() for name, one in all_.items()},
+    }
+    client = current_client()
+    request = resumed_request(client.workspace, run, given)
+    if current_call().surroundings is None:
+        # As for a snapshot: relative paths among its values are meant from where it ran.
+        work_in(client.workspace, code_of(client.workspace, run)[0].folder)
     return begin(request, as_json=as_json)
 
 
@@ -147,7 +194,7 @@ def _begun_apart(start: Callable[[], RunApart], *, as_json: bool) -> Started:
         facts = run_facts(run, tags=tags, metrics=metrics)
         return Answer(run_card(facts), run, run_plain(run, tags, metrics=metrics), as_json=as_json)
 
-    return Started(handle, finish, over)
+    return Started(handle, finish, over, _broken(handle) if as_json else None)
 
 
 def begin(request: RunRequest, *, as_json: bool) -> Started:
@@ -156,7 +203,8 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
     Raises:
         NbpipeError: The request is refused; nothing was written.
     """
-    handle, over = _started(lambda: current_client().runs.start(request))
+    # What moves on the screen would be in the way of a debugger.
+    handle, over = _started(lambda: current_client().runs.start(request), is_watched=not request.debug)
     tags = [tag.name for tag in as_tags((*request.definition.tags, *request.configuration.tags))]
 
     def finish(run: Run) -> Answer:
@@ -164,12 +212,22 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
         facts = run_facts(run, tags=tags, metrics=run.seen_metrics)
         return Answer(run_card(facts), run, run_plain(run, tags, metrics=run.seen_metrics), as_json=as_json)
 
-    return Started(handle, finish, over)
+    return Started(handle, finish, over, _broken(handle) if as_json else None)
 
 
-def _started(start: Callable[[], RunHandle | RunApart]) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:
+def _broken(handle: RunHandle | RunApart) -> Callable[[], Answer]:
+    def answer() -> Answer:
+        run = current_client().runs.get(handle.id)
+        return Answer(run_bundle(run), run, run_plain(run, run.tags), as_json=True, exit_code=_FAILED)
+
+    return answer
+
+
+def _started(
+    start: Callable[[], RunHandle | RunApart], *, is_watched: bool = True
+) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:
     """Start a run that is reported on, and give it with what is to be called once it is over."""
-    reporter = current_call().reporter
+    reporter = current_call().reporter if is_watched else None
     unwatch = watch_runs(reporter.begin) if reporter is not None else None
 
     def over(completed: bool) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nbpipe.commands.answers import Answer, sentence
+from nbpipe.commands.answers import Answer, Started, sentence
 from nbpipe.commands.arguments import (
     RUN,
+    SETTING,
     SNAPSHOT,
+    STEP,
     AsJson,
     Limit,
     NameContains,
@@ -35,8 +39,12 @@ from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed, model_of
 from nbpipe.commands.plain import run_plain
+from nbpipe.commands.printed_logs import logs_bundle
 from nbpipe.commands.reasons import explanation_bundle
+from nbpipe.commands.running import begin_resumed
 from nbpipe.commands.showing import run_bundle
+from nbpipe.records.runs import Status
+from nbpipe.services.logs import followed
 from nbpipe.views.comparison import comparison_card
 
 commands = noun("List, show, compare, rename and delete runs.")
@@ -136,7 +144,7 @@ def explain(
         str | None, Argument(metavar=RUN, help="The run; the newest if none is given.", show_default=False)
     ] = None,
     *,
-    step: Annotated[str | None, Option("--step", metavar="STEP", help="Only this step.")] = None,
+    step: Annotated[str | None, Option("--step", metavar=STEP, help="Only this step.")] = None,
     as_json: AsJson = False,
 ) -> Answer:
     """Say why each step of a run ran or was reused: what changed, and against which earlier run."""
@@ -145,6 +153,60 @@ def explain(
     explained = runs.explain(found, step)
     plain = {"run": found.as_row(), "steps": [one.as_row() for one in explained]}
     return Answer(explanation_bundle(found, explained), explained, plain, as_json=as_json)
+
+
+@verb(
+    commands,
+    "resume",
+    "nbpipe runs resume 1f3a9c",
+    "nbpipe runs resume 1f3a9c --set token=hunter2",
+)
+def resume(
+    run: RunName,
+    *,
+    secrets: Annotated[
+        list[str] | None, Option("--set", metavar=SETTING, help="A secret, which is not kept: token=…. Repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> Started:
+    """Go on from a run that failed or was stopped: what was done is taken, the rest runs, with the code that it had."""
+    return begin_resumed(run, secrets, as_json=as_json)
+
+
+@verb(commands, "stop", "nbpipe runs stop 1f3a9c")
+def stop(run: RunName, as_json: AsJson = False) -> Answer:
+    """Stop a run, in whatever process it goes on; what was done before is kept."""
+    found = current_client().runs.stop(run)
+    if found.status.is_over:
+        how = "" if found.status is Status.COMPLETED else f" Go on from it: nbpipe runs resume {found.id[:8]}"
+        said = f"Run {found.name} is over: it is {found.status.value}.{how}"
+        return sentence(said, found, found.as_row(), as_json=as_json)
+    said = f"Run {found.name} was asked to stop, and does as soon as it can; what it is at now cannot be interrupted."
+    return replace(sentence(said, found, found.as_row(), as_json=as_json), exit_code=1)
+
+
+@verb(commands, "logs", "nbpipe runs logs 1f3a9c --step train", "nbpipe runs logs 1f3a9c --follow")
+def logs(
+    run: RunName,
+    *,
+    step: Annotated[str | None, Option("--step", metavar=STEP, help="Only this step.")] = None,
+    follow: Annotated[bool, Option("--follow", help="Print each step's as it ends, until the run is over.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Print what the steps of a run printed."""
+    found = current_client().runs.get(run)
+    if not follow:
+        kept = found.logs(step)
+        shown = logs_bundle(kept, is_alone=step is not None)
+        return Answer(shown, kept, [one.as_row() for one in kept], as_json=as_json)
+    heard = []
+    for log in followed(partial(found.logs, step), lambda: found.refresh().status.is_over):
+        heard.append(log)
+        if not as_json:
+            print(logs_bundle([log], is_alone=step is not None).text, flush=True)
+    over = found.refresh()
+    said = f"Run {over.name} is over: {over.status.value}."
+    return sentence(said, heard, [one.as_row() for one in heard], as_json=as_json)
 
 
 @verb(commands, "rename", "nbpipe runs rename 1f3a9c baseline")

@@ -14,6 +14,7 @@ from nbpipe.commands.shapes import HasStatus, ShownDefinition, ShownGraph, Shown
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
+from nbpipe.records.parts import part_said
 from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifact_records import Artifact
@@ -41,6 +42,7 @@ from nbpipe.views.cards import (
 )
 from nbpipe.views.frames import Bundle, shown_facts
 from nbpipe.views.markup import render
+from nbpipe.views.running import RunningFacts
 from nbpipe.views.steps_graph import DagEdge, DagNode
 from nbpipe.views.theme import look, signed
 
@@ -238,6 +240,8 @@ def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float
         children=[child_facts(child) for child in run.children],
         snapshot=run.snapshot_name,
         differences=list(run.differences),
+        resumed_from=run.resumed_from,
+        part=part_said(run.part) if run.part else "",
     )
 
 
@@ -267,9 +271,15 @@ def _not_reached(run: Run, steps: Mapping[str, StepRun]) -> list[shown.StepFacts
     ]
 
 
-def run_bundle(run: Run, *, stable: bool = False) -> Bundle:
-    """Show a run; `stable` leaves out what differs from one run to the next."""
-    return run_card(run_facts(run, tags=run.tags), stable=stable)
+def run_bundle(run: Run, *, stable: bool = False, running: Sequence[RunningFacts] = ()) -> Bundle:
+    """Show a run.
+
+    Args:
+        run: The run.
+        stable: Leave out what differs from one run to the next.
+        running: What is seen of the steps that run now, if somebody sees them.
+    """
+    return run_card(replace(run_facts(run, tags=run.tags), running=running), stable=stable)
 
 
 def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:

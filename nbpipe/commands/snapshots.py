@@ -14,11 +14,15 @@ from nbpipe.commands.arguments import (
     TAG,
     AsJson,
     Configuration,
+    Debug,
+    Executor,
+    FromSteps,
     Isolated,
     NameContains,
     NamePrefix,
     NoCache,
     OfPipeline,
+    OnlySteps,
     RunTags,
     Settings,
     Since,
@@ -26,6 +30,7 @@ from nbpipe.commands.arguments import (
     TagContains,
     TagPrefix,
     Until,
+    UntilSteps,
     Where,
     WithAnyTag,
     WithMetadata,
@@ -44,6 +49,7 @@ from nbpipe.commands.sources import find_pipeline
 from nbpipe.errors import BadValueError
 from nbpipe.records.base import shorten
 from nbpipe.records.config import merge_configurations
+from nbpipe.records.parts import as_part
 from nbpipe.records.tags import as_tags
 
 commands = noun("Freeze pipelines under a name, and run them again.")
@@ -151,6 +157,7 @@ def show(
     "run",
     "nbpipe snapshot run nightly --set rate=0.2 --set train.depth=3",
     "nbpipe snapshot run nightly --isolated",
+    "nbpipe snapshot run nightly --only evaluate",
     cls=RunVerb,
 )
 def run(
@@ -159,14 +166,24 @@ def run(
     settings: Settings = None,
     config: Configuration = None,
     no_cache: NoCache = False,
+    executor: Executor = None,
     tags: RunTags = None,
+    from_steps: FromSteps = None,
+    until_steps: UntilSteps = None,
+    only_steps: OnlySteps = None,
+    debug: Debug = False,
     isolated: Isolated = False,
     as_json: AsJson = False,
 ) -> Started:
     """Run a snapshot, with no notebook and no source file."""
-    given = configuration_of(settings, config, no_cache=no_cache, tags=tags)
+    given = configuration_of(settings, config, no_cache=no_cache, executor=executor, tags=tags)
+    part = as_part(from_steps, until_steps, only_steps)
+    if isolated and not part.is_whole:
+        raise BadValueError("In its own environment a snapshot runs as a whole; leave --isolated out, or the steps.")
+    if isolated and debug:
+        raise BadValueError("--debug runs in this process, --isolated in one of its own; leave one of them out.")
     found = current_client().snapshots.get(snapshot)
-    return begin_snapshot(found, given, isolated=isolated, as_json=as_json)
+    return begin_snapshot(found, given, part=part, debug=debug, isolated=isolated, as_json=as_json)
 
 
 @verb(

@@ -109,6 +109,7 @@ def _step_parser() -> _Parser:
     parser.add_argument("--no-cache", action="store_true")
     parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--retry-delay", type=float, default=0.0)
+    parser.add_argument("--retry-backoff", type=float, default=1.0)
     parser.add_argument("--timeout", type=float)
     parser.add_argument("--after", action="append", default=[])
     parser.add_argument("--define", action="store_true")
@@ -130,6 +131,7 @@ def parse_step(arguments: str) -> StepLine:
         cache=not said.no_cache,
         retries=said.retries,
         retry_delay_s=said.retry_delay,
+        retry_backoff=said.retry_backoff,
         timeout_s=said.timeout,
         tags=tuple(parse_tag(tag) for tag in said.tag),
         after=tuple(said.after),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbpipe.define.cells import CellCall, CellStep
+from nbpipe.define.hooks import NO_HOOKS, Hooks
 from nbpipe.define.params import GIVEN
 from nbpipe.define.reading import Reading, Seen, read_source
 from nbpipe.define.references import Reference
@@ -40,6 +41,7 @@ class PipelineDefinition(ABC):
         model: The model its runs work on, if any.
         cache: Whether equal executions of its steps may be reused.
         description: What it is for: the first line of its docstring.
+        hooks: What is called when a run of it has ended.
     """
 
     name: str
@@ -48,6 +50,7 @@ class PipelineDefinition(ABC):
     model: ModelConfig | None = None
     cache: bool = True
     description: str = ""
+    hooks: Hooks = NO_HOOKS
 
     @abstractmethod
     def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:

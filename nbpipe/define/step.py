@@ -14,6 +14,7 @@ from typing import Any, overload
 
 from nbpipe.base.digest import quick
 from nbpipe.define.branches import ANYTHING, ConditionalStep, is_untaken, untaken
+from nbpipe.define.hooks import NO_HOOKS, Hooks
 from nbpipe.define.reading import Reading, Seen, read_source
 from nbpipe.define.signature import signature_of
 from nbpipe.define.texts import Surroundings, text_of
@@ -36,6 +37,7 @@ class Step:
         function: The function as the user wrote it.
         signature: What it takes and gives.
         options: How it is run.
+        hooks: What is called when it has ended.
         text: Its text, decorators included.
 
     Args:
@@ -53,12 +55,14 @@ class Step:
         name: str | None = None,
         options: StepOptions | None = None,
         frozen: Source | None = None,
+        hooks: Hooks = NO_HOOKS,
     ) -> None:
         if not inspect.isfunction(function):
             raise DefinitionError(f"@step stands above a function, not above {shorten(function)}.")
         self.function = function
         self.name = name or function.__name__
         self.options = options or StepOptions()
+        self.hooks = hooks
         self.text = frozen.text if frozen is not None else text_of(function, "step")
         self._frozen = frozen
         self._reading: Reading | None = None
@@ -104,8 +108,10 @@ class Step:
         Raises:
             BadValueError: An option that is not known, or a value that does not fit.
         """
+        own: dict[str, Any] = {when: options.pop(when) for when in ("on_success", "on_failure") if when in options}
+        hooks = self.hooks.changed("step", name or self.name, own) if own else self.hooks
         changed = StepOptions(**{**_given(self.options), **options})
-        return Step(self.function, name=name or self.name, options=changed, frozen=self._frozen)
+        return Step(self.function, name=name or self.name, options=changed, frozen=self._frozen, hooks=hooks)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Leave a node in the pipeline whose body is running; anywhere else, be the plain function."""
@@ -183,11 +189,14 @@ def step(
     enable_cache: bool | None = None,
     retries: int = 0,
     retry_delay_s: float = 0.0,
+    retry_backoff: float = 1.0,
     timeout_s: float | None = None,
     tags: Iterable[Tag | str] = (),
     after: Iterable[str] = (),
     expiry_s: float | None = None,
     resources: Mapping[str, float] | None = None,
+    on_success: Callable[..., Any] | None = None,
+    on_failure: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Step]: ...
 
 
@@ -200,11 +209,14 @@ def step(
     enable_cache: bool | None = None,
     retries: int = 0,
     retry_delay_s: float = 0.0,
+    retry_backoff: float = 1.0,
     timeout_s: float | None = None,
     tags: Iterable[Tag | str] = (),
     after: Iterable[str] = (),
     expiry_s: float | None = None,
     resources: Mapping[str, float] | None = None,
+    on_success: Callable[..., Any] | None = None,
+    on_failure: Callable[..., Any] | None = None,
 ) -> Step | Callable[[Callable[..., Any]], Step]:
     """Make a step of a function: `@step`, or `@step(name="clean", retries=2)`.
 
@@ -214,12 +226,15 @@ def step(
         cache: Whether an equal execution may be reused.
         enable_cache: Another spelling of `cache`.
         retries: How many times it is tried again when it fails.
-        retry_delay_s: How long to wait before each, in seconds.
+        retry_delay_s: How long to wait before the first of these, in seconds.
+        retry_backoff: By what that is multiplied before each later one, up to ten minutes.
         timeout_s: How long it may run, in seconds.
         tags: Tags for each version of its outputs.
         after: Steps that must be done first though nothing flows from them.
         expiry_s: For how long an execution may be reused, in seconds.
         resources: Hints for an executor.
+        on_success: Called with the step's facts once it has completed; not where it is reused.
+        on_failure: Called with the step's facts and the exception once it has failed for good.
 
     Raises:
         DefinitionError: No top-level function, or a signature that a step cannot have.
@@ -230,12 +245,16 @@ def step(
         cache=cache if enable_cache is None else enable_cache,
         retries=retries,
         retry_delay_s=retry_delay_s,
+        retry_backoff=retry_backoff,
         timeout_s=timeout_s,
         tags=tags,
         after=tuple(after),
         expiry_s=expiry_s,
         resources=dict(resources or {}),
     )
-    if function is not None:
-        return Step(function, name=name, options=options)
-    return lambda wrapped: Step(wrapped, name=name, options=options)
+
+    def made(wrapped: Callable[..., Any]) -> Step:
+        title = str(name or getattr(wrapped, "__name__", ""))
+        return Step(wrapped, name=name, options=options, hooks=Hooks.of("step", title, on_success, on_failure))
+
+    return made(function) if function is not None else made

@@ -12,6 +12,7 @@ from typing import Any
 
 from nbpipe.execute.capture import Capture
 from nbpipe.execute.files import NO_FILES, FilesUsed, FileWatch
+from nbpipe.execute.glimpses import Glimpses
 from nbpipe.execute.randomness import Drawn, RandomChain
 from nbpipe.execute.worker import Outcome, Task
 from nbpipe.records.artifacts import ArtifactVersion
@@ -27,6 +28,7 @@ class Attempt:
         task: What is run.
         capture: What keeps its printed text.
         random: The states of random numbers that a cell finds and leaves.
+        glimpses: Where it is seen while it runs.
 
     Attributes:
         before: For a cell: what tells whether it changed an input in place.
@@ -36,11 +38,14 @@ class Attempt:
         logs: What it printed.
     """
 
-    def __init__(self, store: Store, task: Task, capture: Capture, random: RandomChain) -> None:
+    def __init__(
+        self, store: Store, task: Task, capture: Capture, random: RandomChain, glimpses: Glimpses | None = None
+    ) -> None:
         self._store = store
         self._task = task
         self._capture = capture
         self._random = random
+        self._glimpses = glimpses or Glimpses()
         self.before: Mapping[str, str] = {}
         self.duration_s = 0.0
         self.files: FilesUsed = NO_FILES
@@ -58,6 +63,7 @@ class Attempt:
             self.before = self._store.fingerprints({name: task.arguments[name] for name in task.wanted})
         watch = FileWatch(self._store.workspace)
         transcript = self._capture.begin()
+        task.context.report = self._glimpses.begin(task.context.step, transcript)
         if is_cell:
             self._random.begin()
         watch.begin()
@@ -68,6 +74,7 @@ class Attempt:
         if is_cell:
             self.drawn = self._random.end()
         self._capture.end()
+        self._glimpses.end(task.context.step)
         self.logs = transcript.text()
         return outcome
 

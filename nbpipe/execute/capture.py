@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 _KEPT_CHARS = 1 << 20
+_CHARS_OF_A_LINE = 4000
+_PIECES_OF_A_LINE = 50
 
 
 class Transcript:
@@ -43,6 +45,12 @@ class Transcript:
         while self._tail_chars - len(self._tail[0]) >= _KEPT_CHARS // 2:
             self._tail_chars -= len(self._tail[0])
             self._dropped_chars += len(self._tail.pop(0))
+
+    def end_of_text(self) -> str:
+        """Give the end of what was written so far, from any thread: enough to hold the last line."""
+        # A line is often written in several pieces.
+        end = "".join(self._tail[-_PIECES_OF_A_LINE:])
+        return end if end.strip() else self._head.getvalue()[-_CHARS_OF_A_LINE:] + end
 
     def text(self) -> str:
         """Give what was kept; a line says how much is missing."""

@@ -21,11 +21,13 @@ from typing import Any
 
 from nbpipe.execute.capture import capturing
 from nbpipe.execute.channel import Channel
+from nbpipe.execute.glimpses import Watch
 from nbpipe.execute.performing import Performer
-from nbpipe.execute.sending import Said, SentPlan, SentTask
+from nbpipe.execute.sending import Said, Seen, SentPlan, SentTask
 from nbpipe.execute.worker import Outcome, failure_of
 
 _LOOK_UP_S = 1.0
+_LOOK_S = 0.25
 _DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -105,14 +107,24 @@ def main() -> None:
     sys.stdout, sys.stderr = voices
     with capturing() as capture:
         performer = Performer(capture, guard)
-        while True:
-            match asked.get():
-                case SentPlan() as plan:
-                    performer.take(plan)
-                case str() as run, SentTask() as task:
-                    for voice in voices:
-                        voice.node = task.node
-                    channel.send(performer.perform(run, task) if performer.knows(run) else None)
+        look = performer.glimpses.look
+        watch = Watch(look, lambda news: channel.send(Seen(news)), _LOOK_S)
+        with watch:
+            _perform_all(performer, channel, asked, voices)
+
+
+def _perform_all(
+    performer: Performer, channel: Channel, asked: queue.SimpleQueue[Any], voices: tuple[_Voice, _Voice]
+) -> None:
+    """Perform one task after the other."""
+    while True:
+        match asked.get():
+            case SentPlan() as plan:
+                performer.take(plan)
+            case str() as run, SentTask() as task:
+                for voice in voices:
+                    voice.node = task.node
+                channel.send(performer.perform(run, task) if performer.knows(run) else None)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from dataclasses import replace
 
 from nbpipe.errors import StepTimeoutError, WorkerLostError
 from nbpipe.execute.channel import Channel, packed
-from nbpipe.execute.sending import Said, SentOutcome, SentPlan, SentTask, failure_to_send
+from nbpipe.execute.sending import Said, Seen, SentOutcome, SentPlan, SentTask, failure_to_send
 from nbpipe.execute.worker import failure_of
 
-Hear = Callable[[Said], None]
+Hear = Callable[[Said | Seen], None]
 
 _CHILD = "nbpipe.execute.child"
 # What a step's own `finally` may take before it is killed.
@@ -47,7 +47,10 @@ class PackedPlan:
 
 
 class Child:
-    """One process; it is there when this returns, and ready when it answers."""
+    """One process; it is there when this returns, and ready when it answers.
+
+    It is over with it when a task was interrupted.
+    """
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 — an interpreter and a module of ours
@@ -83,7 +86,7 @@ class Child:
         Args:
             plan: What the steps of its run have in common.
             task: The task.
-            hear: Called, in this thread, with what the step prints.
+            hear: Called, in this thread, with what the step prints and how far it is.
             is_cancelled: Tells whether it was cancelled meanwhile: before this returns, `interrupt` finds no task.
         """
         with self._lock:
@@ -115,7 +118,7 @@ class Child:
         self._channel.send_packed(asked)
         while True:
             answer = self._channel.receive()
-            if isinstance(answer, Said):
+            if isinstance(answer, Said | Seen):
                 hear(answer)
             elif answer is None:
                 self._channel.send_packed(plan.data)
@@ -126,7 +129,11 @@ class Child:
     def _judged(self, outcome: SentOutcome) -> SentOutcome:
         """Tell a step that was interrupted for being late from one that was stopped."""
         with self._lock:
+            self._task = ""
             why = self._why
+        if why is not None:
+            # What the step had started, or left half done in memory, must not outlive it.
+            self.close()
         if why is None or outcome.failure is None or outcome.failure.type_name != KeyboardInterrupt.__name__:
             return outcome
         return replace(outcome, failure=failure_to_send(failure_of(why)))

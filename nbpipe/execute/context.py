@@ -1,18 +1,19 @@
 """The step that is running, as seen from inside it.
 
-It collects what the step says of itself: metadata, tags, progress. It knows nothing of where
-any of that is kept.
+It collects what the step says of itself, metadata and tags, and passes on how far it is. It knows
+nothing of where any of that is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
+from nbpipe.execute.glimpses import Progress
 from nbpipe.records import metadata
 from nbpipe.records.runs import Triggered
 from nbpipe.records.tags import Tag, as_tags
@@ -63,6 +64,7 @@ class StepContext:
         notes: Metadata by target, encoded.
         tags: Tags by target.
         triggered: The runs of other pipelines that it asked for.
+        report: Takes how far it is, each time that it says so; `None` if nobody wants to know.
     """
 
     run: RunFacts
@@ -73,6 +75,7 @@ class StepContext:
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: dict[str, list[Tag]] = field(default_factory=dict)
     triggered: list[Triggered] = field(default_factory=list)
+    report: Callable[[Progress], None] | None = None
 
     @property
     def run_id(self) -> str:

@@ -23,11 +23,20 @@ from nbpipe.execute.calls import Executed, Execution, Executions, Fact, PlannedC
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.feeding import Feeder
 from nbpipe.execute.files import move_as, same_folder_afterwards
+from nbpipe.execute.glimpses import Glimpses
 from nbpipe.execute.mapping import Fan, spread_over
 from nbpipe.execute.plan import Keys, mapped_half, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
 from nbpipe.execute.randomness import RandomChain
-from nbpipe.execute.settled import RunOutcome, Settled, body_of, objection, reuse_as_json, reused
+from nbpipe.execute.settled import (
+    RunOutcome,
+    Settled,
+    body_of,
+    objection,
+    objection_to_given,
+    reuse_as_json,
+    reused,
+)
 from nbpipe.execute.sources import described
 from nbpipe.execute.stop import StopSignal
 from nbpipe.execute.worker import failure_of
@@ -56,6 +65,11 @@ class Driver(Feeder, ABC):
         existing: Artifact versions that are there before the run, by id.
         cache: Whether equal executions may be reused.
         stop: How the run is stopped from outside.
+        given: Executions that are taken for nodes, by node, as long as they read what the node would and their
+            outputs are there; nobody asks by which key they would be found.
+
+    Attributes:
+        glimpses: What is to be seen of the steps that run now.
     """
 
     def __init__(
@@ -69,8 +83,10 @@ class Driver(Feeder, ABC):
         existing: Mapping[str, ArtifactVersion] | None = None,
         cache: bool = True,
         stop: StopSignal | None = None,
+        given: Mapping[str, RecordedExecution] = MappingProxyType({}),
     ) -> None:
         super().__init__(traced, store, existing or {})
+        self._given = dict(given)
         self._facts = facts
         self._executions = executions
         self._recorder = recorder
@@ -84,6 +100,7 @@ class Driver(Feeder, ABC):
         self._reused_keys: dict[str, str] = {}
         # The mapped nodes that are on their way.
         self._fans: dict[str, Fan] = {}
+        self.glimpses = Glimpses()
 
     def prepare(self) -> None:
         """Read what every step is made of; nothing has run or been written when this raises.
@@ -105,6 +122,10 @@ class Driver(Feeder, ABC):
     def listen(self, listeners: Sequence[Listener]) -> None:
         """Have each called with a node's name when it starts (and `None`), and when it is settled."""
         self._listeners = tuple(listeners)
+
+    def record(self) -> None:
+        """Have what was settled so far written down: for a listener that is about to speak of it."""
+        self._flush()
 
     @property
     def outcome(self) -> RunOutcome:
@@ -164,13 +185,18 @@ class Driver(Feeder, ABC):
         if call.awaited:
             self._run(call, None, ("no earlier execution could serve", ""))
             return
-        keys = call.keys
+        keys, given = call.keys, self._given.get(node.id)
+        lost = objection_to_given(given, call.inputs, self._store) if given is not None else ""
+        if given is not None and not lost:
+            self._reuse(call, Keys(given["key"], given["half"]), given)
+            return
         record = self._known(call.prepared, keys)
-        unusable = self._objection(call.prepared, record) if record is not None else ""
+        unusable = self._objection(call.prepared, record) if record is not None else lost
         if record is not None and not unusable:
             self._reuse(call, keys, record)
             return
-        why = (unusable, record["id"]) if record is not None else self._reason(call)
+        before = record or given
+        why = (unusable, before["id"]) if before and unusable else self._reason(call)
         if node.mapped:
             self._spread(call, why)
         else:

@@ -31,7 +31,7 @@ class Executor(Protocol):
         Args:
             plan: What the steps of its run have in common.
             task: The task.
-            hear: Called, in any thread, with what the step prints.
+            hear: Called, in any thread, with what the step prints and how far it is.
 
         Returns:
             Ends with what came of the task, never with an exception but `ExecutorError`.

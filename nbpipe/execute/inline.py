@@ -104,7 +104,7 @@ class InlineDriver(Driver):
             if settled.status is not Status.FAILED or attempt == options.retries:
                 break
             self._flush()
-            self._wait_before_retry(options.retry_delay_s)
+            self._wait_before_retry(options.delay_before_s(attempt + 1))
             if self._stop.is_set:
                 break
         self._tell(call.node.id, settled)
@@ -143,7 +143,7 @@ class InlineDriver(Driver):
             tuple(arguments) if call.prepared.is_cell else (),
         )
         timeout_s = call.prepared.step.options.timeout_s
-        attempt = Attempt(self._store, task, self._capture, self._random)
+        attempt = Attempt(self._store, task, self._capture, self._random, self.glimpses)
         outcome = attempt.run(lambda: self._with_open_books(task, timeout_s))
         call.before = attempt.before
         settled.duration_s, settled.files = attempt.duration_s, attempt.files
@@ -208,6 +208,7 @@ class InlineDriver(Driver):
             node, output = self._place_of(origin)
             if self._outcome.settled[node].status is not Status.REUSED:
                 continue
+            self._given.pop(node, None)
             self._executions.forget(self._reused_keys[node])
             self._settle(self._traced.graph.by_id[node])
             self._write_all()
@@ -331,7 +332,11 @@ class InlineDriver(Driver):
         if call.node.mapped:
             return True
         is_pointed_at = not call.prepared.step.signature.pointers.isdisjoint(unstored)
-        return is_pointed_at or (self._may_reuse(call.prepared) and self._executions.may_know(call.half))
+        return (
+            is_pointed_at
+            or call.node.id in self._given
+            or (self._may_reuse(call.prepared) and self._executions.may_know(call.half))
+        )
 
     def _is_pending(self, place: Place) -> bool:
         return any(

@@ -31,7 +31,7 @@ from nbpipe.execute.executors import Executor
 from nbpipe.execute.files import move_as
 from nbpipe.execute.mapping import Fan
 from nbpipe.execute.plan import Keys
-from nbpipe.execute.sending import Said, SentOutcome, SentPlan, SentTask, failure_sent, values_to_send
+from nbpipe.execute.sending import Said, Seen, SentOutcome, SentPlan, SentTask, failure_sent, values_to_send
 from nbpipe.execute.settled import Settled
 from nbpipe.execute.turns import Turns
 from nbpipe.execute.worker import Failure, failure_of
@@ -88,7 +88,7 @@ class ParallelDriver(Driver):
         super().__init__(*args, **options)
         self._executor = executor
         self._turns = Turns(self._traced.graph.ordered, ())
-        self._events: queue.SimpleQueue[Future[SentOutcome] | Said | str] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Future[SentOutcome] | Said | Seen | str] = queue.SimpleQueue()
         self._going: dict[Future[SentOutcome], _Attempt] = {}
         # Failed attempts that are followed by another, the next one first.
         self._later: list[tuple[float, int, _Attempt]] = []
@@ -149,6 +149,8 @@ class ParallelDriver(Driver):
         for event in _all_in(self._events, wait_s):
             if isinstance(event, Said):
                 self._print(event.node, event.stream, event.text)
+            elif isinstance(event, Seen):
+                self.glimpses.hear(event.news)
             elif isinstance(event, Future):
                 self._take(self._going.pop(event), event)
             else:
@@ -170,11 +172,21 @@ class ParallelDriver(Driver):
     # One attempt -----------------------------------------------------------------------------
 
     def _run(self, call: PlannedCall, keys: Keys | None, reason: tuple[str, str]) -> None:
+        if keys is not None and self._may_reuse(call.prepared):
+            twin = self._runs_already(keys)
+            if twin:
+                self._turns.put_off(call.node.id, twin)
+                return
         self._describe(call.prepared)
         why, against = reason
         settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against, item=call.item)
         number = self._attempts.get(call.node.id, 0) + 1
         self._submit(_Attempt(call, keys, settled, number, call.prepared.step.options.retries))
+
+    def _runs_already(self, keys: Keys) -> str:
+        """Name the node that is at the very same execution: what it gives can be reused."""
+        at_it = (*self._going.values(), *(former for _, _, former in self._later))
+        return next((one.call.node.id for one in at_it if one.keys == keys), "")
 
     def _submit(self, attempt: _Attempt) -> None:
         call, settled = attempt.call, attempt.settled
@@ -190,6 +202,7 @@ class ParallelDriver(Driver):
             self._conclude(attempt, SentOutcome(), failure_of(error))
             return
         self._going[future] = attempt
+        self.glimpses.begin(call.node.id)
         future.add_done_callback(self._events.put)
 
     def _task(self, call: PlannedCall, settled: Settled) -> SentTask:
@@ -214,6 +227,7 @@ class ParallelDriver(Driver):
     def _take(self, attempt: _Attempt, future: Future[SentOutcome]) -> None:
         """Take in what came of an attempt."""
         call, settled = attempt.call, attempt.settled
+        self.glimpses.end(call.node.id)
         for stream in ("stdout", "stderr"):
             self._print(call.node.id, stream, "", is_last=True)
         error = future.exception()
@@ -253,7 +267,7 @@ class ParallelDriver(Driver):
             if self._is_made_again(call, failure):
                 return
             if attempt.left and not self._stop.is_set:
-                due_s = time.monotonic() + call.prepared.step.options.retry_delay_s
+                due_s = time.monotonic() + call.prepared.step.options.delay_before_s(attempt.number)
                 heapq.heappush(self._later, (due_s, next(self._number), attempt))
                 return
         self._tell(call.node.id, settled)
@@ -274,6 +288,7 @@ class ParallelDriver(Driver):
             node, _ = self._place_of(origin)
             if self._outcome.settled[node].status is not Status.REUSED:
                 return False
+            self._given.pop(node, None)
             self._executions.forget(self._reused_keys[node])
             del self._outcome.settled[node]
             self._turns.again(node, call.node.id)

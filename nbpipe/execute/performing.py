@@ -17,6 +17,7 @@ from nbpipe.errors import ExecutorError, NbpipeError
 from nbpipe.execute.attempt import Attempt, pointer_to, values_to_keep
 from nbpipe.execute.capture import Capture
 from nbpipe.execute.context import StepContext
+from nbpipe.execute.glimpses import Glimpses
 from nbpipe.execute.randomness import RandomChain
 from nbpipe.execute.sending import SentOutcome, SentPlan, SentTask, failure_to_send, values_sent
 from nbpipe.execute.worker import LIBRARY, CodeRoom, Failure, Outcome, Task, failure_of, run_task
@@ -45,11 +46,15 @@ class Performer:
     Args:
         capture: What keeps what this thread prints.
         guard: Calls the body of a step so that it can be interrupted; what is done around it cannot.
+
+    Attributes:
+        glimpses: What is to be seen of the step that runs now.
     """
 
     def __init__(self, capture: Capture, guard: Guard) -> None:
         self._capture = capture
         self._guard = guard
+        self.glimpses = Glimpses()
         self._rooms: OrderedDict[str, _Room] = OrderedDict()
 
     def take(self, plan: SentPlan) -> None:
@@ -74,14 +79,15 @@ class Performer:
             return SentOutcome(failure=failure_to_send(failure_of(error)))
 
     def _performed(self, room: _Room, task: SentTask) -> SentOutcome:
-        values, facts = values_sent(task.values)
         source = room.sources[task.source]
         names = tuple(name for name, _ in task.outputs)
-        context = StepContext(facts, task.node, task.id, names, room.plan.workspace)
-        context.triggered.extend(task.triggered)
         failure = _brought_to_life(room, source, (*names, *task.inputs))
         if failure is not None:
             return SentOutcome(failure=failure_to_send(failure))
+        # Only now: some may be instances of what was brought to life.
+        values, facts = values_sent(task.values)
+        context = StepContext(facts, task.node, task.id, names, room.plan.workspace)
+        context.triggered.extend(task.triggered)
         stored = {name: artifact for name, artifact in task.inputs.items() if name not in task.pointers}
         pointers = {name: pointer_to(task.inputs[name]) for name in task.pointers if name in task.inputs}
         arguments = {**pointers, **room.store.load_all(stored, trust=True)}
@@ -89,7 +95,7 @@ class Performer:
         signature = StepSignature({}, tuple(Output(*output) for output in task.outputs), task.is_tuple)
         wanted = tuple(arguments) if is_cell else ()
         live = Task(source, signature, {**values, **arguments}, context, wanted)
-        attempt = Attempt(room.store, live, self._capture, RandomChain(*task.random))
+        attempt = Attempt(room.store, live, self._capture, RandomChain(*task.random), self.glimpses)
         outcome = attempt.run(lambda: self._guard(lambda: run_task(live, room.code)))
         return self._kept(room.store, task, context, attempt, outcome, is_cell=is_cell)
 

@@ -2,7 +2,8 @@
 
 Code travels as text, values as references to what the store holds. Pickled are only these records
 themselves and the plain values that a step's arguments are bound to. An exception is sent as its type, its
-arguments and its text; it is made anew where its class can be found, and never by calling that class.
+arguments and its text; it is made anew where its class can be found, and no class of a library or of the
+user is called for it.
 
 This module knows forms. Who sends them is `execute.parallel`, who carries them an executor, and who acts on
 them `execute.performing`.
@@ -152,6 +153,17 @@ class Said:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is seen of steps that run; see `execute.glimpses`.
+
+    Attributes:
+        news: What a `Watch` tells.
+    """
+
+    news: Mapping[str, Mapping[str, Any]]
+
+
 def values_to_send(step: str, values: Mapping[str, Any], facts: RunFacts) -> bytes:
     """Pack the plain values of a step's arguments, and what it may know of its run.
 
@@ -224,7 +236,8 @@ def _rebuilt(sent: SentFailure) -> BaseException | None:
         made_of, args, attributes = pickles.received(sent.carried)
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
             return None
-        found: BaseException = kind.__new__(kind, *made_of)
+        # Python's own keep what they say where only their making puts it; what others do there is not done twice.
+        found: BaseException = kind(*made_of) if sent.module == "builtins" else kind.__new__(kind, *made_of)
         found.args = args
         vars(found).update(attributes)
         return found if str(found) == sent.message else None

@@ -138,7 +138,8 @@ def reused(node: str, step_run_id: str, record: Mapping[str, Any], definition: A
 
     With a definition, it is the tags which that declares that its outputs get, whatever was declared then.
     """
-    settled = Settled(node, Status.REUSED, "nothing it depends on changed", step_run_id, dict(artifacts_in(record)))
+    why = record.get("taken", "nothing it depends on changed")
+    settled = Settled(node, Status.REUSED, why, step_run_id, dict(artifacts_in(record)))
     settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
     if "items" in record:
         total = record["items"]["total"]
@@ -166,8 +167,17 @@ def objection(record: Mapping[str, Any], expiry_s: float | None, store: Store) -
     if expiry_s is not None and is_expired(record["ended"], expiry_s, now()):
         return "its result has expired"
     changed = changed_file(record, store.workspace)
-    if changed:
-        return changed
+    return changed or _gone(record, store)
+
+
+def objection_to_given(record: Mapping[str, Any], inputs: Inputs, store: Store) -> str:
+    """Say what stands against taking an execution that a node was given, whatever it would be reused by."""
+    read = {given["name"]: given["digest"] for given in record["inputs"]}
+    changed = [name for name, digest in inputs.digests.items() if read.get(name) != digest]
+    return f"input {changed[0]} changed" if changed else _gone(record, store)
+
+
+def _gone(record: Mapping[str, Any], store: Store) -> str:
     is_whole = all(store.exists(artifact) for artifact in artifacts_in(record).values())
     return "" if is_whole else "its stored result is gone"
 

@@ -46,9 +46,13 @@ class Turns:
                 if not awaited:
                     heapq.heappush(self._ready, self._place[other])
 
+    def put_off(self, node: str, until: str) -> None:
+        """Give a node that had its turn another when a node that goes on is settled."""
+        self._awaited[node].add(until)
+        if node not in self._waiting[until]:
+            self._waiting[until].append(node)
+
     def again(self, first: str, then: str) -> None:
         """Let two nodes that had their turn have it once more, one after the other."""
-        self._awaited[then].add(first)
-        if then not in self._waiting[first]:
-            self._waiting[first].append(then)
+        self.put_off(then, first)
         heapq.heappush(self._ready, self._place[first])

@@ -22,8 +22,10 @@ from nbpipe.define.step import Step
 from nbpipe.errors import NbpipeError
 from nbpipe.notebook.executing import CellExecution
 from nbpipe.notebook.first_line import MARKER, marker_in
+from nbpipe.notebook.live import LiveBar
 from nbpipe.notebook.outputs import Recorder, Replay
 from nbpipe.notebook.session import Session
+from nbpipe.records.runs import Status
 from nbpipe.source.magics import refuse_unreplayable, strip_magics
 
 HOOK = "__nbpipe_cell__"
@@ -76,12 +78,21 @@ class StepCells:
         shell: The shell that runs them.
         session: Gives what the kernel knows.
         tell_reused: Called when a cell is reused, to say so.
+        is_watched: Tells whether somebody looks at the present cell.
     """
 
-    def __init__(self, shell: Any, session: Callable[[], Session], tell_reused: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        shell: Any,
+        session: Callable[[], Session],
+        tell_reused: Callable[[str], None],
+        is_watched: Callable[[], bool],
+    ) -> None:
         self._shell = shell
         self._session = session
         self._tell_reused = tell_reused
+        self._is_watched = is_watched
+        self._bar: LiveBar | None = None
         self._running: CellExecution | None = None
         self._recorder: Recorder | None = None
         self._replay: Replay | None = None
@@ -151,9 +162,12 @@ class StepCells:
         """The body is about to run."""
         _show_own_first_line(self._first_line)
         if self._running is not None:
+            publish = self._shell.display_pub.publish
             self._recorder = Recorder(self._shell)
             self._recorder.start()
             self._running.begin()
+            if self._is_watched():
+                self._bar = LiveBar(publish, self._session().run.look)
 
     def commit(self, value: Any = None) -> Any:
         """The body has run: keep what it gave; its last value passes through."""
@@ -187,6 +201,9 @@ class StepCells:
             replay.finish()
         if running is None:
             return
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.end(_became(error))
         running.leave()
         try:
             if error is not None:
@@ -196,6 +213,12 @@ class StepCells:
         except NbpipeError as unwritten:
             # Nobody above us could show it: the cell is over.
             print(f"{type(unwritten).__name__}: {unwritten}", file=sys.stderr)
+
+
+def _became(error: BaseException | None) -> Status:
+    if error is None:
+        return Status.COMPLETED
+    return Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.FAILED
 
 
 def call(method: str, *arguments: ast.expr) -> ast.Expr:

@@ -11,7 +11,17 @@ from nbpipe.commands.dispatch import completions
 from nbpipe.notebook.kernel import Kernel
 
 _OPTIONS = {
-    "%%step": ("--tag", "--no-cache", "--retries", "--retry-delay", "--timeout", "--after", "--define", "--help"),
+    "%%step": (
+        "--tag",
+        "--no-cache",
+        "--retries",
+        "--retry-delay",
+        "--retry-backoff",
+        "--timeout",
+        "--after",
+        "--define",
+        "--help",
+    ),
     "%%params": ("--name", "--tag", "--model", "--help"),
     "%%pipeline": ("--tag", "--model", "--no-cache", "--help"),
 }

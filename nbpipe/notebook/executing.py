@@ -21,6 +21,7 @@ from nbpipe.execute.settled import artifacts_in
 from nbpipe.notebook.session import Session
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.services.interactive import Execution
+from nbpipe.source.load import own_classes
 from nbpipe.source.names import binds_by_other_means, names_of
 from nbpipe.source.settings import set_up_by, setting_in
 
@@ -229,6 +230,7 @@ class CellExecution:
         """Say that the cell's body is about to run."""
         if binds_by_other_means(self._step.names):
             self._known = frozenset(self._session.namespace)
+        self._session.defining = own_classes(self.execution.prepared.source)
         self._session.chance.begin()
         self._session.run.begin(self.execution)
         self._began_s = time.perf_counter()
@@ -276,6 +278,7 @@ class CellExecution:
         """Let what comes next know that the cell is over, and give back what was set aside and not bound."""
         for name, value in self._set_aside.items():
             self._session.namespace.setdefault(name, value)
+        self._session.defining = {}
         self._session.run.leave(self.execution)
 
     def _settle(self, artifacts: Mapping[str, ArtifactVersion]) -> None:

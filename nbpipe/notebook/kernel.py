@@ -23,8 +23,9 @@ from nbpipe.handles import Pipeline
 from nbpipe.notebook.answering import answered
 from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import define_pipeline, offer_cells
-from nbpipe.notebook.display import LiveRun, RecordFormatters, show_bundle, show_reused
+from nbpipe.notebook.display import RecordFormatters, show_bundle, show_reused
 from nbpipe.notebook.frontend import is_watched, notebook_name
+from nbpipe.notebook.live import LiveRun
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before
@@ -53,7 +54,7 @@ class Kernel:
         self._is_in_cell = False
         self._pictures: dict[str, LiveRun] = {}
         self._pending: Callable[[], Any] = _nothing
-        self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused)
+        self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused, lambda: self.is_watched)
         self.transformer = CellTransformer(self._decide)
         self.formatters = RecordFormatters(shell, lambda: self.is_watched, self._pictures.__contains__)
         self._own = OwnPipeline(lambda: self.session, self.own)

@@ -46,6 +46,7 @@ class Session:
         model: The model that they work on, if any.
         parameters: What the notebook's pipeline takes.
         executed: How many plain cells were executed.
+        defining: The classes that the running step's own body defines, each with the text that it is known by.
     """
 
     def __init__(self, namespace: MutableMapping[str, Any], workspace: Workspace, name: str) -> None:
@@ -60,6 +61,7 @@ class Session:
         self._parameters_text = ""
         self._given: dict[str, Any] = {}
         self.executed = 0
+        self.defining: Mapping[str, str] = {}
         self._units: dict[str, tuple[int, Unit]] = {}
         self._corpus: Corpus | None = None
         self._chance: SessionChance | None = None

@@ -52,7 +52,10 @@ class LivePieces:
 
     def get(self, name: str, default: str = "") -> str:
         """Give the digest of the text that last bound a name."""
-        corpus = self._session().corpus()
+        session = self._session()
+        if name in session.defining:
+            return session.defining[name]
+        corpus = session.corpus()
         binders = corpus.binding(name).binders
         return corpus.statements[binders[-1]].piece.digest if binders else default
 

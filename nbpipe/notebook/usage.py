@@ -11,6 +11,7 @@ STEP = """\
   --no-cache         run it every time
   --retries N        try again N times when it fails in a pipeline run
   --retry-delay S    wait S seconds before each
+  --retry-backoff F  wait F times as long before each later one
   --timeout S        stop it after S seconds in a pipeline run
   --after STEP       run after STEP though nothing flows from it; may be repeated
   --define           define it now, run it with the pipeline

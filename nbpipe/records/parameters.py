@@ -142,6 +142,18 @@ def may_hold_secret(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
     )
 
 
+def is_hidden(value: Any) -> bool:
+    """Tell whether a value, as JSON data, stands for a secret or has one in it: what it was is not known any more."""
+    match value:
+        case str():
+            return value == HIDDEN
+        case Mapping():
+            return any(map(is_hidden, value.values()))
+        case list():
+            return any(map(is_hidden, value))
+    return False
+
+
 def is_plain(value: Any) -> bool:
     """Tell whether a value can be written as data, so that another process can have it too."""
     if isinstance(value, bytes | type | FunctionType | ModuleType):

@@ -96,6 +96,20 @@ class StepText(Record):
         )
 
 
+class HookText(Record):
+    """A function that is called when a run, or a step of it, has ended.
+
+    Attributes:
+        step: The name by which the pipeline's body calls the step; `""` for a hook of the pipeline itself.
+        when: On what end it is called.
+        text: Its text.
+    """
+
+    step: str
+    when: Literal["on_success", "on_failure"]
+    text: StepText
+
+
 class FieldText(Record):
     """One parameter, for people and for `config_template`.
 
@@ -157,6 +171,7 @@ class SnapshotContent(Record):
         environment: Where it was frozen.
         folder: The folder it works in, relative to the one that holds the workspace; empty where it was frozen
             outside of that.
+        hooks: What is called when a run or a step has ended.
     """
 
     schema_number: int = SCHEMA
@@ -177,6 +192,13 @@ class SnapshotContent(Record):
     cache: bool = True
     environment: Environment
     folder: str = ""
+    hooks: tuple[HookText, ...] = ()
+
+    @property
+    def texts(self) -> tuple[StepText, ...]:
+        """Everything that is brought to life by itself: steps, the body, and hooks."""
+        body = (self.body,) if self.body is not None else ()
+        return (*self.steps, *body, *(hook.text for hook in self.hooks))
 
     def source_of(self, text: StepText) -> Source:
         """Give what a step was made of when it was written down."""
@@ -201,15 +223,15 @@ class SnapshotContent(Record):
         Raises:
             BadValueError: A text names a piece that the library does not have.
         """
-        texts = [*self.steps, *([self.body] if self.body is not None else [])]
-        for text in texts:
+        for text in self.texts:
             for place in (*text.pieces, *text.late_pieces):
                 if not 0 <= place < len(self.library):
                     raise BadValueError(f"{text.name} leans on piece {place} of {len(self.library)}.")
 
     def to_bytes(self) -> bytes:
         """Write the content in its one canonical form."""
-        return canonical_json(self.model_dump(mode="json"))
+        # What has no hooks is written as it was before there were any, under the same digest.
+        return canonical_json(self.model_dump(mode="json", exclude=None if self.hooks else {"hooks"}))
 
     def config_template(self) -> PipelineRunConfiguration:
         """Give a configuration with every parameter of the pipeline and of every step at its present value; edit it."""

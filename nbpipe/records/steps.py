@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from nbpipe.errors import ArtifactError
 from nbpipe.records.base import Record, plain_name
 from nbpipe.records.tags import Tag, as_tags
+
+LONGEST_BACKOFF_S = 600.0
 
 
 class ArtifactConfig(Record):
@@ -41,7 +43,8 @@ class StepOptions(Record):
     Attributes:
         cache: Whether an equal execution may be reused.
         retries: How many times a failing step is tried again.
-        retry_delay_s: How long to wait before each, in seconds.
+        retry_delay_s: How long to wait before the first of these, in seconds.
+        retry_backoff: By what that is multiplied before each later one; ten minutes are never exceeded by it.
         timeout_s: How long it may run, in seconds; `None` for as long as it takes.
         tags: Tags for the run's step outputs.
         after: Steps that must be done first though nothing flows from them.
@@ -52,11 +55,24 @@ class StepOptions(Record):
     cache: bool = True
     retries: int = Field(default=0, ge=0, le=1000)
     retry_delay_s: float = Field(default=0.0, ge=0)
+    retry_backoff: float = Field(default=1.0, ge=1, le=1000)
     timeout_s: float | None = Field(default=None, gt=0)
     tags: tuple[Tag, ...] = ()
     after: tuple[str, ...] = ()
     expiry_s: float | None = Field(default=None, gt=0)
     resources: dict[str, float] = Field(default_factory=dict)
+
+    def delay_before_s(self, retry: int) -> float:
+        """Say how long to wait before a retry, the first of which is 1, in seconds."""
+        # A power of many digits is no float any more; it is far beyond what is waited.
+        grown = self.retry_backoff ** min(retry - 1, 100)
+        return min(self.retry_delay_s * grown, max(self.retry_delay_s, LONGEST_BACKOFF_S))
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the backoff out where there is none: what was written before there was any keeps its digest."""
+        said: dict[str, Any] = write(self)
+        return {name: value for name, value in said.items() if name != "retry_backoff" or value != 1}
 
     @field_validator("tags", mode="before")
     @classmethod

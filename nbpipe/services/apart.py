@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbpipe.errors import Interrupted, NbpipeError, RefusedApartError, RunInterruptedError, StepFailedError
 from nbpipe.execute.context import RunFacts
+from nbpipe.execute.glimpses import Glimpse, Glimpses, nothing_seen
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import as_json
@@ -87,6 +88,7 @@ class RunApart:
         self._asked = asked
         self.id = ""
         self._listeners: Sequence[Callable[[str, Any], None]] = ()
+        self._glimpses = Glimpses()
         self._refused: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
         self._is_answered = threading.Event()
@@ -146,6 +148,10 @@ class RunApart:
     def is_over(self) -> bool:
         """Tell whether the run has ended."""
         return self._child.is_over()
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node, as the child told it last."""
+        return nothing_seen() if self.is_over() else self._glimpses.look()
 
     def stop(self) -> None:
         """Ask the run to stop; what was done before is kept."""
@@ -215,13 +221,19 @@ class RunApart:
                 self._child.entitle(f"{self._asked.pipeline} {run_id[:8]}")
                 traced = self._asked.traced
                 facts = RunFacts(run_id, name, self._asked.pipeline, traced.parameters)
-                begun = StartedRun(facts, traced, started, self, self._asked.parent)
+                begun = StartedRun(facts, traced, started, self, self._asked.parent, self.look, self.is_over)
                 self._listeners = observe(begun)
                 self._is_answered.set()
             case {"node": node, "settled": settled}:
                 told = EndedStep.read(node, settled) if settled is not None else None
+                if told is None:
+                    self._glimpses.begin(node)
+                else:
+                    self._glimpses.end(node)
                 for listener in self._listeners:
                     listener(node, told)
+            case {"seen": seen}:
+                self._glimpses.hear(seen)
             case {"refused": _}:
                 self._refused = answer
                 self._is_answered.set()

@@ -34,6 +34,7 @@ from nbpipe.errors import (
     CatalogDamagedError,
     ConflictError,
     NotFoundError,
+    NotRecordedError,
     WorkspaceError,
 )
 from nbpipe.services.backups import MANIFEST, Backup, Reading, is_archive, read_through
@@ -47,7 +48,12 @@ _LEVEL = 1
 
 
 def write_backup(
-    paths: WorkspacePaths, target: Path | None, *, values: bool, progress: Progress | None = None
+    paths: WorkspacePaths,
+    target: Path | None,
+    *,
+    values: bool,
+    progress: Progress | None = None,
+    fetch: Callable[[], None] | None = None,
 ) -> Backup:
     """Write a backup of a workspace, read it back, and give it its name.
 
@@ -56,6 +62,7 @@ def write_backup(
         target: The file; one named by the time, in the workspace's `backups`, if not given.
         values: Whether stored values are to be in it.
         progress: Told, from time to time, how many of how many bytes are written.
+        fetch: Called when the logs are copied: it brings here the values that lie elsewhere.
 
     Raises:
         NotFoundError: There is no workspace.
@@ -76,12 +83,12 @@ def write_backup(
     draft = path.with_name(f".{new_id()}.tar.gz")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = _written(paths, draft, values=values, progress=progress)
+        made = _written(paths, draft, values=values, progress=progress, fetch=fetch)
         if made.counts() != read_through(draft).counts():
             raise CatalogDamagedError(path, "what was written was not what came back", cure="Look at the disk.")
         draft.rename(path)
         sync_folder(path.parent)
-    except CatalogBusyError:
+    except (CatalogBusyError, NotRecordedError):
         raise
     except OSError as error:
         raise WorkspaceError(f"The backup {path} cannot be written ({error.strerror or error}).") from error
@@ -91,7 +98,9 @@ def write_backup(
     return made
 
 
-def _written(paths: WorkspacePaths, draft: Path, *, values: bool, progress: Progress | None) -> Backup:
+def _written(
+    paths: WorkspacePaths, draft: Path, *, values: bool, progress: Progress | None, fetch: Callable[[], None] | None
+) -> Backup:
     made = Backup(draft, made=now_text(), has_values=values)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -100,9 +109,12 @@ def _written(paths: WorkspacePaths, draft: Path, *, values: bool, progress: Prog
             tarfile.open(fileobj=packed, mode="w") as tar,
         ):
             writer = _Writer(tar, made, progress)
-            if values:
+            if values and fetch is None:
                 writer.expect(sum(blob.size_bytes for blob in stored(paths.blobs)))
             _add_logs(writer, paths)
+            if values and fetch is not None:
+                fetch()
+                writer.expect(sum(blob.size_bytes for blob in stored(paths.blobs)))
             if values:
                 _add_values(writer, paths)
             writer.add_manifest()

@@ -19,6 +19,7 @@ from typing import Any
 
 from nbpipe.base.workspace import find_workspace
 from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
+from nbpipe.execute.glimpses import Watch
 from nbpipe.execute.settled import Settled
 from nbpipe.records.runs import Status
 from nbpipe.services.ended import said_of
@@ -30,6 +31,8 @@ from nbpipe.services.watching import StartedRun, watch_runs
 from nbpipe.services.workspace import open_workspace
 
 _LOOK_UP_S = 1.0
+# What is seen of running steps is news for an eye, and kept by nobody.
+_TELL_S = 0.5
 _PATIENCE_S = 3.0
 
 
@@ -155,7 +158,8 @@ def main(answers: int, *heard: int) -> int:
         asker.answer({"refused": str(error), "exit_code": error.exit_code})
         return error.exit_code
     asker.listen(handle)
-    exit_code, end = ending_of(handle)
+    with Watch(handle.look, lambda seen: asker.answer({"seen": seen}), _TELL_S):
+        exit_code, end = ending_of(handle)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

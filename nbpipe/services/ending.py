@@ -6,7 +6,7 @@ what it left. Both say it by one operation with one request id.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from nbpipe.errors import UserError
 from nbpipe.execute.context import RUN, RunFacts, artifact_target
 from nbpipe.execute.settled import RunOutcome, Settled, reused
 from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact
+from nbpipe.records.parts import Taken
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag, as_tags
 
@@ -57,6 +58,18 @@ def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag], model_
         error_type=failure.type_name if failure is not None else "",
         error_message=failure.message[:_LONGEST_MESSAGE] if failure is not None else "",
     )
+
+
+def end_of_part(end: EndRun, taken: Iterable[Taken]) -> EndRun:
+    """Say what the end of a run of a part of a pipeline moves: nothing that points at the newest.
+
+    What it read from steps that were left out, its own tags and its model version reach as what it made.
+    """
+    if end.tags or end.model_version_id:
+        read = dict.fromkeys((one.artifact, one.name) for one in taken)
+        reached = (*(NamedArtifact(id=artifact, name=name) for artifact, name in read), *end.reached)
+        end = end.model_copy(update={"reached": reached})
+    return end.model_copy(update={"is_part": True})
 
 
 def _tagged_by(settled: Settled) -> list[ArtifactTags]:

@@ -20,6 +20,7 @@ from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
 from nbpipe.execute.context import RUN, RunFacts, StepContext, artifact_target, enter_step, leave_step
 from nbpipe.execute.files import FileWatch, move_as
+from nbpipe.execute.glimpses import Glimpse, Glimpses
 from nbpipe.execute.plan import Keys, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, keys_of
 from nbpipe.execute.randomness import objection as random_objection
@@ -76,6 +77,7 @@ class InteractiveRun:
         self.facts = RunFacts(new_id(), run_name(pipeline, started), pipeline, {}, model)
         self._has_begun = False
         self._is_over = False
+        self._glimpses = Glimpses()
 
     def plan(self, prepared: Prepared, inputs: Inputs, node: str, random: Mapping[str, str]) -> Execution:
         """Say whether a cell can be reused, and why it runs if not; nothing is written.
@@ -145,15 +147,22 @@ class InteractiveRun:
         self._begin_run()
         self._describe(execution.prepared)
         execution.started = now_text()
+        # What it prints stands below the cell anyway.
+        context.report = self._glimpses.begin(execution.settled.node)
         execution.token = enter_step(context)
         execution.watch = FileWatch(self._workspace.paths.root)
         execution.watch.begin()
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the cell that runs now, by its step."""
+        return self._glimpses.look()
 
     def leave(self, execution: Execution) -> None:
         """Let what comes next know that the step is over."""
         if execution.token is not None:
             leave_step(execution.token)
             execution.token = None
+            self._glimpses.end(execution.settled.node)
 
     def _describe(self, prepared: Prepared) -> None:
         """Write down once what the cell is made of."""

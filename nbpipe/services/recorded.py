@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
-from nbpipe.errors import CatalogError, NotFoundError, WorkspaceError
+from nbpipe.errors import BadValueError, CatalogError, ConflictError, NotFoundError, WorkspaceError
 from nbpipe.execute.files import FileRead
 from nbpipe.graph.graph import Graph, outputs_behind
 from nbpipe.records.base import shorten
@@ -23,14 +24,21 @@ from nbpipe.records.runs import Status, Triggered
 from nbpipe.services.artifact_records import Artifact, outputs_of
 from nbpipe.services.children import Child, children_of
 from nbpipe.services.instants import as_instant
+from nbpipe.services.logs import StepLog, logs_of
 from nbpipe.services.metadata import entries_of, metadata_of
+from nbpipe.services.reproducing import reproduce
+from nbpipe.services.resuming import resumed_request
+from nbpipe.services.run_handle import RunHandle
+from nbpipe.services.starting import RunInProgress
 from nbpipe.services.step_runs import MappedItems, StepRun, begun_items
+from nbpipe.services.stopping import ask_to_stop
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
 
+PATIENCE_S = 10.0
 COLUMNS = """
     id, name, pipeline, kind, status, started, ended, duration_s, parameters, differences, snapshot_id, schedule_id,
-    parent_run_id, parent_step, model_version_id, graph, error_step, error_type, error_message
+    parent_run_id, parent_step, model_version_id, graph, resumed_from, part, error_step, error_type, error_message
 """
 RUN_WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  # noqa: S608 — made of constants
 STEPS_OF_RUN = f"""
@@ -77,6 +85,9 @@ class Run(Displayed):
         model_version_id: The model version it worked on, or `""`.
         graph_digest: The blob that holds its graph.
         error: What went wrong, or `""`.
+        resumed_from: The id of the run that it goes on from, or `""`.
+        part: What was run of the pipeline: `from`, `until`, `only`, and what was `taken` from earlier runs; empty if
+            all of it was.
     """
 
     row_kinds: ClassVar[Mapping[str, str]] = {
@@ -108,6 +119,8 @@ class Run(Displayed):
     model_version_id: str = ""
     graph_digest: str = ""
     error: str = ""
+    resumed_from: str = ""
+    part: Mapping[str, Any] = field(default_factory=dict)
     seen: Callable[[], Mapping[str, StepRun]] | None = field(default=None, repr=False, compare=False)
     seen_metrics: Mapping[str, float] | None = field(default=None, repr=False, compare=False)
     seen_graph: Graph | None = field(default=None, repr=False, compare=False)
@@ -213,6 +226,54 @@ class Run(Displayed):
         """
         return run_with_id(self.workspace, self.id)
 
+    def resume(self, **secrets: Any) -> Run:
+        """Go on from here in a new run: see `RunService.resume`.
+
+        Raises:
+            NbpipeError: As for that.
+        """
+        request = resumed_request(self.workspace, self.id, secrets)
+        started = RunInProgress(self.workspace, request)
+        handle = RunHandle(
+            started,
+            lambda run, _: run_with_id(self.workspace, run.facts.id),
+            lambda run, settled: steps_of(self.workspace, run.facts.id)[settled.node],
+        )
+        resumed: Run = handle.wait()
+        return resumed
+
+    def stop(self, timeout_s: float = PATIENCE_S) -> Run:
+        """Ask it to stop, in whatever process it goes on, and wait for its end; what was done before is kept.
+
+        Args:
+            timeout_s: How long to wait at most, in seconds: a C call is not interrupted.
+
+        Returns:
+            The run as it stands then.
+
+        Raises:
+            ConflictError: It is over.
+            BadValueError: It is a notebook's session.
+        """
+        now = self.refresh()
+        if now.kind == "interactive":
+            raise BadValueError(f"Run {self.id[:8]} is a session of a notebook; interrupt its kernel.")
+        if now.status.is_over:
+            raise ConflictError(f"Run {self.name} is over: it is {now.status.value}.")
+        ask_to_stop(self.workspace.paths, self.id, lambda: self.refresh().status.is_over, timeout_s)
+        return self.refresh()
+
+    def logs(self, step: str | None = None) -> list[StepLog]:
+        """Give what its steps printed, each attempt for itself; of one that goes on it comes when that is over.
+
+        Args:
+            step: Only this step, by its name in the graph.
+
+        Raises:
+            NotFoundError: It has no such step.
+        """
+        return logs_of(self.workspace, self.id, lambda: (node.id for node in self.graph.nodes), step)
+
     def as_row(self) -> dict[str, Any]:
         """Give its plain facts."""
         return {
@@ -293,6 +354,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
             tuple(Triggered(**said) for said in row["triggered"] or ()),
             MappedItems(workspace, run_id, row["node"], row["id"], row["reused_from"] or "", items) if items else None,
+            partial(reproduce, workspace, run_id, row["id"]),
         )
     return found
 
@@ -317,4 +379,6 @@ def run_in(row: Mapping[str, Any], workspace: Workspace) -> Run:
         model_version_id=row["model_version_id"] or "",
         graph_digest=row["graph"] or "",
         error=f"{row['error_type']}: {row['error_message']}" if row["error_type"] else "",
+        resumed_from=row["resumed_from"] or "",
+        part=row["part"] or {},
     )

@@ -8,12 +8,14 @@ code. How a pipeline is written down is `snapshot.freeze`'s business.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 import sysconfig
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.define.cells import CellStep
@@ -56,8 +58,15 @@ def keep_code(workspace: Workspace, definition: PipelineDefinition, traced: Trac
     return workspace.store.blobs.write((data,))
 
 
-def code_of(workspace: Workspace, run: object) -> tuple[SnapshotContent, PipelineRunConfiguration, str]:
+def code_of(
+    workspace: Workspace, run: object, *, cure: str = "Create the snapshot from the pipeline; that says which."
+) -> tuple[SnapshotContent, PipelineRunConfiguration, str]:
     """Give the code of a run, what the run was told, and its id.
+
+    Args:
+        workspace: Where it is recorded.
+        run: The run.
+        cure: What to do where it was not kept.
 
     Raises:
         NotFoundError: There is no such run.
@@ -72,17 +81,27 @@ def code_of(workspace: Workspace, run: object) -> tuple[SnapshotContent, Pipelin
         )
     if not row["code"]:
         raise BadValueError(
-            f"The code of run {target.label} was not kept, since its pipeline leans on a value that is no text. "
-            "Create the snapshot from the pipeline; that says which."
+            f"The code of run {target.label} was not kept, since its pipeline leans on a value that is no text. {cure}"
         )
     try:
+        # What was changed on the disk is no code of this run, even if it can be read.
+        workspace.store.blobs.verify(row["code"])
         content = SnapshotContent.read(json.loads(bytes(workspace.store.blobs.open(row["code"]))))
     except ArtifactDamagedError as error:
         why = f"the code of run {target.label}: {error.why}"
         raise CatalogDamagedError(workspace.paths.blobs, why, cure="Create the snapshot from the pipeline.") from None
+    return content, _told(row), target.id
+
+
+def told_to(workspace: Workspace, run_id: str) -> PipelineRunConfiguration:
+    """Give what a run was told, with the values of all its parameters; secrets are hidden."""
+    return _told(workspace.catalog.rows(CODE_OF_RUN, by_head(id=run_id))[0])
+
+
+def _told(row: Mapping[str, Any]) -> PipelineRunConfiguration:
     told = {**(row["configuration"] or {}), "parameters": row["parameters"] or {}}
     steps = {step: {"parameters": values} for step, values in told.pop("steps", {}).items()}
-    return content, PipelineRunConfiguration.read({**told, "steps": steps}), target.id
+    return PipelineRunConfiguration.read({**told, "steps": steps})
 
 
 def working_folder(workspace: Workspace) -> str:
@@ -94,6 +113,13 @@ def working_folder(workspace: Workspace) -> str:
         return ""
     project = workspace.paths.root.parent.resolve()
     return here.relative_to(project).as_posix() if here.is_relative_to(project) else ""
+
+
+def work_in(workspace: Workspace, folder: str) -> None:
+    """Work from now on in a folder that is given relative to the one that holds the workspace, if it is there."""
+    place = workspace.paths.root.parent / folder
+    if folder and place.is_dir():
+        os.chdir(place)
 
 
 def _key(workspace: Workspace, definition: PipelineDefinition) -> Hashable:
@@ -108,15 +134,20 @@ def _key(workspace: Workspace, definition: PipelineDefinition) -> Hashable:
         body = lean.digest if lean is not None else "", definition.parameters_text
         steps = ((cell.name, cell) for cell in definition.cells)
     told = tuple(
-        (name, step.name, step.source(seen).digest, _said(step.options), _wiring(step)) for name, step in steps
+        (name, step.name, step.source(seen).digest, _said(step.options), _wiring(step), _hooked(step, seen))
+        for name, step in steps
     )
-    options = definition.name, definition.tags, repr(definition.model), definition.cache
+    options = definition.name, definition.tags, repr(definition.model), definition.cache, _hooked(definition, seen)
     return options, body, told, str(workspace.paths.root), working_folder(workspace)
 
 
 def _said(options: StepOptions) -> str:
     """Write options down; most steps have none, and that is quickly seen."""
     return repr(options) if options.model_fields_set else ""
+
+
+def _hooked(whose: object, seen: dict[str, int]) -> Hashable:
+    return tuple((hook.when, hook.source(seen).digest) for hook in getattr(whose, "hooks", ()))
 
 
 def _wiring(step: AnyStep) -> Hashable:

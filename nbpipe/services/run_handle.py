@@ -10,31 +10,45 @@ This module knows threads and who waits. It does not know what a run does, nor h
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from nbpipe.errors import Interrupted
-from nbpipe.execute.settled import RunOutcome
+from nbpipe.execute.glimpses import Glimpse
+from nbpipe.execute.settled import RunOutcome, Settled
 from nbpipe.records.runs import Status
+from nbpipe.services.hooking import HookCalls
 from nbpipe.services.starting import RunInProgress
 
 _PATIENCE_S = 3.0
 
 
 class RunHandle:
-    """A run in a thread of its own.
+    """A run in a thread of its own or, where it is to be debugged, in the thread that waits for it.
 
     Args:
         progress: The run.
         finish: Makes what `wait` gives from the outcome.
+        step_of: Gives the facts of a step that was settled, for its hooks.
     """
 
-    def __init__(self, progress: RunInProgress, finish: Callable[[RunInProgress, RunOutcome], Any]) -> None:
+    def __init__(
+        self,
+        progress: RunInProgress,
+        finish: Callable[[RunInProgress, RunOutcome], Any],
+        step_of: Callable[[RunInProgress, Settled], Any],
+    ) -> None:
         self._progress = progress
         self._finish = finish
+        self._hooks = HookCalls(
+            progress.request.definition, progress.traced, step_of=partial(step_of, progress), record=progress.record
+        )
         self._outcome: RunOutcome | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
+        if self.is_debugged:
+            return
         self._thread = threading.Thread(target=self._work, name="nbpipe-run", daemon=True)
         try:
             # It waits until the thread has begun, and the run may have come far by then.
@@ -50,15 +64,25 @@ class RunHandle:
         return self._progress.facts.id
 
     @property
+    def is_debugged(self) -> bool:
+        """Whether it runs only while somebody waits for it, in that one's thread."""
+        return self._progress.request.debug
+
+    @property
     def status(self) -> Status:
         """How the run stands."""
         if self._error is not None:
             return Status.FAILED
         return self._outcome.status if self._outcome is not None else Status.RUNNING
 
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node."""
+        return self._progress.look()
+
     def _work(self) -> None:
         try:
-            self._outcome = self._progress.run()
+            outcome = self._outcome = self._progress.run([self._hooks.tell])
+            self._hooks.end(outcome, lambda: self._finish(self._progress, outcome))
         except BaseException as error:  # noqa: BLE001 — handed to whoever waits
             self._error = error
         finally:
@@ -83,7 +107,8 @@ class RunHandle:
         """Wait for the run's end and give the `Run`.
 
         Args:
-            timeout_s: How long to wait at most, in seconds; `None` for as long as it takes.
+            timeout_s: How long to wait at most, in seconds; `None` for as long as it takes. A run that is debugged
+                takes the time that it takes.
 
         Raises:
             TimeoutError: It still goes on; it is not stopped.
@@ -91,6 +116,8 @@ class RunHandle:
             RunInterruptedError: The run was stopped.
             Interrupted: The wait was interrupted, and the run with it.
         """
+        if self.is_debugged and not self.is_over():
+            self._work()
         try:
             over = self._done.wait(timeout_s)
         except KeyboardInterrupt:

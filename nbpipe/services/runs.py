@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+from nbpipe.base.clock import now_text
 from nbpipe.base.ids import is_uuid_like
 from nbpipe.catalog.finding import Moment
 from nbpipe.errors import NotFoundError
@@ -27,11 +28,14 @@ from nbpipe.services.dependents import Dependent, each_of
 from nbpipe.services.explaining import Explanation, explain
 from nbpipe.services.filters import all_of, bears, during, equal, named, one_of, refuse_unknown, words_of
 from nbpipe.services.listing import Listing, checked_limit
+from nbpipe.services.logs import StepLog
 from nbpipe.services.noted import notes
 from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
-from nbpipe.services.recorded import COLUMNS, Run, run_in, with_ends
+from nbpipe.services.recorded import COLUMNS, PATIENCE_S, Run, run_in, with_ends
+from nbpipe.services.reproducing import reproduce
 from nbpipe.services.resolve import find_run, linked, resolve
+from nbpipe.services.resuming import resumed_request
 from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.starting import RunInProgress, RunRequest
 from nbpipe.services.step_runs import MappedItems, StepRun
@@ -61,7 +65,54 @@ class RunService:
         Raises:
             NbpipeError: The request is refused; nothing was written.
         """
-        return RunHandle(RunInProgress(self._workspace, request), self.seen)
+        return RunHandle(RunInProgress(self._workspace, request), self.seen, self._step_seen)
+
+    def resume(self, run: object, **secrets: Any) -> Run:
+        """Go on from a run that failed or was stopped, in a new run, with the code and the values that it had.
+
+        What it had completed or reused is taken from it, steps with `cache=False` too; the rest runs.
+
+        Args:
+            run: As in `get`.
+            secrets: Values of secrets, which are not kept: `key="…"`, or `**{"train.key": "…"}` for one step.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: It goes on still, or it has completed.
+            ParameterError: Secrets have to be given again; they are named.
+            StepFailedError: A step failed again.
+        """
+        resumed: Run = self.start(resumed_request(self._workspace, run, secrets)).wait()
+        return resumed
+
+    def stop(self, run: object, timeout_s: float = PATIENCE_S) -> Run:
+        """Ask a run to stop, in whatever process it goes on, and wait for its end; what was done before is kept.
+
+        Args:
+            run: As in `get`.
+            timeout_s: How long to wait at most, in seconds: a C call is not interrupted.
+
+        Returns:
+            The run as it stands then.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: It is over.
+            BadValueError: It is a notebook's session.
+        """
+        return self.get(run).stop(timeout_s)
+
+    def logs(self, run: object, step: str | None = None) -> list[StepLog]:
+        """Give what the steps of a run printed, each attempt for itself.
+
+        Args:
+            run: As in `get`.
+            step: Only this step, by its name in the graph.
+
+        Raises:
+            NotFoundError: There is no such run, or it has no such step.
+        """
+        return self.get(run).logs(step)
 
     def seen(self, progress: RunInProgress, outcome: RunOutcome) -> Run:
         """Give a run as this process saw it."""
@@ -91,6 +142,8 @@ class RunService:
             model_version_id=facts.model_version_id,
             graph_digest=progress.graph_digest,
             error=f"{failed.type_name}: {failed.message}" if failed is not None else "",
+            resumed_from=progress.request.resumed_from,
+            part=progress.part,
             seen=cache(partial(self._steps_seen, progress, outcome)) if is_all_seen else None,
             seen_metrics=dict(metrics_in(metadata)),
             seen_graph=progress.traced.graph,
@@ -128,6 +181,7 @@ class RunService:
             )
             if settled.items is not None
             else None,
+            partial(reproduce, self._workspace, progress.facts.id, settled.step_run_id),
         )
 
     def _artifact_seen(self, progress: RunInProgress, settled: Settled, version: ArtifactVersion) -> Artifact:
@@ -140,7 +194,8 @@ class RunService:
             size_bytes=version.size_bytes,
             materializer=version.materializer,
             pickled=version.pickled,
-            created=datetime.fromisoformat(progress.ended),
+            # A step may be told of while its run goes on.
+            created=datetime.fromisoformat(progress.ended or now_text()),
             run_id=progress.facts.id,
             step=settled.node,
             step_id=version.made_by,

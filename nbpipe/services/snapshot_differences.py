@@ -133,7 +133,7 @@ def _code(old: SnapshotContent, new: SnapshotContent) -> Iterable[TextChange]:
 
 
 def _texts(content: SnapshotContent) -> dict[str, StepText]:
-    texts = {step.name: step for step in content.steps}
+    texts = {step.name: step for step in content.steps} | {hook.text.name: hook.text for hook in content.hooks}
     return texts if content.body is None else {**texts, f"{content.pipeline} ({_BODY})": content.body}
 
 

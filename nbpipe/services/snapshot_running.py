@@ -6,7 +6,6 @@ do not fit, a parameter without a value.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +25,7 @@ from nbpipe.records.runs import Triggered
 from nbpipe.records.snapshots import SnapshotContent
 from nbpipe.services.apart import Asked, RunApart
 from nbpipe.services.bound_model import BoundModel
+from nbpipe.services.run_code import work_in
 from nbpipe.services.starting import RunRequest
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.fitting import differences
@@ -70,10 +70,7 @@ class Frozen(Protocol):
 
 def enter_folder(snapshot: Frozen) -> None:
     """Work in the snapshot's own folder from now on: for a process that runs nothing else."""
-    folder = snapshot.content.folder
-    place = snapshot.workspace.paths.root.parent / folder
-    if folder and place.is_dir():
-        os.chdir(place)
+    work_in(snapshot.workspace, snapshot.content.folder)
 
 
 def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tuple[str, str] = ("", "")) -> RunRequest:

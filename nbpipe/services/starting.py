@@ -25,6 +25,7 @@ from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepF
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver, Listener
 from nbpipe.execute.executors import executor_for
+from nbpipe.execute.glimpses import Glimpse
 from nbpipe.execute.inline import InlineDriver
 from nbpipe.execute.parallel import ParallelDriver
 from nbpipe.execute.settled import RunOutcome
@@ -34,16 +35,20 @@ from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import plain_name
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
+from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.executors import IN_PROCESS
 from nbpipe.records.models import ModelConfig, is_stage_word
 from nbpipe.records.operations import OpenModelVersion
 from nbpipe.records.parameters import as_json
+from nbpipe.records.parts import WHOLE, Part
 from nbpipe.records.runs import Status, fill_template, run_name
 from nbpipe.records.tags import Tag, as_tags, check_declared
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
-from nbpipe.services.ending import end_of, failed_end_of
+from nbpipe.services.ending import end_of, end_of_part, failed_end_of
+from nbpipe.services.partial_runs import part_of
 from nbpipe.services.run_code import keep_code
+from nbpipe.services.stopping import stoppable
 from nbpipe.services.watching import StartedRun, observe
 from nbpipe.services.workspace import Workspace
 
@@ -60,6 +65,10 @@ class RunRequest:
         snapshot_id: The snapshot that is run, or `""`.
         parent_run_id: The run whose step asks, or `""`.
         parent_step: That step, or `""`.
+        given: Executions of the run that it goes on from, by node; see `execute.driver`.
+        resumed_from: That run, or `""`.
+        part: What is to run of the pipeline.
+        debug: Whether it runs in the thread that waits for it, so that a debugger works in it.
     """
 
     definition: PipelineDefinition
@@ -69,6 +78,10 @@ class RunRequest:
     snapshot_id: str = ""
     parent_run_id: str = ""
     parent_step: str = ""
+    given: Mapping[str, RecordedExecution] = field(default_factory=dict)
+    resumed_from: str = ""
+    part: Part = WHOLE
+    debug: bool = False
 
 
 class RunInProgress:
@@ -100,8 +113,10 @@ class RunInProgress:
         self._model = config
         self._bound = BoundModel(workspace, config) if config is not None else None
         traced = definition.trace(configuration.parameters, self._bound)
-        self.traced = with_step_values(traced, configuration.step_values)
-        self.differences = with_secrets_hidden(self.traced, request.differences)
+        whole = with_step_values(traced, configuration.step_values)
+        self._part = part_of(workspace, whole, request.part, configuration.step_values)
+        self.traced = self._part.traced
+        self.differences = with_secrets_hidden(whole, request.differences)
         check_complete(self.traced)
         self._tags = as_tags((*definition.tags, *configuration.tags))
         existing = existing_artifacts(workspace, self.traced)
@@ -122,7 +137,7 @@ class RunInProgress:
         workspace.executions.catch_up()
         workspace.executions.expect(definition.name)
         self.graph_digest = workspace.store.blobs.write((self.traced.graph.as_json,))
-        self._code = keep_code(workspace, definition, self.traced)
+        self._code = keep_code(workspace, definition, whole)
         self.started = now_text()
         self.facts = self._with_model(facts)
         self._driver.take_facts(self.facts)
@@ -132,7 +147,9 @@ class RunInProgress:
 
     def _made_driver(self, facts: RunFacts, existing: Mapping[str, ArtifactVersion]) -> Driver:
         configured = self.request.configuration.enable_cache
-        executor = executor_for(self.request.configuration.executor or IN_PROCESS)
+        asked = self.request.configuration.executor
+        # Who debugs wants the steps in the thread that waits, whoever runs them otherwise.
+        executor = executor_for(IN_PROCESS if asked is None or self.request.debug else asked)
         made = InlineDriver if executor is None else partial(ParallelDriver, executor=executor)
         return made(
             self.traced,
@@ -141,8 +158,9 @@ class RunInProgress:
             executions=self._workspace.executions,
             recorder=self._workspace.catalog,
             existing=existing,
-            cache=self.request.definition.cache if configured is None else configured,
+            cache=not self._part.runs_anew and (self.request.definition.cache if configured is None else configured),
             stop=self.stop_signal,
+            given=self.request.given,
         )
 
     def _check_tags(self) -> None:
@@ -191,6 +209,8 @@ class RunInProgress:
             "graph": self.graph_digest,
             "code": self._code,
             "configuration": _told(request.configuration, self.traced),
+            "resumed_from": request.resumed_from,
+            "part": self._part.record,
             "user": getpass.getuser(),
             "host": platform.node(),
             "pid": os.getpid(),
@@ -202,15 +222,23 @@ class RunInProgress:
     def run(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
         """Run to the end, in this thread, and record the end with all that moves."""
         parent = self.request.parent_run_id, self.request.parent_step
-        watching = observe(StartedRun(self.facts, self.traced, self.started, self.stop_signal, parent))
+        begun = StartedRun(
+            self.facts, self.traced, self.started, self.stop_signal, parent, self.look, lambda: bool(self.ended)
+        )
+        watching = observe(begun)
         self._driver.listen([*listeners, *watching])
         try:
-            outcome = self._driver.run()
+            with stoppable(self._workspace.paths, self.facts.id, self.stop_signal):
+                outcome = self._driver.run()
         except BaseException as error:
             self._end(self._driver.outcome, error)
             raise
         self._end(outcome, None)
         return outcome
+
+    def look(self) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node."""
+        return self._driver.glimpses.look()
 
     def _end(self, outcome: RunOutcome, error: BaseException | None) -> None:
         catalog = self._workspace.catalog
@@ -219,6 +247,8 @@ class RunInProgress:
                 end = failed_end_of(self.facts, outcome, error)
             else:
                 end = end_of(self.facts, outcome, self._tags, self._model.tags if self._model is not None else ())
+                if self._part.record is not None:
+                    end = end_of_part(end, self._part.taken)
             self._numbers = catalog.transact(end)["numbers"]
         except UserError as refused:
             # Tags that contradict what somebody else has made of them meanwhile. A run that was begun has an end.
@@ -228,10 +258,19 @@ class RunInProgress:
             self.ended = now_text()
         self._workspace.publish_soon()
 
+    def record(self) -> None:
+        """Have what was settled so far written down."""
+        self._driver.record()
+
     @property
     def numbers(self) -> Mapping[str, int]:
         """The version numbers that the run's new artifacts got, by id."""
         return self._numbers
+
+    @property
+    def part(self) -> Mapping[str, Any]:
+        """What was run of the pipeline, as recorded; empty if all of it."""
+        return self._part.record or {}
 
     @property
     def tags(self) -> tuple[Tag, ...]:
@@ -250,9 +289,13 @@ class RunInProgress:
             failure = failed.failure
             if isinstance(failure.exception, NbpipeError) and not failure.is_users_own:
                 raise failure.exception
-            raise StepFailedError(
+            error = StepFailedError(
                 failed.node, self.facts.id, failure.type_name, failure.message, failure.traceback_text
-            ) from failure.exception
+            )
+            if self.request.debug:
+                # A debugger that looks at it afterwards begins at the innermost frame: the user's own.
+                error = error.with_traceback(failure.exception.__traceback__)
+            raise error from failure.exception
         if outcome.status is Status.INTERRUPTED:
             stopped = next((s.node for s in outcome.settled.values() if s.status is Status.INTERRUPTED), None)
             raise RunInterruptedError(self.facts.id, stopped)

@@ -6,7 +6,7 @@ and only when somebody wants them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -69,6 +69,7 @@ class StepRun(Displayed):
         metadata: What it logged, on whatever, as plain nested data.
         triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
         items: Of a step that is mapped over a list, what became of each item; `None` of any other.
+        again: Calls it again with some arguments changed.
     """
 
     id: str
@@ -86,6 +87,29 @@ class StepRun(Displayed):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     triggered: tuple[Triggered, ...] = ()
     items: MappedItems | None = field(default=None, repr=False, compare=False)
+    again: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False, compare=False)
+
+    def reproduce(self, **changed: Any) -> Any:
+        """Call its code again, as it was, with the inputs that it had.
+
+        It is called in this thread: `breakpoint()` stops in it, and `%debug` finds its frames after it raised. A
+        failed call raises again what it raised. Nothing is recorded; what its code does by itself, such as writing a
+        file, it does.
+
+        Args:
+            changed: Arguments that are to be others than they were.
+
+        Returns:
+            What its function returns; of a cell, what it bound, by name.
+
+        Raises:
+            BadValueError: It was skipped, the code of its run was not kept, or it takes no such argument.
+            ParameterError: An argument was a secret, which is not kept; give it.
+            ArtifactError: An input is gone or damaged.
+        """
+        if self.again is None:
+            raise BadValueError(f"Step {self.node!r} is no step of a run that is recorded.")
+        return self.again(changed)
 
     def __repr__(self) -> str:
         return f"<StepRun {shorten(self.node)}: {self.status.value}>"

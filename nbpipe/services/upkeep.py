@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,16 @@ from nbpipe.errors import (
 )
 from nbpipe.services.backing_up import write_backup
 from nbpipe.services.backups import Backup
+from nbpipe.services.remote_values import (
+    HERE_ONLY,
+    Moved,
+    fetch_all,
+    others_at,
+    set_artifact_root,
+    sweep_remote,
+    unlike_their_names,
+    unsound,
+)
 from nbpipe.services.restoring import Wanted, look_up, restore
 from nbpipe.store.collected import COLLECTED, digests_in
 from nbpipe.store.encoding import bytes_of_inline
@@ -43,14 +54,17 @@ from nbpipe.store.tabular import FORMATS, write_table
 if TYPE_CHECKING:
     from nbpipe.catalog.publisher import Published
     from nbpipe.services.workspace import Workspace
+    from nbpipe.store.remote_blobs import RemoteBlobs
+    from nbpipe.store.remote_sweeping import SweptRemote
 
-__all__ = ["Finding", "Recovered", "UpkeepService"]
+__all__ = ["Finding", "Moved", "Recovered", "SweptRemote", "UpkeepService"]
 
 Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
 _MOST_FINDINGS = 100
 _LISTS_OF_ITEMS = "SELECT blob, name FROM artifacts WHERE materializer = $materializer AND blob <> ''"
+_SWEEP = "run `nbpipe catalog gc` to remove them"
 _TRUTH = ("operations", "logs", "archive", "blobs")
 _PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups")
 _ALL_VIEWS = f"There are {', '.join(COLUMNS)}."
@@ -124,22 +138,28 @@ class UpkeepService:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def gc(self, *, dry_run: bool = False) -> Swept:
+    def gc(self, *, dry_run: bool = False, cache: bool = False) -> Swept:
         """Remove the blobs that nothing refers to, and what killed writers left; what is younger than an hour stays.
+
+        Where values lie under an artifact root, it is swept, too, unless another workspace has values there.
 
         Args:
             dry_run: Only count.
+            cache: Also drop the copies that lie here of what the artifact root has.
 
         Raises:
+            BadValueError: The cache is to be dropped, and values lie in the workspace itself.
             CatalogError: The catalog cannot be read, so nothing can be said to be unreferred.
-            WorkspaceError: The store cannot be changed.
+            WorkspaceError: The store cannot be changed, or its artifact root not be asked.
         """
         # The age is counted from before the references are read: what is recorded later was touched later than that.
         since_ns = time.time_ns() - _YOUNG_S * 10**9
         referred = self._mentioned() | self._unpacked_inline()
         paths = self._workspace.paths
+        # First, since it may refuse: what it is asked for is not done by half.
+        remote = sweep_remote(self._workspace, referred=referred, since_ns=since_ns, dry_run=dry_run, copies=cache)
         try:
-            return sweep(
+            swept = sweep(
                 paths.blobs,
                 self._workspace.store.unpacked,
                 (paths.backups, paths.operations),
@@ -149,6 +169,33 @@ class UpkeepService:
             )
         except OSError as error:
             raise WorkspaceError(f"The store {paths.blobs} cannot be swept ({error.strerror or error}).") from error
+        swept.remote = remote
+        return swept
+
+    def set_artifacts(self, url: str, *, progress: Progress | None = None) -> Moved:
+        """Have values lie under `url` from now on, or in the workspace itself for `""`; those that it has go there.
+
+        Args:
+            url: The artifact root, such as `s3://bucket/prefix`.
+            progress: Told, from time to time, how many of how many bytes are uploaded.
+
+        Raises:
+            BadValueError: That is no URL of an artifact root.
+            ConflictError: `NBPIPE_ARTIFACTS` says something else.
+            CatalogError: The catalog cannot be read.
+            WorkspaceError: It, or the one that was set before, cannot be used; nothing was set.
+        """
+        since_ns = time.time_ns() - _YOUNG_S * 10**9
+        return set_artifact_root(self._workspace, url, self._mentioned, since_ns=since_ns, progress=progress)
+
+    def sharing(self) -> tuple[str, ...]:
+        """Say where other workspaces lie that have values under this one's artifact root.
+
+        Raises:
+            ArtifactRootError: The root cannot be asked.
+        """
+        remote = self._workspace.store.remote
+        return others_at(self._workspace, remote) if remote is not None else ()
 
     def check(self, *, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Look over the logs, the published file and every blob that is named; nothing is changed.
@@ -177,7 +224,9 @@ class UpkeepService:
             CatalogDamagedError: What was written could not be read back.
             WorkspaceError: It could not be written.
         """
-        return write_backup(self._workspace.paths, target, values=values, progress=progress)
+        remote = self._workspace.store.remote
+        fetch = partial(self._fetch_all, remote) if remote is not None else None
+        return write_backup(self._workspace.paths, target, values=values, progress=progress, fetch=fetch)
 
     def restore(self, backup: Path, *, progress: Progress | None = None) -> Backup:
         """Make this workspace, which has nothing in it, of a backup, and publish it.
@@ -283,9 +332,18 @@ class UpkeepService:
         paths = self._workspace.paths
         return sum(_old_drafts(folder, prefix) for folder, prefix in ((paths.logs, "."), (paths.catalog, "t")))
 
+    def _fetch_all(self, remote: RemoteBlobs) -> None:
+        fetch_all(remote, self._mentioned())
+
     def _recover_values(self, done: Recovered) -> None:
         blobs = self._workspace.store.blobs
-        wanted = Wanted(digests={named.digest for named, _ in self._unsound()}, keep=blobs.put_back)
+        remote = self._workspace.store.remote
+        wrong = {named.digest: what for named, what in self._unsound()}
+        for digest in [digest for digest, what in wrong.items() if what == HERE_ONLY]:
+            if remote is not None:
+                remote.upload(digest)
+            del wrong[digest]
+        wanted = Wanted(digests=set(wrong), keep=blobs.put_back)
         if wanted.digests:
             look_up(self._workspace.paths, wanted)
         done.values = sorted(wanted.kept)
@@ -310,6 +368,10 @@ class UpkeepService:
     def _unsound(self) -> Iterator[tuple[NamedBlob, str]]:
         """Give each blob that is named and is not what it should be, and what it is instead."""
         blobs = self._workspace.store.blobs
+        remote = self._workspace.store.remote
+        if remote is not None:
+            yield from unsound(remote, self._workspace.catalog.named_blobs())
+            return
         seen: set[str] = set()
         for one in chain(self._workspace.catalog.named_blobs(), self._items_of_lists()):
             if one.digest in seen:
@@ -327,11 +389,20 @@ class UpkeepService:
 
     def _finding(self, named: NamedBlob, what: str) -> Finding:
         cure = "create it again" if named.kind == "snapshot" else "run its step again: it is not reused"
+        if what == HERE_ONLY:
+            cure = "run `nbpipe init`: it uploads what the artifact root lacks"
         path = self._workspace.paths.blobs / named.digest[:2] / named.digest[2:]
         return Finding(path, f"the blob of {named.kind} {named.name} {what}", cure)
 
     def _unlike_their_names(self, progress: Progress | None) -> Iterator[Finding]:
         root = self._workspace.paths.blobs
+        remote = self._workspace.store.remote
+        if remote is not None:
+            cure = "delete it there and here, then run its step again"
+            for digest in unlike_their_names(remote, progress):
+                what = f"{remote.remote.place_of(digest)} does not hold what its name says"
+                yield Finding(root / digest[:2] / digest[2:], what, cure)
+            return
         total = sum(blob.size_bytes for blob in stored(root)) if progress is not None else 0
         done = 0
         for blob in stored(root):
@@ -353,12 +424,14 @@ class UpkeepService:
         except CatalogDamagedError:
             # That is told of the logs already; while it is so, nothing can be said to be unreferred.
             return
+        if would.remote is not None and would.remote.blobs:
+            what = f"{would.remote.blobs:,} blobs in {would.remote.url} that nothing refers to"
+            size = f"hold {would.remote.size_bytes:,} bytes"
+            yield Finding(self._workspace.paths.blobs, f"{what} {size}", _SWEEP, is_note=True)
         if would.blobs or would.leftovers:
             what = f"{would.blobs:,} blobs and {would.leftovers:,} leftovers that nothing refers to"
             size = f"hold {would.size_bytes:,} bytes"
-            yield Finding(
-                self._workspace.paths.blobs, f"{what} {size}", "run `nbpipe catalog gc` to remove them", is_note=True
-            )
+            yield Finding(self._workspace.paths.blobs, f"{what} {size}", _SWEEP, is_note=True)
 
     def _mentioned(self) -> set[str]:
         found = self._workspace.catalog.mentioned_blobs()

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Listener
+from nbpipe.execute.glimpses import Look, nothing_seen
 from nbpipe.execute.settled import Settled
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import Traced
@@ -31,6 +32,8 @@ class StartedRun:
         started: When it began, ISO 8601.
         stop: How it is stopped.
         parent: The run and the step that asked for it, or two empty texts.
+        look: Gives what is to be seen of the steps that run now; whoever shows them asks as often as suits it.
+        is_over: Tells whether it has ended.
     """
 
     facts: RunFacts
@@ -38,6 +41,8 @@ class StartedRun:
     started: str
     stop: Stoppable
     parent: tuple[str, str] = ("", "")
+    look: Look = nothing_seen
+    is_over: Callable[[], bool] = bool
 
 
 class Stoppable(Protocol):

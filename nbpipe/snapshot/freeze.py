@@ -13,6 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from nbpipe.define.cells import CellStep
+from nbpipe.define.hooks import NO_HOOKS, Hook
 from nbpipe.define.overrides import with_step_values, without_secrets
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
 from nbpipe.errors import DefinitionError
@@ -21,7 +22,7 @@ from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import REQUIRED, Parameters, as_json, type_text
 from nbpipe.records.secrets import holds_secret
-from nbpipe.records.snapshots import Environment, FieldText, SnapshotContent, StepText
+from nbpipe.records.snapshots import Environment, FieldText, HookText, SnapshotContent, StepText
 from nbpipe.snapshot.literals import expression_of
 from nbpipe.snapshot.thaw import thaw
 from nbpipe.source.closure import Source
@@ -71,7 +72,9 @@ def freeze_traced(
     steps = _steps_of(definition, traced, body) if body is not None else dict(traced.steps)
     sources = {variable: step.source() for variable, step in steps.items()}
     lean = definition.parameters_source() if isinstance(definition, CellPipeline) else None
-    everything = [source for source in (lean, *sources.values(), body) if source is not None]
+    hooks = _hooks_of(definition, steps)
+    of_hooks = [hook.source() for _, hook in hooks]
+    everything = [source for source in (lean, *sources.values(), body, *of_hooks) if source is not None]
     pieces = {piece.digest: piece for source in everything for piece in (*source.pieces, *source.late_pieces)}
     places = {digest: place for place, digest in enumerate(pieces)}
     return SnapshotContent(
@@ -95,6 +98,14 @@ def freeze_traced(
         cache=definition.cache,
         environment=environment,
         folder=folder,
+        hooks=tuple(
+            HookText(
+                step=step,
+                when=hook.when,
+                text=StepText.of(source, places, name=f"{hook.when} of {hook.owner}", variable=source.entry),
+            )
+            for (step, hook), source in zip(hooks, of_hooks, strict=True)
+        ),
     )
 
 
@@ -124,6 +135,12 @@ def with_values(
         "environment": environment,
     }
     return content.model_copy(update=changed)
+
+
+def _hooks_of(definition: PipelineDefinition, steps: Mapping[str, Any]) -> list[tuple[str, Hook]]:
+    """Give the hooks of a pipeline and of its steps, each with the name by which its step is called."""
+    own = [("", hook) for hook in definition.hooks]
+    return own + [(name, hook) for name, step in steps.items() for hook in getattr(step, "hooks", NO_HOOKS)]
 
 
 def _steps_of(definition: PipelineDefinition, traced: Traced, body: Source) -> dict[str, Any]:

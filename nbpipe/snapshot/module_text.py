@@ -140,8 +140,8 @@ def _imports(content: SnapshotContent) -> list[str]:
 
 def _future(content: SnapshotContent) -> list[str]:
     is_lazy = any(piece.lazy_annotations for piece in content.library)
-    texts = [*content.steps, *([content.body] if content.body is not None else [])]
-    return ["from __future__ import annotations"] if is_lazy or any(text.lazy_annotations for text in texts) else []
+    is_lazy = is_lazy or any(text.lazy_annotations for text in content.texts)
+    return ["from __future__ import annotations"] if is_lazy else []
 
 
 def _local_modules(content: SnapshotContent) -> list[str]:
@@ -227,7 +227,10 @@ def _functions(content: SnapshotContent, body: StepText) -> list[str]:
     told = [line for text in content.steps if (line := _with_values(content, text))]
     helper = [_WITH] if told else []
     wrapped = _wrapped(content, body)
-    return [*_pieces(content.library), *steps, *renamed, *helper, *told, *wrapped, _plain(body), _main(content, body)]
+    hooks = [f"# {hook.text.name}: called where a run is recorded.\n{_function(hook.text)}" for hook in content.hooks]
+    made = [*renamed, *helper, *told, *wrapped]
+    # Before the steps: one of them may have the name of a step, and is not called here.
+    return [*_pieces(content.library), *hooks, *steps, *made, _plain(body), _main(content, body)]
 
 
 def _wrapped(content: SnapshotContent, body: StepText) -> list[str]:

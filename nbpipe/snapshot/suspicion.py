@@ -49,6 +49,7 @@ def _in_code(content: SnapshotContent) -> Iterator[Suspicion]:
     texts = [(f"step {text.name}", text.text, 1) for text in content.steps]
     if content.body is not None:
         texts.append((f"pipeline {content.pipeline}", content.body.text, 1))
+    texts += [(hook.text.name, hook.text.text, 1) for hook in content.hooks]
     texts.append(("%%params", content.parameters_text, 1))
     texts += [(piece.origin, piece.text, piece.line) for piece in content.library]
     texts += [(f"module {module.name}", module.text, 1) for module in content.local_modules]

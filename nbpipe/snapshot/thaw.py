@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from nbpipe.define.cells import CellCall, CellStep
+from nbpipe.define.hooks import Hook, Hooks
 from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
 from nbpipe.define.step import Step
@@ -37,7 +38,7 @@ def thaw(content: SnapshotContent) -> PipelineDefinition:
 
 def _library_of(content: SnapshotContent) -> list[Piece]:
     """Give the pieces that stand by themselves; those that need a cell's body are executed with it."""
-    texts = [*content.steps, *([content.body] if content.body is not None else [])]
+    texts = content.texts
     late = {place for text in texts for place in text.late_pieces} - {place for text in texts for place in text.pieces}
     return [piece for place, piece in enumerate(content.library) if place not in late]
 
@@ -77,7 +78,10 @@ def _function(content: SnapshotContent, body: StepText, library: ModuleType) -> 
     vars(library).update(called)
     source = content.source_of(body)
     function = load_function(source, library)
-    return FunctionPipeline.of(function, name=content.pipeline, text=body.text, frozen=source, **_common(content))
+    hooks = _hooks(content, "", "pipeline", content.pipeline, library)
+    return FunctionPipeline.of(
+        function, name=content.pipeline, text=body.text, frozen=source, hooks=hooks, **_common(content)
+    )
 
 
 def _callable(content: SnapshotContent, text: StepText, library: ModuleType) -> Step | CellCall:
@@ -85,5 +89,16 @@ def _callable(content: SnapshotContent, text: StepText, library: ModuleType) -> 
     if text.kind == "cell":
         return CellCall(_cell(content, text))
     source = content.source_of(text)
+    # Before the step itself, which may have the name of one of them.
+    hooks = _hooks(content, text.variable, "step", text.name, library)
     function = load_function(source, library)
-    return Step(function, name=text.name, options=text.options, frozen=source)
+    return Step(function, name=text.name, options=text.options, frozen=source, hooks=hooks)
+
+
+def _hooks(content: SnapshotContent, step: str, kind: str, name: str, library: ModuleType) -> Hooks:
+    found = {}
+    for hook in content.hooks:
+        if hook.step == step:
+            source = content.source_of(hook.text)
+            found[hook.when] = Hook.of(load_function(source, library), kind, name, hook.when, source)
+    return Hooks(**found)

@@ -96,11 +96,7 @@ def load_cell(
     late = [_compile_piece(piece) for piece in source.late_pieces]
     for piece in source.late_pieces:
         library.__dict__[PIECES] |= dict.fromkeys(piece.binds, piece.digest)
-    # A class that the body itself defines is known by its text like any other.
-    own = read_unit(source.step, source.text).statements(lazy_annotations=source.lazy_annotations)
-    for statement in own:
-        if isinstance(statement.node, ast.ClassDef):
-            library.__dict__[PIECES][statement.node.name] = statement.piece.digest
+    library.__dict__[PIECES] |= own_classes(source)
     body = compile_listed(
         source.text,
         source.step,
@@ -118,6 +114,14 @@ def load_cell(
         return {**inputs, **bound, LAST: namespace.get(LAST)}
 
     return run
+
+
+def own_classes(source: Source) -> dict[str, str]:
+    """Give the classes that the body of a cell itself defines, each with the text that it is known by."""
+    if "class" not in source.text:
+        return {}
+    own = read_unit(source.step, source.text).statements(lazy_annotations=source.lazy_annotations)
+    return {one.node.name: one.piece.digest for one in own if isinstance(one.node, ast.ClassDef)}
 
 
 @lru_cache(maxsize=1024)

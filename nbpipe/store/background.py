@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from nbpipe.store.blobs import BlobStore
+from nbpipe.store.blobs import Blobs
 from nbpipe.store.buffers import Pieces
 
 Result = TypeVar("Result")
@@ -28,7 +28,7 @@ class BlobWriter:
         blobs: Where blobs go.
     """
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._pid = 0
         self._thread: ThreadPoolExecutor | None = None

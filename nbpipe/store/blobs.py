@@ -1,4 +1,4 @@
-"""Bytes on disk, each under its own digest.
+"""Bytes on disk, each under its own digest, and what every place for such bytes can do (`Blobs`).
 
 A blob is written once and never changed: its name is what it holds. It lies at
 `blobs/ab/<the other 62 letters>`, is written beside its place and renamed into it, so that a reader finds
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from nbpipe.base.ids import new_id
 from nbpipe.errors import ArtifactDamagedError, NotRecordedError
@@ -29,6 +29,39 @@ Stamp: TypeAlias = tuple[int, int]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _WRITE_AT_ONCE = 1 << 30
+
+
+class Blobs(Protocol):
+    """Bytes that are kept under their own digest, in a folder or on object storage behind one.
+
+    `BlobStore` says of each method what it does; the other place (`store.remote_blobs`) does the same.
+    """
+
+    root: Path
+
+    def write(self, pieces: Pieces) -> str:
+        """Keep the bytes of `pieces`, and give their sha256."""
+
+    def put_back(self, digest: str, pieces: Iterable[bytes]) -> bool:
+        """Keep bytes that should be those of `digest`; tell whether they were."""
+
+    def open(self, digest: str) -> memoryview:
+        """Give the bytes of a blob, in memory that may be written to."""
+
+    def stamp(self, digest: str) -> Stamp:
+        """Give a blob's size in bytes and time of change in nanoseconds."""
+
+    def verify(self, digest: str) -> None:
+        """Compare a whole blob with its name."""
+
+    def verify_if_changed(self, digest: str) -> None:
+        """Check a blob unless this process did and its stamp is the same since."""
+
+    def is_sound(self, digest: str, size_bytes: int) -> bool:
+        """Tell, as a rule without reading it, whether a blob is there and is what was stored."""
+
+    def sync(self, digests: Iterable[str]) -> None:
+        """Wait until these blobs would survive a power cut."""
 
 
 class BlobStore:
@@ -54,7 +87,7 @@ class BlobStore:
         for piece in pieces:
             hasher.update(piece)
         digest = hasher.hexdigest()
-        place = self._place(digest)
+        place = self.place_of(digest)
         if not (self._holds(digest, size_of(pieces)) and self._touch(digest)):
             draft = place.parent / f".{new_id()}"
             try:
@@ -66,7 +99,7 @@ class BlobStore:
                 with suppress(OSError):
                     draft.unlink()
                 raise NotRecordedError(self.root, error.strerror or str(error)) from error
-        self._verified[digest] = size_of(pieces), _sealed_ns(digest)
+        self._verified[digest] = size_of(pieces), sealed_ns(digest)
         return digest
 
     def put_back(self, digest: str, pieces: Iterable[bytes]) -> bool:
@@ -75,7 +108,7 @@ class BlobStore:
         Raises:
             NotRecordedError: The disk is full or failing; nothing of it was left behind.
         """
-        place = self._place(digest)
+        place = self.place_of(digest)
         draft = place.parent / f".{new_id()}"
         hasher = hashlib.sha256()
         try:
@@ -93,6 +126,33 @@ class BlobStore:
         self._verified.pop(digest, None)
         return is_same
 
+    def fill(self, digest: str, fetch: Callable[[Path], None]) -> bool:
+        """Have `fetch` write a file that should hold the bytes of `digest`; keep it if it does, and tell so.
+
+        Raises:
+            NotRecordedError: The disk is full or failing; nothing of it was left behind.
+        """
+        place = self.place_of(digest)
+        draft = place.parent / f".{new_id()}"
+        try:
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_new(draft, ())
+            fetch(draft)
+            with draft.open("rb") as file:
+                is_same = hashlib.file_digest(file, "sha256").hexdigest() == digest
+            if is_same:
+                seal(draft, digest)
+                self._verified[digest] = draft.stat().st_size, sealed_ns(digest)
+                draft.replace(place)
+        except NotRecordedError:
+            raise
+        except OSError as error:
+            raise NotRecordedError(self.root, error.strerror or str(error)) from error
+        finally:
+            with suppress(OSError):
+                draft.unlink()
+        return is_same
+
     def open(self, digest: str) -> memoryview:
         """Give the bytes of a blob, as they are mapped from its file and not checked.
 
@@ -103,7 +163,7 @@ class BlobStore:
             ArtifactDamagedError: There is no such blob.
         """
         try:
-            descriptor = os.open(self._place(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(self.place_of(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise _missing(digest) from error
         try:
@@ -120,7 +180,7 @@ class BlobStore:
             ArtifactDamagedError: There is no such blob.
         """
         try:
-            found = os.stat(self._place(digest), follow_symlinks=False)
+            found = os.stat(self.place_of(digest), follow_symlinks=False)
         except OSError as error:
             raise _missing(digest) from error
         return found.st_size, found.st_mtime_ns
@@ -155,7 +215,7 @@ class BlobStore:
             stamp = self.stamp(digest)
             if stamp[0] != size_bytes:
                 return False
-            if stamp[1] != _sealed_ns(digest) and self._verified.get(digest) != stamp:
+            if stamp[1] != sealed_ns(digest) and self._verified.get(digest) != stamp:
                 self.verify(digest)
         except ArtifactDamagedError:
             return False
@@ -168,7 +228,7 @@ class BlobStore:
             ArtifactDamagedError: One of them is not there.
             NotRecordedError: The disk failed.
         """
-        places = [self._place(digest) for digest in digests]
+        places = [self.place_of(digest) for digest in digests]
         folders = {folder for place in places for folder in (place.parent, self.root)}
         try:
             for path in [*places, *sorted(folders)]:
@@ -194,12 +254,17 @@ class BlobStore:
         A sweep (`store.sweeping`) passes over what is young, and notices a touch up to the last moment.
         """
         try:
-            os.utime(self._place(digest), ns=(time.time_ns(), _sealed_ns(digest)), follow_symlinks=False)
+            os.utime(self.place_of(digest), ns=(time.time_ns(), sealed_ns(digest)), follow_symlinks=False)
         except OSError:
             return False
         return True
 
-    def _place(self, digest: str) -> Path:
+    def place_of(self, digest: str) -> Path:
+        """Give where a blob lies, or would lie.
+
+        Raises:
+            ArtifactDamagedError: That is no digest.
+        """
         # The digest may come out of a record that somebody else wrote.
         if not _DIGEST.match(digest):
             raise ArtifactDamagedError(repr(digest[:20]), "its record names no blob")
@@ -223,7 +288,7 @@ def _write_new(path: Path, pieces: Iterable[Piece]) -> None:
         os.close(descriptor)
 
 
-def _sealed_ns(digest: str) -> int:
+def sealed_ns(digest: str) -> int:
     """Give the time of change that an untouched blob bears, in nanoseconds: it follows from its name.
 
     So any process can tell from a look whether a file was written to since, with no record of its time.
@@ -233,7 +298,7 @@ def _sealed_ns(digest: str) -> int:
 
 def seal(path: Path, digest: str) -> None:
     """Give a file that holds the bytes of `digest` the time of change by which it is known as untouched."""
-    os.utime(path, ns=(_sealed_ns(digest), _sealed_ns(digest)))
+    os.utime(path, ns=(sealed_ns(digest), sealed_ns(digest)))
 
 
 def _sync(path: Path) -> None:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from math import isnan
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
@@ -30,6 +31,7 @@ MAX_DEPTH = 150
 _LONGEST_WORD = 64
 _DOUBLE = struct.Struct("<d")
 _NAN = _DOUBLE.pack(float("nan"))
+_texts: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 
 
 class NoCanonicalForm(Exception):
@@ -65,13 +67,20 @@ def identity_by_source(kind: type) -> str:
 
     A module made of pieces of text says under `__nbpipe_pieces__` which piece bound each of its names.
     """
-    texts = [_text_of(base) for base in kind.__mro__ if is_of_a_notebook(base)]
+    texts = [text_of_class(base) for base in kind.__mro__ if is_of_a_notebook(base)]
     return f"{kind.__qualname__} {' '.join(texts)}" if all(texts) else identity_by_name(kind)
 
 
-def _text_of(kind: type) -> str:
+def text_of_class(kind: type) -> str:
+    """Give the digest of the text that defines a class of a notebook; `""` if nobody says."""
     pieces = getattr(sys.modules.get(kind.__module__), "__nbpipe_pieces__", None)
-    return str(pieces.get(kind.__qualname__.partition(".")[0], "")) if pieces is not None else ""
+    found = str(pieces.get(kind.__qualname__.partition(".")[0], "")) if pieces is not None else ""
+    return found or _texts.get(kind, "")
+
+
+def say_text_of_class(kind: type, text: str) -> None:
+    """Say which text a class was defined by that comes from elsewhere: here, no module has its text."""
+    _texts[kind] = text
 
 
 def is_of_a_notebook(kind: type) -> bool:

@@ -13,7 +13,7 @@ from nbpipe.errors import NotRecordedError, NotStorableError
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried, type_name_of
 from nbpipe.store import pickles
 from nbpipe.store.background import BlobWriter
-from nbpipe.store.blobs import BlobStore
+from nbpipe.store.blobs import Blobs
 from nbpipe.store.buffers import Pieces, joined, size_of
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, Mutables
@@ -81,7 +81,7 @@ class Keeper:
         loading: The surroundings in which what somebody's materializer wrote is read once.
     """
 
-    blobs: BlobStore
+    blobs: Blobs
     writer: BlobWriter
     class_identity: ClassIdentity
     made_by: str

@@ -50,7 +50,7 @@ from nbpipe.store.arrays_in_memory import (
     view_of,
 )
 from nbpipe.store.buffers import Piece
-from nbpipe.store.content_walk import Mutables, is_of_a_notebook
+from nbpipe.store.content_walk import Mutables, is_of_a_notebook, say_text_of_class, text_of_class
 from nbpipe.store.live import MAPPING_VIEWS, mapping_behind, name_of_view, refusal, view_of_mapping
 
 ClassLookup = Callable[[str], type | None]
@@ -205,7 +205,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _class_by_name, ("", cloudpickle.dumps(kind, protocol=5), _mark_of(kind))
         if not is_of_a_notebook(kind):
             return super().reducer_override(kind)
-        return _class_by_name, (f"{kind.__module__}:{kind.__qualname__}", _copy_of_class(kind), _mark_of(kind))
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        return _class_by_name, (name, _copy_of_class(kind), _mark_of(kind), text_of_class(kind))
 
     def _array(self, value: Any) -> Any:
         import numpy as np
@@ -304,13 +305,14 @@ def _mark_of(kind: type) -> str:
     return mark
 
 
-def _class_by_name(name: str, copy: bytes, mark: str = "") -> type:
+def _class_by_name(name: str, copy: bytes, mark: str = "", text: str = "") -> type:
     """Stand in a pickle for a class that no module has: of a notebook, or defined in a function.
 
     Args:
         name: Such as `"__main__:Point"`; `""` if it goes by none.
         copy: The class, as a pickle.
         mark: What the process that wrote it knows it by.
+        text: The digest of the text that defined it, if that was known.
     """
     lookup = _classes.get()
     known = lookup(name) if lookup is not None and name else None
@@ -320,6 +322,8 @@ def _class_by_name(name: str, copy: bytes, mark: str = "") -> type:
         known = pickle.loads(copy)  # noqa: S301 - part of a pickle being loaded
         if mark:
             _marks[known], _marked[mark] = mark, known
+        if text:
+            say_text_of_class(known, text)
     return known
 
 

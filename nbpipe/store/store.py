@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
@@ -24,7 +24,7 @@ from nbpipe.errors import ArtifactDamagedError, ArtifactUnreadableError, Untrust
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.store import collected
 from nbpipe.store.background import BlobWriter
-from nbpipe.store.blobs import BlobStore
+from nbpipe.store.blobs import Blobs
 from nbpipe.store.collected import COLLECTED
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, identity_by_source
@@ -34,7 +34,11 @@ from nbpipe.store.keeping import Keeper, Kept
 from nbpipe.store.loading import Loading
 from nbpipe.store.materializers import REGISTRY
 from nbpipe.store.pickles import pickled_digest
+from nbpipe.store.placing import as_remote, blobs_of
 from nbpipe.store.previews import preview, text_preview
+
+if TYPE_CHECKING:
+    from nbpipe.store.remote_blobs import RemoteBlobs
 
 ClassLookup = Callable[[str], type | None]
 
@@ -47,20 +51,36 @@ class Store:
     """The values that a workspace keeps.
 
     Attributes:
+        blobs: The bytes of large values: in the workspace's folder, or under the artifact root that was set for it.
         workspace: The workspace's folder.
         unpacked: Where stored files and folders are laid out when they are loaded.
 
     Args:
         paths: The workspace.
         class_identity: Says what a class defined in a notebook is, for content digests.
+
+    Raises:
+        BadValueError: `NBPIPE_ARTIFACTS` is no URL of an artifact root.
+        WorkspaceError: The settings of the workspace are not what was once written.
     """
 
     def __init__(self, paths: WorkspacePaths, class_identity: ClassIdentity = identity_by_source) -> None:
-        self.blobs = BlobStore(paths.blobs)
+        self.blobs = blobs_of(paths)
         self.writer = BlobWriter(self.blobs)
         self.workspace = paths.root
         self.unpacked = paths.unpacked
         self._class_identity = class_identity
+
+    @property
+    def remote(self) -> RemoteBlobs | None:
+        """The blobs, if they lie under an artifact root; `None` if in the workspace's folder."""
+        return as_remote(self.blobs)
+
+    def place_blobs(self, blobs: Blobs) -> None:
+        """Keep and look for blobs there from now on; what is being written is finished first."""
+        self.writer.close()
+        self.blobs = blobs
+        self.writer = BlobWriter(blobs)
 
     def keep(
         self,

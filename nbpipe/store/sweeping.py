@@ -20,6 +20,10 @@ from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbpipe.store.remote_sweeping import SweptRemote
 
 from nbpipe.base.folders import size_below
 
@@ -57,6 +61,7 @@ class Swept:
         size_bytes: How many bytes all of these held.
         kept: How many blobs stay.
         kept_bytes: How many bytes those hold.
+        remote: What was swept from the artifact root; `None` if the workspace has none.
     """
 
     blobs: int = 0
@@ -64,6 +69,7 @@ class Swept:
     size_bytes: int = 0
     kept: int = 0
     kept_bytes: int = 0
+    remote: SweptRemote | None = None
 
 
 def stored(root: Path) -> Iterator[Stored]:

@@ -28,6 +28,7 @@ from nbpipe.views.facts import (
 )
 from nbpipe.views.frames import Bundle, Card, Section, shown_facts, shown_table, written
 from nbpipe.views.previews import Shown, shown_preview, shown_text
+from nbpipe.views.running import shown_running
 from nbpipe.views.tables import Table
 from nbpipe.views.theme import signed
 
@@ -54,12 +55,15 @@ def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
                 ("snapshot", facts.snapshot),
                 ("differs in", ", ".join(facts.differences)),
                 ("model", model),
+                ("part", facts.part),
                 ("triggered by", asked_by),
+                ("goes on from", "another run" if stable and facts.resumed_from else facts.resumed_from[:8]),
             ],
             facts.tags,
             facts.error,
             [
                 *_graph(facts.pipeline, nodes, edges),
+                *([Section("now", shown_running(facts.running))] if facts.running else []),
                 *_triggered(facts, stable=stable),
                 *_values("parameters", facts.parameters),
                 *_values("metrics", facts.metrics),

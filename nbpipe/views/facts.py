@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nbpipe.views.previews import Preview
+from nbpipe.views.running import RunningFacts
 from nbpipe.views.steps_graph import DagEdge, DagNode
 
 Instant = datetime | str | None
@@ -105,6 +106,9 @@ class RunFacts:
         children: The runs that its steps asked for, and theirs, each after its parent.
         snapshot: The snapshot that it ran, if one.
         differences: Where it differs from that, by name.
+        running: What is seen of the steps that run now, where somebody sees them.
+        resumed_from: The run that it goes on from.
+        part: What was run of the pipeline, in words; empty if all of it was.
     """
 
     id: str
@@ -124,6 +128,9 @@ class RunFacts:
     children: Sequence[ChildFacts] = ()
     snapshot: str = ""
     differences: Sequence[str] = ()
+    running: Sequence[RunningFacts] = ()
+    resumed_from: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from nbpipe.commands.answers import Answer
 from nbpipe.commands.calling import Runnable
+from nbpipe.commands.looking import running_facts
 from nbpipe.commands.settable import settable_steps, traced_with
 from nbpipe.commands.showing import run_bundle
 from nbpipe.errors import BadValueError, NotFoundError
@@ -61,8 +62,10 @@ class FormRun:
 
     def look(self) -> Answer:
         """Give its card as it stands."""
+        # First what moves: a step that ends in between is then seen as over, and not as pending.
+        running = [running_facts(node, seen) for node, seen in self.handle.look().items()]
         run = self.client.runs.get(self.handle.id)
-        return Answer(run_bundle(run), run)
+        return Answer(run_bundle(run, running=running), run)
 
 
 def form_of(what: Runnable | Snapshot, *, static: bool = False) -> ParameterForm:

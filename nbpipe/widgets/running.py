@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Any, Protocol, runtime_checkable
@@ -135,24 +136,30 @@ class Runner:
             context = contextvars.copy_context()
             watching = Thread(target=context.run, args=(self._watch, came, over), name="nbpipe-form-look", daemon=True)
             watching.start()
+        is_whole = False
         try:
-            return came.wait()
+            value = came.wait()
+            is_whole = True
         finally:
             over.set()
             if self._tell_progress is not None:
                 # What was seen last must not be shown over what came of it.
                 watching.join()
+                if not is_whole:
+                    self._look_at(came)
+        return value
 
     def _watch(self, going: GoingOn, over: Event) -> None:
-        assert self._tell_progress is not None, "who watches tells somebody"
         while not over.wait(_LOOK_S):
-            try:
-                seen = going.look()
-            except NbpipeError:
-                # The catalog may be busy, which says nothing of the run. What else goes wrong is a fault of ours:
-                # it ends the looking, not the run, and Python tells of it.
-                continue
-            if not over.is_set():
+            self._look_at(going, unless=over)
+
+    def _look_at(self, going: GoingOn, *, unless: Event | None = None) -> None:
+        """Tell how it stands; of what did not complete, that is how it ended."""
+        # The catalog may be busy, which says nothing of the run. What else goes wrong is a fault of ours:
+        # it ends the looking, not the run, and Python tells of it.
+        with suppress(NbpipeError):
+            seen = going.look()
+            if self._tell_progress is not None and not (unless is not None and unless.is_set()):
                 self._tell_progress(seen)
 
 

@@ -63,6 +63,7 @@ HEAVY = {
     "pandas": {"store", "catalog"},
     "pyarrow": {"store"},
     "numpy": {"store"},
+    "fsspec": {"store"},
     "croniter": {"schedule"},
     "dask": {"execute"},
     "distributed": {"execute"},

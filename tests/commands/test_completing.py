@@ -18,7 +18,18 @@ def completed(line, surroundings=None):
 def test_words_of_the_grammar_complete_at_every_depth(project):
     assert completed("") == [*PLACES, "--help"]
     assert completed("ru") == ["run", "runs"]
-    assert completed("runs ") == ["list", "show", "compare", "explain", "rename", "delete", "--help"]
+    assert completed("runs ") == [
+        "list",
+        "show",
+        "compare",
+        "explain",
+        "resume",
+        "stop",
+        "logs",
+        "rename",
+        "delete",
+        "--help",
+    ]
     assert completed("pipeline snapshot cr") == ["create"]
     assert "--status" in completed("runs list --")
     assert completed("runs list --js") == ["--json"]
@@ -79,3 +90,9 @@ def test_a_workspace_that_cannot_be_read_offers_nothing(tmp_path, monkeypatch):
 @given(st.text(alphabet=st.sampled_from(list("runs lit-'\"\\ \té<")), max_size=30), st.integers(-5, 40))
 def test_it_never_fails(line, cursor):
     assert isinstance(completions(f"zz {line}", cursor), list)
+
+
+def test_steps_are_completed_for_what_is_named_before(ask, two_runs):
+    assert completions("snapshot run nightly --only ", 28) == ["load", "total"]
+    line = f"runs explain {two_runs['first']} --step t"
+    assert completions(line, len(line)) == ["total"]

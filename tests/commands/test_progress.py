@@ -1,4 +1,4 @@
-"""How a run goes on: a line a step in a pipe, a moving picture on a terminal."""
+"""How a run goes on in a pipe: a line a step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nbpipe.commands.progress import Lines, Moving, step_line
+from nbpipe.commands.progress import Lines, step_line
 from nbpipe.records.runs import Status
 
 
@@ -33,7 +33,11 @@ BROKE = SimpleNamespace(type_name="ValueError", message="bad\nvalue")
         (settled("clean", Status.REUSED), "↺ clean  reused"),
         (settled("fit", Status.FAILED, failure=BROKE), "✗ fit    ValueError: bad value"),
         (settled("test", Status.SKIPPED, why="fit did not succeed"), "– test   skipped: fit did not succeed"),
-        (settled("late", Status.INTERRUPTED, why="the run was stopped"), "■ late   interrupted: the run was stopped"),
+        (settled("slow", Status.INTERRUPTED, why="caching is off"), "■ slow   interrupted after 1.2 s"),
+        (
+            settled("late", Status.INTERRUPTED, why="the run was stopped", duration_s=0.0),
+            "■ late   interrupted: the run was stopped",
+        ),
     ],
 )
 def test_a_line_says_what_became_of_a_step(step, line):
@@ -64,67 +68,11 @@ def test_lines_of_a_run_that_a_step_asked_for_say_whose_they_are():
     assert stream.getvalue() == "  ↳ training 1f3a9c00: ✓ load   1.2 s\n"
 
 
-def test_a_run_that_a_step_asked_for_stands_below_until_it_is_over():
+def test_a_reader_who_is_gone_does_not_stop_the_run():
     stream = io.StringIO()
-    moving = Moving(stream)
-    moving.begin(started("ask"))
-    child = moving.begin(started("load", "total", parent=("9b00", "ask")))
-    child("load", settled("load", Status.COMPLETED))
-
-    def cells():
-        return [str(cell) for column in moving._drawn().columns for cell in column.cells if str(cell)]
-
-    during = cells()
-    child("total", settled("total", Status.FAILED, failure=BROKE))
-    after = cells()
-    moving.end(completed=False)
-
-    assert during == ["○ ask", "  ↳ training 1f3a9c00", "    ✓ load", "    ○ total", "1.2 s"]
-    assert after == ["○ ask"]
-
-
-@pytest.mark.parametrize("make", [Lines, Moving])
-def test_a_reader_who_is_gone_does_not_stop_the_run(make):
-    stream = io.StringIO()
-    reporter = make(stream)
+    reporter = Lines(stream)
     tell = reporter.begin(started("load"))
     stream.close()
 
     tell("load", settled("load", Status.COMPLETED))
     reporter.end(completed=True)
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_the_picture_stays_where_the_run_failed():
-    stream = Terminal()
-    reporter = Moving(stream)
-
-    tell = reporter.begin(started("load", "fit"))
-    tell("load", settled("load", Status.COMPLETED))
-    tell("fit", settled("fit", Status.FAILED, failure=BROKE))
-    reporter.end(completed=False)
-
-    drawn = stream.getvalue()
-    assert "✓ load" in drawn
-    assert drawn.rindex("ValueError: bad value") > drawn.rindex("✗ fit")
-
-
-def test_of_many_steps_those_around_the_one_that_runs_are_drawn():
-    names = [f"step_{n}" for n in range(200)]
-    stream = Terminal()
-    reporter = Moving(stream)
-
-    tell = reporter.begin(started(*names))
-    for name in names[:100]:
-        tell(name, settled(name, Status.COMPLETED))
-    tell("step_100", None)
-    reporter.end(completed=False)
-
-    last = stream.getvalue().rpartition("\x1b[2K")[2] or stream.getvalue()
-    assert "100 of 200 steps" in last
-    assert "step_100" in stream.getvalue()
-    assert "step_199" not in last

@@ -26,12 +26,14 @@ class Answer:
         text: What was printed, and the text of displays and results.
         said: The traceback, without colours.
         live: How many displays were updated in place.
+        updates: The text of each of these updates.
     """
 
     status: str = ""
     text: str = ""
     said: str = ""
     live: int = 0
+    updates: list[str] = field(default_factory=list)
     widgets: list[str] = field(default_factory=list)
 
 
@@ -109,6 +111,7 @@ def _take_in(answer: Answer, kind: str, content: Any) -> None:
             answer.text += content["data"].get("text/plain", "") + "\n"
         case "update_display_data":
             answer.live += 1
+            answer.updates.append(content["data"].get("text/plain", ""))
         case "error":
             answer.said = _COLOURS.sub("", "\n".join(content["traceback"]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbpipe.notebook.frontend import is_watched, notebook_name
-from tests.notebook.shells import Notebook
+from tests.notebook.shells import Cell, Notebook
 
 STEPS = (
     "import time",
@@ -55,6 +55,90 @@ def test_a_watched_run_is_drawn_as_it_goes_on_and_its_card_does_not_repeat_the_g
     assert "completed" in drawn[-1]
     assert "data:image" in cell.html[0]
     assert "data:image" not in cell.html[-1]
+
+
+COUNTING = """%%step
+def slow() -> int:
+    print("begun")
+    for n in nbpipe.progress(range(200), note="<b>rows</b>"):
+        time.sleep(0.004)
+    return 1"""
+
+
+def test_a_watched_run_shows_how_far_its_steps_are_and_ends_with_the_graph_alone(notebook: Notebook) -> None:
+    notebook.ok("import nbpipe, time", COUNTING, "%%pipeline training\nslow()")
+
+    cell = notebook.run("training()", cell_id="one")
+
+    shown = [text for kind, text in cell.outputs if kind in ("display", "update")]
+    assert any(" of 200  <b>rows</b>\n  begun" in text for text in shown)
+    assert any("&lt;b&gt;rows&lt;/b&gt;" in html for html in cell.html)
+    assert "of 200" not in shown[-1]
+
+
+def test_a_run_that_nobody_watches_says_nothing_of_how_far_it_is(notebook: Notebook) -> None:
+    notebook.ok("import nbpipe, time", COUNTING, "%%pipeline training\nslow()")
+
+    cell = notebook.run("training()")
+
+    assert [kind for kind, _ in cell.outputs if kind != "stdout"] == ["result"]
+
+
+def test_a_watched_run_whose_step_fails_stays_as_it_ended(notebook: Notebook) -> None:
+    notebook.ok("import nbpipe", "%%step\ndef bad() -> int:\n    nbpipe.progress(1, 2)\n    return 1 // 0")
+    notebook.ok("%%pipeline training\nbad()")
+
+    cell = notebook.run("training()", cell_id="one")
+
+    assert cell.error is not None
+    assert "failed" in [text for kind, text in cell.outputs if kind in ("display", "update")][-1]
+
+
+CELL = """%%step crawl
+for n in nbpipe.progress(range(40), note="<b>pages</b>"):
+    time.sleep(0.01)
+print("done")"""
+
+
+def bars(cell: Cell) -> list[str]:
+    return [text for kind, text in cell.outputs if kind in ("display", "update") and "of 40" in text]
+
+
+def test_a_watched_step_cell_shows_how_far_it_is_and_a_reused_one_does_not(notebook: Notebook) -> None:
+    notebook.ok("import nbpipe, time")
+
+    first = notebook.run(CELL, cell_id="one")
+    again = notebook.run(CELL, cell_id="one")
+
+    assert len(bars(first)) >= 2
+    assert "◐ crawl  0 s" in bars(first)[0]
+    assert "<b>pages</b>" in bars(first)[0]
+    assert "✓ crawl  0 s  ━━━━━━━━━━━━━━━━━━━━  100 %, 40 of 40" in bars(first)[-1]
+    assert any("&lt;b&gt;pages&lt;/b&gt;" in html for html in first.html)
+    assert bars(again) == []
+    assert "done" in again.text
+
+
+def test_a_watched_step_cell_that_fails_shows_how_far_it_came(notebook: Notebook) -> None:
+    notebook.ok("import nbpipe")
+
+    cell = notebook.run("%%step crawl\nnbpipe.progress(3, 40)\n1 // 0", cell_id="one")
+
+    assert cell.error is not None
+    assert bars(cell)[-1].startswith("✗ crawl  0 s  ━───────────────────  7 %, 3 of 40")
+
+
+@pytest.mark.parametrize(
+    ("text", "cell_id"),
+    [(CELL, None), ("%%step crawl\nn = 1", "one"), ("for n in nbpipe.progress(range(40)): pass", "one")],
+    ids=["nobody looks", "nothing is said", "no step"],
+)
+def test_there_is_no_bar_where_nobody_looks_or_nothing_is_said(
+    notebook: Notebook, text: str, cell_id: str | None
+) -> None:
+    notebook.ok("import nbpipe, time")
+
+    assert bars(notebook.run(text, cell_id=cell_id)) == []
 
 
 def test_a_run_shown_in_a_later_cell_has_its_graph(notebook: Notebook) -> None:

@@ -155,3 +155,41 @@ def test_a_kernel_that_ends_well_has_completed_its_run(start_kernel: Callable[[]
     kernel.close()
 
     assert Client().runs.list()[0].status == "completed"
+
+
+PROGRESS = [
+    "import nbpipe, time",
+    "%%step\ndef crawl(n: int) -> int:\n    for _ in nbpipe.progress(range(n), note='pages'):\n"
+    "        time.sleep(0.01)\n    return n",
+    "%%pipeline crawling(n: int = 60)\ncrawl(n)",
+    "crawling()",
+    "%nbpipe run crawling --set n=61",
+    "%%step sift\nfor n in nbpipe.progress(range(60), note='rows'):\n    time.sleep(0.01)",
+]
+
+
+def test_a_kernel_that_is_watched_tells_how_far_it_is(
+    start_kernel: Callable[[], LiveKernel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBPIPE_DISPLAY", "live")
+    kernel = start_kernel()
+    kernel.ok(*PROGRESS[:3])
+
+    answers = [kernel.ok(cell) for cell in PROGRESS[3:]]
+
+    assert all(answer.live for answer in answers)
+    assert all(" of 6" in "".join(answer.updates) for answer in answers)
+    assert [" of 6" in answer.updates[-1] for answer in answers] == [False, False, True]
+
+
+def test_a_notebook_that_nobody_watches_is_the_same_each_time_whatever_its_steps_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    found = []
+    for name in ("one", "two"):
+        monkeypatch.setenv("NBPIPE_HOME", str(tmp_path / name))
+        found.append(execute(["%load_ext nbpipe", *PROGRESS], str(tmp_path)))
+
+    assert found[0] == found[1]
+    assert " of 6" not in str(found[0])

@@ -19,6 +19,11 @@ def statuses() -> list[tuple[str, str]]:
     return [(row.node, row.status) for row in rows.itertuples()]
 
 
+def digests_of(artifact: str) -> set[str]:
+    """Give the digests of all versions of an artifact."""
+    return set(Client().query(f"select digest from artifacts where name = '{artifact}'").digest)
+
+
 def test_inputs_and_outputs_are_read_off_the_body(notebook: Notebook) -> None:
     notebook.ok(
         "%%params\nn: int = 3", "%%step load\nrows = list(range(n))", "%%step total\nk = sum(rows)\nvalue = k * n"
@@ -425,3 +430,24 @@ def test_a_step_of_a_damaged_output_runs_again(notebook: Notebook, workspace) ->
 
     assert statuses() == [("a", "completed")] * 2
     assert notebook["x"] == "abc" * 15_000
+
+
+def test_a_step_may_define_a_class_and_hand_on_an_instance_of_it(notebook: Notebook) -> None:
+    notebook.ok(
+        "%%step load\nclass Point:\n    def __init__(self, x):\n        self.x = x\n\npoint = Point(3)",
+        "%%step double\nvalue = point.x * 2",
+    )
+    assert notebook["value"] == 6
+
+    notebook.ok("%nbpipe run", "%nbpipe run --no-cache", "%nbpipe run --no-cache --executor processes:1")
+
+    assert len(digests_of("point")) == 1
+    last = [[step.status.value for step in run.steps.values()] for run in Client().runs.list()[:3]]
+    assert last == [["completed", "completed"], ["completed", "completed"], ["reused", "reused"]]
+
+
+def test_an_instance_counts_as_another_when_its_class_is_edited(notebook: Notebook) -> None:
+    text = "%%step load --no-cache\nclass Point:\n    x = {}\n\npoint = Point()"
+    notebook.ok(text.format(3), text.format(4))
+
+    assert len(digests_of("point")) == 2

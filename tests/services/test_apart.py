@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nbpipe.errors import EnvironmentBuildError
 from nbpipe.services import child_process
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.snapshot_running import run_apart
+from nbpipe.services.watching import StartedRun, watch_runs
 from nbpipe.snapshot import rebuilt
 from tests.flows.project import Project
 from tests.services.building import ONE_STEP
@@ -129,3 +131,47 @@ def test_an_environment_is_held_while_its_run_waits_for_a_turn(
     monkeypatch.setattr(child_process._turns, "take", take)
     with pytest.raises(Seen):
         run_apart(snapshot, place=Place(Path("/nowhere")))
+
+
+WAITING = """
+from pathlib import Path
+from time import sleep
+
+from nbpipe import progress
+
+@step(cache=False)
+def train(folder: str) -> int:
+    print("epoch", 7)
+    for n in progress(range(3), note="way" * 1000):
+        while n == 1 and not Path(folder, "go").exists():
+            sleep(0.01)
+    return 1
+
+@pipeline(cache=False)
+def training(folder: str = ""):
+    return train(folder)
+"""
+
+
+def test_how_far_a_step_is_reaches_whoever_watches_and_no_log(project: Project, tmp_path: Path) -> None:
+    snapshot = project.load(WAITING).training.create_snapshot("nightly")
+    watched: list[StartedRun] = []
+    unwatch = watch_runs(watched.append)
+    handle = run_apart(snapshot, {"parameters": {"folder": str(tmp_path)}})
+    unwatch()
+    deadline_s = time.monotonic() + 60
+
+    while not (seen := watched[0].look()) or (progress := seen["train"].progress) is None:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    later = handle.look()
+    (tmp_path / "go").touch()
+    handle.wait()
+
+    assert progress == (1, 3, "way" * 66 + "w…")
+    assert seen["train"].last_line == "epoch 7"
+    assert later["train"].elapsed_s >= seen["train"].elapsed_s
+    logs = project.client.workspace.paths.logs
+    assert not any(b"wayway" in log.read_bytes() for log in logs.glob("*.log"))
+    assert handle.look() == {}
+    assert watched[0].is_over()

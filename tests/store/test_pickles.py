@@ -312,3 +312,39 @@ def test_one_module_of_the_package_loads_pickles():
     assert [path.relative_to(package).as_posix() for path in sorted(package.rglob("*.py")) if loads_pickles(path)] == [
         "store/pickles.py"
     ]
+
+
+WRITER = """
+import sys, types
+from nbpipe.store import pickles
+from nbpipe.store.buffers import joined
+from nbpipe.store.content import content_digest
+
+library = types.ModuleType("nbpipe_library")
+library.__nbpipe_pieces__ = {"Point": "the digest of its text"}
+sys.modules["nbpipe_library"] = library
+exec("class Point:\\n    def __init__(self, x):\\n        self.x = x", library.__dict__)
+point = library.Point(3)
+open(sys.argv[1], "wb").write(joined(pickles.dump(point).pieces))
+print(content_digest(point).digest)
+"""
+READER = """
+import sys
+from pathlib import Path
+from nbpipe.store import pickles
+from nbpipe.store.content import content_digest
+
+print(content_digest(pickles.load(memoryview(bytearray(Path(sys.argv[1]).read_bytes())))).digest)
+"""
+
+
+def test_an_instance_has_one_digest_also_where_nobody_has_the_text_of_its_class(tmp_path):
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "point")], capture_output=True, text=True, check=True
+        ).stdout
+        for program in (WRITER, READER)
+    ]
+
+    assert said[0].strip()
+    assert said[0] == said[1]

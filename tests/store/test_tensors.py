@@ -19,7 +19,7 @@ from tests.store import test_laws as laws
 from tests.store.kinds import Kind
 from tests.store.trials import there_and_back
 
-pytestmark = pytest.mark.extras
+pytestmark = pytest.mark.torch
 
 
 @pytest.fixture

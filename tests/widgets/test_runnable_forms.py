@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import Enum
@@ -77,7 +79,9 @@ def dividing(rate: float = 0.0) -> float:
 def nap(seconds: float) -> float:
     import time
 
-    for _ in range(int(seconds * 20)):
+    from nbpipe import progress
+
+    for _ in progress(range(int(seconds * 20)), note="<asleep>"):
         time.sleep(0.05)
     return seconds
 
@@ -201,6 +205,26 @@ def test_a_run_is_stopped_and_the_form_runs_again() -> None:
 
     assert form.wait(PATIENCE_S).record.differences == {"seconds": 0.01}
     assert form.stop_button.disabled
+
+
+@pytest.mark.parametrize("is_snapshot", [False, True], ids=["here", "apart"])
+def test_a_form_shows_how_far_the_steps_of_its_run_are(is_snapshot: bool) -> None:
+    form = form_of(resting.create_snapshot(name="rest") if is_snapshot else resting)
+    form.set("seconds", 60.0)
+    form.run_button.click()
+    deadline_s = time.monotonic() + PATIENCE_S
+
+    while not (said := re.search(r"\d+ %, \d+ of 1,200 · <asleep>", html.unescape(texts(form)))):
+        assert time.monotonic() < deadline_s, texts(form)
+        time.sleep(0.05)
+    form.stop_button.click()
+    with pytest.raises(RunInterruptedError):
+        form.wait(PATIENCE_S)
+
+    assert said
+    assert "of 1,200" not in texts(form)
+    assert "■ interrupted" in texts(form)
+    assert "◐ running" not in texts(form)
 
 
 def test_a_pipeline_of_this_process_is_run_with_other_values_for_one_step() -> None:

@@ -77,6 +77,7 @@ class EndRun(Operation):
         model_version_id: The model version it worked on, or `""`.
         model_tags: Tags of that version.
         error_step, error_type, error_message: What went wrong.
+        is_part: Whether it ran a part of its pipeline only: then it moves nothing that points at the newest.
     """
 
     kind: ClassVar[str] = "end_run"
@@ -92,6 +93,7 @@ class EndRun(Operation):
     error_step: str = ""
     error_type: str = ""
     error_message: str = ""
+    is_part: bool = False
 
     @classmethod
     def request_id_for(cls, run_id: str) -> str:
@@ -99,9 +101,9 @@ class EndRun(Operation):
         return f"end-{run_id}"
 
     def decide(self, state: OperationState, n: int, at: str, by: str) -> Decision:  # noqa: ARG002
-        """Move exclusive tags only if the run succeeded; keep everything else in any case."""
+        """Move exclusive tags only if the whole pipeline succeeded; keep everything else in any case."""
         draft = Draft.over(state)
-        succeeded = self.status is Status.COMPLETED
+        succeeded = self.status is Status.COMPLETED and not self.is_part
         meant = _meant(self.tags, self.tagged, self.model_tags)
         numbers = _number(draft, self.made)
         lost = self._tag_run(draft, meant, at, succeeded=succeeded)

@@ -1,0 +1,74 @@
+"""How far a step is, in a real JupyterLab: seen below the graph while the run goes on, and gone with its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.browser.conftest import OpenNotebook
+    from tests.browser.lab import Theme
+
+pytestmark = pytest.mark.browser
+
+STEPS = """%%step
+def load() -> int:
+    print("reading rows.csv")
+    return 1
+
+def train(x: int) -> int:
+    for n in nbpipe.progress(range(40), note="fold <b>2</b> of 5"):
+        print("epoch", n, "loss", round(1 / (n + 1), 3))
+        time.sleep(0.1)
+    return x
+
+def check(x: int) -> int:
+    return x"""
+CELLS = [
+    "%load_ext nbpipe",
+    "import time\nimport nbpipe",
+    STEPS,
+    "%%pipeline training\ncheck(train(load()))",
+    "training()",
+]
+PICTURE = "img[src^='data:image/svg+xml;base64,']"
+# The least height that the picture had, at any frame, since it was first there.
+WATCH_HEIGHT = """() => {
+  window.heights = [];
+  const look = () => {
+    const image = document.querySelectorAll('.jp-Cell')[4]?.querySelector('img');
+    if (image) { window.heights.push(image.getBoundingClientRect().height); }
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_run_shows_how_far_it_is_without_a_jump_and_ends_as_a_picture(
+    open_notebook: OpenNotebook, tmp_path: Path, theme: Theme
+) -> None:
+    notebook = open_notebook(CELLS)
+    notebook.set_theme(theme)
+    cell = notebook.cell(4)
+    notebook.page.evaluate(WATCH_HEIGHT)
+
+    notebook.start_command("notebook:run-all-cells")
+    cell.locator("text=/[2-5]\\d %, \\d+ of 40/").wait_for()
+    cell.scroll_into_view_if_needed()
+    notebook.screenshot(tmp_path / f"progress-{theme}.png")
+    during = cell.inner_text()
+    cell.locator("text=step by step").wait_for()
+
+    assert "◐ train" in during
+    assert "fold <b>2</b> of 5" in during
+    assert "of 40" not in cell.inner_text()
+    assert cell.locator(PICTURE).count() == 1
+    heights = notebook.page.evaluate("() => window.heights")
+    assert len(heights) > 20
+    assert min(heights[5:]) == max(heights[5:])
+    kinds = [output["output_type"] for output in notebook.outputs(4)]
+    assert kinds.count("display_data") == 1
