@@ -14,6 +14,7 @@ from nbpipe.base.version import VERSION
 
 if TYPE_CHECKING:
     from nbpipe import errors
+    from nbpipe.define.branches import either
     from nbpipe.define.step import step
     from nbpipe.execute.progress import progress
     from nbpipe.handles import Model, pipeline
@@ -47,6 +48,7 @@ _PLACES = {
     "UnmaterializedArtifact": "nbpipe.records.steps",
     "Uri": "nbpipe.records.metadata",
     "add_tags": "nbpipe.inside",
+    "either": "nbpipe.define.branches",
     "get_pipeline_context": "nbpipe.inside",
     "get_step_context": "nbpipe.inside",
     "load_artifact": "nbpipe.inside",
@@ -72,6 +74,7 @@ __all__ = [
     "Uri",
     "__version__",
     "add_tags",
+    "either",
     "errors",
     "get_pipeline_context",
     "get_step_context",

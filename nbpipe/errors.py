@@ -16,6 +16,7 @@
     │   │   └── EnvironmentBuildError  the environment of a snapshot cannot be rebuilt here
     │   └── RefusedApartError          the process that was to run a snapshot refused it
     ├── StepFailedError                the user's own code raised; its frames are shown
+    ├── ItemsFailedError               some of the items failed over which a step was mapped
     ├── RunInterruptedError            somebody stopped the run
     ├── StepTimeoutError               a step ran longer than it was given
     ├── ExecutorError                  what was to run the steps is not to be had
@@ -55,7 +56,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -276,6 +277,27 @@ class StepFailedError(NbpipeError):
 
     def _render_traceback_(self) -> list[str]:
         return [*self.traceback_text.rstrip().splitlines(), f"{type(self).__name__}: {self}"]
+
+
+class ItemsFailedError(NbpipeError):
+    """Some of the items failed over which a step was mapped; the others finished and are kept.
+
+    Attributes:
+        step: The step.
+        failed: How many items failed.
+        total: How many there were.
+        first: The first few that failed: the place of each in its list, and the type and text of what it raised.
+        said: All of it but the step's name.
+    """
+
+    exit_code = 1
+
+    def __init__(self, step: str, failed: int, total: int, first: Sequence[tuple[int, str, str]]) -> None:
+        self.step, self.failed, self.total, self.first = step, failed, total, tuple(first)
+        told = [f"[{place}] {kind}: {' '.join(message.split())[:120]}" for place, kind, message in self.first]
+        more = f"; and {failed - len(told):,} more" if failed > len(told) else ""
+        self.said = f"{failed:,} of {total:,} items failed: {'; '.join(told)}{more}"
+        super().__init__(f"Step {step!r}: {self.said}.")
 
 
 class RunInterruptedError(NbpipeError):

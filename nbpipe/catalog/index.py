@@ -187,7 +187,8 @@ class ExecutionIndex:
             if former is not None and "displays" in former:
                 own.setdefault("displays", former["displays"])
             self._own_halves.add(body["half"])
-            self._own_latest[pipeline, body["node"]] = body["key"]
+            if "item" not in body:
+                self._own_latest[pipeline, body["node"]] = body["key"]
             if len(self._own) > _REMEMBERED:
                 # From here on the oldest of our own are found where everybody's are.
                 self._complete = False
@@ -316,4 +317,6 @@ def _put(file: sqlite3.Connection, step_run_id: str, body: Mapping[str, Any]) ->
     row = {name: body[name] for name in ("key", "half", "pipeline", "node", "ended")}
     row |= {"id": step_run_id, "body": json.dumps(body, ensure_ascii=False)}
     file.execute(_PUT, row)
-    file.execute(_PUT_LATEST, row)
+    # The items of a list change their places; what became of the whole is what a plan asks for.
+    if "item" not in body:
+        file.execute(_PUT_LATEST, row)

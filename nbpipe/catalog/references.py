@@ -42,6 +42,8 @@ _NAMED = """
     UNION ALL
     SELECT logs ->> 'blob', NULL, 'printed text of step', node FROM steps WHERE logs ->> 'blob' <> ''
     UNION ALL
+    SELECT logs ->> 'blob', NULL, 'printed text of item', node FROM items WHERE logs ->> 'blob' <> ''
+    UNION ALL
     SELECT split_part(digest, ':', 2), NULL, 'snapshot', coalesce(nullif(name, ''), id) FROM snapshots
     WHERE split_part(digest, ':', 2) <> ''
 """

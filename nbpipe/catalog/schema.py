@@ -5,7 +5,8 @@ operation that ends it, an open step by the record of its end. Tables of *state*
 operations; their columns are `records.state.TABLES`. A deletion removes the rows of what was
 deleted; what merely speaks of it (lineage, metadata, metrics) stays. Every row that can change has a number,
 `seq`, in the order of arrival: what hides a row from under a newer one compares numbers, not
-texts. What is looked up by an id has the id's head beside it, in a column whose name ends in
+texts. What one item of a mapped step gave stands beside the item and not among the artifacts: it is a part of the list
+that the whole gave. What is looked up by an id has the id's head beside it, in a column whose name ends in
 `_head` (`catalog.heads`). The views that people read are made of these in `catalog.views`.
 """
 
@@ -60,6 +61,8 @@ OPEN_STEP: Columns = {
     "started": "TIMESTAMPTZ",
     "run_is_over": "BOOLEAN",
     "log": "VARCHAR",
+    "item_of": "VARCHAR",
+    "item": "BIGINT",
 }
 
 STEP: Columns = {
@@ -87,6 +90,10 @@ STEP: Columns = {
     "files": "JSON",
     "against": "VARCHAR",
     "triggered": "JSON",
+    "item_of": "VARCHAR",
+    "item": "BIGINT",
+    "items": "JSON",
+    "outputs": "JSON",
     "id_head": "BIGINT",
     "run_head": "BIGINT",
 }

@@ -48,9 +48,10 @@ FROM (SELECT nth, id, "at", log, json_transform(b, '{
 STEP_STARTS = """
 INSERT INTO rows.open_step BY NAME
 SELECT $top + line.nth AS seq, line.id, line.run AS run_id, line."at" AS started, line.log,
-       body.node, body.step, body.attempt, false AS run_is_over
+       body.node, body.step, body.attempt, body.item_of, body.item, false AS run_is_over
 FROM (SELECT nth, id, run, "at", log,
-             json_transform(b, '{"node": "VARCHAR", "step": "VARCHAR", "attempt": "BIGINT"}') AS body
+             json_transform(b, '{"node": "VARCHAR", "step": "VARCHAR", "attempt": "BIGINT", "item_of": "VARCHAR",
+                                 "item": "BIGINT"}') AS body
     FROM new_line WHERE k = 'step_started' AND n IS NULL) AS line
 """
 
@@ -60,7 +61,7 @@ SELECT nth, id, run AS run_id, "at", unnest(json_transform(b, '{
     "node": "VARCHAR", "step": "VARCHAR", "status": "VARCHAR", "why": "VARCHAR", "key": "VARCHAR", "source": "VARCHAR",
     "started": "TIMESTAMPTZ", "ended": "TIMESTAMPTZ", "attempt": "BIGINT", "parameters": "JSON",
     "inputs": [{"name": "VARCHAR", "artifact": "VARCHAR", "digest": "VARCHAR"}], "files": "JSON", "against": "VARCHAR",
-    "triggered": "JSON",
+    "triggered": "JSON", "item_of": "VARCHAR", "item": "BIGINT", "items": "JSON",
     "outputs": [{"id": "VARCHAR", "name": "VARCHAR", "output": "VARCHAR", "digest": "VARCHAR", "type_name": "VARCHAR",
         "materializer": "VARCHAR", "size_bytes": "BIGINT", "inline": "JSON", "blob": "VARCHAR", "member": "VARCHAR",
         "pickled": "BOOLEAN", "preview": "JSON", "made_by": "VARCHAR"}],
@@ -74,6 +75,7 @@ STEPS = """
 INSERT INTO rows.step BY NAME
 SELECT $top + nth AS seq, id, run_id, node, step, status, why, key, source, started, ended, attempt, parameters,
        not_carried, to_json(inputs) AS inputs, files, nullif(against, '') AS against, triggered, logs, displays,
+       item_of, item, items, CASE WHEN item IS NOT NULL THEN to_json(outputs) END AS outputs,
        error.type AS error_type, error.message AS error_message,
        error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from,
        rows.head_of(id) AS id_head, rows.head_of(run_id) AS run_head
@@ -93,7 +95,7 @@ CREATE OR REPLACE TEMP TABLE new_output AS
 SELECT row_number() OVER () AS nth, * FROM (
     SELECT nth AS line, place, step_id, run_id, node, status, made, unnest(output)
     FROM (SELECT nth, id AS step_id, run_id, node, status, coalesce(ended, "at") AS made,
-                 unnest(outputs) AS output, generate_subscripts(outputs, 1) AS place FROM new_step)
+                 unnest(outputs) AS output, generate_subscripts(outputs, 1) AS place FROM new_step WHERE item IS NULL)
     ORDER BY line, place)
 """
 
@@ -107,7 +109,7 @@ FROM (
     UNION ALL
     SELECT nth, 0, place, run_id, step_id, node, 'in', input.name, input.artifact
     FROM (SELECT nth, run_id, id AS step_id, node, unnest(inputs) AS input, generate_subscripts(inputs, 1) AS place
-          FROM new_step)
+          FROM new_step WHERE item IS NULL)
     WHERE input.artifact <> '')
 ORDER BY line, side, place
 """

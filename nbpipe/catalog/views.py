@@ -74,6 +74,35 @@ COLUMNS: dict[str, dict[str, str]] = {
         "files": "the files it read, each with path, size and digest",
         "against": "the earlier step run with which it was compared to say why it runs",
         "triggered": "the runs of other pipelines it asked for, each with run, pipeline and, if elsewhere, workspace",
+        "items": "of a step mapped over a list: how many items there are, and what became of how many",
+    },
+    "items": {
+        "seq": "order of arrival; those not finished come last",
+        "id": "the id of this execution",
+        "run_id": "its run",
+        "node": "the mapped node with the item's place, as score[17]",
+        "item_of": "the mapped node in the graph",
+        "item": "the item's place in its list, from 0",
+        "step": "the step's name",
+        "status": "running, completed, reused, failed or interrupted",
+        "why": "why it ran or was reused",
+        "cache_key": "what it would be reused by",
+        "source": "digest of its source",
+        "started": "when it started",
+        "ended": "when it ended",
+        "duration_s": "how long it took, in seconds",
+        "attempt": "which attempt it was, from 1",
+        "parameters": "the plain values it was called with, by name",
+        "error_type": "the type of the exception",
+        "error_message": "what the exception said",
+        "error_traceback": "the user's frames",
+        "reused_from": "the execution whose outputs were reused",
+        "logs": "what it printed, or the blob that holds it",
+        "not_carried": "names that could not be kept",
+        "inputs": "the artifact versions it was given, or the lists out of which they were taken, each with a digest",
+        "files": "the files it read, each with path, size and digest",
+        "triggered": "the runs of other pipelines it asked for",
+        "outputs": "what it gave, which is a part of the list that the whole gave",
     },
     "sources": {
         "digest": "digest of a step's source",
@@ -249,15 +278,17 @@ _STEPS = f"""
 SELECT seq, id, run_id, node, step, status, why, key AS cache_key, source, started, ended,
        (epoch_us(ended) - epoch_us(started)) / 1e6 AS duration_s, attempt, parameters,
        error_type, error_message, error_traceback, reused_from, logs, displays, not_carried,
-       inputs, files, against, triggered, id_head, run_head
-FROM {{rows[step]}}
+       inputs, files, against, triggered, items, item_of, item, outputs, id_head, run_head
+FROM {{rows[step]}} WHERE item IS {{{{items}}}}
 UNION ALL
 SELECT 4000000000000000000 + seq, id, run_id, node, step,
        CASE WHEN run_is_over OR log IN (SELECT log FROM {{rows[dead_log]}}) THEN 'interrupted' ELSE 'running' END,
        NULL, NULL, NULL, started, NULL, NULL, attempt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, {_written("id")}, {_written("run_id")}
-FROM {{rows[open_step]}}
+       NULL, NULL, NULL, NULL, NULL, item_of, item, NULL, {_written("id")}, {_written("run_id")}
+FROM {{rows[open_step]}} WHERE item IS {{{{items}}}}
 """  # noqa: S608 — made of constants
+# A run lists its steps; the items of a mapped one, of which there may be ten thousand, are asked for by themselves.
+_NODES, _ITEMS = _STEPS.replace("{{items}}", "NULL"), _STEPS.replace("{{items}}", "NOT NULL")
 
 _TAGS = """
 SELECT tag.name AS tag, tag.exclusive, tag.cascade, held.entity_kind, held.entity_id, held.scope,
@@ -316,10 +347,15 @@ _INTERRUPTED_RUNS = """
 SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
 """
 
-_SELECT = {"runs": _RUNS, "steps": _STEPS, "tags": _TAGS, "tag_history": TAG_HISTORY, "sources": _SOURCES} | {
-    view: _plain(view, table) for view, table in _PLAIN.items()
-}
-KEYED = ("runs", "steps", "tags", "tag_history", *_HEADS)
+_SELECT = {
+    "runs": _RUNS,
+    "steps": _NODES,
+    "items": _ITEMS,
+    "tags": _TAGS,
+    "tag_history": TAG_HISTORY,
+    "sources": _SOURCES,
+} | {view: _plain(view, table) for view, table in _PLAIN.items()}
+KEYED = ("runs", "steps", "items", "tags", "tag_history", *_HEADS)
 
 
 def _create(view: str) -> list[str]:

@@ -37,6 +37,7 @@ from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
 from nbpipe.services.snapshot_differences import SnapshotDifferences
 from nbpipe.services.snapshot_records import Snapshot
+from nbpipe.services.step_runs import ItemRun
 from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion
 from nbpipe.views.frames import Bundle
@@ -46,6 +47,7 @@ from nbpipe.views.markup import element, render
 FACES: dict[type, Callable[..., Bundle]] = {
     Run: run_bundle,
     StepRun: step_bundle,
+    ItemRun: step_bundle,
     Artifact: artifact_bundle,
     ModelVersion: version_bundle,
     ModelRecord: model_bundle,

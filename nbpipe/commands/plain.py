@@ -31,6 +31,7 @@ def step_plain(step: StepRun) -> dict[str, Any]:
         "metrics": step.metrics,
         "metadata": step.metadata,
         "error": step.error,
+        **({"items": dict(step.items.counts)} if step.items is not None else {}),
     }
 
 

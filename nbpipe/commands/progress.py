@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from nbpipe.records.runs import Status
-from nbpipe.views.amounts import duration_text, shorten
+from nbpipe.records.runs import NOT_TAKEN, Status
+from nbpipe.views.amounts import duration_text, items_text, shorten
 from nbpipe.views.lettering import text_columns
 from nbpipe.views.markup import one_line
 from nbpipe.views.theme import look
@@ -34,6 +34,7 @@ class SettledStep(Protocol):
     why: str
     duration_s: float
     failure: Any
+    items: Any
 
 
 def step_line(settled: SettledStep, room: int) -> str:
@@ -44,22 +45,31 @@ def step_line(settled: SettledStep, room: int) -> str:
         room: How many columns its name takes at least.
     """
     name = one_line(settled.node)
-    return f"{look(settled.status).sign} {name}{' ' * (room - text_columns(name))}  {outcome_text(settled)}"
+    is_untaken = settled.status is Status.SKIPPED and settled.why.startswith(NOT_TAKEN)
+    sign = look(NOT_TAKEN if is_untaken else settled.status).sign
+    return f"{sign} {name}{' ' * (room - text_columns(name))}  {outcome_text(settled)}"
 
 
 def outcome_text(settled: SettledStep) -> str:
     """Say what became of a step in a few words: how long it took, or what went wrong."""
     match settled.status:
         case Status.COMPLETED:
-            return duration_text(settled.duration_s)
+            counts = settled.items.as_record() if settled.items is not None else {}
+            return " · ".join(filter(None, (_items_said(counts), duration_text(settled.duration_s))))
         case Status.FAILED if settled.failure is not None:
             return shorten(one_line(f"{settled.failure.type_name}: {settled.failure.message}"), _MOST)
         case Status.INTERRUPTED if settled.duration_s:
             # Why it ran is no answer to why it did not end.
             return f"interrupted after {duration_text(settled.duration_s)}"
         case Status.SKIPPED | Status.INTERRUPTED:
-            return shorten(f"{settled.status.value}: {one_line(settled.why)}", _MOST)
+            is_said = settled.why.startswith(NOT_TAKEN)
+            return shorten(one_line(settled.why if is_said else f"{settled.status.value}: {settled.why}"), _MOST)
     return settled.status.value
+
+
+def _items_said(counts: Mapping[str, int]) -> str:
+    """Say how many items a mapped step had, and how many of them ran where others were reused."""
+    return items_text(counts) or (f"{counts['total']:,} items" if counts else "")
 
 
 def room_for(names: Iterable[str]) -> int:

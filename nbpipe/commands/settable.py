@@ -42,7 +42,7 @@ def settable_steps(traced: Traced) -> dict[str, Settable]:
     """Say what can be set on each node, in order; a node that takes nothing from outside is left out."""
     found = {}
     for node in traced.graph.nodes:
-        signature = traced.steps[node.id].signature
+        signature = traced.signature(node.id)
         names = tuple(name for name in signature.inputs if _is_open(node.inputs.get(name)))
         if not names:
             continue

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from nbpipe.records.definitions import Traced
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters
+from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
 
 
@@ -30,6 +31,14 @@ class ShownNode(Protocol):
     def after(self) -> Sequence[str]:
         """Nodes that come first though nothing flows from them."""
 
+    @property
+    def conditions(self) -> Sequence[Any]:
+        """What must hold for it to run (`graph.Condition`)."""
+
+    @property
+    def mapped(self) -> Sequence[str]:
+        """The arguments that are lists, if it is executed once for each item."""
+
 
 class ShownGraph(Protocol):
     """What is shown of a graph: its nodes."""
@@ -37,6 +46,18 @@ class ShownGraph(Protocol):
     @property
     def nodes(self) -> Sequence[ShownNode]:
         """In the order in which they were written."""
+
+
+class HasStatus(Protocol):
+    """What became of a step, and why."""
+
+    @property
+    def status(self) -> Status:
+        """What became of it."""
+
+    @property
+    def why(self) -> str:
+        """Why."""
 
 
 class ShownDefinition(Protocol):

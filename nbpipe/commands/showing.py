@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nbpipe.commands.shapes import ShownDefinition, ShownGraph
+from nbpipe.commands.shapes import HasStatus, ShownDefinition, ShownGraph, ShownNode
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.parts import part_said
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.bound_model import DrawnModel
@@ -29,6 +29,7 @@ from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown
+from nbpipe.views.amounts import items_text
 from nbpipe.views.cards import (
     artifact_card,
     model_card,
@@ -53,17 +54,52 @@ def graph_edges(graph: ShownGraph) -> list[DagEdge]:
     edges = []
     for node in graph.nodes:
         for origin in node.inputs.values():
-            if origin.kind == "output":
-                label = "" if origin.output in ("", "output") else origin.output
-                edges.append(DagEdge(origin.node, node.id, label))
+            for output in _outputs_behind(origin):
+                label = "" if output.output in ("", "output") else output.output
+                edges.append(DagEdge(output.node, node.id, label))
+        for condition in node.conditions:
+            found = _outputs_behind(condition.origin)
+            edges += [DagEdge(output.node, node.id, condition.said, decides=True) for output in found]
         edges += [DagEdge(source, node.id) for source in node.after]
     return edges
 
 
-def graph_nodes(graph: ShownGraph, statuses: Mapping[str, str] | None = None) -> list[DagNode]:
-    """Give the nodes of a graph, each with its status if it has one."""
+def _outputs_behind(origin: Any) -> Sequence[Any]:
+    """Give the outputs of nodes from which a value may come, several where branches come together."""
+    if origin.kind == "either":
+        found: Sequence[Any] = origin.of
+        return found
+    return [origin] if origin.kind == "output" else []
+
+
+def graph_nodes(
+    graph: ShownGraph,
+    statuses: Mapping[str, str] | None = None,
+    items: Mapping[str, Mapping[str, int]] | None = None,
+) -> list[DagNode]:
+    """Give the nodes of a graph, each with its status and with what became of its items, if that is known."""
     known = statuses or {}
-    return [DagNode(node.id, status=known.get(node.id, ""), detail=_origins(node.inputs)) for node in graph.nodes]
+    counts = items or {}
+    return [
+        DagNode(
+            node.id,
+            subtitle=items_text(counts.get(node.id, {})),
+            status=known.get(node.id, ""),
+            detail=_origins(node.inputs),
+            times=times_of(node, counts.get(node.id, {}).get("total")),
+        )
+        for node in graph.nodes
+    ]
+
+
+def times_of(node: ShownNode, total: int | None = None) -> str:
+    """Say how often a node is executed, if it is mapped over a list: `×3`, or `×n` where that is not known yet."""
+    if not node.mapped:
+        return ""
+    if total is None:
+        lists = [node.inputs[name].value for name in node.mapped if node.inputs[name].kind == "constant"]
+        total = len(lists[0]) if lists else None
+    return "×n" if total is None else f"×{total:,}"
 
 
 def _origins(inputs: Mapping[str, Any]) -> str:
@@ -146,11 +182,17 @@ def recorded_bundle(record: PipelineRecord, *, stable: bool = False) -> Bundle:
     return Bundle(card.html + render(known.element), f"{card.text}\n\n{known.text}")
 
 
+def standing_of(step: HasStatus) -> str:
+    """Say how a step stands, as it is shown: of a branch that was not taken, that."""
+    is_untaken = step.status is Status.SKIPPED and step.why.startswith(NOT_TAKEN)
+    return NOT_TAKEN if is_untaken else step.status.value
+
+
 def step_facts(step: StepRun) -> shown.StepFacts:
     """Give the facts of one step of a run."""
     return shown.StepFacts(
         node=step.node,
-        status=step.status.value,
+        status=standing_of(step),
         why=step.why,
         duration_s=step.duration_s,
         outputs=[artifact_label(artifact) for artifact in step.outputs.values()],
@@ -158,13 +200,16 @@ def step_facts(step: StepRun) -> shown.StepFacts:
         metrics=dict(step.metrics),
         error=step.error,
         logs=step.logs,
+        times=f"×{len(step.items):,}" if step.items is not None else "",
+        items=dict(step.items.counts) if step.items is not None else {},
     )
 
 
 def step_bundle(step: StepRun, *, stable: bool = False) -> Bundle:
     """Show what became of one step of a run."""
     previews = {artifact_label(artifact): artifact.preview for artifact in step.outputs.values()}
-    return step_card(replace(step_facts(step), previews=previews), stable=stable)
+    failed = [(item.place, item.error) for item in step.items.failed] if step.items is not None else []
+    return step_card(replace(step_facts(step), previews=previews, failed_items=failed), stable=stable)
 
 
 def artifact_label(artifact: Artifact) -> str:
@@ -221,7 +266,9 @@ def child_facts(child: Child) -> shown.ChildFacts:
 def _not_reached(run: Run, steps: Mapping[str, StepRun]) -> list[shown.StepFacts]:
     """Give the steps of which nothing is recorded: the run goes on, or died before them."""
     status = Status.SKIPPED if run.status.is_over else Status.PENDING
-    return [shown.StepFacts(node.id, status.value) for node in run.graph.nodes if node.id not in steps]
+    return [
+        shown.StepFacts(node.id, status.value, times=times_of(node)) for node in run.graph.nodes if node.id not in steps
+    ]
 
 
 def run_bundle(run: Run, *, stable: bool = False, running: Sequence[RunningFacts] = ()) -> Bundle:
@@ -237,7 +284,7 @@ def run_bundle(run: Run, *, stable: bool = False, running: Sequence[RunningFacts
 
 def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
     """Show an artifact version with its preview, and one step of its lineage each way."""
-    lineage = artifact.lineage()
+    lineage = artifact.lineage() if not artifact.is_part else None
     facts = shown.ArtifactFacts(
         name=artifact.name,
         version=artifact.version,
@@ -252,8 +299,8 @@ def artifact_bundle(artifact: Artifact, *, stable: bool = False) -> Bundle:
         tags=artifact.tags,
         metadata=artifact.metadata,
         preview=artifact.preview,
-        made_from=_labels(lineage, lineage.made_by.inputs.values()) if lineage.made_by is not None else (),
-        went_into=list(dict.fromkeys(_use_said(lineage, use) for use in lineage.used_by)),
+        made_from=_labels(lineage, lineage.made_by.inputs.values()) if lineage and lineage.made_by is not None else (),
+        went_into=list(dict.fromkeys(_use_said(lineage, use) for use in lineage.used_by)) if lineage else (),
         load=f"load_artifact({artifact_label(artifact)!r})" if artifact.version is not None else "",
     )
     return artifact_card(facts, stable=stable)

@@ -208,5 +208,27 @@ class CellCall:
             kwargs[name] = trace.parameters[name]
         return trace.call(self._step, args, kwargs)
 
+    def map(self, *_: Any, **__: Any) -> Any:
+        """Refuse: a cell works on the names of its notebook, of which there is one each.
+
+        Raises:
+            DefinitionError: Always; the cure is named.
+        """
+        name = self._step.name
+        raise DefinitionError(
+            f"{name} is a cell and cannot be mapped; write it as a function under @step, and map that."
+        )
+
+    def when(self, *_: Any, **__: Any) -> Any:
+        """Refuse: a cell changes names that later cells read, taken or not.
+
+        Raises:
+            DefinitionError: Always; the cure is named.
+        """
+        name = self._step.name
+        raise DefinitionError(f"{name} is a cell and cannot have conditions; write it as a function under @step.")
+
+    unless = when
+
     def __repr__(self) -> str:
         return f"<step {self._step.name}({', '.join(self._step.provided)}) -> {', '.join(self._step.outputs)}>"

@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from nbpipe.errors import NotFoundError, ParameterError, nearest
-from nbpipe.graph.graph import Constant, Origin, OutputOf
+from nbpipe.graph.graph import Constant, Origin, outputs_behind
 from nbpipe.records.base import shorten
-from nbpipe.records.definitions import AnyStep, Traced
+from nbpipe.records.definitions import StepSignature, Traced
 from nbpipe.records.parameters import HIDDEN, as_json
 from nbpipe.records.secrets import holds_secret
 
@@ -46,7 +46,7 @@ def with_step_values(traced: Traced, overrides: Mapping[str, Mapping[str, Any]])
             refused[name] = _no_step(traced, name)
         for target in targets:
             try:
-                checked = _check(target, traced.steps[target], inputs[target], given)
+                checked = _check(target, traced.signature(target), inputs[target], given)
             except ParameterError as error:
                 refused[target] = error
                 continue
@@ -138,15 +138,16 @@ def check_complete(traced: Traced) -> None:
             raise ParameterError(f"{traced.pipeline}, step {node.id}", dict.fromkeys(missing, "needs a value"))
 
 
-def _check(node: str, step: AnyStep, inputs: Mapping[str, Origin], given: Mapping[str, Any]) -> dict[str, Any]:
-    signature = step.signature
+def _check(
+    node: str, signature: StepSignature, inputs: Mapping[str, Origin], given: Mapping[str, Any]
+) -> dict[str, Any]:
     problems = {}
     for name in given:
         if name not in signature.inputs:
             near = nearest(name, parameters_of_node(signature.inputs, inputs))
             problems[name] = "is not a parameter" + (f"; did you mean {near[0]!r}?" if near else "")
-        elif isinstance(inputs.get(name), OutputOf):
-            problems[name] = f"comes from step {inputs[name].node!r}; it cannot be set"  # type: ignore[union-attr]
+        elif name in inputs and (sources := outputs_behind(inputs[name])):
+            problems[name] = f"comes from step {sources[0].node!r}; it cannot be set"
     known = {name: value for name, value in given.items() if name not in problems}
     try:
         checked = signature.parameters(node, tuple(known)).check(known)
@@ -159,4 +160,4 @@ def _check(node: str, step: AnyStep, inputs: Mapping[str, Origin], given: Mappin
 
 def parameters_of_node(names: Mapping[str, Any], inputs: Mapping[str, Origin]) -> tuple[str, ...]:
     """Name the arguments of a node that no other step feeds: those that can be set."""
-    return tuple(name for name in names if not isinstance(inputs.get(name), OutputOf))
+    return tuple(name for name in names if name not in inputs or not outputs_behind(inputs[name]))

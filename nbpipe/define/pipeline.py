@@ -15,10 +15,11 @@ from nbpipe.define.cells import CellCall, CellStep
 from nbpipe.define.hooks import NO_HOOKS, Hooks
 from nbpipe.define.params import GIVEN
 from nbpipe.define.reading import Reading, Seen, read_source
+from nbpipe.define.references import Reference
 from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
 from nbpipe.define.texts import Surroundings, notebook_surroundings, text_of
-from nbpipe.define.trace import Reference, Trace, TracedCalls, tracing
+from nbpipe.define.trace import Trace, TracedCalls, tracing
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
 from nbpipe.records.base import plain_name

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
 from nbpipe.base.digest import quick
+from nbpipe.define.branches import ANYTHING, ConditionalStep, is_untaken, untaken
 from nbpipe.define.hooks import NO_HOOKS, Hooks
 from nbpipe.define.reading import Reading, Seen, read_source
 from nbpipe.define.signature import signature_of
@@ -21,6 +22,7 @@ from nbpipe.define.trace import current_trace
 from nbpipe.errors import DefinitionError
 from nbpipe.records.base import plain_name, shorten
 from nbpipe.records.definitions import StepSignature
+from nbpipe.records.mapping import check_lengths, items_given
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source, close_over
@@ -115,8 +117,55 @@ class Step:
         """Leave a node in the pipeline whose body is running; anywhere else, be the plain function."""
         trace = current_trace()
         if trace is None:
-            return self.function(*args, **kwargs)
+            return untaken(self) if is_untaken(args, kwargs) else self.function(*args, **kwargs)
         return trace.call(self, args, kwargs)
+
+    def when(self, condition: Any, *, equals: Any = ANYTHING) -> ConditionalStep:
+        """Give the step as one that runs only if a value is true when the pipeline runs: `deploy.when(ok)(model)`.
+
+        Where it does not run, what depends on it does not either, and the run is none the worse for it; see `either`.
+        The value is no part of what the step is known by.
+
+        Args:
+            condition: The value: what a step gives, an artifact, or a plain value.
+            equals: What it must be equal to, instead of true.
+        """
+        return ConditionalStep(self, ((condition, equals, False),))
+
+    def unless(self, condition: Any, *, equals: Any = ANYTHING) -> ConditionalStep:
+        """Give the step as one that runs only if a value is not true, or not equal to `equals`; see `when`."""
+        return ConditionalStep(self, ((condition, equals, True),))
+
+    def map(self, *lists: Any, **fixed: Any) -> Any:
+        """Call the step for each item of lists whose length may be known only when the pipeline runs.
+
+        In a pipeline's body it leaves one node, of which each item is executed, kept and reused by itself. Anywhere
+        else it calls the plain function for each item.
+
+        Args:
+            lists: Lists for the first arguments, walked side by side: outputs of steps, artifacts or plain lists.
+            fixed: What is the same for every item, and `after`.
+
+        Returns:
+            The list of what the step gives for the items, in their order; one list for each output.
+
+        Raises:
+            DefinitionError: No list, or something that cannot be walked through.
+        """
+        if not lists:
+            raise DefinitionError(f"{self.name}.map is given no list; what differs from item to item stands first.")
+        trace = current_trace()
+        if trace is not None:
+            return trace.call(self, lists, fixed, is_mapped=True)
+        if is_untaken(lists, fixed):
+            return untaken(self)
+        names = [*self.signature.inputs, *map(str, range(len(lists)))]
+        walked = [items_given(self.name, name, given) for name, given in zip(names, lists, strict=False)]
+        check_lengths(self.name, dict(zip(names, map(len, walked), strict=False)))
+        results = [self.function(*items, **fixed) for items in zip(*walked, strict=True)]
+        if not self.signature.is_tuple:
+            return results
+        return tuple([result[place] for result in results] for place in range(len(self.signature.outputs)))
 
     def __repr__(self) -> str:
         takes = ", ".join(self.signature.inputs)

@@ -11,84 +11,29 @@ a call that passes on the very references of the last time leaves the very node 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import Any, NoReturn
+from typing import Any
 
+from nbpipe.define.references import Reference
 from nbpipe.errors import DefinitionError, ParameterError
-from nbpipe.graph.graph import Constant, ExistingArtifact, Graph, Node, Origin, OutputOf, ParameterOf
+from nbpipe.graph.graph import (
+    Condition,
+    Constant,
+    Graph,
+    Node,
+    Origin,
+    OutputOf,
+    ParameterOf,
+    outputs_behind,
+)
 from nbpipe.records.base import shorten
-from nbpipe.records.definitions import AnyStep
+from nbpipe.records.definitions import AnyStep, StepSignature
+from nbpipe.records.mapping import check_mappable, items_given
 from nbpipe.records.parameters import as_json, contradict, is_plain, type_text
-
-
-class Reference:
-    """A value that a step will give once the pipeline runs."""
-
-    __slots__ = ("origin",)
-
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise DefinitionError(
-            f"The pipeline's body {what} {self}, which has no value yet: a body only says what flows where.\n"
-            "Do this inside a step, or make it depend on a parameter of the pipeline."
-        )
-
-    def __str__(self) -> str:
-        match self.origin:
-            case OutputOf(node=node, output=output):
-                return f"{node}.{output}"
-            case ExistingArtifact(name=name):
-                return name
-            case ParameterOf(name=name):
-                return f"the parameter {name!r}"
-        return "a reference"
-
-    def __repr__(self) -> str:
-        return f"<what will be {self}>"
-
-    def __bool__(self) -> bool:  # noqa: PLE0304 — it never returns
-        self._refuse("asks for the truth of")
-
-    def __iter__(self) -> Iterator[Any]:
-        self._refuse("goes through")
-
-    def __getitem__(self, key: object) -> Any:
-        self._refuse("looks into")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self._refuse(f"asks for .{name} of")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Reference):
-            self._refuse("compares")
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-
-def _refusing(what: str) -> Callable[..., NoReturn]:
-    return lambda reference, *_: reference._refuse(what)
-
-
-_REFUSED = {"len": "asks for the length of", "call": "calls", "contains": "looks into"}
-for _operator, _doing in _REFUSED.items():
-    setattr(Reference, f"__{_operator}__", _refusing(_doing))
-for _operator in ("lt", "le", "gt", "ge"):
-    setattr(Reference, f"__{_operator}__", _refusing("compares"))
-for _operator in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
-    for _side in ("", "r"):
-        setattr(Reference, f"__{_side}{_operator}__", _refusing("computes with"))
-for _operator in ("neg", "pos", "abs", "invert", "int", "float", "index"):
-    setattr(Reference, f"__{_operator}__", _refusing("computes with"))
 
 
 @dataclass(slots=True)
@@ -138,6 +83,7 @@ class Trace:
         calls: The calls so far.
         steps: The step that each node calls.
         values: The plain values bound to each node's arguments, each of its declared type.
+        mapped: The nodes that are executed once for each item of a list.
     """
 
     pipeline: str
@@ -147,11 +93,27 @@ class Trace:
     calls: list[_Call] = field(default_factory=list)
     steps: dict[str, AnyStep] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mapped: set[str] = field(default_factory=set)
     _calls: dict[str, _Calls] = field(default_factory=dict, repr=False)
     _is_as_before: bool = field(default=True, repr=False)
 
-    def call(self, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def call(
+        self,
+        step: AnyStep,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        is_mapped: bool = False,
+        conditions: tuple[Condition, ...] = (),
+    ) -> Any:
         """Add a node for one call of `step`; answer with what it will give.
+
+        Args:
+            step: The step.
+            args: What it is given by place: lists, if it is mapped.
+            kwargs: What it is given by name.
+            is_mapped: Whether it is executed once for each item of the lists.
+            conditions: All that must hold for it to run.
 
         Raises:
             DefinitionError: Arguments that do not fit, or another step that goes by this name.
@@ -159,10 +121,14 @@ class Trace:
         """
         node_id = self._new_id(step)
         before = self._call_before(step)
-        if before is not None and not kwargs and before.args is not None and _are_same(before.args, args):
+        is_repeated = before is not None and not kwargs and before.args is not None and _are_same(before.args, args)
+        is_plain_call = not is_mapped and not conditions
+        if before is not None and is_repeated and is_plain_call and not (before.node.mapped or before.node.conditions):
             call = before
         else:
-            call = self._new_call(node_id, step, args, kwargs)
+            call = self._new_call(node_id, step, args, kwargs, is_mapped=is_mapped)
+            if conditions:
+                call = replace(call, node=call.node.model_copy(update={"conditions": conditions}))
             if before is not None and before.node.model_dump_json() == call.node.model_dump_json():
                 # Whoever passes on what it gives then does as before.
                 call = replace(call, node=before.node, answer=before.answer)
@@ -170,6 +136,8 @@ class Trace:
                 self._is_as_before = False
         self.calls.append(call)
         self.steps[node_id] = step
+        if is_mapped:
+            self.mapped.add(node_id)
         self.values[node_id] = call.values
         return call.answer
 
@@ -181,7 +149,9 @@ class Trace:
         call = self.before.calls[place]
         return call if call.step is step else None
 
-    def _new_call(self, node_id: str, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Call:
+    def _new_call(
+        self, node_id: str, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, is_mapped: bool
+    ) -> _Call:
         only_references = not kwargs and all(type(value) is Reference for value in args)
         kwargs = dict(kwargs)
         waited = kwargs.pop("after", None) if "after" not in step.signature.inputs else None
@@ -189,33 +159,68 @@ class Trace:
         after: tuple[str, ...] = ()
         if waited is not None or step.options.after:
             after = tuple(dict.fromkeys((*self._nodes_of(waited), *self._named_after(step))))
-        bound = {**step.signature.filled, **bound} if step.signature.filled else bound
+        mapped = tuple(step.signature.inputs)[: len(args)] if is_mapped else ()
+        if step.signature.pointers.intersection(mapped):
+            raise DefinitionError(
+                f"{step.name} asks for a pointer, and the items of a list have none; let it take the value."
+            )
+        signature = step.signature.mapped(mapped)
+        bound = {**signature.filled, **bound} if signature.filled else bound
         given = {name: value for name, value in bound.items() if not isinstance(value, Reference)}
-        values = self._checked(step, node_id, given) if given else {}
+        given |= {name: items_given(step.name, name, given[name]) for name in mapped if name in given}
+        values = self._checked(step, signature, node_id, given) if given else {}
         inputs: dict[str, Origin] = {}
         for name, value in bound.items():
             is_fed = isinstance(value, Reference)
-            inputs[name] = self._fed_by(value, step, name) if is_fed else self._origin(node_id, name, values[name])
-        node = Node(id=node_id, step=step.name, inputs=inputs, after=after)
+            inputs[name] = (
+                self._fed_by(value, step, name, is_list=name in mapped)
+                if is_fed
+                else self._origin(node_id, name, values[name])
+            )
+        node = Node(id=node_id, step=step.name, inputs=inputs, after=after, mapped=mapped)
         return _Call(step, args if only_references else None, node, values, _answer(node_id, step))
 
-    def _fed_by(self, value: Reference, step: AnyStep, name: str) -> Origin:
+    def condition(self, value: Any, *, equals: tuple[Any, ...], negated: bool) -> Condition:
+        """Say what a value must be for a step to run.
+
+        Raises:
+            DefinitionError: It is the output of a step that gives nothing, or no plain value.
+        """
+        for one in equals:
+            if isinstance(one, Reference) or not is_plain(one):
+                raise DefinitionError(f"{self.pipeline} compares with {shorten(one)}; equals= takes a plain value.")
+        if not isinstance(value, Reference):
+            return Condition(origin=self._origin("a condition", "", value), equals=equals, negated=negated)
+        for output in outputs_behind(value.origin):
+            if not output.output:
+                raise DefinitionError(f"{self.pipeline} asks what {output.node} gave, but that gives nothing.")
+        return Condition(origin=value.origin, equals=equals, negated=negated)
+
+    def _fed_by(self, value: Reference, step: AnyStep, name: str, *, is_list: bool) -> Origin:
         origin = value.origin
         if isinstance(origin, OutputOf) and not origin.output:
             raise DefinitionError(
                 f"{self.pipeline} passes {step.name} the output of {origin.node} as {name!r}, but {origin.node} gives "
                 f"nothing; to run after it, write {step.name}(…, after=…)."
             )
-        if isinstance(origin, OutputOf):
-            self._check_types(origin, step, name)
+        for output in outputs_behind(origin):
+            self._check_types(output, step, name, is_list=is_list)
         return origin
 
-    def _check_types(self, origin: OutputOf, step: AnyStep, name: str) -> None:
+    def _check_types(self, origin: OutputOf, step: AnyStep, name: str, *, is_list: bool) -> None:
         output = self.steps[origin.node].signature.output(origin.output)
+        if output is None:
+            return
+        gives = list if origin.node in self.mapped else output.annotation
+        if is_list:
+            check_mappable(step.name, name, gives, said=f"{origin.node} gives")
+            return
         wanted, _ = step.signature.inputs[name]
-        if output is not None and contradict(output.annotation, wanted):
-            takes, gives = type_text(wanted), type_text(output.annotation)
-            raise DefinitionError(f"{step.name} takes a {takes} as {name!r}, but {origin.node} gives a {gives}.")
+        if contradict(gives, wanted):
+            takes = type_text(wanted)
+            raise DefinitionError(
+                f"{step.name} takes a {takes} as {name!r}, but {origin.node} gives a {type_text(gives)}."
+            )
 
     def _new_id(self, step: AnyStep) -> str:
         calls = self._calls.get(step.name)
@@ -258,7 +263,9 @@ class Trace:
     def _named_after(self, step: AnyStep) -> tuple[str, ...]:
         return tuple(name for name in step.options.after if name in self.steps)
 
-    def _checked(self, step: AnyStep, node_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _checked(
+        self, step: AnyStep, signature: StepSignature, node_id: str, given: Mapping[str, Any]
+    ) -> dict[str, Any]:
         for name, value in given.items():
             if isinstance(value, list | tuple | dict) and _holds_reference(value):
                 raise DefinitionError(
@@ -266,7 +273,7 @@ class Trace:
                     "pass each output as an argument of its own."
                 )
         try:
-            return step.signature.parameters(step.name, tuple(given)).check(given)
+            return signature.parameters(step.name, tuple(given)).check(given)
         except ParameterError as error:
             raise ParameterError(f"{self.pipeline}, step {node_id}", error.problems) from None
 

@@ -11,19 +11,21 @@ the other in this process, `execute.parallel` hands them to an executor, `execut
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
-from nbpipe.errors import NbpipeError, NotStorableError
+from nbpipe.errors import NbpipeError
+from nbpipe.execute.branches import hindrance, refusal
+from nbpipe.execute.calls import Executed, Execution, Executions, Fact, PlannedCall, Recorder
 from nbpipe.execute.context import RunFacts
+from nbpipe.execute.feeding import Feeder
 from nbpipe.execute.files import move_as, same_folder_afterwards
 from nbpipe.execute.glimpses import Glimpses
-from nbpipe.execute.plan import Keys, full_key, reason
+from nbpipe.execute.mapping import Fan, spread_over
+from nbpipe.execute.plan import Keys, mapped_half, reason
 from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
 from nbpipe.execute.randomness import RandomChain
 from nbpipe.execute.settled import (
@@ -38,107 +40,20 @@ from nbpipe.execute.settled import (
 from nbpipe.execute.sources import described
 from nbpipe.execute.stop import StopSignal
 from nbpipe.execute.worker import failure_of
-from nbpipe.graph.graph import ExistingArtifact, Node, OutputOf
+from nbpipe.graph.graph import Node
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Traced
 from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.runs import Status
 from nbpipe.store.store import Store
 
-Fact = tuple[str, str, str, dict[str, Any] | bytes]
-Executed = tuple[str, dict[str, Any]]
 Listener = Callable[[str, Settled | None], None]
-Place = tuple[str, str]
 
 _NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 _NO_INPUTS = Inputs()
 
-_GOOD = frozenset({Status.COMPLETED, Status.REUSED})
 
-
-class Recorder(Protocol):
-    """Who keeps facts."""
-
-    def append_lines(self, facts: Sequence[Fact]) -> None:
-        """Keep several facts, in one write."""
-
-
-class Executions(Protocol):
-    """Who knows earlier executions of steps."""
-
-    def find(self, key: str, half: str = "") -> RecordedExecution | None:
-        """Give the newest execution of this key; the half key helps to look."""
-
-    def may_know(self, half: str) -> bool:
-        """Tell whether any execution has this half key."""
-
-    def last(self, pipeline: str, node: str) -> RecordedExecution | None:
-        """Give the newest execution of a node of this name that ran."""
-
-    def knows_source(self, digest: str) -> bool:
-        """Tell whether it is written down what the digest of a source stands for."""
-
-    def source(self, digest: str) -> Mapping[str, Any]:
-        """Give what the digest of a source stands for, as `execute.sources` wrote it; empty if nobody knows."""
-
-    def remember_source(self, digest: str, body: Mapping[str, Any]) -> None:
-        """Take in what this process wrote down of a source."""
-
-    def forget(self, key: str) -> None:
-        """Drop an execution whose stored values are gone."""
-
-    def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
-        """Take in an execution of this process."""
-
-
-@dataclass(slots=True)
-class PlannedCall:
-    """One node as it is about to be settled.
-
-    Attributes:
-        node: The node.
-        prepared: What its step is made of.
-        half: Its half key.
-        inputs: Its inputs, as far as they are stored.
-        awaited: Inputs whose storing still goes on, by argument.
-        before: For a cell: what tells whether it changed an input in place.
-    """
-
-    node: Node
-    prepared: Prepared
-    half: str
-    inputs: Inputs
-    awaited: dict[str, Place] = field(default_factory=dict)
-    before: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def keys(self) -> Keys:
-        """What the call is known by, as far as its inputs are."""
-        return Keys(full_key(self.half, self.inputs.digests), self.half)
-
-
-@dataclass(slots=True)
-class Execution:
-    """One attempt at a node.
-
-    Attributes:
-        call: The node.
-        settled: What became of it.
-        started: When it began, ISO 8601.
-        ended: When it was over.
-        attempt: Which attempt it was, from 1.
-        pending: Those of its outputs that are still being stored.
-    """
-
-    call: PlannedCall
-    settled: Settled
-    started: str
-    ended: str
-    attempt: int
-    pending: Mapping[str, Future[ArtifactVersion]] = field(default_factory=dict)
-
-
-class Driver(ABC):
+class Driver(Feeder, ABC):
     """Runs one traced pipeline, once.
 
     Args:
@@ -170,26 +85,21 @@ class Driver(ABC):
         stop: StopSignal | None = None,
         given: Mapping[str, RecordedExecution] = MappingProxyType({}),
     ) -> None:
-        self._traced = traced
+        super().__init__(traced, store, existing or {})
         self._given = dict(given)
         self._facts = facts
-        self._store = store
         self._executions = executions
         self._recorder = recorder
-        self._existing = existing or {}
         self._cache = cache
         self._listeners: tuple[Listener, ...] = ()
         self._stop = stop or StopSignal()
-        self._outcome = RunOutcome(Status.COMPLETED)
-        self._rebound: dict[Place, Place] = {}
-        self._tokens: dict[str, str] = {}
         self._halves: dict[str, str] = {}
         self._waiting: list[Fact] = []
         self._executed: list[Executed] = []
-        self._prepared: dict[str, Prepared] = {}
-        self._latest: dict[str, Place] = {}
         self._random = RandomChain()
         self._reused_keys: dict[str, str] = {}
+        # The mapped nodes that are on their way.
+        self._fans: dict[str, Fan] = {}
         self.glimpses = Glimpses()
 
     def prepare(self) -> None:
@@ -254,9 +164,15 @@ class Driver(ABC):
         if self._stop.is_set:
             self._skip(node, Status.INTERRUPTED, "the run was stopped")
             return
-        blocked = self._blocked_by(node)
+        blocked = hindrance(node, self._outcome.settled)
+        if not blocked and node.conditions:
+            try:
+                blocked = refusal(node, self._value_of)
+            except NbpipeError as error:
+                self._skip(node, Status.FAILED, "whether it is to run cannot be told", error)
+                return
         if blocked:
-            self._skip(node, Status.SKIPPED, f"{blocked} did not succeed")
+            self._skip(node, Status.SKIPPED, blocked)
             return
         values = self._traced.values.get(node.id, _NO_VALUES)
         inputs = Inputs(values=values) if values else _NO_INPUTS
@@ -278,81 +194,22 @@ class Driver(ABC):
         unusable = self._objection(call.prepared, record) if record is not None else lost
         if record is not None and not unusable:
             self._reuse(call, keys, record)
+            return
+        before = record or given
+        why = (unusable, before["id"]) if before and unusable else self._reason(call)
+        if node.mapped:
+            self._spread(call, why)
         else:
-            before = record or given
-            self._run(call, keys, (unusable, before["id"]) if before and unusable else self._reason(call))
+            self._run(call, keys, why)
 
     def _half(self, node: str) -> str:
         half = self._halves.get(node)
         if half is None:
             values = self._traced.values.get(node, _NO_VALUES)
-            half = self._halves[node] = half_of(self._prepared[node], values, self._store)
+            half = half_of(self._prepared[node], values, self._store)
+            mapped = self._traced.graph.by_id[node].mapped
+            self._halves[node] = half = mapped_half(half, mapped) if mapped else half
         return half
-
-    def _blocked_by(self, node: Node) -> str:
-        settled = self._outcome.settled
-        for name in self._traced.graph.upstream[node.id]:
-            if settled[name].status not in _GOOD:
-                return name
-        return ""
-
-    def _gather(self, call: PlannedCall) -> None:
-        """Find the artifact behind each input."""
-        artifacts: dict[str, ArtifactVersion] = {}
-        places: dict[str, Place] = {}
-        for name, origin in call.node.inputs.items():
-            if isinstance(origin, ExistingArtifact):
-                artifacts[name] = self._existing[origin.id]
-            elif isinstance(origin, OutputOf) and origin.output:
-                places[name] = self._place_of(origin)
-        call.awaited = self._unstored(call, places)
-        for name, place in places.items():
-            if name not in call.awaited:
-                artifacts[name] = self._stored_at(place, call)
-        if call.prepared.is_cell:
-            artifacts |= self._companions(artifacts, places)
-        digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
-        call.inputs = Inputs(artifacts, call.inputs.values, digests)
-
-    def _unstored(self, call: PlannedCall, places: Mapping[str, Place]) -> dict[str, Place]:  # noqa: ARG002
-        """Name the inputs that are still being stored and that the step need not know."""
-        return {}
-
-    def _companions(
-        self, artifacts: Mapping[str, ArtifactVersion], places: Mapping[str, Place]
-    ) -> dict[str, ArtifactVersion]:
-        """Find what shares something with an input and is still what its name means: to change one changes it, too."""
-        found = {}
-        for name, artifact in artifacts.items():
-            if artifact.member is None or name not in places:
-                continue
-            node, _ = places[name]
-            for other, fellow in self._outcome.settled[node].artifacts.items():
-                if other in artifacts or not fellow.is_bundled_with(artifact):
-                    continue
-                if self._latest.get(other) == (node, other):
-                    found[other] = fellow
-        return found
-
-    def _place_of(self, origin: OutputOf) -> Place:
-        place = origin.node, origin.output
-        while place in self._rebound:
-            place = self._rebound[place]
-        return place
-
-    def _stored_at(self, place: Place, call: PlannedCall) -> ArtifactVersion:
-        node, output = place
-        settled = self._outcome.settled[node]
-        found = settled.artifacts.get(output)
-        if found is not None:
-            return found
-        lost = settled.not_carried.get(output)
-        if lost is not None:
-            raise NotStorableError(output, lost.type_name, f"{lost.why}; {call.node.id} reads it")
-        raise NotStorableError(output, "name without a value", f"{node} ended without binding it")
-
-    def _token(self, artifact: ArtifactVersion) -> str:
-        return artifact.token or self._tokens.get(artifact.id) or artifact.id
 
     def _reason(self, call: PlannedCall) -> tuple[str, str]:
         """Say why a node runs, and against which earlier execution."""
@@ -391,12 +248,15 @@ class Driver(ABC):
 
     def _objection(self, prepared: Prepared, record: Mapping[str, Any]) -> str:
         """Say what stands against reusing an execution; nothing, if `""`."""
+        if "items" in record and not record["items"]["alike"]:
+            return "its items are looked at one by one"
         expired = objection(record, prepared.step.options.expiry_s, self._store)
         return expired or (self._random.objection(record) if prepared.is_cell else "")
 
     def _reuse(self, call: PlannedCall, keys: Keys, record: RecordedExecution) -> None:
         at = now_text()
         settled = reused(call.node.id, new_id(), record, call.prepared.step)
+        settled.item = call.item
         if call.prepared.is_cell:
             self._random.reuse(record)
         move_as(record, self._store.workspace)
@@ -408,11 +268,75 @@ class Driver(ABC):
         self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
         self._tell(call.node.id, settled)
 
+    # The items of a list ---------------------------------------------------------------------
+
+    def _spread(self, call: PlannedCall, reason: tuple[str, str]) -> None:
+        """Begin with the items over which a node is mapped."""
+        why, against = reason
+        settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against)
+        try:
+            fan = spread_over(call, settled, self._store)
+        except NbpipeError as error:
+            self._skip(call.node, Status.FAILED, "its items cannot be had", error)
+            return
+        self._describe(call.prepared)
+        self._tell(call.node.id, None)
+        self._announce(call, settled, 1)
+        self._fans[call.node.id] = fan
+        self._walk(fan)
+
+    def _walk(self, fan: Fan) -> None:
+        """Settle the items of a node, one after the other."""
+        while not fan.is_all_begun:
+            self._begin_item(fan)
+        if fan.counts.total == 0:
+            self._close(fan)
+
+    def _begin_item(self, fan: Fan) -> None:
+        """Begin with the next item, or, if the run was stopped, with none any more."""
+        if self._stop.is_set:
+            fan.stop()
+            if fan.is_settled:
+                self._close(fan)
+            return
+        call = fan.begin(self._store)
+        keys = call.keys
+        record = self._known(call.prepared, keys)
+        unusable = self._objection(call.prepared, record) if record is not None else ""
+        if record is not None and not unusable:
+            self._reuse(call, keys, record)
+            return
+        try:
+            self._store_items(fan, call)
+        except NbpipeError as error:
+            self._skip(call.node, Status.FAILED, "its inputs cannot be had", error, item=call.item)
+            return
+        self._run(call, keys, (unusable or fan.settled.why, ""))
+
+    def _store_items(self, fan: Fan, call: PlannedCall) -> None:
+        """Store what an item that is about to run is given, where it cannot be handed over as it is."""
+        fan.store_items(call, self._store)
+
+    def _take_item(self, item: tuple[str, int], settled: Settled) -> None:
+        fan = self._fans[item[0]]
+        fan.take(settled)
+        if fan.is_settled:
+            self._close(fan)
+
+    def _close(self, fan: Fan) -> None:
+        """Write down what became of a mapped node."""
+        settled = fan.close(self._store)
+        del self._fans[settled.node]
+        self._write(Execution(fan.call, settled, fan.started, now_text(), 1), None)
+        self._tell(settled.node, settled)
+
     # Running ---------------------------------------------------------------------------------
 
     def _announce(self, call: PlannedCall, settled: Settled, attempt: int) -> None:
         """Write down which step runs, in one write with what was settled before: no step's body runs in between."""
         body = {"node": settled.node, "step": call.node.step, "attempt": attempt}
+        if call.item is not None:
+            body["item_of"], body["item"] = call.item
         self._waiting.append(("step_started", settled.step_run_id, self._facts.id, body))
         self._flush()
 
@@ -437,38 +361,26 @@ class Driver(ABC):
         if settled.status is Status.COMPLETED and keys.key:
             self._executed.append((settled.step_run_id, body))
 
-    def _bind(self, call: PlannedCall, keys: Keys, settled: Settled) -> None:
-        for name, artifact in settled.artifacts.items():
-            if not artifact.token:
-                self._tokens[artifact.id] = f"{keys.key}/{name}"
-        self._rebind(call.node, settled.artifacts)
-
-    def _rebind(self, node: Node, outputs: Iterable[str]) -> None:
-        """Where a cell changed its input in place, let whoever comes later read the new version."""
-        prepared = self._prepared[node.id]
-        for name in outputs:
-            here = node.id, name
-            if prepared.is_cell:
-                place = self._changed_place(node, name, prepared)
-                if place is not None and place != here:
-                    self._rebound[place] = here
-            self._latest[name] = here
-
-    def _changed_place(self, node: Node, name: str, prepared: Prepared) -> Place | None:
-        origin = node.inputs.get(name)
-        if isinstance(origin, OutputOf):
-            return self._place_of(origin)
-        # A companion: it came with an input, and its name meant this.
-        return self._latest.get(name) if origin is None and name not in prepared.declared else None
-
-    def _skip(self, node: Node, status: Status, why: str, error: NbpipeError | None = None) -> None:
-        settled = Settled(node.id, status, why, new_id(), failure=failure_of(error) if error is not None else None)
-        at = now_text()
-        body = body_of(self._facts, node.step, self._prepared[node.id], settled, started=at, ended=at)
+    def _skip(
+        self,
+        node: Node,
+        status: Status,
+        why: str,
+        error: NbpipeError | None = None,
+        *,
+        item: tuple[str, int] | None = None,
+    ) -> None:
+        failure = failure_of(error) if error is not None else None
+        settled = Settled(node.id, status, why, new_id(), failure=failure, item=item)
+        at, prepared = now_text(), self._prepared[item[0] if item is not None else node.id]
+        body = body_of(self._facts, node.step, prepared, settled, started=at, ended=at)
         self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
         self._tell(node.id, settled)
 
     def _tell(self, node: str, settled: Settled | None) -> None:
+        if settled is not None and settled.item is not None:
+            self._take_item(settled.item, settled)
+            return
         if settled is not None:
             self._outcome.settled[node] = settled
             if settled.status is Status.FAILED and self._outcome.failed is None:

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nbpipe.execute.driver import Driver, PlannedCall
+from nbpipe.execute.calls import PlannedCall
+from nbpipe.execute.driver import Driver
+from nbpipe.execute.mapping import Fan
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Prepared
 from nbpipe.execute.settled import Settled
 from nbpipe.execute.sources import described
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import NOT_TAKEN, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Foreseen:
     """What a run would do with one node.
 
     Attributes:
-        standing: `"reused"`, `"stale"` if it ran before and would run again, `"pending"` if it never ran.
+        standing: `"reused"`, `"stale"` if it ran before and would run again, `"pending"` if it never ran, or
+            `"not taken"` if its condition does not hold.
         why: Why.
     """
 
@@ -52,6 +55,8 @@ class Foresight(Driver):
     def _foreseen(self, settled: Settled) -> Foreseen:
         if settled.status is Status.REUSED:
             return Foreseen("reused", settled.why)
+        if settled.is_not_taken:
+            return Foreseen(NOT_TAKEN, settled.why)
         has_run = self._executions.last(self._facts.pipeline, settled.node) is not None
         why = settled.why.replace(" did not succeed", " is stale") if settled.status is Status.SKIPPED else settled.why
         return Foreseen("stale" if has_run else "pending", why)
@@ -65,7 +70,22 @@ class Foresight(Driver):
 
     def _run(self, call: PlannedCall, keys: Keys | None, reason: tuple[str, str]) -> None:  # noqa: ARG002
         why, against = reason
-        self._tell(call.node.id, Settled(call.node.id, Status.INTERRUPTED, why, against=against))
+        settled = Settled(call.node.id, Status.INTERRUPTED, why, against=against, item=call.item)
+        self._tell(call.node.id, settled)
+
+    def _store_items(self, fan: Fan, call: PlannedCall) -> None:
+        """Store nothing."""
+
+    def _close(self, fan: Fan) -> None:
+        """Say of a mapped node how many of its items would run."""
+        counts, settled = fan.counts, fan.close(self._store, is_written=False)
+        del self._fans[settled.node]
+        if counts.interrupted:
+            settled.why = f"{counts.interrupted:,} of {counts.total:,} items would run: {settled.why}"
+        else:
+            settled.status = Status.REUSED
+        self._bind(fan.call, fan.call.keys, settled)
+        self._tell(settled.node, settled)
 
     def _flush(self) -> None:
         self._waiting, self._executed = [], []

@@ -20,14 +20,15 @@ from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.errors import ArtifactDamagedError, NbpipeError, NotRecordedError, NotStorableError, StepTimeoutError
 from nbpipe.execute.attempt import Attempt, pointer_to, values_to_keep
+from nbpipe.execute.calls import Execution, Place, PlannedCall
 from nbpipe.execute.capture import Capture, capturing
 from nbpipe.execute.context import StepContext
-from nbpipe.execute.driver import Driver, Execution, Place, PlannedCall
+from nbpipe.execute.driver import Driver
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Inputs
 from nbpipe.execute.settled import Settled
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
-from nbpipe.graph.graph import Node, OutputOf
+from nbpipe.graph.graph import Node, Origin, OutputOf, outputs_behind
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.runs import Status, Triggered
 
@@ -78,11 +79,15 @@ class InlineDriver(Driver):
         options = call.prepared.step.options
         triggered: Sequence[Triggered] = ()
         for attempt in range(options.retries + 1):
-            settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against, triggered=triggered)
-            self._tell(call.node.id, None)
+            settled = Settled(
+                call.node.id, Status.RUNNING, why, new_id(), against=against, triggered=triggered, item=call.item
+            )
+            if call.item is None:
+                self._tell(call.node.id, None)
             started, inputs = now_text(), call.inputs
             self._announce(call, settled, attempt + 1)
-            self._ask_ahead(call.node)
+            if call.item is None:
+                self._ask_ahead(call.node)
             outcome = self._attempt(call, settled)
             if call.inputs is not inputs:
                 keys = None
@@ -196,7 +201,7 @@ class InlineDriver(Driver):
         Raises:
             ArtifactDamagedError: The output was there before the run, or was made by it.
         """
-        for name, artifact in call.inputs.artifacts.items():
+        for name, artifact in call.inputs.artifacts.items() if call.item is None else ():
             origin = call.node.inputs[name]
             if repr(artifact.name) != error.artifact or not isinstance(origin, OutputOf):
                 continue
@@ -207,7 +212,7 @@ class InlineDriver(Driver):
             self._executions.forget(self._reused_keys[node])
             self._settle(self._traced.graph.by_id[node])
             self._write_all()
-            made = self._stored_at((node, output), call)
+            made = self._stored_at((node, output), call.node.id)
             artifacts = {**call.inputs.artifacts, name: made}
             digests = {**call.inputs.digests, name: self._token(made)}
             call.inputs = Inputs(artifacts, call.inputs.values, digests)
@@ -260,15 +265,22 @@ class InlineDriver(Driver):
             artifact_names=prepared.artifact_names,
             beside=beside,
             paths_as_files=not prepared.is_cell,
-            background=True,
+            background=call.item is None,
         )
         settled.artifacts = dict(kept.versions)
         settled.not_carried = {lost.name: lost for lost in kept.not_carried}
         outputs = (output.name for output in prepared.step.signature.outputs)
         settled.declare(prepared.step, [name for name in outputs if name not in settled.not_carried])
-        for name in (*kept.versions, *kept.pending):
+        # Of ten thousand items nobody waits with the values in memory.
+        for name in (*kept.versions, *kept.pending) if call.item is None else ():
             self._live[settled.node, name] = values[name] if name in values else beside[name]
         return dict(kept.pending)
+
+    def _value_of(self, origin: Origin) -> Any:
+        if outputs_behind(origin):
+            # What decides may be on its way to the store.
+            self._write_all()
+        return super()._value_of(origin)
 
     # Storing ---------------------------------------------------------------------------------
 
@@ -317,6 +329,8 @@ class InlineDriver(Driver):
 
     def _must_wait(self, call: PlannedCall, unstored: Mapping[str, Place]) -> bool:
         """Tell whether a step needs to know what is being stored: it may be reused, or is handed a pointer to it."""
+        if call.node.mapped:
+            return True
         is_pointed_at = not call.prepared.step.signature.pointers.isdisjoint(unstored)
         return (
             is_pointed_at

@@ -24,10 +24,12 @@ from typing import Any
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.errors import ArtifactDamagedError, ExecutorError, NbpipeError
+from nbpipe.execute.calls import Execution, PlannedCall
 from nbpipe.execute.children import PackedPlan
-from nbpipe.execute.driver import Driver, Execution, PlannedCall
+from nbpipe.execute.driver import Driver
 from nbpipe.execute.executors import Executor
 from nbpipe.execute.files import move_as
+from nbpipe.execute.mapping import Fan
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.sending import Said, Seen, SentOutcome, SentPlan, SentTask, failure_sent, values_to_send
 from nbpipe.execute.settled import Settled
@@ -64,7 +66,13 @@ class _Attempt:
         """Give the attempt that comes after it; what it asked for goes on, or has been done."""
         before = self.settled
         settled = Settled(
-            before.node, Status.RUNNING, before.why, new_id(), against=before.against, triggered=before.triggered
+            before.node,
+            Status.RUNNING,
+            before.why,
+            new_id(),
+            against=before.against,
+            triggered=before.triggered,
+            item=before.item,
         )
         return _Attempt(self.call, self.keys, settled, self.number + 1, self.left - 1)
 
@@ -127,9 +135,20 @@ class ParallelDriver(Driver):
                 self._tell(former.call.node.id, former.settled)
             else:
                 self._submit(former.next())
-        while self._can_start and (node := self._turns.next()) is not None:
-            self._settle(node)
+        while self._can_start:
+            fan = next((fan for fan in self._fans.values() if not fan.is_all_begun), None)
+            if fan is not None:
+                self._begin_item(fan)
+            elif (node := self._turns.next()) is not None:
+                self._settle(node)
+            else:
+                break
         self._flush()
+
+    def _walk(self, fan: Fan) -> None:
+        """Leave the items to their turn, when the executor has room for them."""
+        if fan.is_settled:
+            self._close(fan)
 
     @property
     def _can_start(self) -> bool:
@@ -158,7 +177,7 @@ class ParallelDriver(Driver):
 
     def _tell(self, node: str, settled: Settled | None) -> None:
         super()._tell(node, settled)
-        if settled is not None:
+        if settled is not None and settled.item is None:
             self._turns.settle(node)
 
     # One attempt -----------------------------------------------------------------------------
@@ -171,7 +190,7 @@ class ParallelDriver(Driver):
                 return
         self._describe(call.prepared)
         why, against = reason
-        settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against)
+        settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against, item=call.item)
         number = self._attempts.get(call.node.id, 0) + 1
         self._submit(_Attempt(call, keys, settled, number, call.prepared.step.options.retries))
 
@@ -184,7 +203,8 @@ class ParallelDriver(Driver):
         call, settled = attempt.call, attempt.settled
         self._attempts[call.node.id] = attempt.number
         attempt.started = now_text()
-        self._tell(call.node.id, None)
+        if call.item is None:
+            self._tell(call.node.id, None)
         self._announce(call, settled, attempt.number)
         try:
             task = self._task(call, settled)
@@ -265,7 +285,12 @@ class ParallelDriver(Driver):
 
     def _is_made_again(self, call: PlannedCall, failure: Failure | None) -> bool:
         """Have the reused step run again whose stored output turned out to be damaged, and then this one."""
-        if failure is None or failure.is_users_own or not isinstance(failure.exception, ArtifactDamagedError):
+        if (
+            failure is None
+            or failure.is_users_own
+            or call.item is not None
+            or not isinstance(failure.exception, ArtifactDamagedError)
+        ):
             return False
         for name, artifact in call.inputs.artifacts.items():
             origin = call.node.inputs.get(name)

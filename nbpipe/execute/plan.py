@@ -48,6 +48,16 @@ def full_key(half: str, inputs: Mapping[str, str]) -> str:
     return quick("key", half, *parts)
 
 
+def mapped_half(half: str, mapped: Sequence[str]) -> str:
+    """Make the half key of a step that is mapped over these arguments; for its items see `item_half`."""
+    return quick("mapped", half, *mapped)
+
+
+def item_half(half: str, mapped: Sequence[str]) -> str:
+    """Make the half key of one item of a mapped step: apart from that of a plain call, which is kept in another way."""
+    return quick("item", half, *mapped)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a step is about to run with, for a comparison with an earlier execution.

@@ -68,12 +68,14 @@ class Inputs:
     Attributes:
         artifacts: Those that are artifact versions.
         values: Those that are plain values.
-        digests: The identity of each artifact's content.
+        digests: The identity of each artifact's content; of one item of a list, of plain values too.
+        out_of: Of one item of a list: the artifact out of which it was taken, by name; `""` for a plain list.
     """
 
     artifacts: Mapping[str, ArtifactVersion] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    out_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parameters(self) -> dict[str, Any]:

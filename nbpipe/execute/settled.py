@@ -6,7 +6,7 @@ The body of a `step` fact is made here and read here, so that its form stands in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nbpipe.base.clock import now
@@ -20,9 +20,39 @@ from nbpipe.execute.worker import Failure
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.definitions import AnyStep
 from nbpipe.records.executions import RecordedExecution
-from nbpipe.records.runs import Status, Triggered
+from nbpipe.records.runs import NOT_TAKEN, Status, Triggered
 from nbpipe.records.tags import Tag
 from nbpipe.store.store import Store
+
+
+@dataclass(slots=True)
+class ItemCounts:
+    """What became of the items over which a step was mapped, in numbers.
+
+    Attributes:
+        total: How many there are.
+        completed: How many ran.
+        reused: How many were reused.
+        failed: How many failed.
+        interrupted: How many were stopped, or never began.
+        alike: Whether nothing but their inputs decides what they give, and they noted nothing: then an equal list
+            needs no look at each of them.
+        noted: What they noted of the run, encoded; it is written down with each of them.
+    """
+
+    total: int = 0
+    completed: int = 0
+    reused: int = 0
+    failed: int = 0
+    interrupted: int = 0
+    alike: bool = True
+    noted: dict[str, Any] = field(default_factory=dict)
+
+    def as_record(self) -> dict[str, Any]:
+        """Give the numbers as plain data."""
+        record = asdict(self)
+        del record["noted"]
+        return record
 
 
 @dataclass(slots=True)
@@ -46,6 +76,8 @@ class Settled:
         files: The files that it read and wrote.
         drawn: For a cell: what it did to the process's sources of random numbers.
         triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
+        item: Of one item of a list, the mapped node and the item's place.
+        items: Of a mapped node, what became of its items.
     """
 
     node: str
@@ -64,6 +96,13 @@ class Settled:
     drawn: Sequence[Drawn] = ()
     against: str = ""
     triggered: Sequence[Triggered] = ()
+    item: tuple[str, int] | None = None
+    items: ItemCounts | None = None
+
+    @property
+    def is_not_taken(self) -> bool:
+        """Whether it was skipped because a condition did not hold, its own or that of a step it depends on."""
+        return self.status is Status.SKIPPED and self.why.startswith(NOT_TAKEN)
 
     def declare(self, definition: AnyStep, outputs: Iterable[str]) -> None:
         """Give outputs the tags that the step's definition, as it stands now, declares for them."""
@@ -102,6 +141,9 @@ def reused(node: str, step_run_id: str, record: Mapping[str, Any], definition: A
     why = record.get("taken", "nothing it depends on changed")
     settled = Settled(node, Status.REUSED, why, step_run_id, dict(artifacts_in(record)))
     settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
+    if "items" in record:
+        total = record["items"]["total"]
+        settled.items = ItemCounts(total=total, reused=total)
     settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
     settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
     settled.declared = dict(record.get("declared", {}))
@@ -163,6 +205,8 @@ def reuse_as_json(
     and the rest is kept with the execution.
     """
     place = run.pipeline, settled.node, step, *(artifact.id for artifact in inputs.artifacts.values())
+    if inputs.out_of:
+        place += tuple(inputs.out_of.values())
     if settled.declared:
         place += (repr(settled.tags),)
     former_place, rest = record.last_reuse
@@ -219,12 +263,7 @@ def body_of(
         "duration_s": settled.duration_s,
         "attempt": attempt,
         "parameters": inputs.parameters,
-        "inputs": tuple(
-            [
-                {"name": name, "artifact": artifact.id, "digest": inputs.digests[name]}
-                for name, artifact in inputs.artifacts.items()
-            ]
-        ),
+        "inputs": _given(inputs),
         "outputs": (
             record["outputs"] if record is not None else tuple([one.as_record() for one in settled.artifacts.values()])
         ),
@@ -237,7 +276,16 @@ def body_of(
     }
     if settled.declared:
         body["declared"] = settled.declared
+    if settled.item is not None:
+        body["item_of"], body["item"] = settled.item
+    if settled.items is not None:
+        body["items"] = settled.items.as_record()
     return body | (_seen_again(record) if record is not None else _seen(settled))
+
+
+def _given(inputs: Inputs) -> tuple[dict[str, str], ...]:
+    ids = {name: artifact.id for name, artifact in inputs.artifacts.items()} | dict(inputs.out_of)
+    return tuple([{"name": name, "artifact": ids[name], "digest": inputs.digests[name]} for name in ids])
 
 
 def _seen(settled: Settled) -> dict[str, Any]:

@@ -20,6 +20,10 @@ from nbpipe.errors import DefinitionError
 from nbpipe.graph.order import cycle_in, in_order
 
 
+def _is_empty(said: tuple[Any, ...]) -> bool:
+    return not said
+
+
 class _Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -54,7 +58,41 @@ class ExistingArtifact(_Written):
     name: str
 
 
-Origin = Annotated[OutputOf | ParameterOf | Constant | ExistingArtifact, Field(discriminator="kind")]
+class EitherOf(_Written):
+    """The value that the first of several branches gives that was taken."""
+
+    kind: Literal["either"] = "either"
+    of: tuple[OutputOf, ...]
+
+
+Origin = Annotated[OutputOf | ParameterOf | Constant | ExistingArtifact | EitherOf, Field(discriminator="kind")]
+
+
+def outputs_behind(origin: Origin) -> tuple[OutputOf, ...]:
+    """Give the outputs of nodes from which a value may come; none if it comes from elsewhere."""
+    if isinstance(origin, EitherOf):
+        return origin.of
+    return (origin,) if isinstance(origin, OutputOf) else ()
+
+
+class Condition(_Written):
+    """What a value must be for a node to run.
+
+    Attributes:
+        origin: Where the value comes from.
+        equals: What it must be equal to, alone in a tuple; empty if it must be true.
+        negated: Whether it must not.
+    """
+
+    origin: Origin
+    equals: tuple[Any, ...] = ()
+    negated: bool = False
+
+    @property
+    def said(self) -> str:
+        """The condition in few words, without where the value comes from: `if`, `unless`, `if 'b'`."""
+        word = "unless" if self.negated else "if"
+        return f"{word} {self.equals[0]!r}" if self.equals else word
 
 
 class Node(_Written):
@@ -65,17 +103,23 @@ class Node(_Written):
         step: The step that is called.
         inputs: Where each argument comes from; those left out have defaults.
         after: Nodes that must be done first though nothing flows from them.
+        conditions: All that must hold for it to run; they are no part of what it is known by.
+        mapped: The arguments that are lists, walked side by side: the step is executed once for each item.
     """
 
     id: str
     step: str
     inputs: dict[str, Origin] = {}
     after: tuple[str, ...] = ()
+    # Left out where there is nothing to say: a graph without it is written as it always was.
+    mapped: tuple[str, ...] = Field(default=(), exclude_if=_is_empty)
+    conditions: tuple[Condition, ...] = Field(default=(), exclude_if=_is_empty)
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
         """The nodes that this one waits for, each once, in the order of its inputs."""
-        sources = [origin.node for origin in self.inputs.values() if isinstance(origin, OutputOf)]
+        origins = *self.inputs.values(), *(condition.origin for condition in self.conditions)
+        sources = [output.node for origin in origins for output in outputs_behind(origin)]
         return tuple(dict.fromkeys((*sources, *self.after)))
 
 

@@ -20,9 +20,9 @@ from IPython.display import display
 
 from nbpipe.base.ids import new_id
 from nbpipe.commands.looking import running_facts
-from nbpipe.commands.showing import graph_edges, graph_nodes
+from nbpipe.commands.showing import graph_edges, graph_nodes, standing_of
 from nbpipe.execute.glimpses import Look
-from nbpipe.records.runs import Status
+from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.services.watching import StartedRun
 from nbpipe.views.children import with_children
 from nbpipe.views.dag import dag_html, dag_text
@@ -36,6 +36,10 @@ _REDRAW_S = 0.25
 _FIRST_S = 0.05
 
 
+def _is_over(standing: str) -> bool:
+    return standing == NOT_TAKEN or Status(standing).is_over
+
+
 class _Standing:
     """How the steps of one run stand.
 
@@ -46,12 +50,15 @@ class _Standing:
     def __init__(self, started: StartedRun) -> None:
         self.facts = started.facts
         self.statuses: dict[str, str] = {node.id: Status.PENDING.value for node in started.traced.graph.nodes}
+        self.items: dict[str, dict[str, int]] = {}
         self._look = started.look
         self._began_s: dict[str, float] = {}
 
     def take(self, node: str, settled: Any) -> None:
         """Take in that a node has started or is settled."""
-        self.statuses[node] = settled.status.value if settled is not None else Status.RUNNING.value
+        self.statuses[node] = standing_of(settled) if settled is not None else Status.RUNNING.value
+        if settled is not None and settled.items is not None:
+            self.items[node] = settled.items.as_record()
         if settled is None:
             self._began_s[node] = time.monotonic()
         else:
@@ -60,7 +67,7 @@ class _Standing:
     @property
     def is_over(self) -> bool:
         """Whether all steps are settled."""
-        return all(Status(status).is_over for status in self.statuses.values())
+        return all(map(_is_over, self.statuses.values()))
 
     def running(self, prefix: str = "") -> Iterator[RunningFacts]:
         """Give what is seen of each step that runs."""
@@ -156,7 +163,7 @@ class LiveRun:
         own = self._started.facts
         nodes, edges = with_children(
             own.id,
-            graph_nodes(graph, self._standing.statuses),
+            graph_nodes(graph, self._standing.statuses, self._standing.items),
             graph_edges(graph),
             list(self._children.values()),
             stable=False,
@@ -225,7 +232,7 @@ def _as_data(bundle: Bundle) -> dict[str, str]:
 
 def _became(statuses: Collection[str]) -> str:
     """Say how a run stands by its steps."""
-    if not all(Status(status).is_over for status in statuses):
+    if not all(map(_is_over, statuses)):
         return Status.RUNNING.value
     bad = (Status.FAILED.value, Status.INTERRUPTED.value)
     return next((status for status in bad if status in statuses), Status.COMPLETED.value)

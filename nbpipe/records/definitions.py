@@ -7,11 +7,12 @@ What reads a signature, traces a body or wires cells is `define`; what runs the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import GenericAlias
 from typing import Any, Protocol
 
 from nbpipe.graph.graph import Graph
-from nbpipe.records.parameters import Parameters, is_required, parameters_of
+from nbpipe.records.parameters import REQUIRED, Parameters, is_required, parameters_of
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source
@@ -54,6 +55,7 @@ class StepSignature:
     filled: Mapping[str, Any] = field(default_factory=dict)
     required: tuple[str, ...] = field(init=False)
     _parameters: dict[tuple[str, ...], Parameters] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _mapped: dict[tuple[str, ...], StepSignature] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         required = tuple(name for name, (_, default) in self.inputs.items() if is_required(default))
@@ -67,9 +69,29 @@ class StepSignature:
             self._parameters[subject, *names] = known
         return known
 
+    def mapped(self, names: tuple[str, ...]) -> StepSignature:
+        """Give the signature of a call for each item of the lists that these arguments are: lists in, lists out."""
+        if not names:
+            return self
+        known = self._mapped.get(names)
+        if known is None:
+            inputs = {
+                name: (_list_of(annotation), REQUIRED) if name in names else (annotation, default)
+                for name, (annotation, default) in self.inputs.items()
+            }
+            outputs = tuple(replace(output, annotation=_list_of(output.annotation)) for output in self.outputs)
+            filled = {name: value for name, value in self.filled.items() if name not in names}
+            known = self._mapped[names] = replace(self, inputs=inputs, outputs=outputs, filled=filled)
+        return known
+
     def output(self, name: str) -> Output | None:
         """Find an output by name."""
         return next((output for output in self.outputs if output.name == name), None)
+
+
+def _list_of(annotation: Any) -> Any:
+    """Give the type of a list of such; an argument without annotation takes anything."""
+    return GenericAlias(list, (Any if annotation is REQUIRED else annotation,))
 
 
 class AnyStep(Protocol):
@@ -124,3 +146,7 @@ class Traced:
     steps: Mapping[str, AnyStep]
     values: Mapping[str, Mapping[str, Any]]
     parameters: Mapping[str, Any]
+
+    def signature(self, node: str) -> StepSignature:
+        """Give what one node takes and gives: lists, where it is mapped over them."""
+        return self.steps[node].signature.mapped(self.graph.by_id[node].mapped)

@@ -15,6 +15,9 @@ from typing import Any
 
 from nbpipe.errors import BadValueError, nearest
 
+NOT_TAKEN = "not taken"
+"""How the reason begins of a step that was skipped because its condition did not hold."""
+
 
 class Status(StrEnum):
     """What has become of a run or of one of its steps."""

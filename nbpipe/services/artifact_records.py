@@ -90,6 +90,8 @@ class Artifact(Displayed):
     step_id: str
     output: str
     _workspace: Workspace = field(repr=False, compare=False)
+    # A part of a list stands beside its item, and not among the artifacts: then this is its record.
+    _part: ArtifactVersion | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         number = "" if self.version is None else f"@{self.version}"
@@ -99,6 +101,11 @@ class Artifact(Displayed):
     def ref(self) -> EntityRef:
         """What points at this version."""
         return EntityRef(Kind.ARTIFACT_VERSION, self.id)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is what one item of a mapped step gave: a part of a list, and no version by itself."""
+        return self._part is not None
 
     @property
     def tags(self) -> list[str]:
@@ -118,6 +125,8 @@ class Artifact(Displayed):
     @property
     def preview(self) -> dict[str, Any]:
         """What a card shows of the value."""
+        if self._part is not None:
+            return dict(self._part.preview)
         rows = self._workspace.catalog.rows(PREVIEW, by_head(id=self.id))
         return dict(rows[0]["preview"] or {}) if rows else {}
 
@@ -128,7 +137,8 @@ class Artifact(Displayed):
             NotFoundError: The version was deleted.
             ArtifactDamagedError: Its bytes are gone, or are no longer what was stored.
         """
-        return self._workspace.store.load(stored_version(self._workspace, self.id), trust=True)
+        stored = self._part or stored_version(self._workspace, self.id)
+        return self._workspace.store.load(stored, trust=True)
 
     def lineage(self, *, up: int | str | None = 1, down: int | str | None = 1) -> Lineage:
         """Say where this version came from and what it went into; see `ArtifactService.lineage`."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.define.trace import Reference, current_trace
+from nbpipe.define.references import Reference
+from nbpipe.define.trace import current_trace
 from nbpipe.errors import ConflictError, NotFoundError
 from nbpipe.graph.graph import ExistingArtifact
 from nbpipe.records.models import ModelConfig, find_version, is_look_up

@@ -112,7 +112,8 @@ def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any
     facts = RunFacts(run_id, start["name"], start["pipeline"], {}, model_version_id=start["model_version_id"])
     outcome = RunOutcome(Status.INTERRUPTED)
     for fact in left:
-        if fact["k"] == "step":
+        # What the items of a list gave is a part of what the whole gives, and has no number of its own.
+        if fact["k"] == "step" and "item" not in fact["b"]:
             settled = reused(fact["b"]["node"], fact["id"], fact["b"])
             settled.status = Status(fact["b"]["status"])
             outcome.settled[fact["id"]] = settled

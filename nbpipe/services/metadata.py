@@ -25,7 +25,10 @@ LOGGED_ON = f"""
     SELECT key, value, logged_at, step_id FROM near WHERE entity_kind = $kind AND entity_id = $id ORDER BY logged_at
 """  # noqa: S608 — made of constants
 REUSED = """
-    WITH near AS MATERIALIZED (FROM keyed.steps WHERE id_head IN (SELECT unnest($heads::BIGINT[])))
+    WITH near AS MATERIALIZED (
+        SELECT id, status FROM keyed.steps WHERE id_head IN (SELECT unnest($heads::BIGINT[]))
+        UNION ALL
+        SELECT id, status FROM keyed.items WHERE id_head IN (SELECT unnest($heads::BIGINT[])))
     SELECT id FROM near WHERE status = 'reused'
 """
 

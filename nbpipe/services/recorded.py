@@ -16,7 +16,7 @@ from nbpipe.base.displaying import Displayed
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.errors import BadValueError, CatalogError, ConflictError, NotFoundError, WorkspaceError
 from nbpipe.execute.files import FileRead
-from nbpipe.graph.graph import Graph, OutputOf
+from nbpipe.graph.graph import Graph, outputs_behind
 from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry, decode, merge, metrics_in
 from nbpipe.records.refs import EntityRef, Kind
@@ -30,6 +30,7 @@ from nbpipe.services.reproducing import reproduce
 from nbpipe.services.resuming import resumed_request
 from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.starting import RunInProgress
+from nbpipe.services.step_runs import MappedItems, StepRun, begun_items
 from nbpipe.services.stopping import ask_to_stop
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
@@ -43,7 +44,7 @@ RUN_WITH_ID = f"{near('runs', 'id_head')} SELECT seq FROM near WHERE id = $id"  
 STEPS_OF_RUN = f"""
     {near("steps", "run_head")}
     SELECT id, node, step, status, why, duration_s, parameters, error_type, error_message, error_traceback, logs,
-           source, reused_from, files, triggered
+           source, reused_from, files, triggered, items
     FROM near WHERE run_id = $run ORDER BY seq
 """  # noqa: S608
 OUTPUTS_OF_RUN = f"""
@@ -60,86 +61,7 @@ TAGS_OF_RUN = f"""
     SELECT tag FROM near WHERE entity_kind = 'run' AND entity_id = $run ORDER BY tag
 """  # noqa: S608
 
-
-@dataclass(frozen=True)
-class StepRun(Displayed):
-    """What became of one step of a run.
-
-    Attributes:
-        id: The id of this execution.
-        node: Its name in the graph.
-        status: How it ended.
-        why: Why it ran or was reused.
-        duration_s: How long it took, in seconds.
-        parameters: The plain values it was called with, as JSON data.
-        outputs: The artifact versions it gave, by output.
-        error: What it raised, or `""`.
-        traceback: The user's frames, or `""`.
-        logs: What it printed.
-        metrics: Numbers that it logged, by dotted name.
-        files: The files that it read.
-        metadata: What it logged, on whatever, as plain nested data.
-        triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
-        again: Calls it again with some arguments changed.
-    """
-
-    id: str
-    node: str
-    status: Status
-    why: str = ""
-    duration_s: float | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    outputs: Mapping[str, Artifact] = field(default_factory=dict)
-    error: str = ""
-    traceback: str = ""
-    logs: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    files: tuple[FileRead, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    triggered: tuple[Triggered, ...] = ()
-    again: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False, compare=False)
-
-    def reproduce(self, **changed: Any) -> Any:
-        """Call its code again, as it was, with the inputs that it had.
-
-        It is called in this thread: `breakpoint()` stops in it, and `%debug` finds its frames after it raised. A
-        failed call raises again what it raised. Nothing is recorded; what its code does by itself, such as writing a
-        file, it does.
-
-        Args:
-            changed: Arguments that are to be others than they were.
-
-        Returns:
-            What its function returns; of a cell, what it bound, by name.
-
-        Raises:
-            BadValueError: It was skipped, the code of its run was not kept, or it takes no such argument.
-            ParameterError: An argument was a secret, which is not kept; give it.
-            ArtifactError: An input is gone or damaged.
-        """
-        if self.again is None:
-            raise BadValueError(f"Step {self.node!r} is no step of a run that is recorded.")
-        return self.again(changed)
-
-    def __repr__(self) -> str:
-        return f"<StepRun {shorten(self.node)}: {self.status.value}>"
-
-    @property
-    def name(self) -> str:
-        """Its name in the graph."""
-        return self.node
-
-    @property
-    def output(self) -> Artifact:
-        """Its only output.
-
-        Raises:
-            BadValueError: It has none, or several.
-        """
-        if len(self.outputs) != 1:
-            names = ", ".join(self.outputs) or "none"
-            raise BadValueError(f"Step {self.node!r} has {len(self.outputs)} outputs ({names}); name one: .outputs[…].")
-        return next(iter(self.outputs.values()))
+_OPEN = (Status.RUNNING, Status.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -283,10 +205,11 @@ class Run(Displayed):
         """What the pipeline itself returned, by name."""
         found = {}
         for name, origin in self.graph.results.items():
-            if isinstance(origin, OutputOf):
-                step = self.steps.get(origin.node)
-                if step is not None and origin.output in step.outputs:
-                    found[name] = step.outputs[origin.output]
+            for output in outputs_behind(origin):
+                step = self.steps.get(output.node)
+                if step is not None and output.output in step.outputs:
+                    found[name] = step.outputs[output.output]
+                    break
         return found
 
     @property
@@ -408,7 +331,11 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
         kept, key = noted.setdefault(row["step_id"], {}), row["key"]
         kept[key] = merge({key: kept[key]}, {key: row["value"]})[key] if key in kept else row["value"]
     found = {}
-    for row in workspace.catalog.rows(STEPS_OF_RUN, asked):
+    steps = workspace.catalog.rows(STEPS_OF_RUN, asked)
+    is_open = any(row["status"] in _OPEN and not row["items"] for row in steps)
+    begun = begun_items(workspace, run_id) if is_open else {}
+    for row in steps:
+        items = row["items"] or begun.get(row["node"])
         metrics = dict(metrics_in(noted.get(row["id"], {})))
         error = f"{row['error_type']}: {row['error_message']}" if row["error_type"] else ""
         found[row["node"]] = StepRun(
@@ -426,6 +353,7 @@ def steps_of(workspace: Workspace, run_id: str) -> dict[str, StepRun]:
             tuple(FileRead(**file) for file in row["files"] or ()),
             {key: decode(value) for key, value in noted.get(row["id"], {}).items()},
             tuple(Triggered(**said) for said in row["triggered"] or ()),
+            MappedItems(workspace, run_id, row["node"], row["id"], row["reused_from"] or "", items) if items else None,
             partial(reproduce, workspace, run_id, row["id"]),
         )
     return found

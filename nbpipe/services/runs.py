@@ -32,12 +32,13 @@ from nbpipe.services.logs import StepLog
 from nbpipe.services.noted import notes
 from nbpipe.services.ordering import check_one_order, in_order
 from nbpipe.services.pointing import as_ref
-from nbpipe.services.recorded import COLUMNS, PATIENCE_S, Run, StepRun, run_in, with_ends
+from nbpipe.services.recorded import COLUMNS, PATIENCE_S, Run, run_in, with_ends
 from nbpipe.services.reproducing import reproduce
 from nbpipe.services.resolve import find_run, linked, resolve
 from nbpipe.services.resuming import resumed_request
 from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.starting import RunInProgress, RunRequest
+from nbpipe.services.step_runs import MappedItems, StepRun
 from nbpipe.services.workspace import Workspace
 
 __all__ = ["Run", "RunService", "StepRun"]
@@ -119,6 +120,8 @@ class RunService:
         metadata: dict[str, Any] = {}
         for settled in outcome.settled.values():
             metadata = merge(metadata, settled.metadata.get(RUN, {}))
+            if settled.items is not None:
+                metadata = merge(metadata, settled.items.noted)
         # Of a reused artifact only the catalog knows which run made it and what number it has.
         is_all_seen = all(settled.status is not Status.REUSED for settled in outcome.settled.values())
         failed = outcome.failed.failure if outcome.failed is not None else None
@@ -173,6 +176,11 @@ class RunService:
             settled.files.read,
             {key: decode(value) for key, value in noted.items()},
             tuple(settled.triggered),
+            MappedItems(
+                self._workspace, progress.facts.id, settled.node, settled.step_run_id, "", settled.items.as_record()
+            )
+            if settled.items is not None
+            else None,
             partial(reproduce, self._workspace, progress.facts.id, settled.step_run_id),
         )
 

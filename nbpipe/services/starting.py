@@ -340,7 +340,7 @@ def existing_artifacts(workspace: Workspace, traced: Traced) -> dict[str, Artifa
     wanted = {
         origin.id
         for node in traced.graph.nodes
-        for origin in node.inputs.values()
+        for origin in (*node.inputs.values(), *(condition.origin for condition in node.conditions))
         if isinstance(origin, ExistingArtifact)
     }
     artifacts = ArtifactService(workspace)

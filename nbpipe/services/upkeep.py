@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbpipe.base.ids import new_id
 from nbpipe.catalog.checks import Finding
+from nbpipe.catalog.references import NamedBlob
 from nbpipe.catalog.repair import foreseen, mend
 from nbpipe.catalog.tails import look
 from nbpipe.catalog.views import COLUMNS
@@ -44,13 +46,13 @@ from nbpipe.services.remote_values import (
     unsound,
 )
 from nbpipe.services.restoring import Wanted, look_up, restore
+from nbpipe.store.collected import COLLECTED, digests_in
 from nbpipe.store.encoding import bytes_of_inline
 from nbpipe.store.sweeping import Swept, stored, sweep
 from nbpipe.store.tabular import FORMATS, write_table
 
 if TYPE_CHECKING:
     from nbpipe.catalog.publisher import Published
-    from nbpipe.catalog.references import NamedBlob
     from nbpipe.services.workspace import Workspace
     from nbpipe.store.remote_blobs import RemoteBlobs
     from nbpipe.store.remote_sweeping import SweptRemote
@@ -61,6 +63,7 @@ Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
 _MOST_FINDINGS = 100
+_LISTS_OF_ITEMS = "SELECT blob, name FROM artifacts WHERE materializer = $materializer AND blob <> ''"
 _SWEEP = "run `nbpipe catalog gc` to remove them"
 _TRUTH = ("operations", "logs", "archive", "blobs")
 _PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups")
@@ -370,7 +373,7 @@ class UpkeepService:
             yield from unsound(remote, self._workspace.catalog.named_blobs())
             return
         seen: set[str] = set()
-        for one in self._workspace.catalog.named_blobs():
+        for one in chain(self._workspace.catalog.named_blobs(), self._items_of_lists()):
             if one.digest in seen:
                 continue
             seen.add(one.digest)
@@ -431,7 +434,16 @@ class UpkeepService:
             yield Finding(self._workspace.paths.blobs, f"{what} {size}", _SWEEP, is_note=True)
 
     def _mentioned(self) -> set[str]:
-        return self._workspace.catalog.mentioned_blobs()
+        found = self._workspace.catalog.mentioned_blobs()
+        return found | {item.digest for item in self._items_of_lists()}
+
+    def _items_of_lists(self) -> Iterator[NamedBlob]:
+        """Give what the lists name that mapped steps gave: no column of the catalog has it."""
+        for row in self._workspace.catalog.rows(_LISTS_OF_ITEMS, {"materializer": COLLECTED}):
+            # One that is gone names nothing any more.
+            with suppress(FileNotFoundError, ArtifactDamagedError):
+                for digest in digests_in(self._workspace.store.blobs.open(row["blob"])):
+                    yield NamedBlob(digest, None, "an item of artifact", row["name"])
 
     def _unpacked_inline(self) -> set[str]:
         """Give the names under which small stored files were laid out: no blob says them."""

@@ -16,7 +16,7 @@ from nbpipe.define.hooks import NO_HOOKS, Hook
 from nbpipe.define.overrides import with_step_values, without_secrets
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
 from nbpipe.errors import DefinitionError
-from nbpipe.graph.graph import OutputOf
+from nbpipe.graph.graph import outputs_behind
 from nbpipe.records.config import PipelineRunConfiguration, StepConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import REQUIRED, Parameters, as_json, type_text
@@ -197,10 +197,10 @@ def _fields(parameters: Parameters, values: Mapping[str, Any]) -> tuple[FieldTex
 
 def _node_fields(traced: Traced, node: str) -> tuple[FieldText, ...]:
     """Say what can be set on one node: every argument that no other step feeds."""
-    step, inputs = traced.steps[node], traced.graph.by_id[node].inputs
+    inputs = traced.graph.by_id[node].inputs
     found = []
-    for name, (annotation, default) in step.signature.inputs.items():
-        if isinstance(inputs.get(name), OutputOf):
+    for name, (annotation, default) in traced.signature(node).inputs.items():
+        if name in inputs and outputs_behind(inputs[name]):
             continue
         bound = traced.values.get(node, {})
         plain = default.get_default() if isinstance(default, FieldInfo) else default

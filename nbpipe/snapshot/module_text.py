@@ -18,7 +18,7 @@ from nbpipe.source.decorators import without_decorators
 from nbpipe.source.indenting import indented
 from nbpipe.source.names import names_of
 from nbpipe.source.pieces import Piece
-from nbpipe.source.syntax import syntax_tree
+from nbpipe.source.syntax import expression_tree, syntax_tree
 
 # What a step says of itself and of what it gives; where no run is recording there is nobody to say it to.
 _SAYING = frozenset(
@@ -69,6 +69,47 @@ def _with(function, defaults, values):
 
     return call
 '''.strip()
+
+
+_STEP = '''
+_ANYTHING = object()
+_NOT_TAKEN = type("NotTaken", (), {"__repr__": lambda _: "<not taken>"})()
+
+
+class _Step:
+    """A step that can be mapped over lists and called under conditions."""
+
+    def __init__(self, function, outputs=0, asked=()):
+        self.function, self.outputs, self.asked = function, outputs, asked
+
+    def when(self, value, *, equals=_ANYTHING):
+        return _Step(self.function, self.outputs, (*self.asked, (value, equals, True)))
+
+    def unless(self, value, *, equals=_ANYTHING):
+        return _Step(self.function, self.outputs, (*self.asked, (value, equals, False)))
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs) if self._is_taken(args, kwargs) else self._untaken()
+
+    def map(self, *lists, **fixed):
+        if not self._is_taken(lists, fixed):
+            return self._untaken()
+        results = [self.function(*items, **fixed) for items in zip(*lists, strict=True)]
+        if not self.outputs:
+            return results
+        return tuple([result[place] for result in results] for place in range(self.outputs))
+
+    def _is_taken(self, args, kwargs):
+        values = (*args, *kwargs.values(), *(value for value, _, _ in self.asked))
+        return not any(value is _NOT_TAKEN for value in values) and all(
+            bool(value if equals is _ANYTHING else value == equals) is wanted for value, equals, wanted in self.asked
+        )
+
+    def _untaken(self):
+        return (_NOT_TAKEN,) * self.outputs if self.outputs else _NOT_TAKEN
+'''.strip()
+_EITHER = "def {name}(*branches):\n    return next((one for one in branches if one is not _NOT_TAKEN), _NOT_TAKEN)"
+_OF_STEPS = frozenset({"map", "when", "unless"})
 
 
 def module_text(content: SnapshotContent) -> str:
@@ -186,9 +227,39 @@ def _functions(content: SnapshotContent, body: StepText) -> list[str]:
     ]
     told = [line for text in content.steps if (line := _with_values(content, text))]
     helper = [_WITH] if told else []
+    wrapped = _wrapped(content, body)
     hooks = [f"# {hook.text.name}: called where a run is recorded.\n{_function(hook.text)}" for hook in content.hooks]
+    made = [*renamed, *helper, *told, *wrapped]
     # Before the steps: one of them may have the name of a step, and is not called here.
-    return [*_pieces(content.library), *hooks, *steps, *renamed, *helper, *told, _plain(body), _main(content, body)]
+    return [*_pieces(content.library), *hooks, *steps, *made, _plain(body), _main(content, body)]
+
+
+def _wrapped(content: SnapshotContent, body: StepText) -> list[str]:
+    """Give the steps what they need to be mapped or called under conditions, where that is done."""
+    texts = [body.text, *(content.library[place].text for place in (*body.pieces, *body.late_pieces))]
+    asked = {
+        node.attr
+        for text in texts
+        for node in ast.walk(syntax_tree(text))
+        if isinstance(node, ast.Attribute) and node.attr in _OF_STEPS
+    }
+    if not asked:
+        return []
+    return [_STEP, "\n".join(f"{text.variable} = _Step({text.variable}{_outputs(text)})" for text in content.steps)]
+
+
+def _outputs(text: StepText) -> str:
+    """Say how many values a function returns as a tuple; nothing if it returns one."""
+    node = None if text.kind == "cell" else syntax_tree(text.text).body[0]
+    returns = node.returns if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else None
+    if isinstance(returns, ast.Constant) and isinstance(returns.value, str):
+        returns = expression_tree(returns.value)
+    match returns:
+        case ast.Subscript(value=ast.Name(id="tuple" | "Tuple"), slice=ast.Tuple(elts=items)) if not any(
+            isinstance(item, ast.Constant) and item.value is ... for item in items
+        ):
+            return f", {len(items)}"
+    return ""
 
 
 def _main(content: SnapshotContent, body: StepText) -> str:
@@ -244,6 +315,8 @@ def _pieces(pieces: Iterable[Piece]) -> list[str]:
 
 def _silenced(text: str) -> str:
     match syntax_tree(text).body:
+        case [ast.ImportFrom(module="nbpipe", names=[ast.alias(name="either", asname=asname)])]:
+            return _EITHER.format(name=asname or "either")
         case [ast.ImportFrom(module="nbpipe", names=[ast.alias(name=name, asname=asname)])] if name in _SAYING:
             return f'def {asname or name}(*said, **to):\n    """Keep nothing: no run is recording here."""'
     return text

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from nbpipe.errors import ArtifactUnreadableError, BadValueError
 from nbpipe.store.arrays import MaskedArray, Npy, NumpyScalar, Records
 from nbpipe.store.buffers import Pieces
+from nbpipe.store.collected import Collected
 from nbpipe.store.files import Files
 from nbpipe.store.frames import ArrowFrame
 from nbpipe.store.images import Pixels, Png
@@ -138,6 +139,7 @@ REGISTRY = Materializers(
         *(
             Pickle(),
             Bundle(),
+            Collected(),
             SklearnEstimator(),
             Figure(),
             Pixels(),

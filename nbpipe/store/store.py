@@ -12,26 +12,30 @@ caller knows and says.
 from __future__ import annotations
 
 import importlib
+import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import ArtifactDamagedError, ArtifactUnreadableError, UntrustedArtifactError
 from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.store import collected
 from nbpipe.store.background import BlobWriter
 from nbpipe.store.blobs import Blobs
+from nbpipe.store.collected import COLLECTED
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, identity_by_source
-from nbpipe.store.encoding import JSON_LABEL, bytes_of_inline, reason
+from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, bytes_of_inline, reason
 from nbpipe.store.handover import handed_over
 from nbpipe.store.keeping import Keeper, Kept
 from nbpipe.store.loading import Loading
 from nbpipe.store.materializers import REGISTRY
 from nbpipe.store.pickles import pickled_digest
 from nbpipe.store.placing import as_remote, blobs_of
-from nbpipe.store.previews import preview
+from nbpipe.store.previews import preview, text_preview
 
 if TYPE_CHECKING:
     from nbpipe.store.remote_blobs import RemoteBlobs
@@ -141,8 +145,11 @@ class Store:
         """
         loading = Loading(_classes(class_lookup, is_trusted=trust), self.unpacked, trust)
         bundles: dict[tuple[str, str], Any] = {}
-        values = {}
+        values: dict[str, Any] = {}
         for name, artifact in artifacts.items():
+            if artifact.materializer == COLLECTED:
+                values[name] = self._items(artifact, trust=trust, class_lookup=class_lookup)
+                continue
             if artifact.member is None:
                 values[name] = self._value(artifact, loading)
                 continue
@@ -153,8 +160,55 @@ class Store:
         return values
 
     def exists(self, artifact: ArtifactVersion) -> bool:
-        """Tell, as a rule without reading it, whether an artifact's bytes are there."""
-        return artifact.inline is not None or self.blobs.is_sound(artifact.blob, artifact.size_bytes)
+        """Tell, as a rule without reading it, whether an artifact's bytes are there; of a list, those of each item."""
+        is_there = artifact.inline is not None or self.blobs.is_sound(artifact.blob, artifact.size_bytes)
+        if not is_there or artifact.materializer != COLLECTED:
+            return is_there
+        return all(map(self.exists, self.items(artifact)))
+
+    def collect(
+        self, name: str, output: str, items: Sequence[ArtifactVersion], *, made_by: str, is_written: bool = True
+    ) -> ArtifactVersion:
+        """Keep a list of values that are all kept already: no value is read or written.
+
+        Args:
+            name: The artifact's name.
+            output: The output's.
+            items: The values, in their order.
+            made_by: The id of the step run.
+            is_written: Whether it is stored; else it only stands in what is answered.
+        """
+        data = collected.written(items)
+        is_inline = len(data) <= MAX_INLINE_BYTES or not is_written
+        tokens = [item.token for item in items]
+        return ArtifactVersion(
+            id=new_id(),
+            name=name,
+            output=output,
+            digest=collected.digest_of(tokens) if all(tokens) else "",
+            type_name="list",
+            materializer=COLLECTED,
+            size_bytes=len(data),
+            inline={"json": json.loads(data)} if is_inline else None,
+            blob="" if is_inline else self.blobs.write((data,)),
+            member=None,
+            pickled=any(item.pickled for item in items),
+            preview=text_preview(collected.said(items)),
+            made_by=made_by,
+        )
+
+    def items(self, artifact: ArtifactVersion) -> list[ArtifactVersion]:
+        """Give the items of a list that `collect` kept; none of them is loaded.
+
+        Raises:
+            ArtifactDamagedError: What names them is gone, or is not what was stored.
+            ArtifactUnreadableError: It is no such list.
+        """
+        data = self._bytes(artifact) if artifact.inline is None else bytes_of_inline(artifact.inline)
+        try:
+            return collected.items_in(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactUnreadableError(repr(artifact.name), "what it holds names no items") from error
 
     def content(self, value: Any) -> Content:
         """Take the content digest of a value, as `keep` does."""
@@ -198,6 +252,10 @@ class Store:
     def close(self) -> None:
         """Write what is left, and end the background thread."""
         self.writer.close()
+
+    def _items(self, artifact: ArtifactVersion, *, trust: bool, class_lookup: ClassLookup | None) -> list[Any]:
+        items = {str(place): item for place, item in enumerate(self.items(artifact))}
+        return list(self.load_all(items, trust=trust, class_lookup=class_lookup).values())
 
     def _value(self, artifact: ArtifactVersion, loading: Loading) -> Any:
         if artifact.materializer == JSON_LABEL and artifact.inline is not None:

@@ -48,6 +48,17 @@ def duration_text(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def items_text(counts: Mapping[str, int]) -> str:
+    """Say what became of the items of a mapped step: `9,997 ok · 3 failed`, `3 ran · 9,997 reused`."""
+    ran, reused = counts.get("completed", 0), counts.get("reused", 0)
+    failed, left, now = counts.get("failed", 0), counts.get("interrupted", 0), counts.get("running", 0)
+    if failed or left or now:
+        said = [(ran + reused, "ok"), (failed, "failed"), (left, "not run"), (now, "running")]
+    else:
+        said = [(ran, "ran"), (reused, "reused")] if ran and reused else []
+    return " · ".join(f"{count:,} {word}" for count, word in said if count)
+
+
 def size_text(size_bytes: int) -> str:
     """Write a size in powers of 1000: `312 bytes`, `4.1 kB`, `1.2 GB`."""
     if abs(size_bytes) < 1000:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from nbpipe.views.amounts import duration_text, size_text, time_text
+from nbpipe.views.amounts import duration_text, items_text, size_text, time_text
 from nbpipe.views.children import with_children
 from nbpipe.views.dag import DagEdge, DagNode, dag_element, dag_text
 from nbpipe.views.facts import (
@@ -33,6 +33,7 @@ from nbpipe.views.tables import Table
 from nbpipe.views.theme import signed
 
 _FEW = 8
+_MOST_FAILED = 100
 
 
 def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
@@ -80,10 +81,16 @@ def step_card(facts: StepFacts, *, stable: bool = False) -> Bundle:
             "step",
             facts.node,
             facts.status,
-            [("took", took), ("why", facts.why), ("outputs", ", ".join(facts.outputs))],
+            [
+                ("took", took),
+                ("why", facts.why),
+                ("items", " · ".join(filter(None, (facts.times, items_text(facts.items))))),
+                ("outputs", ", ".join(facts.outputs)),
+            ],
             facts.tags,
             facts.error,
             [
+                *_failed_items(facts),
                 *_values("inputs", facts.inputs),
                 *_values("parameters", facts.parameters),
                 *_values("metrics", facts.metrics),
@@ -93,6 +100,13 @@ def step_card(facts: StepFacts, *, stable: bool = False) -> Bundle:
             ],
         )
     )
+
+
+def _failed_items(facts: StepFacts) -> list[Section]:
+    rows = [(f"[{place}]", error) for place, error in facts.failed_items[:_MOST_FAILED]]
+    if len(facts.failed_items) > len(rows):
+        rows.append(("…", f"and {len(facts.failed_items) - len(rows):,} more"))
+    return [Section("failed items", shown_table(Table(("item", "error"), rows)))] if rows else []
 
 
 def artifact_card(facts: ArtifactFacts, *, stable: bool = False) -> Bundle:
@@ -242,7 +256,8 @@ def _without_ids(model_version: str) -> str:
 
 def _node(step: StepFacts, *, stable: bool) -> DagNode:
     took = "" if stable or step.duration_s is None else duration_text(step.duration_s)
-    return DagNode(step.node, subtitle=took, status=step.status, detail=step.error or step.why)
+    subtitle = items_text(step.items) or ("" if step.status == "not taken" else took)
+    return DagNode(step.node, subtitle=subtitle, status=step.status, detail=step.error or step.why, times=step.times)
 
 
 def _graph(name: str, nodes: Sequence[DagNode], edges: Sequence[DagEdge]) -> list[Section]:
@@ -274,13 +289,14 @@ def _steps(facts: RunFacts, *, stable: bool) -> list[Section]:
         (
             step.node,
             signed(step.status),
+            ": ".join(filter(None, (step.times, items_text(step.items)))),
             None if stable or step.duration_s is None else duration_text(step.duration_s),
             step.why,
             ", ".join(step.outputs),
         )
         for step in facts.steps
     ]
-    table = _without_empty(Table(("step", "status", "took", "why", "outputs"), rows, frozenset({"took"})))
+    table = _without_empty(Table(("step", "status", "items", "took", "why", "outputs"), rows, frozenset({"took"})))
     return [Section("step by step", shown_table(table), is_folded=True)] if rows else []
 
 

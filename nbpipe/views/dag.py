@@ -103,12 +103,19 @@ def dag_text(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str = 
     lines = [f"{sentence(graph, name)}."]
     for text, node in rows[:MOST_LINES]:
         verb = "triggered by" if node.is_run else "←"
-        waits = f"{verb} {', '.join(titles[source] for source in before[node.id])}" if before[node.id] else ""
+        waits = ", ".join(_awaited(graph, source, node.id) for source in before[node.id])
+        waits = f"{verb} {waits}" if waits else ""
         said = filter(None, (one_line(look(node.status).word), one_line(node.subtitle), waits))
         lines.append(f"{text}{' ' * (room - text_columns(text))}  {'  '.join(said)}".rstrip())
     if len(rows) > MOST_LINES:
         lines.append(f"… and {len(rows) - MOST_LINES} more steps")
     return "\n".join(lines)
+
+
+def _awaited(graph: StepsGraph, source: str, target: str) -> str:
+    """Name what a step waits for; of what only decides whether it runs, how it does."""
+    title = graph.names[source]
+    return f"{graph.edges[source, target]} {title}" if (source, target) in graph.deciding else title
 
 
 def _sign(node: DagNode) -> str:

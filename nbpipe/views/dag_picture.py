@@ -7,6 +7,7 @@ own, so that it reads on any page. Where things stand is `views.layout`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from math import ceil
 
 from nbpipe.views.ink import canvas
@@ -14,7 +15,7 @@ from nbpipe.views.layout import Box, Direction, Layout, PlacedBox, Point, Route,
 from nbpipe.views.lettering import fitting, width_px
 from nbpipe.views.markup import Element, element, number, one_line
 from nbpipe.views.steps_graph import DagNode, StepsGraph, folding_sentence, note_of, title_of
-from nbpipe.views.theme import DEFINED, EDGE, look
+from nbpipe.views.theme import DEFINED, EDGE, Look, look
 
 MOST_LABELS = 14
 _TITLE = 13
@@ -22,6 +23,7 @@ _NOTE = 11
 _SIGN_ROOM = 18
 _PADDING = 11
 _ROUND_ROOM = 6
+_PILE = 6.0
 _LEAST_WIDTH = 84.0
 _MOST_WIDTH = 240.0
 # Widths go in steps, so that boxes one below the other often are the same.
@@ -53,7 +55,7 @@ def picture(graph: StepsGraph, title: str) -> Element:
         width,
         height,
         _arrowhead(),
-        [_arrow(route, drawing.direction, is_trigger=by_id[route.target].is_run) for route in drawing.routes],
+        [_arrow(route, drawing.direction, dashes=_dashes(graph, by_id, route)) for route in drawing.routes],
         _labels(graph, drawing),
         [_box(by_id[box.id], box) for box in drawing.boxes],
         _chip(caption, width / 2, drawing.height + 10) if caption else None,
@@ -75,6 +77,7 @@ def _box(node: DagNode, box: PlacedBox) -> Element:
     left, room = edge + sign, box.width - 2 * (edge - box.x) - sign
     line = box.y + (19 if note else box.height / 2 + 4.5)
     said = [f"{title_of(node)}: {one_line(shown.word)}" if shown.word else title_of(node), one_line(node.detail)]
+    pile = [_card_behind(box, offset, shown) for offset in (_PILE, _PILE / 2)] if node.times else []
     frame = element(
         "rect",
         x=box.x,
@@ -86,15 +89,31 @@ def _box(node: DagNode, box: PlacedBox) -> Element:
         fill=shown.fill,
         stroke=shown.line,
         stroke_width=1.3,
-        stroke_dasharray="4 3" if node.status == "skipped" else None,
+        stroke_dasharray="4 3" if node.status in ("skipped", "not taken") else None,
     )
     return element(
         "g",
         element("title", ". ".join(filter(None, said))),
+        pile,
         frame,
         _line(shown.sign, edge, line, _TITLE, shown.line, bold=True) if shown.sign else None,
         _line(fitting(title_of(node), _TITLE, room, bold=True), left, line, _TITLE, shown.text, bold=True),
         _line(fitting(note, _NOTE, room), left, box.y + 35, _NOTE, shown.text) if note else None,
+    )
+
+
+def _card_behind(box: PlacedBox, offset: float, shown: Look) -> Element:
+    """Draw one of the cards that peep out behind the box of a step that is executed many times."""
+    return element(
+        "rect",
+        x=box.x + offset,
+        y=box.y + offset,
+        width=box.width,
+        height=box.height,
+        rx=6,
+        fill=shown.fill,
+        stroke=shown.line,
+        stroke_width=1,
     )
 
 
@@ -130,7 +149,14 @@ def _arrowhead() -> Element:
     )
 
 
-def _arrow(route: Route, direction: Direction, *, is_trigger: bool) -> Element:
+def _dashes(graph: StepsGraph, by_id: Mapping[str, DagNode], route: Route) -> str | None:
+    """Tell what flows from what merely asks for a run, or decides whether a step runs."""
+    if by_id[route.target].is_run:
+        return "5 4"
+    return "2 3" if (route.source, route.target) in graph.deciding else None
+
+
+def _arrow(route: Route, direction: Direction, *, dashes: str | None) -> Element:
     pen = [f"M{_pair(route.points[0])}"]
     for place, point in enumerate(route.points[1:], start=1):
         before = route.points[place - 1]
@@ -146,7 +172,7 @@ def _arrow(route: Route, direction: Direction, *, is_trigger: bool) -> Element:
         fill="none",
         stroke=EDGE,
         stroke_width=1.4,
-        stroke_dasharray="5 4" if is_trigger else None,
+        stroke_dasharray=dashes,
         marker_end="url(#arrow)",
     )
 

@@ -36,6 +36,9 @@ class StepFacts:
         error: What it raised.
         logs: What it printed.
         source: Its text.
+        times: Of a mapped step, how often it is executed: `×10,000`.
+        items: Of a mapped step, what became of its items, in numbers.
+        failed_items: The first few items that failed, each with its place and what it raised.
     """
 
     node: str
@@ -51,6 +54,9 @@ class StepFacts:
     error: str = ""
     logs: str = ""
     source: str = ""
+    times: str = ""
+    items: Mapping[str, int] = field(default_factory=dict)
+    failed_items: Sequence[tuple[int, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from nbpipe.errors import BadValueError
 from nbpipe.views.amounts import shorten
@@ -30,6 +31,7 @@ class DagNode:
         status: A status known to `views.theme`, or empty where nothing has run.
         detail: A sentence shown when the pointer rests on it, such as why it ran.
         is_run: Whether it is no step, but a run of another pipeline that a step asked for.
+        times: Of a step that is mapped over a list, how often it runs: `×10,000`, or `×n` while nobody knows.
     """
 
     id: str
@@ -38,18 +40,23 @@ class DagNode:
     status: str = ""
     detail: str = ""
     is_run: bool = False
+    times: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DagEdge:
-    """What flows from one step to another; `label` names it, and several labels of one pair are joined."""
+    """What flows from one step to another; `label` names it, and several labels of one pair are joined.
+
+    Where `decides` is set, it does not flow into the step: it decides whether the step runs.
+    """
 
     source: str
     target: str
     label: str = ""
+    decides: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepsGraph:
     """A graph as it is shown.
 
@@ -58,12 +65,19 @@ class StepsGraph:
         edges: The label of each pair of ids that are connected.
         folded_steps: How many steps are in boxes that hold several.
         folded_boxes: How many such boxes there are.
+        deciding: The pairs between which nothing flows but a decision.
     """
 
     nodes: tuple[DagNode, ...]
     edges: dict[tuple[str, str], str]
     folded_steps: int = 0
     folded_boxes: int = 0
+    deciding: frozenset[tuple[str, str]] = frozenset()
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What each node is called where another speaks of it, by id."""
+        return {node.id: one_line(node.title) or one_line(node.id) for node in self.nodes}
 
 
 def steps_graph(nodes: Sequence[DagNode], edges: Sequence[DagEdge]) -> StepsGraph:
@@ -74,12 +88,13 @@ def steps_graph(nodes: Sequence[DagNode], edges: Sequence[DagEdge]) -> StepsGrap
     """
     known = {node.id for node in nodes}
     labels: dict[tuple[str, str], list[str]] = {}
+    flowing = {(edge.source, edge.target) for edge in edges if not edge.decides}
     for edge in edges:
         if not {edge.source, edge.target} <= known:
             raise BadValueError(f"An edge leads from {edge.source!r} to {edge.target!r}, but one of them is no step.")
         labels.setdefault((edge.source, edge.target), []).append(one_line(edge.label))
     joined = {pair: ", ".join(dict.fromkeys(filter(None, said))) for pair, said in labels.items()}
-    return StepsGraph(tuple(nodes), joined)
+    return StepsGraph(tuple(nodes), joined, deciding=frozenset(joined.keys() - flowing))
 
 
 def folded(whole: StepsGraph) -> StepsGraph:
@@ -100,7 +115,8 @@ def folded(whole: StepsGraph) -> StepsGraph:
 
 def title_of(node: DagNode) -> str:
     """Give what is written in a step's box."""
-    return one_line(node.title) or one_line(node.id)
+    title = one_line(node.title) or one_line(node.id)
+    return f"{title} {one_line(node.times)}" if node.times else title
 
 
 def note_of(node: DagNode) -> str:

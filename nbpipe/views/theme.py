@@ -50,6 +50,7 @@ LOOKS = {
     "reused": Look("↺", "reused", "#e2f4f4", "#0b7285", "#0a4650", 1),
     "failed": Look("✗", "failed", "#ffe7e5", "#c62828", "#7d1414", 9),
     "skipped": Look("–", "skipped", "#f3f4f6", "#6b7280", "#4b5563", 4),
+    "not taken": Look("⊘", "not taken", "#f3f4f6", "#6b7280", "#4b5563", 4),
     "interrupted": Look("■", "interrupted", "#fff0db", "#b35900", "#6e3600", 8),
     "stale": Look("△", "stale", "#fdf6d3", "#8a6d00", "#574500", 5),
 }

@@ -40,7 +40,7 @@ from nbpipe.records.operations import (
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
-from tests.catalog.histories import Recording, small_run
+from tests.catalog.histories import Recording, artifact, small_run
 
 FOLDER = Path(__file__).parent / "kept"
 SAID = "said.json"
@@ -71,6 +71,9 @@ def _session(catalog: Catalog, nth: int) -> None:
     run.step("reuse", reuse=outputs)
     run.step("train", metadata=[{"kind": "run", "id": run.id, "values": {"scores": {"accuracy": 0.9}}}])
     run.log({"loss": 0.5 - nth / 10, "when": {"$type": "datetime", "value": "2026-11-21T02:00:00+00:00"}, "no": None})
+    item = run.begin_step("score[0]")
+    run.end_step(item, "score[0]", reuse=[artifact("score", item)], status="completed", item_of="score", item=0)
+    run.step("score", items={"total": 1, "completed": 1, "reused": 0, "failed": 0, "interrupted": 0, "alike": True})
     run.catalog.append("source", id=f"{nth}" * 32, run="", body={"parts": {"train": ["digest", "def train(): ..."]}})
     run.catalog.append("displays", id=run.begin_step("late"), run=run.id, body={"displays": [{"text/plain": "table"}]})
     tags = (Tag(name="latest", exclusive=True), Tag(name=f"v{nth}", cascade=True))

@@ -12,7 +12,8 @@ from nbpipe.records.runs import Status
 
 
 def settled(node, status, **facts):
-    return SimpleNamespace(**{"node": node, "status": status, "why": "", "duration_s": 1.2, "failure": None, **facts})
+    said = {"node": node, "status": status, "why": "", "duration_s": 1.2, "failure": None, "items": None}
+    return SimpleNamespace(**{**said, **facts})
 
 
 def started(*names, parent=("", "")):

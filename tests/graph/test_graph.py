@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbpipe.errors import DefinitionError
-from nbpipe.graph.graph import Constant, ExistingArtifact, Graph, Node, OutputOf, ParameterOf
+from nbpipe.graph.graph import Condition, Constant, EitherOf, ExistingArtifact, Graph, Node, OutputOf, ParameterOf
 from nbpipe.graph.order import ancestors, cycle_in, descendants, generations, in_order
 
 LONG = 10_000
@@ -145,3 +145,20 @@ def test_equal_graphs_have_equal_digests_and_come_back_from_json() -> None:
     assert again == graph
     assert again.digest == graph.digest
     assert graph.digest != Graph(nodes=graph.nodes).digest
+
+
+def test_a_graph_without_maps_and_conditions_is_written_as_it_always_was() -> None:
+    graph = Graph(nodes=(Node(id="load", step="load"),))
+
+    assert graph.as_json == b'{"nodes":[{"id":"load","step":"load","inputs":{},"after":[]}],"results":{}}'
+
+
+def test_a_node_waits_for_what_decides_and_for_each_branch() -> None:
+    decides = Condition(origin=OutputOf(node="check", output="output"), equals=("b",), negated=True)
+    either = EitherOf(of=(OutputOf(node="a", output="output"), OutputOf(node="b", output="output")))
+
+    node = Node(id="end", step="end", inputs={"x": either}, conditions=(decides,), mapped=("x",))
+
+    assert node.upstream == ("a", "b", "check")
+    assert decides.said == "unless 'b'"
+    assert Node.model_validate_json(node.model_dump_json()) == node

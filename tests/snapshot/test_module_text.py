@@ -112,3 +112,73 @@ def test_what_a_pipeline_is_shown_as_is_the_same_each_time(project: Project) -> 
     flow: Any = project.load(TYPES)
 
     assert flow.training.create_snapshot("a").code == flow.training.create_snapshot("b").code
+
+
+BRANCHES = """
+from nbpipe import either
+
+@step
+def parts(n: int) -> list[int]:
+    return list(range(n))
+
+@step
+def split(part: int, by: int) -> tuple[Annotated[int, "whole"], Annotated[int, "rest"]]:
+    return part // by, part % by
+
+@step
+def check(rests: list[int]) -> bool:
+    return max(rests) > 1
+
+@step
+def many(rests: list[int]) -> str:
+    return f"many {rests}"
+
+@step
+def few(rests: list[int]) -> str:
+    return f"few {rests}"
+
+@step
+def shout(text: str) -> str:
+    return text.upper()
+
+@pipeline
+def training(n: int = 5, by: int = 2):
+    _, rests = split.map(parts(n), by=by)
+    good = check(rests)
+    return shout(either(many.when(good)(rests), few.unless(good)(rests)))
+"""
+
+
+@pytest.mark.parametrize(("by", "said"), [(2, "FEW [0, 1, 0, 1, 0]"), (3, "MANY [0, 1, 2, 0, 1]")])
+def test_mapped_steps_and_branches_run_in_the_module_as_in_the_pipeline(
+    project: Project, tmp_path: Path, by: int, said: str
+) -> None:
+    flow = project.load(BRANCHES)
+    made = flow.training.create_snapshot("branching", parameters={"by": by})
+
+    done = printed(made.code, tmp_path)
+
+    assert (done.stdout, done.stderr) == (f"{said}\n", "")
+    assert flow.training(by=by).output == said
+    assert "split.map(parts(n), by=by)" in made.code
+
+
+def test_a_snapshot_keeps_what_is_mapped_and_under_which_condition(project: Project) -> None:
+    flow = project.load(BRANCHES)
+
+    graph = flow.training.create_snapshot("branching").content.graph
+
+    assert graph.by_id["split"].mapped == ("part",)
+    assert [condition.said for condition in graph.by_id["few"].conditions] == ["unless"]
+    assert type(graph).model_validate_json(graph.as_json) == graph
+    assert graph.by_id["shout"].upstream == ("many", "few")
+
+
+def test_a_mapped_list_can_be_set_for_a_snapshots_run(project: Project) -> None:
+    flow = project.load(BRANCHES.replace("split.map(parts(n), by=by)", "split.map([1, 2, 3], by=by)"))
+    made = flow.training.create_snapshot("listed")
+
+    assert made.content.config_template().steps["split"].parameters == {"part": [1, 2, 3], "by": 2}
+    run = flow.training.with_options(steps={"split": {"parameters": {"part": [7, 8]}}})()
+
+    assert run.output == "FEW [1, 0]"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbpipe.views.amounts import duration_text, number_text, size_text, time_text, value_text
+from nbpipe.views.amounts import duration_text, items_text, number_text, size_text, time_text, value_text
 
 
 @pytest.fixture
@@ -125,3 +125,17 @@ def test_a_value_that_cannot_write_itself_is_named_by_its_type() -> None:
 
     assert value_text(Broken()) == "<Broken>"
     assert value_text({"a": [1, 2.5, "x"], "b": timedelta(seconds=3)}) == "{a: [1, 2.5, x], b: 3.0 s}"
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({"total": 10_000, "completed": 9000, "reused": 997, "failed": 3}, "9,997 ok · 3 failed"),
+        ({"total": 5, "completed": 1, "reused": 4}, "1 ran · 4 reused"),
+        ({"total": 5, "completed": 2, "interrupted": 3}, "2 ok · 3 not run"),
+        ({"total": 5, "completed": 5}, ""),
+        ({}, ""),
+    ],
+)
+def test_of_items_it_is_said_what_became_of_them_where_that_differs(counts: dict[str, int], text: str) -> None:
+    assert items_text(counts) == text

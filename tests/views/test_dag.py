@@ -188,3 +188,41 @@ def test_what_is_no_pipeline_is_refused_by_every_form(draw: object, nodes: list[
 
     with pytest.raises(BadValueError):
         draw(nodes, edges)
+
+
+MAPPED = [
+    DagNode("parts"),
+    DagNode("score", status="failed", subtitle="9,997 ok · 3 failed", times="×10,000"),
+    DagNode("check"),
+    DagNode("deploy", status="not taken"),
+]
+DECIDED = [
+    DagEdge("parts", "score"),
+    DagEdge("score", "check"),
+    DagEdge("score", "deploy"),
+    DagEdge("check", "deploy", "if", decides=True),
+]
+
+
+def test_a_mapped_step_is_one_box_that_says_how_often_it_is_executed() -> None:
+    svg = dag_svg(MAPPED, DECIDED)
+
+    assert "score ×10,000" in texts(svg)
+    assert "failed · 9,997 ok · 3 failed" in texts(svg)
+    # Two cards peep out behind it.
+    assert svg.count("<rect") - dag_svg([*MAPPED[:1], DagNode("score"), *MAPPED[2:]], DECIDED).count("<rect") == 2
+
+
+def test_what_decides_is_told_from_what_flows_by_dots_and_by_words() -> None:
+    root = ElementTree.fromstring(dag_svg(MAPPED, DECIDED))
+
+    dots = [path.get("stroke-dasharray") for path in root.iter(f"{SVG}path") if path.get("marker-end")]
+
+    assert sorted(filter(None, dots)) == ["2 3"]
+    assert "if" in texts(dag_svg(MAPPED, DECIDED))
+    assert dag_text(MAPPED, DECIDED).splitlines()[1:] == [
+        "· parts",
+        "  ✗ score ×10,000  failed  9,997 ok · 3 failed  ← parts",
+        "    · check        ← score",
+        "      ⊘ deploy     not taken  ← score, if check",
+    ]
