@@ -12,6 +12,7 @@ from typing import Any
 from nbpipe.commands.comparing import comparison_bundle
 from nbpipe.commands.comparing_versions import versions_bundle
 from nbpipe.commands.listed import listing_bundle
+from nbpipe.commands.printed_logs import log_bundle
 from nbpipe.commands.reasons import step_explanation_bundle
 from nbpipe.commands.showing import (
     artifact_bundle,
@@ -32,6 +33,7 @@ from nbpipe.services.comparison import Comparison
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing
+from nbpipe.services.logs import StepLog
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
@@ -48,6 +50,7 @@ FACES: dict[type, Callable[..., Bundle]] = {
     Run: run_bundle,
     StepRun: step_bundle,
     ItemRun: step_bundle,
+    StepLog: log_bundle,
     Artifact: artifact_bundle,
     ModelVersion: version_bundle,
     ModelRecord: model_bundle,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nbpipe.services.logs import StepLog
 from nbpipe.views.amounts import duration_text
@@ -30,6 +31,19 @@ def logs_bundle(logs: Sequence[StepLog], *, is_alone: bool = False) -> Bundle:
         for heading, text in parts
     )
     return Bundle(html, "\n".join(f"── {heading}\n{text}" if text else f"── {heading}" for heading, text in parts))
+
+
+def log_bundle(log: StepLog, *, stable: bool = False) -> Bundle:
+    """Show what one attempt printed.
+
+    Args:
+        log: What it printed.
+        stable: Leave out how long it took.
+    """
+    heading = _heading(replace(log, duration_s=None) if stable else log)
+    text = plain(log.text).rstrip("\n") or "Nothing was printed."
+    html = render(element("div", element("strong", heading), element("pre", text)))
+    return Bundle(html, f"── {heading}\n{text}")
 
 
 def _heading(log: StepLog) -> str:

@@ -22,6 +22,7 @@ Sight = Callable[[Client], Any]
 RECORDS: dict[str, Sight] = {
     "run": lambda client: client.runs.newest(),
     "step": lambda client: client.runs.newest().steps["make"],
+    "log": lambda client: client.runs.newest().logs()[0],
     "artifact": lambda client: client.artifacts.get("raw"),
     "pipeline": lambda client: client.pipelines.get("training"),
     "model": lambda client: client.models.get("iris"),
