@@ -299,7 +299,9 @@ class Driver(Feeder, ABC):
             if fan.is_settled:
                 self._close(fan)
             return
-        call = fan.begin(self._store)
+        self._settle_item(fan, fan.begin(self._store))
+
+    def _settle_item(self, fan: Fan, call: PlannedCall) -> None:
         keys = call.keys
         record = self._known(call.prepared, keys)
         unusable = self._objection(call.prepared, record) if record is not None else ""

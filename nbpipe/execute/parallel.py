@@ -95,6 +95,8 @@ class ParallelDriver(Driver):
         self._number = count()
         self._lines: dict[tuple[str, str], str] = {}
         self._attempts: dict[str, int] = {}
+        # Items that wait until an equal one is settled, by that one.
+        self._twins: dict[str, list[PlannedCall]] = {}
 
     def prepare(self) -> None:
         """Read what every step is made of, and have the executor look whether it can do it; see `Driver.prepare`.
@@ -177,8 +179,11 @@ class ParallelDriver(Driver):
 
     def _tell(self, node: str, settled: Settled | None) -> None:
         super()._tell(node, settled)
-        if settled is not None and settled.item is None:
+        if settled is None:
+            return
+        if settled.item is None:
             self._turns.settle(node)
+        self._settle_twins(node)
 
     # One attempt -----------------------------------------------------------------------------
 
@@ -186,13 +191,28 @@ class ParallelDriver(Driver):
         if keys is not None and self._may_reuse(call.prepared):
             twin = self._runs_already(keys)
             if twin:
-                self._turns.put_off(call.node.id, twin)
+                self._put_off(call, twin)
                 return
         self._describe(call.prepared)
         why, against = reason
         settled = Settled(call.node.id, Status.RUNNING, why, new_id(), against=against, item=call.item)
         number = self._attempts.get(call.node.id, 0) + 1
         self._submit(_Attempt(call, keys, settled, number, call.prepared.step.options.retries))
+
+    def _put_off(self, call: PlannedCall, until: str) -> None:
+        if call.item is None:
+            self._turns.put_off(call.node.id, until)
+        else:
+            self._twins.setdefault(until, []).append(call)
+
+    def _settle_twins(self, node: str) -> None:
+        """Settle the items that waited for an equal one."""
+        for call in self._twins.pop(node, ()):
+            assert call.item is not None, "nodes have their turns"
+            if self._stop.is_set:
+                self._skip(call.node, Status.INTERRUPTED, "the run was stopped", item=call.item)
+            else:
+                self._settle_item(self._fans[call.item[0]], call)
 
     def _runs_already(self, keys: Keys) -> str:
         """Name the node that is at the very same execution: what it gives can be reused."""

@@ -175,3 +175,41 @@ def test_lines_of_steps_that_print_at_the_same_time_are_told_apart(
         said = [f"{word} {line}" for line in range(50)] + [f"the end of {word}"]
         assert [line for line in lines if line.startswith(f"[{node}] ")] == [f"[{node}] {one}" for one in said]
         assert run.steps[node].logs == "\n".join(said)
+
+
+MAPPED = """
+from pathlib import Path
+
+@step
+def items() -> list:
+    return [1, 1, 1, 2, 1]
+
+@step
+def work(x: int, place: str) -> int:
+    with open(place, "a") as file:
+        file.write(f"{x}\\n")
+    if x == 1 and Path(place).with_name("fail").exists():
+        raise ValueError("told to fail")
+    return x * 2
+
+@pipeline
+def mapped(place: str):
+    work.map(items(), place=place)
+"""
+
+
+def test_of_equal_items_one_runs_and_the_others_take_what_it_gave(project: Project) -> None:
+    flow = project.load(MAPPED)
+
+    run = parallel(flow.mapped)(place=str(project.folder / "notes"))
+
+    assert sorted((project.folder / "notes").read_text().split()) == ["1", "2"]
+    assert run.steps["work"].outputs["output"].load() == [2, 2, 2, 4, 2]
+
+
+def test_of_equal_items_each_is_told_when_they_fail(project: Project) -> None:
+    flow = project.load(MAPPED)
+    (project.folder / "fail").touch()
+
+    with pytest.raises(StepFailedError, match="4 of 5 items failed"):
+        parallel(flow.mapped)(place=str(project.folder / "notes"))
