@@ -7,6 +7,7 @@ they are asked something.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from functools import partial
@@ -92,6 +93,15 @@ def workspace_at(place: Path | str | None = None) -> Workspace:
     root = Path(place).expanduser()
     inside = root / FOLDER_NAME
     return open_workspace(WorkspacePaths((inside if inside.is_dir() else root).resolve()))
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what is open when the interpreter ends: its engine complains of what is taken down under it."""
+    for (pid, _), workspace in list(_opened.items()):
+        # A forked child has no business with what its parent opened.
+        if pid == os.getpid():
+            workspace.close()
 
 
 def _key(paths: WorkspacePaths) -> tuple[int, Path]:

@@ -22,7 +22,8 @@ HOSTILE = "<script>[red]\x1b[2J'; DROP TABLE run; --" * 100
 
 
 def settled(node: str, status: Status, **facts: Any) -> Any:
-    return SimpleNamespace(**{"node": node, "status": status, "why": "", "duration_s": 1.2, "failure": None, **facts})
+    said = {"node": node, "status": status, "why": "", "duration_s": 1.2, "failure": None, "items": None}
+    return SimpleNamespace(**{**said, **facts})
 
 
 @dataclass

@@ -139,7 +139,9 @@ def training():
     return fails()
 """)
     paused: list[float] = []
-    monkeypatch.setattr("nbpipe.execute.driver.Driver._wait_before_retry", lambda _, delay_s: paused.append(delay_s))
+    monkeypatch.setattr(
+        "nbpipe.execute.inline.InlineDriver._wait_before_retry", lambda _, delay_s: paused.append(delay_s)
+    )
 
     with pytest.raises(StepFailedError):
         flow.training()
