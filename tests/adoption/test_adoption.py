@@ -19,6 +19,11 @@ from nbpipe.cli import main
 FOLDER = Path(__file__).parent / "notebooks"
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
+# What they show, others show as well, in less time: `make soak` has them.
+LONG = {"09_scikit_learn", "13_control_flow", "14_numpy_numerics", "15_flats"}
+EACH = [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in NOTEBOOKS]
+
+REPORTED = ("06_open_files", "07_generators", "17_connections")
 # Types of which no value can be stored, whatever it holds; each is met in one of the notebooks.
 LIVE = {"generator", "TextIOWrapper", "Connection", "Cursor", "lock"}
 
@@ -35,12 +40,16 @@ def adopted(name: str, copy: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def adoptions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[dict[str, Any]]]]:
-    """Adopt every notebook, two at a time; the copies lie in a folder of their own."""
+def adoptions(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[dict[str, Any]]]]:
+    """Adopt every notebook that is asked for, two at a time; the copies lie in a folder of their own."""
     copies = tmp_path_factory.mktemp("copies")
+    asked = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    asked |= set(REPORTED)
     # Two processes for all: what adopting imports takes as long as two of a notebook's cells, each time.
     with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
-        yield {name: pool.submit(adopted, name, copies / f"{name}.ipynb") for name in NOTEBOOKS}
+        yield {name: pool.submit(adopted, name, copies / f"{name}.ipynb") for name in NOTEBOOKS if name in asked}
         pool.shutdown(cancel_futures=True)
 
 
@@ -49,7 +58,7 @@ def test_there_are_notebooks_of_at_least_fifteen_styles() -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", EACH)
 def test_every_variable_that_can_be_stored_is_the_same_in_the_pipeline(
     adoptions: dict[str, Future[dict[str, Any]]], name: str
 ) -> None:
@@ -70,8 +79,7 @@ def test_every_variable_that_can_be_stored_is_the_same_in_the_pipeline(
 
 
 def test_the_reports_name_what_is_not_carried_and_why(adoptions: dict[str, Future[dict[str, Any]]]) -> None:
-    names = ("06_open_files", "07_generators", "17_connections")
-    cells = [cell for name in names for cell in adoptions[name].result()["cells"]]
+    cells = [cell for name in REPORTED for cell in adoptions[name].result()["cells"]]
 
     said = " ".join(why for cell in cells for why in cell["not_carried"].values())
 
