@@ -172,7 +172,7 @@ def values_to_send(step: str, values: Mapping[str, Any], facts: RunFacts) -> byt
     """
     try:
         return pickles.sent((dict(values), facts))
-    except Exception:
+    except Exception:  # whichever value it is, what is raised names it; else it is raised as it is
         for name, value in {**facts.parameters, **values}.items():
             try:
                 pickles.sent(value)
