@@ -72,7 +72,7 @@ def test_a_hundred_thousand_runs_are_filtered_sorted_paged_tagged_and_compared(
     browser.locator("text=3 selected").wait_for()
     browser.locator("button", has_text="Tag").first.click()
     browser.locator("input[placeholder^='a tag, or several']").fill("🌱 best")
-    browser.locator("button", has_text="Add").click()
+    browser.locator("button.widget-button", has_text="Add").click()
     browser.locator(".nbp-chip", has_text="🌱 best").nth(2).wait_for()
     notebook.screenshot(tmp_path / "tagged.png")
 
