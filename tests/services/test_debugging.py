@@ -7,17 +7,15 @@ import math
 import pdb
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from nbpipe import step
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, RunInterruptedError, StepFailedError
 from nbpipe.records.runs import Status
 from nbpipe.records.steps import LONGEST_BACKOFF_S, StepOptions
-from tests.flows.project import Project, project_in
+from tests.flows.project import Project
 
 FLOW = """
 import threading
@@ -43,12 +41,6 @@ def training(by: int = 1):
 def interrupted():
     return stopped(divide(where()))
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
 
 
 @pytest.fixture

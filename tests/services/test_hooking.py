@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import DefinitionError, HookWarning, StepFailedError, UncapturedNameError
 from nbpipe.records.runs import Status
 from nbpipe.snapshot.module_text import module_text
-from tests.flows.project import Project, project_in
+from tests.flows.project import Project
 
 FLOW = """
 from pathlib import Path
@@ -56,12 +54,6 @@ def after(model: float) -> float:
 def training(n: int = 5):
     return after(train(load(n)))
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError, StepFailedError
 from nbpipe.records.runs import Status
-from tests.flows.project import Project, project_in, ran
+from tests.flows.project import Project, ran
 
 FLOW = """
 from pathlib import Path
@@ -44,12 +42,6 @@ def training(n: int = 5, rate: float = 0.1):
     aside(raw)
     return evaluate(model, raw)
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
 
 
 @pytest.fixture

@@ -7,17 +7,15 @@ import pdb
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.commands.calling import Call, calling
 from nbpipe.commands.sources import load_source
 from nbpipe.errors import ArtifactError, BadValueError, CatalogDamagedError, ParameterError, StepFailedError
 from nbpipe.records.runs import Status
-from tests.flows.project import Project, project_in
+from tests.flows.project import Project
 
 FLOW = """
 import threading
@@ -65,12 +63,6 @@ def training(n: int = 5, by: int = 0):
 def secretive(token: SecretStr):
     return ask(token)
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog import retiring
 from nbpipe.errors import (
     AmbiguousNameError,
@@ -23,7 +21,7 @@ from nbpipe.errors import (
 )
 from nbpipe.records.runs import Status
 from nbpipe.services.resuming import continued
-from tests.flows.project import Project, project_in, why
+from tests.flows.project import Project, why
 
 FLOW = """
 from pathlib import Path
@@ -66,12 +64,6 @@ def training(n: int = 5, rate: float = 0.1):
     aside(raw)
     return report(raw, model)
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError, RunInterruptedError, StepFailedError
 from nbpipe.records.runs import Status
-from tests.flows.project import Project, project_in
+from tests.flows.project import Project
 
 FLOW = """
 import time
@@ -41,12 +40,6 @@ def after(n: int) -> int:
 def training(n: int = 5):
     return after(wait(load(n)))
 """
-
-
-@pytest.fixture
-def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with project_in(workspace, monkeypatch) as found:
-        yield found
 
 
 @pytest.fixture
