@@ -244,13 +244,13 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "deployments": {
         "id": "the deployment's id",
-        "name": "its name; a stopped one gave it back",
+        "name": "its name, until it is deleted",
         "pipeline": "its pipeline",
         "snapshot_id": "the snapshot it serves",
         "url": "where it answers",
-        "pid": "in which process",
-        "log": "the log of that process",
-        "started": "when it started",
+        "settings": "how it serves",
+        "generation": "how often it was started, restarted or replaced",
+        "started": "when it was started the last time",
         "stopped": "when it was stopped; null while it is to serve",
     },
 }

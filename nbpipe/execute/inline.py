@@ -27,8 +27,9 @@ from nbpipe.execute.driver import Driver
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Inputs
 from nbpipe.execute.settled import Settled
+from nbpipe.execute.warm import Warm
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
-from nbpipe.graph.graph import Node, Origin, OutputOf, outputs_behind
+from nbpipe.graph.graph import ExistingArtifact, Node, Origin, OutputOf, outputs_behind
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.runs import Status, Triggered
 
@@ -36,8 +37,9 @@ from nbpipe.records.runs import Status, Triggered
 class InlineDriver(Driver):
     """Runs the steps in this thread."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, warm: Warm | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._warm = warm
         self._live: dict[Place, Any] = {}
         self._unwritten: list[Execution] = []
         self._capture = Capture(())
@@ -49,7 +51,8 @@ class InlineDriver(Driver):
     def prepare(self) -> None:
         """Read what every step is made of; see `Driver.prepare`."""
         super().prepare()
-        self._room = CodeRoom([prepared.source for prepared in self._prepared.values()])
+        sources = [prepared.source for prepared in self._prepared.values()]
+        self._room = self._warm.room if self._warm is not None else CodeRoom(sources)
 
     def _settle_all(self) -> None:
         try:
@@ -230,7 +233,9 @@ class InlineDriver(Driver):
             live = self._live.get(self._place_of(origin)) if isinstance(origin, OutputOf) else None
             # Nothing but the stored form is safe where this is None; a None itself is stored, too.
             handed = self._store.handed_over(live)
-            if handed is None or artifact.member is not None:
+            if self._warm is not None and isinstance(origin, ExistingArtifact):
+                found[name] = self._warm.load(artifact)
+            elif handed is None or artifact.member is not None:
                 # What shares something with another input still shares it only where both are read together.
                 stored[name] = artifact
             else:

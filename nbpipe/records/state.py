@@ -107,8 +107,8 @@ TABLES: dict[str, dict[str, str]] = {
         "pipeline": "VARCHAR",
         "snapshot_id": "VARCHAR",
         "url": "VARCHAR",
-        "pid": "BIGINT",
-        "log": "VARCHAR",
+        "settings": "JSON",
+        "generation": "BIGINT",
         "started": "TIMESTAMPTZ",
         "stopped": "TIMESTAMPTZ",
     },
@@ -168,7 +168,7 @@ class OperationState:
             case "schedule":
                 _put_named(self.schedules, self.schedule_names, change, until="deleted")
             case "deployment":
-                _put_named(self.deployments, self.deployment_names, change, until="stopped")
+                _put_named(self.deployments, self.deployment_names, change)
 
     def _apply_tag(self, change: Change) -> None:
         former = self.tags.get(change.key)
@@ -244,14 +244,14 @@ class OperationState:
 
 
 def _put_named(
-    rows: MutableMapping[str, Row | None], names: MutableMapping[str, str | None], change: Change, *, until: str
+    rows: MutableMapping[str, Row | None], names: MutableMapping[str, str | None], change: Change, *, until: str = ""
 ) -> None:
-    """Take in a row whose name is its own until it is over."""
+    """Take in a row whose name is its own until it is over or, where nothing says so, until it is gone."""
     former = rows.get(change.key)
     if former is not None and names.get(former["name"]) == change.key:
         names[former["name"]] = None
     rows[change.key] = change.row
-    if change.row is not None and change.row[until] is None:
+    if change.row is not None and (not until or change.row[until] is None):
         names[change.row["name"]] = change.key
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from nbpipe.records.operations.base import Operation, PointedAt
 from nbpipe.records.operations.deletions import DeleteArtifacts, DeletePipeline, DeleteRuns, RenameRun
-from nbpipe.records.operations.deployments import StartDeployment, StopDeployment
+from nbpipe.records.operations.deployments import (
+    DeleteDeployment,
+    RestartDeployment,
+    StartDeployment,
+    StopDeployment,
+)
 from nbpipe.records.operations.models import (
     DeleteModel,
     DeleteModelVersion,
@@ -29,6 +34,7 @@ __all__ = [
     "CreateSchedule",
     "CreateSnapshot",
     "DeleteArtifacts",
+    "DeleteDeployment",
     "DeleteModel",
     "DeleteModelVersion",
     "DeletePipeline",
@@ -47,6 +53,7 @@ __all__ = [
     "RemoveTags",
     "RenameModelVersion",
     "RenameRun",
+    "RestartDeployment",
     "RenameTag",
     "SetStage",
     "StartDeployment",
