@@ -86,6 +86,11 @@ class WorkspacePaths:
         return self.root / "stops"
 
     @property
+    def deployments(self) -> Path:
+        """What the processes of deployments tell one another: a folder for each, under its id."""
+        return self.root / "deployments"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged lines and files, kept for people to look at."""
         return self.root / "quarantine"

@@ -17,6 +17,7 @@ from nbpipe.commands.showing import artifact_label, flags_text
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.browsing_conditions import known_filters
 from nbpipe.services.browsing_nouns import noun_named
+from nbpipe.services.deployment_records import Deployment
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.listing import Listing
 from nbpipe.services.model_records import ModelRecord
@@ -93,6 +94,11 @@ def _snapshot(one: Snapshot) -> tuple[object, ...]:
     return one.name, one.pipeline, one.id[:_SHORT], one.created, one.description
 
 
+def _deployment(one: Deployment) -> tuple[object, ...]:
+    row = one.as_row()
+    return one.name, signed(row["status"]), one.url, one.pipeline, row["snapshot"], one.started
+
+
 def _tag(one: TagRecord) -> tuple[object, ...]:
     return one.name, one.count, flags_text(one), one.created
 
@@ -122,6 +128,7 @@ _FORMS: dict[type, Form] = {
     ModelVersion: Form(("version", "name", "stage", "status", "created", "run"), _version),
     StageChange: Form(("when", "version", "stage", "", "who", "note"), _stage_change, frozenset({"when", "who"})),
     Snapshot: Form(("name", "pipeline", "id", "created", "description"), _snapshot),
+    Deployment: Form(("deployment", "status", "address", "pipeline", "snapshot", "started"), _deployment),
     TagRecord: Form(("tag", "on", "flags", "created"), _tag),
     Explanation: Form(("step", "status", "why", "compared with"), _explanation, frozenset({"compared with"})),
     TagHolder: Form(("kind", "id", "within", "since"), _holder),

@@ -54,7 +54,7 @@ def _key(key: Any) -> str:
 
 
 def _of_libraries(value: Any) -> tuple[Any] | None:
-    """Give a frame, a series, an array or a number of theirs as lists and dicts, alone in a tuple; `None` if it is none.
+    """Give a frame, a series, an array or a number of theirs as lists and dicts, alone in a tuple; else `None`.
 
     A value can only be of a library's types if that is loaded already.
     """

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,6 +26,7 @@ from nbpipe.errors import NbpipeError
 from nbpipe.records.deployments import DeploymentSettings
 from nbpipe.records.runs import Status
 from nbpipe.server.answers import answer_errors, detail_of, problem, status_of
+from nbpipe.server.bodies import NoJsonError, read_json
 from nbpipe.server.deployed_document import document
 from nbpipe.server.deployed_metrics import Metrics
 from nbpipe.server.docs import docs_routes
@@ -344,8 +345,8 @@ async def _body_of(request: Request) -> Any:
         RefusedBodyError: It is none, or has numbers that JSON does not know.
     """
     try:
-        return from_json(await request.body(), allow_inf_nan=False)
-    except ValueError as error:
+        return read_json(await request.body())
+    except NoJsonError as error:
         raise RefusedBodyError(problem(f"it is no JSON: {error}", "body", kind="json_invalid")) from None
 
 
@@ -381,5 +382,3 @@ def _put_around(application: Starlette, around: Callable[..., Any]) -> None:
     from starlette.middleware.base import BaseHTTPMiddleware
 
     application.add_middleware(BaseHTTPMiddleware, dispatch=around)
-
-

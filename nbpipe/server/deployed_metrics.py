@@ -58,7 +58,7 @@ class Metrics:
             for status in ("completed", "failed", "interrupted", "timeout", "refused")
         }
         self._took = took.labels(*labels.values())
-        self._registry.register(_Now(invoker, served))  # type: ignore[arg-type]
+        self._registry.register(_Now(invoker, served))
         ProcessCollector(registry=self._registry)
 
     def count(self, status: str, took_s: float | None) -> None:
