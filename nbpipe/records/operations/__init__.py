@@ -19,6 +19,7 @@ from nbpipe.records.operations.runs import ArtifactTags, EndRun, NamedArtifact, 
 from nbpipe.records.operations.schedules import ActivateSchedule, ClaimFiring, CreateSchedule, DeleteSchedule
 from nbpipe.records.operations.snapshots import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.operations.tags import AddTags, DeleteTag, RemoveTags, RenameTag
+from nbpipe.records.operations.tokens import CreateToken, RevokeToken
 
 __all__ = [
     "ActivateSchedule",
@@ -28,6 +29,7 @@ __all__ = [
     "ClaimFiring",
     "CreateSchedule",
     "CreateSnapshot",
+    "CreateToken",
     "DeleteArtifacts",
     "DeleteModel",
     "DeleteModelVersion",
@@ -48,6 +50,7 @@ __all__ = [
     "RenameModelVersion",
     "RenameRun",
     "RenameTag",
+    "RevokeToken",
     "SetStage",
     "StartDeployment",
     "StopDeployment",
