@@ -69,6 +69,7 @@ class RunRequest:
         resumed_from: That run, or `""`.
         part: What is to run of the pipeline.
         debug: Whether it runs in the thread that waits for it, so that a debugger works in it.
+        run_id: The id that the run is to have, where it was promised already; a new one if `""`.
     """
 
     definition: PipelineDefinition
@@ -82,6 +83,7 @@ class RunRequest:
     resumed_from: str = ""
     part: Part = WHOLE
     debug: bool = False
+    run_id: str = ""
 
 
 class RunInProgress:
@@ -121,7 +123,7 @@ class RunInProgress:
         self._tags = as_tags((*definition.tags, *configuration.tags))
         existing = existing_artifacts(workspace, self.traced)
         self._check_tags()
-        run_id = _new_run_id()
+        run_id = request.run_id or new_run_id()
         started = now()
         facts = RunFacts(
             run_id,
@@ -309,7 +311,7 @@ def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, 
     return {**told, "steps": steps} if steps else told
 
 
-def _new_run_id() -> str:
+def new_run_id() -> str:
     """Make a run's id whose beginning is no number: a version that is named after it must be a name, not a look-up."""
     while (run_id := new_id())[:4].isdecimal():
         pass
