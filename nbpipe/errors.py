@@ -11,6 +11,7 @@
     │   │   ├── AmbiguousNameError     several things do
     │   │   └── SourceNotFoundError    a file, module or attribute that was to hold a pipeline is not there
     │   ├── ConflictError              the name is taken, or the move is not allowed
+    │   ├── QueueFullError             as many runs wait for their turn as may
     │   ├── NotStorableError           a value that cannot be kept and is needed elsewhere
     │   ├── EnvironmentMismatchError   a package is missing, or another Python is
     │   │   └── EnvironmentBuildError  the environment of a snapshot cannot be rebuilt here
@@ -193,6 +194,20 @@ class ConflictError(UserError):
     """The name is taken, or the move is not allowed."""
 
     exit_code = 4
+
+
+class QueueFullError(UserError):
+    """As many runs wait for their turn as may; ask again later.
+
+    Attributes:
+        most: How many may wait.
+    """
+
+    exit_code = 4
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"{most:,} runs wait for their turn already. Nothing was written down; ask again later.")
 
 
 class NotStorableError(UserError, TypeError):

@@ -91,6 +91,11 @@ class WorkspacePaths:
         return self.root / "deployments"
 
     @property
+    def queue(self) -> Path:
+        """Runs that wait for their turn, each a file under the id that it will have."""
+        return self.root / "queue"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged lines and files, kept for people to look at."""
         return self.root / "quarantine"

@@ -253,6 +253,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "started": "when it was started the last time",
         "stopped": "when it was stopped; null while it is to serve",
     },
+    "tokens": {
+        "id": "the token's id",
+        "name": "its name; a revoked one gave it back",
+        "scope": "invoke, read or admin",
+        "created": "when it was made",
+        "expires": "until when it is good; null if for good",
+        "revoked": "since when it is good no more; null while it is",
+    },
 }
 
 # `{rows[table]}` is where the rows of a table are found.
@@ -335,6 +343,7 @@ _PLAIN = {
     "schedules": "schedule",
     "firings": "firing",
     "deployments": "deployment",
+    "tokens": "token",
 }
 
 _OPEN_LOGS = """

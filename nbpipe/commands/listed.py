@@ -27,6 +27,7 @@ from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tag_foresight import named
 from nbpipe.services.tag_history import TagTenure
 from nbpipe.services.tags import TagHolder, TagRecord
+from nbpipe.services.tokens import TokenRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views.amounts import size_text
 from nbpipe.views.frames import Bundle
@@ -103,6 +104,10 @@ def _tag(one: TagRecord) -> tuple[object, ...]:
     return one.name, one.count, flags_text(one), one.created
 
 
+def _token(one: TokenRecord) -> tuple[object, ...]:
+    return one.name, one.scope.value, one.status, one.created, one.expires or "never", one.id[:_SHORT]
+
+
 def _tenure(one: TagTenure) -> tuple[object, ...]:
     return named(one.kind, one.label), one.got, one.lost, one.lost_to, one.lost_by
 
@@ -130,6 +135,9 @@ _FORMS: dict[type, Form] = {
     Snapshot: Form(("name", "pipeline", "id", "created", "description"), _snapshot),
     Deployment: Form(("deployment", "status", "address", "pipeline", "snapshot", "started"), _deployment),
     TagRecord: Form(("tag", "on", "flags", "created"), _tag),
+    TokenRecord: Form(
+        ("token", "scope", "status", "created", "expires", "id"), _token, frozenset({"id", "created", "expires"})
+    ),
     Explanation: Form(("step", "status", "why", "compared with"), _explanation, frozenset({"compared with"})),
     TagHolder: Form(("kind", "id", "within", "since"), _holder),
     TagTenure: Form(("what", "since", "until", "lost to", "by"), _tenure, frozenset({"since", "until", "by"})),

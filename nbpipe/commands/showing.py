@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nbpipe.commands.shapes import HasStatus, ShownDefinition, ShownGraph, ShownNode
+from nbpipe.commands.shapes import HasStatus, ShownDefinition
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
@@ -29,7 +29,6 @@ from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown
-from nbpipe.views.amounts import items_text
 from nbpipe.views.cards import (
     artifact_card,
     model_card,
@@ -41,70 +40,12 @@ from nbpipe.views.cards import (
     tag_card,
 )
 from nbpipe.views.frames import Bundle, shown_facts
+from nbpipe.views.graphs import graph_edges, graph_nodes, times_of
 from nbpipe.views.markup import render
 from nbpipe.views.running import RunningFacts
-from nbpipe.views.steps_graph import DagEdge, DagNode
 from nbpipe.views.theme import look, signed
 
 _HIDDEN = "••••••"
-
-
-def graph_edges(graph: ShownGraph) -> list[DagEdge]:
-    """Give the edges of a graph, each named by the output that flows along it."""
-    edges = []
-    for node in graph.nodes:
-        for origin in node.inputs.values():
-            for output in _outputs_behind(origin):
-                label = "" if output.output in ("", "output") else output.output
-                edges.append(DagEdge(output.node, node.id, label))
-        for condition in node.conditions:
-            found = _outputs_behind(condition.origin)
-            edges += [DagEdge(output.node, node.id, condition.said, decides=True) for output in found]
-        edges += [DagEdge(source, node.id) for source in node.after]
-    return edges
-
-
-def _outputs_behind(origin: Any) -> Sequence[Any]:
-    """Give the outputs of nodes from which a value may come, several where branches come together."""
-    if origin.kind == "either":
-        found: Sequence[Any] = origin.of
-        return found
-    return [origin] if origin.kind == "output" else []
-
-
-def graph_nodes(
-    graph: ShownGraph,
-    statuses: Mapping[str, str] | None = None,
-    items: Mapping[str, Mapping[str, int]] | None = None,
-) -> list[DagNode]:
-    """Give the nodes of a graph, each with its status and with what became of its items, if that is known."""
-    known = statuses or {}
-    counts = items or {}
-    return [
-        DagNode(
-            node.id,
-            subtitle=items_text(counts.get(node.id, {})),
-            status=known.get(node.id, ""),
-            detail=_origins(node.inputs),
-            times=times_of(node, counts.get(node.id, {}).get("total")),
-        )
-        for node in graph.nodes
-    ]
-
-
-def times_of(node: ShownNode, total: int | None = None) -> str:
-    """Say how often a node is executed, if it is mapped over a list: `×3`, or `×n` where that is not known yet."""
-    if not node.mapped:
-        return ""
-    if total is None:
-        lists = [node.inputs[name].value for name in node.mapped if node.inputs[name].kind == "constant"]
-        total = len(lists[0]) if lists else None
-    return "×n" if total is None else f"×{total:,}"
-
-
-def _origins(inputs: Mapping[str, Any]) -> str:
-    taken = [f"{name} from artifact {origin.name}" for name, origin in inputs.items() if origin.kind == "artifact"]
-    return "; ".join(taken)
 
 
 def parameter_facts(parameters: Parameters, values: Mapping[str, Any]) -> list[shown.ParameterFacts]:

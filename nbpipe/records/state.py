@@ -112,6 +112,16 @@ TABLES: dict[str, dict[str, str]] = {
         "started": "TIMESTAMPTZ",
         "stopped": "TIMESTAMPTZ",
     },
+    # Of a token itself nothing is known but its digest.
+    "token": {
+        "id": "VARCHAR",
+        "name": "VARCHAR",
+        "digest": "VARCHAR",
+        "scope": "VARCHAR",
+        "created": "TIMESTAMPTZ",
+        "expires": "TIMESTAMPTZ",
+        "revoked": "TIMESTAMPTZ",
+    },
 }
 
 
@@ -137,6 +147,8 @@ class OperationState:
     schedule_names: MutableMapping[str, str | None] = field(default_factory=dict)
     deployments: MutableMapping[str, Row | None] = field(default_factory=dict)
     deployment_names: MutableMapping[str, str | None] = field(default_factory=dict)
+    tokens: MutableMapping[str, Row | None] = field(default_factory=dict)
+    token_names: MutableMapping[str, str | None] = field(default_factory=dict)
 
     def draft(self) -> OperationState:
         """Give a state that lies over this one: changes applied to it leave this one alone."""
@@ -169,6 +181,8 @@ class OperationState:
                 _put_named(self.schedules, self.schedule_names, change, until="deleted")
             case "deployment":
                 _put_named(self.deployments, self.deployment_names, change)
+            case "token":
+                _put_named(self.tokens, self.token_names, change, until="revoked")
 
     def _apply_tag(self, change: Change) -> None:
         former = self.tags.get(change.key)

@@ -17,7 +17,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from nbpipe.errors import AmbiguousNameError, ArtifactError, BundleDamagedError, NbpipeError, ParameterError
+from nbpipe.errors import (
+    AmbiguousNameError,
+    ArtifactError,
+    BundleDamagedError,
+    NbpipeError,
+    ParameterError,
+    QueueFullError,
+)
 
 UNFORESEEN = "Something went wrong here; the server's log says what."
 # What an error means to who made it, as on the command line.
@@ -26,6 +33,7 @@ _OTHERWISE: tuple[tuple[type[NbpipeError], int], ...] = (
     (AmbiguousNameError, 409),
     (ArtifactError, 409),
     (BundleDamagedError, 422),
+    (QueueFullError, 429),
 )
 _PART = re.compile(r"[^.\[\]]+")
 

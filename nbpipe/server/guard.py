@@ -13,6 +13,7 @@ like any other to who may not ask.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import re
@@ -80,8 +81,8 @@ class Refusal:
     detail: str
 
 
-# The token (or none), the method and the path; it is asked within the event loop, so it must not wait.
-Admit = Callable[[str | None, str, str], Admission | Refusal]
+# The token (or none), the method and the path. It is asked within the event loop: one that has to wait is awaited.
+Admit = Callable[[str | None, str, str], Admission | Refusal | Awaitable[Admission | Refusal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class Guard:
             # No server of ours speaks anything else; the close is what ASGI has for a refusal.
             await send({"type": "websocket.close", "code": 1008})
 
-    def judge(self, scope: Scope, headers: _Headers) -> Admission:
+    async def judge(self, scope: Scope, headers: _Headers) -> Admission:
         """Give leave to a request by all that can be said before its body is read.
 
         Raises:
@@ -194,6 +195,8 @@ class Guard:
         authorization = headers.get("authorization")
         bearer = _BEARER.fullmatch(authorization)
         answer = self._admit(bearer["token"] if bearer else None, scope["method"], scope["path"])
+        if inspect.isawaitable(answer):
+            answer = await answer
         if isinstance(answer, Admission):
             return answer
         challenge = ((b"www-authenticate", b'Bearer realm="nbpipe"'),) if answer.status == 401 else ()
@@ -275,7 +278,7 @@ class _Exchange:
             if guard.is_preflight(self._scope, headers) and host_name(headers.get("host")) in guard.settings.hosts:
                 await self._answer_preflight()
                 return
-            self._admission = guard.judge(self._scope, headers)
+            self._admission = await guard.judge(self._scope, headers)
             receive = await self._with_body()
             state = self._scope.setdefault("state", {})
             state["request_id"], state["admission"] = self.request_id, self._admission

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nbpipe.services.snapshot_records import Snapshot
     from nbpipe.services.snapshots import SnapshotService
     from nbpipe.services.tags import TagService
+    from nbpipe.services.tokens import TokenService
     from nbpipe.services.upkeep import UpkeepService
     from nbpipe.services.versions import ModelVersion
 
@@ -103,6 +104,13 @@ class Client:
         from nbpipe.services.deployments import DeploymentService
 
         return DeploymentService(self.workspace)
+
+    @property
+    def tokens(self) -> TokenService:
+        """What may be asked of the tokens that open the workspace's server."""
+        from nbpipe.services.tokens import TokenService
+
+        return TokenService(self.workspace)
 
     @property
     def upkeep(self) -> UpkeepService:

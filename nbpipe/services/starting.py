@@ -70,7 +70,7 @@ class RunRequest:
         resumed_from: That run, or `""`.
         part: What is to run of the pipeline.
         debug: Whether it runs in the thread that waits for it, so that a debugger works in it.
-        run_id: The run's id, where somebody was told it before the run began; a new one if not given.
+        run_id: The id that the run is to have, where it was promised already; a new one if `""`.
     """
 
     definition: PipelineDefinition

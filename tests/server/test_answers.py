@@ -19,6 +19,7 @@ from tests.server.asking import ask, json_body
         (errors.NotFoundError("run", "abc"), 404),
         (errors.AmbiguousNameError("run", "abc", ["abcd", "abce"]), 409),
         (errors.ConflictError("taken"), 409),
+        (errors.QueueFullError(100), 429),
         (errors.BadValueError("no"), 422),
         (errors.ParameterError("training", {"rate": "must be greater than 0"}), 422),
         (errors.EnvironmentMismatchError("x", ["numpy is missing"]), 409),

@@ -24,6 +24,7 @@ from nbpipe.records.operations.runs import ArtifactTags, EndRun, NamedArtifact, 
 from nbpipe.records.operations.schedules import ActivateSchedule, ClaimFiring, CreateSchedule, DeleteSchedule
 from nbpipe.records.operations.snapshots import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.operations.tags import AddTags, DeleteTag, RemoveTags, RenameTag
+from nbpipe.records.operations.tokens import CreateToken, RevokeToken
 
 __all__ = [
     "ActivateSchedule",
@@ -33,6 +34,7 @@ __all__ = [
     "ClaimFiring",
     "CreateSchedule",
     "CreateSnapshot",
+    "CreateToken",
     "DeleteArtifacts",
     "DeleteDeployment",
     "DeleteModel",
@@ -55,6 +57,7 @@ __all__ = [
     "RenameRun",
     "RenameTag",
     "RestartDeployment",
+    "RevokeToken",
     "SetStage",
     "StartDeployment",
     "StopDeployment",
