@@ -6,6 +6,9 @@ columns are of the type JSON.
 The same views lie over a published file and over that file with the unpublished tail. Views of
 the schema `keyed` show the columns and, beside them, the heads of ids (`catalog.heads`): they are
 for `catalog.finding` and may change.
+
+They stand in one module, though it is long: it is the list that people read to know what they may
+ask, and a column is described beside the statement that gives it.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ from nbpipe.commands.showing import (
     recorded_bundle,
     run_bundle,
     snapshot_bundle,
-    step_bundle,
     tag_bundle,
     version_bundle,
 )
 from nbpipe.commands.showing_deployments import answer_bundle, deployment_bundle
+from nbpipe.commands.showing_steps import step_bundle
 from nbpipe.commands.snapshot_differences import differences_bundle
 from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError

@@ -13,7 +13,8 @@ from typing import Any
 
 from nbpipe.commands.answers import Answer, listing
 from nbpipe.commands.reasons import explained_against
-from nbpipe.commands.showing import artifact_label, flags_text
+from nbpipe.commands.showing import flags_text
+from nbpipe.commands.showing_steps import artifact_label
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.browsing_conditions import known_filters
 from nbpipe.services.browsing_nouns import noun_named

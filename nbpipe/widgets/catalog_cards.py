@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from nbpipe.base.ids import is_uuid_like
 from nbpipe.commands.showing import (
     artifact_bundle,
-    artifact_label,
     model_bundle,
     recorded_bundle,
     run_bundle,
     snapshot_bundle,
     version_bundle,
 )
+from nbpipe.commands.showing_steps import artifact_label
 from nbpipe.errors import NotFoundError
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.artifact_records import Artifact

@@ -80,7 +80,7 @@ class Part:
             told.take_in(self.actor.said())
 
 
-@sizes("kills, longest_pause_s", short=(60, 0.3), long=(1000, 0.3))
+@sizes("kills, longest_pause_s", short=(30, 0.3), long=(1000, 0.3))
 def test_kills_at_random_points_cost_nothing_that_was_acknowledged(
     workspace: WorkspacePaths, tmp_path: Path, kills: int, longest_pause_s: float
 ) -> None:
