@@ -119,10 +119,15 @@ class ExecutionIndex:
         self._complete = True
         self._seen = _Seen()
         self._deleted: Mapping[str, object] = {}
+        self._taken_in: object = None
 
     def catch_up(self) -> None:
         """Take in what other processes executed since, and what was deleted; once for each plan."""
-        self._with_file(self._take_in)
+        with self._lock:
+            standing = self._standing()
+            if standing != self._taken_in or self._with_file(_version_of) != self._seen.version:
+                self._with_file(self._take_in)
+                self._taken_in = standing
         self._deleted = self._catalog.state().deleted_artifacts
 
     def expect(self, pipeline: str) -> None:
@@ -271,9 +276,20 @@ class ExecutionIndex:
             self._connection.executescript(_SCHEMA)
         return self._connection
 
+    def _standing(self) -> object:
+        """Say how long the logs are that are read here, and which archives there are: if that stays, so does all."""
+        logs = self._catalog.logs_of_facts()
+        logs.pop(self._skipped or "", None)
+        return logs, archives(self._catalog.paths.archive), os.getpid()
+
+    @property
+    def _skipped(self) -> str | None:
+        """The log that need not be read, since all that was executed here is known as long as there is room for it."""
+        return self._catalog.own_log_name if self._complete else None
+
     def _take_in(self, file: sqlite3.Connection) -> None:
         positions = dict(file.execute(_POSITIONS).fetchall())
-        own = self._catalog.own_log_name if self._complete else None
+        own = self._skipped
         reached: dict[str, int] = {}
         with file:
             changed = self._take_in_archives(file, positions)
@@ -282,7 +298,7 @@ class ExecutionIndex:
                 _put_fact(file, fact)
             if reached:
                 file.executemany(_PUT_POSITION, reached.items())
-        version = file.execute(_VERSION).fetchone()[0]
+        version = _version_of(file)
         if reached or changed or version != self._seen.version:
             self._seen = _Seen(version)
 
@@ -301,6 +317,10 @@ class ExecutionIndex:
                     _put_fact(file, fact)
             file.execute(_PUT_ARCHIVE, (archive.path.name,))
         return changed
+
+
+def _version_of(file: sqlite3.Connection) -> int:
+    return int(file.execute(_VERSION).fetchone()[0])
 
 
 def _put_fact(file: sqlite3.Connection, fact: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from nbpipe.define.texts import Surroundings, text_of
 from nbpipe.errors import DefinitionError
 from nbpipe.records.base import shorten
 from nbpipe.source.closure import Source, close_over
+from nbpipe.source.places import Places
 
 
 def source_of_function(function: Any, label: str) -> Source:
@@ -38,4 +39,4 @@ def source_of_function(function: Any, label: str) -> Source:
             search_path=around.search_path,
         )
 
-    return read_source(function, read, {})[0]
+    return read_source(function, read, Places())[0]

@@ -14,7 +14,7 @@ from typing import Any
 from nbpipe.define.cells import CellCall, CellStep
 from nbpipe.define.hooks import NO_HOOKS, Hooks
 from nbpipe.define.params import GIVEN
-from nbpipe.define.reading import Reading, Seen, read_source
+from nbpipe.define.reading import Reading, read_source
 from nbpipe.define.references import Reference
 from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
@@ -28,6 +28,7 @@ from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, parameters_of, signature_fields
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source, close_over
+from nbpipe.source.places import Places
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class FunctionPipeline(PipelineDefinition):
                 found[name] = value.step
         return found
 
-    def source(self, seen: Seen | None = None) -> Source:
+    def source(self, seen: Places | None = None) -> Source:
         """Read what the body leans on besides the steps that it calls.
 
         Args:
@@ -142,9 +143,9 @@ class FunctionPipeline(PipelineDefinition):
         """
         if self.frozen is not None:
             return self.frozen
-        seen, provided = {} if seen is None else seen, tuple(self.steps_in_reach())
+        seen, provided = seen or Places(), tuple(self.steps_in_reach())
         known, reading = self._last_reading[0]
-        if reading is not None and known == provided and reading.is_current(seen):
+        if reading is not None and known == provided and seen.is_current(reading.stamps):
             return reading.source
 
         def read(around: Surroundings) -> Source:

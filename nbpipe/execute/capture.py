@@ -93,6 +93,9 @@ class _Tee(io.TextIOBase):
         return getattr(self._original, "encoding", "utf-8")
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            # Python asks a stream that is let go of for a mark of its own.
+            raise AttributeError(name)
         return getattr(self._original, name)
 
 

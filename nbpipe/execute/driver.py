@@ -45,6 +45,7 @@ from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Traced
 from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.runs import Status
+from nbpipe.source.places import Places
 from nbpipe.store.store import Store
 
 Listener = Callable[[str, Settled | None], None]
@@ -102,14 +103,17 @@ class Driver(Feeder, ABC):
         self._fans: dict[str, Fan] = {}
         self.glimpses = Glimpses()
 
-    def prepare(self) -> None:
+    def prepare(self, seen: Places | None = None) -> None:
         """Read what every step is made of; nothing has run or been written when this raises.
+
+        Args:
+            seen: What whoever plans the run has looked at so far.
 
         Raises:
             UncapturedNameError: A step reads a name that is no text.
         """
         by_step: dict[int, Prepared] = {}
-        seen: dict[str, int] = {}
+        seen = seen or Places()
         for node, step in self._traced.steps.items():
             if id(step) not in by_step:
                 by_step[id(step)] = Prepared.of(step, seen)

@@ -32,6 +32,7 @@ from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
 from nbpipe.graph.graph import ExistingArtifact, Node, Origin, OutputOf, outputs_behind
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.runs import Status, Triggered
+from nbpipe.source.places import Places
 
 
 class InlineDriver(Driver):
@@ -48,9 +49,9 @@ class InlineDriver(Driver):
         self._trouble: NotRecordedError | None = None
         self._room = CodeRoom([])
 
-    def prepare(self) -> None:
+    def prepare(self, seen: Places | None = None) -> None:
         """Read what every step is made of; see `Driver.prepare`."""
-        super().prepare()
+        super().prepare(seen)
         sources = [prepared.source for prepared in self._prepared.values()]
         self._room = self._warm.room if self._warm is not None else CodeRoom(sources)
 

@@ -15,6 +15,7 @@ from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import AnyStep
 from nbpipe.records.parameters import as_json
 from nbpipe.source.closure import Source
+from nbpipe.source.places import Places
 from nbpipe.store.store import Store
 
 
@@ -41,17 +42,29 @@ class Prepared:
     half: str
 
     @classmethod
-    def of(cls, step: AnyStep, seen: dict[str, int] | None = None) -> Prepared:
-        """Read what a step is made of.
+    def of(cls, step: AnyStep, seen: Places | None = None) -> Prepared:
+        """Read what a step is made of; as long as that stays the same, so does the answer.
 
         Args:
             step: The step.
-            seen: When files were changed last, as far as whoever prepares many steps at once has looked.
+            seen: What whoever prepares many steps at once has looked at so far.
 
         Raises:
             UncapturedNameError: It reads a name that is no text.
         """
         source = step.source(seen)
+        if step.kind == "cell":
+            # Each planning makes cells of its own.
+            return cls._made(step, source)
+        known = _known.get(id(step))
+        if known is None or known.step is not step or known.source is not source:
+            if len(_known) >= _REMEMBERED:
+                _known.clear()
+            known = _known[id(step)] = cls._made(step, source)
+        return known
+
+    @classmethod
+    def _made(cls, step: AnyStep, source: Source) -> Prepared:
         outputs = step.signature.outputs
         names = tuple(output.name for output in outputs)
         artifact_names = {output.name: output.artifact for output in outputs}
@@ -59,6 +72,11 @@ class Prepared:
         declared = tuple(name for name in names if name not in step.changed)
         half = half_key(source.digest, "", declared)
         return cls(step, source, names, declared, artifact_names, step.kind == "cell", half)
+
+
+# By the step's identity, which holds as long as the step is held here.
+_known: dict[int, Prepared] = {}
+_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)

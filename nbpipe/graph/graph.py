@@ -10,6 +10,7 @@ has run.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -198,6 +199,21 @@ class Graph(_Written):
     def as_json(self) -> bytes:
         """The graph as it is kept."""
         return self.model_dump_json().encode()
+
+    @cached_property
+    def name_of_json(self) -> str:
+        """The SHA-256 of the graph as it is kept: the name under which that lies."""
+        return hashlib.sha256(self.as_json).hexdigest()
+
+    @cached_property
+    def existing(self) -> tuple[str, ...]:
+        """The artifact versions, by id, that are read and not made by a node."""
+        origins = [
+            origin
+            for node in self.nodes
+            for origin in (*node.inputs.values(), *(condition.origin for condition in node.conditions))
+        ]
+        return tuple(dict.fromkeys(origin.id for origin in origins if isinstance(origin, ExistingArtifact)))
 
     @cached_property
     def digest(self) -> str:

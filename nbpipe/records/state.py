@@ -152,7 +152,7 @@ class OperationState:
 
     def draft(self) -> OperationState:
         """Give a state that lies over this one: changes applied to it leave this one alone."""
-        return OperationState(**{part.name: ChainMap({}, getattr(self, part.name)) for part in fields(self)})
+        return OperationState(*[_Layer({}, getattr(self, name)) for name in _PARTS])
 
     def apply(self, change: Change) -> None:
         """Take in one change of any table; tables that no rule looks at are passed over."""
@@ -255,6 +255,18 @@ class OperationState:
     def from_json(cls, data: Mapping[str, Any]) -> OperationState:
         """Make the state that `to_json` described."""
         return cls(**{part.name: dict(data.get(part.name, {})) for part in fields(cls)})
+
+
+_PARTS = tuple(part.name for part in fields(OperationState))
+
+
+class _Layer(ChainMap[str, Any]):
+    """Changes over a mapping that stays as it is; asked once for each artifact that a run made."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Give what is said of a key here, or else below."""
+        own, below = self.maps
+        return own[key] if key in own else below.get(key, default)
 
 
 def _put_named(

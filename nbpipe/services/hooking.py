@@ -39,7 +39,7 @@ class HookCalls:
     ) -> None:
         self._of_run = definition.hooks
         steps: Mapping[str, Hooks] = {node: getattr(step, "hooks", NO_HOOKS) for node, step in traced.steps.items()}
-        self._of_steps = {node: hooks for node, hooks in steps.items() if any(hooks)}
+        self._of_steps = {node: hooks for node, hooks in steps.items() if hooks is not NO_HOOKS}
         self._step_of = step_of
         self._record = record
 

@@ -23,7 +23,7 @@ from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.errors import NbpipeError
 from nbpipe.execute.settled import RunOutcome
 from nbpipe.execute.warm import Warm
-from nbpipe.graph.graph import Origin
+from nbpipe.graph.graph import ExistingArtifact, Origin
 from nbpipe.records.config import PipelineRunConfiguration, merge_configurations
 from nbpipe.records.deployments import check_deployable, request_schema
 from nbpipe.records.jsonable import as_answer
@@ -179,6 +179,8 @@ class Served:
         return Invocation(run_id, parameters, outputs, took_s)
 
     def _output(self, progress: RunInProgress, origin: Origin) -> Any:
+        if isinstance(origin, ExistingArtifact):
+            return as_answer(self._warm.load(self._lookups.stored(origin.id)))
         return as_answer(progress.result(origin))
 
     def _request(self, given: Mapping[str, Any], run_id: str) -> RunRequest:

@@ -9,7 +9,6 @@ This module runs in the thread that calls it. Who waits for a run, or stops wait
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
+from nbpipe.catalog.identity import user
 from nbpipe.define.overrides import check_complete, with_secrets_hidden, with_step_values, without_secrets
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
@@ -30,7 +30,7 @@ from nbpipe.execute.inline import InlineDriver
 from nbpipe.execute.parallel import ParallelDriver
 from nbpipe.execute.settled import RunOutcome
 from nbpipe.execute.stop import StopSignal
-from nbpipe.graph.graph import ExistingArtifact, Origin
+from nbpipe.graph.graph import Graph, Origin
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import plain_name
 from nbpipe.records.config import PipelineRunConfiguration
@@ -52,6 +52,7 @@ from nbpipe.services.stopping import stoppable
 from nbpipe.services.warm_lookups import WarmLookups
 from nbpipe.services.watching import StartedRun, observe
 from nbpipe.services.workspace import Workspace
+from nbpipe.source.places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +138,13 @@ class RunInProgress:
         )
         self.stop_signal = StopSignal()
         self._driver = self._made_driver(facts, existing)
-        self._driver.prepare()
+        seen = Places()
+        self._driver.prepare(seen)
         # Nothing can be refused any more but by the workspace itself.
         workspace.executions.catch_up()
         workspace.executions.expect(definition.name)
-        self.graph_digest = workspace.store.blobs.write((self.traced.graph.as_json,))
-        self._code = keep_code(workspace, definition, whole)
+        self.graph_digest = _kept_graph(workspace, self.traced.graph)
+        self._code = keep_code(workspace, definition, whole, seen)
         self.started = now_text()
         self.facts = self._with_model(facts)
         self._driver.take_facts(self.facts)
@@ -175,10 +177,9 @@ class RunInProgress:
         )
 
     def _check_tags(self) -> None:
-        outputs = [
-            tag for step in self.traced.steps.values() for output in step.signature.outputs for tag in output.tags
-        ]
-        steps = [tag for step in self.traced.steps.values() for tag in step.options.tags]
+        called = {id(step): step for step in self.traced.steps.values()}.values()
+        outputs = [tag for step in called for output in step.signature.outputs for tag in output.tags]
+        steps = [tag for step in called for tag in step.options.tags]
         model = self._model.tags if self._model is not None else ()
         for tag in (*outputs, *steps, *model):
             if tag.cascade:
@@ -222,7 +223,7 @@ class RunInProgress:
             "configuration": _told(request.configuration, self.traced),
             "resumed_from": request.resumed_from,
             "part": self._part.record,
-            "user": getpass.getuser(),
+            "user": user(),
             "host": platform.node(),
             "pid": os.getpid(),
         }
@@ -342,6 +343,10 @@ class RunInProgress:
             raise RunInterruptedError(self.facts.id, stopped)
 
 
+def _kept_graph(workspace: Workspace, graph: Graph) -> str:
+    return workspace.store.blobs.write((graph.as_json,), known=graph.name_of_json)
+
+
 def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, Any]:
     """Write down what a run was told besides the values of parameters and its own name and tags."""
     told = configuration.model_dump(mode="json", include={"model", "enable_cache", "executor"}, exclude_none=True)
@@ -380,11 +385,5 @@ def existing_artifacts(
     workspace: Workspace, traced: Traced, lookups: WarmLookups | None = None
 ) -> dict[str, ArtifactVersion]:
     """Find the artifact versions that a traced pipeline reads and does not make, by id."""
-    wanted = {
-        origin.id
-        for node in traced.graph.nodes
-        for origin in (*node.inputs.values(), *(condition.origin for condition in node.conditions))
-        if isinstance(origin, ExistingArtifact)
-    }
     stored = lookups.stored if lookups is not None else ArtifactService(workspace).stored
-    return {artifact_id: stored(artifact_id) for artifact_id in wanted}
+    return {artifact_id: stored(artifact_id) for artifact_id in traced.graph.existing}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from nbpipe.records.base import Record
@@ -16,8 +17,14 @@ from nbpipe.records.tags import Tag, as_tags, cascades, is_exclusive, put_tag
 _Meant = dict[str, Tag]
 
 
-class NamedArtifact(Record):
-    """An artifact version and the name under which it gets its number."""
+@dataclass(frozen=True, slots=True)
+class NamedArtifact:
+    """An artifact version and the name under which it gets its number. A run has one for each step, so it is no record.
+
+    Attributes:
+        id: The version's id.
+        name: The artifact's name.
+    """
 
     id: str
     name: str
