@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from nbpipe.define.overrides import check_complete, with_step_values
@@ -29,6 +29,7 @@ from nbpipe.records.deployments import check_deployable, request_schema
 from nbpipe.records.jsonable import as_answer
 from nbpipe.records.runs import Status
 from nbpipe.services.bound_model import BoundModel
+from nbpipe.services.runs import RunService
 from nbpipe.services.snapshot_running import Frozen, check_runnable
 from nbpipe.services.starting import RunInProgress, RunRequest, existing_artifacts, new_run_id
 from nbpipe.services.unrecorded import UnrecordedWorkspace, check_unrecordable
@@ -101,7 +102,7 @@ class Served:
         self._recorded = recorded
         if recorded < 1:
             check_unrecordable(content.configuration.model or content.model)
-        self._ends = Ends(workspace)
+        self._ends = Ends()
         self.pipeline = content.pipeline
         self.defaults = {field.name: field.value for field in content.parameters}
         self.schema = request_schema(self._parameters, self.defaults)
@@ -149,17 +150,24 @@ class Served:
         workspace = self._workspace if run_id else self._unrecorded
         progress = RunInProgress(workspace, request, self._lookups)
         stop(progress.stop_signal.stop)
+        runs = RunService(workspace)
+        hooks = runs.hooks_of(progress)
         began_s = time.perf_counter()
-        outcome = progress.perform()
+        outcome = progress.perform([hooks.tell])
         took_s = time.perf_counter() - began_s
-        if run_id:
-            progress.note_performed(outcome)
-        parameters = self._parameters.as_json(progress.facts.parameters)
+
+        def end() -> None:
+            if run_id:
+                progress.end(outcome)
+            hooks.end(outcome, lambda: runs.seen(progress, outcome))
+
         try:
+            if run_id:
+                progress.note_performed(outcome)
+            parameters = self._parameters.as_json(progress.facts.parameters)
             return self._answer(progress, outcome, run_id, parameters, took_s)
         finally:
-            if run_id:
-                self._ends.put(progress, outcome)
+            self._ends.put(progress.facts.id, end)
 
     def _answer(
         self, progress: RunInProgress, outcome: RunOutcome, run_id: str, parameters: dict[str, Any], took_s: float
@@ -219,15 +227,10 @@ def check_servable(workspace: Workspace, definition: Any, configuration: Pipelin
 
 
 class Ends:
-    """Records the ends of runs behind their answers, in their order, in a thread of its own.
+    """Records the ends of runs behind their answers, in their order, in a thread of its own."""
 
-    Args:
-        workspace: Where they are recorded.
-    """
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._waiting: SimpleQueue[tuple[RunInProgress, RunOutcome] | None] = SimpleQueue()
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[tuple[str, Callable[[], None]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="nbpipe-ends", daemon=True)
         self._thread.start()
 
@@ -236,28 +239,19 @@ class Ends:
         """How many are still to be recorded."""
         return self._waiting.qsize()
 
-    def put(self, progress: RunInProgress, outcome: RunOutcome) -> None:
-        """Have the end of a run recorded soon."""
-        self._waiting.put((progress, outcome))
+    def put(self, run_id: str, end: Callable[[], None]) -> None:
+        """Have the end of a run recorded soon: `end` does it."""
+        self._waiting.put((run_id, end))
 
     def _work(self) -> None:
-        while (ended := self._waiting.get()) is not None:
-            self._record(*ended)
-        # What came while it was being closed.
-        while True:
+        while (waiting := self._waiting.get()) is not None:
+            run_id, end = waiting
             try:
-                late = self._waiting.get_nowait()
-            except Empty:
-                return
-            if late is not None:
-                self._record(*late)
-
-    def _record(self, progress: RunInProgress, outcome: RunOutcome) -> None:
-        try:
-            progress.end(outcome)
-        except NbpipeError as error:
-            # Its answer was given. Whoever opens the workspace next finds the run without an end, and ends it.
-            print(f"The end of run {progress.facts.id} could not be recorded: {error}", flush=True)
+                end()
+            except Exception as error:  # noqa: BLE001 — one end that fails, for whatever reason, must not hold up the others
+                # Its answer was given. When this process is gone, whoever opens the workspace finds the run
+                # without an end, and ends it.
+                print(f"The end of run {run_id} could not be recorded: {type(error).__name__}: {error}", flush=True)
 
     def close(self) -> None:
         """Record what is waiting, and end."""
