@@ -160,7 +160,10 @@ def request_schema(parameters: Parameters, values: Mapping[str, Any]) -> dict[st
         parameters: What the pipeline takes.
         values: Its snapshot's values, as JSON data.
     """
-    schema = parameters.model.model_json_schema(ref_template="#/components/schemas/{model}")
+    # Their names are the user's, and must not meet those of a deployment's own schemas, such as `Job`.
+    schema = parameters.model.model_json_schema(ref_template="#/components/schemas/Parameters.{model}")
+    if "$defs" in schema:
+        schema["$defs"] = {f"Parameters.{name}": definition for name, definition in schema["$defs"].items()}
     schema.pop("required", None)
     for name, value in values.items():
         if name in schema.get("properties", {}):

@@ -1,8 +1,8 @@
 """Values as the JSON of an answer: what a step gave, for whoever called over HTTP.
 
 Frames become lists of rows, arrays lists, records objects. JSON has no number that is not finite,
-so such a one is `null`. What has no such form is not guessed at: its type is told instead, and the
-value stays where it is kept.
+so such a one is `null`; nor has it half of a surrogate pair. What has no such form, what holds itself too,
+is not guessed at: its type is told instead, and the value stays where it is kept.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 _DEEPEST = 64
+# About the 4,300 digits that Python reads back from text.
+_LONGEST_NUMBER_BITS = 14_000
 
 
 def as_answer(value: Any) -> Any:
@@ -25,32 +27,53 @@ def as_answer(value: Any) -> Any:
     Returns:
         Plain data; `{"type": …}` with the name of the type in the place of what JSON cannot say.
     """
-    return _plain(value, 0)
+    return _plain(value, set())
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(value: Any, around: set[int]) -> Any:
+    """Give a value as JSON data; `around` are the ids of those that it stands in."""
     kind = type(value)
-    if kind in (str, int, bool, type(None)):
+    if kind is str:
+        return value if value.isascii() else _text(value)
+    if kind is int:
+        return value if value.bit_length() <= _LONGEST_NUMBER_BITS else {"type": "int"}
+    if kind in (bool, type(None)):
         return value
     if kind is float:
         return value if math.isfinite(value) else None
-    if depth >= _DEEPEST:
+    if len(around) >= _DEEPEST or id(value) in around:
         return {"type": kind.__name__}
-    if isinstance(value, dict):
-        return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item, depth + 1) for item in value]
-    tabular = _of_libraries(value)
-    if tabular is not None:
-        return _plain(tabular[0], depth + 1)
+    around.add(id(value))
     try:
-        return _plain(to_jsonable_python(value, serialize_as_any=True, inf_nan_mode="constants"), depth + 1)
+        return _opened(value, around)
     except (ValueError, TypeError, RecursionError):
         return {"type": kind.__name__}
+    finally:
+        around.discard(id(value))
+
+
+def _opened(value: Any, around: set[int]) -> Any:
+    if isinstance(value, dict):
+        return {_key(key): _plain(item, around) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, around) for item in value]
+    tabular = _of_libraries(value)
+    if tabular is not None:
+        return _plain(tabular[0], around)
+    return _plain(to_jsonable_python(value, serialize_as_any=True, inf_nan_mode="constants"), around)
 
 
 def _key(key: Any) -> str:
-    return key if type(key) is str else str(key)
+    text = key if type(key) is str else str(key)
+    return text if text.isascii() else _text(text)
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _of_libraries(value: Any) -> tuple[Any] | None:

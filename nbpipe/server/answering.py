@@ -9,6 +9,7 @@ its steps have started.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import hashlib
 import hmac
 import json
@@ -36,7 +37,18 @@ from nbpipe.records.state import Row
 from nbpipe.server.addresses import names_of
 from nbpipe.server.deployed import Deployed
 from nbpipe.server.docs import OPEN
-from nbpipe.server.guard import Admission, Admit, Guard, GuardSettings, Refusal
+from nbpipe.server.guard import (
+    Admission,
+    Admit,
+    Application,
+    Guard,
+    GuardSettings,
+    Message,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+)
 from nbpipe.server.guard import Served as Answered
 from nbpipe.services.deployed_functions import functions_of
 from nbpipe.services.deployment_records import settings_of
@@ -46,6 +58,11 @@ from nbpipe.services.snapshot_running import enter_folder
 from nbpipe.services.workspace import Workspace, open_workspace
 
 _STUCK = 75
+_STANDARD_ERROR = 2
+_LEAVING_S = 0.3
+# The invoker ends what hangs and can still be told apart from this; it needs some seconds.
+_HELD_UP_S = 10.0
+_TICKS_PUT_OFF = 10
 _LOG_BYTES = 5 << 20
 _LOGS_KEPT = 2
 
@@ -142,6 +159,8 @@ def main(deployment_id: str, generation: int, held: int, telling: int, living: i
         # Code of the user's that runs when it is brought to life; the log has all of it.
         asker.tell(refused=f"It cannot be brought to life: {type(error).__name__}: {error}")
         raise
+    # What steps start must not hold the address.
+    os.set_inheritable(held, False)
     _answer(alive, asker, folder, socket.socket(fileno=held))
     workspace.close()
     return 0
@@ -188,8 +207,9 @@ def _answer(alive: Alive, asker: Asker, folder: ServingFolder, listening: socket
         origins=frozenset(settings.cors_origins),
         body_limit_bytes=settings.max_body_bytes,
     )
+    leaving = Leaving(Guard(deployed.application(), gate, admit_by(alive.key), answered))
     config = uvicorn.Config(
-        Guard(deployed.application(), gate, admit_by(alive.key), answered),
+        leaving,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -199,24 +219,73 @@ def _answer(alive: Alive, asker: Asker, folder: ServingFolder, listening: socket
         timeout_graceful_shutdown=max(1, int(settings.drain_s)),
         ws="none",
     )
-    asyncio.run(_Server(config, asker).serve(sockets=[listening]))
+    asyncio.run(_Server(config, asker, leaving, settings.timeout_s + _HELD_UP_S).serve(sockets=[listening]))
     began_s = time.monotonic()
     deployed.close()
     log.close()
     print(f"Ended; what was answered is recorded ({time.monotonic() - began_s:.2f} s).", flush=True)
 
 
-class _Server(uvicorn.Server):
-    """A server that says when it answers."""
+class Leaving:
+    """Tells those who keep their connections, once this process takes on no new ones, to open others: another answers.
 
-    def __init__(self, config: uvicorn.Config, asker: Asker) -> None:
+    Args:
+        application: What answers.
+
+    Attributes:
+        has_begun: Whether they are told.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self.has_begun = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have a request answered."""
+
+        async def telling(message: Message) -> None:
+            if self.has_begun and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await self._application(scope, receive, telling if scope["type"] == "http" else send)
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it answers, that ends without a connection lost, and that cannot be held up for ever.
+
+    A step may call what never lets go of the interpreter, and then nothing of ours runs any more. What ends the process
+    in that case is a thread that needs no interpreter (`faulthandler`); it is put off as long as there is life.
+    """
+
+    def __init__(self, config: uvicorn.Config, asker: Asker, leaving: Leaving, held_up_s: float) -> None:
         super().__init__(config)
         self._asker = asker
+        self._leaving = leaving
+        self._held_up_s = held_up_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
         self._asker.tell(ready=now_text())
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is to be done ten times a second."""
+        if counter % _TICKS_PUT_OFF == 0:
+            # The log shows then where it hangs.
+            faulthandler.dump_traceback_later(self._held_up_s, exit=True, file=_STANDARD_ERROR)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take on no connection any more, answer those that there are, and end."""
+        for server in self.servers:
+            server.close()
+        if self.server_state.connections:
+            # A connection that was just taken on may have said nothing yet.
+            self._leaving.has_begun = True
+            await asyncio.sleep(_LEAVING_S)
+        await super().shutdown(sockets)
+        faulthandler.cancel_dump_traceback_later()
 
 
 def admit_by(digest: str) -> Admit:

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,13 +24,14 @@ from starlette.routing import BaseRoute, Route
 from nbpipe.base.ids import new_id
 from nbpipe.errors import NbpipeError
 from nbpipe.records.deployments import DeploymentSettings
+from nbpipe.records.jsonable import as_answer
 from nbpipe.records.runs import Status
-from nbpipe.server.answers import answer_errors, detail_of, problem, status_of
+from nbpipe.server.answers import UNFORESEEN, answer_errors, detail_of, problem, status_of
 from nbpipe.server.bodies import NoJsonError, read_json
 from nbpipe.server.deployed_document import document
 from nbpipe.server.deployed_metrics import Metrics
 from nbpipe.server.docs import docs_routes
-from nbpipe.server.invoker import BusyError, Invoker, TooLongError, Turn
+from nbpipe.server.invoker import BusyError, Invoker, LeavingError, TooLongError, Turn
 from nbpipe.services.serving import Invocation, Served
 
 _MOST_JOBS = 1000
@@ -157,14 +158,14 @@ class Deployed:
     async def _invoked(self, given: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         try:
             turn = self.invoker.put(given, self.served.new_run_id())
-        except BusyError as error:
+        except (BusyError, LeavingError) as error:
             return refused(error, None)
         return await self._waited(turn)
 
     async def _waited(self, turn: Turn) -> tuple[int, dict[str, Any]]:
         try:
             came = await asyncio.wrap_future(turn.answer)
-        except (BusyError, TooLongError, NbpipeError) as error:
+        except (BusyError, LeavingError, TooLongError, NbpipeError) as error:
             self.metrics.count("timeout" if isinstance(error, TooLongError) else "refused", None)
             return refused(error, turn)
         self.metrics.count(came.status.value, came.execution_time_s)
@@ -181,7 +182,7 @@ class Deployed:
         try:
             for place, one in enumerate(given):
                 turns.append(self.invoker.put(one, self.served.new_run_id(), len(given) - place))
-        except BusyError as error:
+        except (BusyError, LeavingError) as error:
             # The first of them found no room for all; what somebody else took meanwhile is found by a later one.
             for turn in turns:
                 turn.answer.cancel()
@@ -237,7 +238,7 @@ class Deployed:
         run_id = self.served.new_run_id()
         try:
             turn = self.invoker.put(given, run_id)
-        except BusyError as error:
+        except (BusyError, LeavingError) as error:
             code, body = refused(error, None)
             return _answer(body, code)
         job = Job(run_id or new_id(), turn)
@@ -320,22 +321,32 @@ def answered(came: Invocation) -> tuple[int, dict[str, Any]]:
 
 def refused(error: BaseException, turn: Turn | None) -> tuple[int, dict[str, Any]]:
     """Give the status and the body for an invocation that has no answer of its own."""
-    run_id = turn.run_id or None if turn is not None else None
+    if isinstance(error, BusyError):
+        return 429, {"detail": "As many invocations wait as may; try again in a moment."}
+    if isinstance(error, NbpipeError) and status_of(error) == 422:
+        detail = detail_of(error, ("body", "parameters"))
+        return 422, {"detail": detail if isinstance(detail, list) else [problem(detail, "body", "parameters")]}
+    code, kind, message, run_id = 500, type(error).__name__, UNFORESEEN, None
     match error:
-        case BusyError():
-            return 429, {"detail": "As many invocations wait as may; try again in a moment."}
         case TooLongError():
-            said = {"step": "", "type": "TimeoutError", "message": "It took too long and was stopped."}
-            return 504, {"success": False, "error": said, "run_id": run_id}
+            code, kind, message = 504, "TimeoutError", "It took too long and was stopped."
+            run_id = turn.run_id or None if turn is not None else None
+        case LeavingError():
+            code, kind, message = 503, "UnavailableError", "The process is being replaced; try again in a moment."
         case NbpipeError():
-            return status_of(error), {"detail": detail_of(error, ("body", "parameters"))}
-    said = {"step": "", "type": type(error).__name__, "message": "Something went wrong here; the log says what."}
-    return 500, {"success": False, "error": said, "run_id": run_id}
+            # What is not there, or contradicts something, is so here: whoever asked cannot mend it.
+            code, message = 503 if status_of(error) == 503 else 500, str(error)
+    return code, {"success": False, "error": {"step": "", "type": kind, "message": message}, "run_id": run_id}
 
 
 def _answer(body: Mapping[str, Any], code: int) -> Response:
     headers = _RETRY_AFTER if code in (429, 503) else None
-    return Response(to_json(body), code, headers, "application/json")
+    try:
+        data = to_json(body)
+    except PydanticSerializationError:
+        # What a step said of its failure may hold what JSON has no form for.
+        data = to_json(as_answer(body))
+    return Response(data, code, headers, "application/json")
 
 
 async def _body_of(request: Request) -> Any:
@@ -373,7 +384,7 @@ def _endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
         came = await function(*args) if is_async else await run_in_threadpool(function, *args)
         if isinstance(came, Response):
             return came
-        return Response(to_json(came, inf_nan_mode="null", fallback=repr), media_type="application/json")
+        return Response(to_json(as_answer(came)), media_type="application/json")
 
     return endpoint
 

@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from nbpipe.services.serving import Invocation, Served
 
 _LOOK_UP_S = 0.05
 _GRACE_S = 5.0
+_TELLING_S = 0.2
 
 
 class BusyError(Exception):
@@ -32,6 +33,10 @@ class BusyError(Exception):
 
 class TooLongError(Exception):
     """An invocation took longer than it may; it was asked to stop."""
+
+
+class LeavingError(Exception):
+    """This process is about to be replaced; the invocation was not begun."""
 
 
 @dataclass(slots=True)
@@ -55,8 +60,10 @@ class Turn:
     stop: Callable[[], None] | None = None
 
     def take_stop(self, stop: Callable[[], None]) -> None:
-        """Take what stops the run."""
+        """Take what stops the run; it is stopped at once if its time was over before it was begun."""
         self.stop = stop
+        if self.answer.done():
+            stop()
 
 
 class Invoker:
@@ -77,6 +84,7 @@ class Invoker:
         self._queue: SimpleQueue[Turn | None] = SimpleQueue()
         self._current: Turn | None = None
         self._waiting = 0
+        self._is_leaving = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="nbpipe-invocations", daemon=True)
         self._thread.start()
@@ -103,7 +111,10 @@ class Invoker:
 
         Raises:
             BusyError: There is no room for so many.
+            LeavingError: Nothing can run here any more.
         """
+        if self._is_leaving:
+            raise LeavingError
         with self._lock:
             if self._waiting + places > self._max_waiting:
                 raise BusyError
@@ -117,6 +128,7 @@ class Invoker:
 
         Raises:
             BusyError: As many wait as may.
+            LeavingError: Nothing can run here any more.
             TooLongError: It took too long.
             NbpipeError: The run was refused.
         """
@@ -135,8 +147,18 @@ class Invoker:
                 if turn.stop is not None:
                     turn.stop()
             elif self.is_stuck:
+                self._turn_away()
+                # Time for what waited to be told so.
+                await asyncio.sleep(_TELLING_S)
                 self._on_stuck()
                 return
+
+    def _turn_away(self) -> None:
+        """Answer all that wait that they are not begun, and whoever comes."""
+        self._is_leaving = True
+        with suppress(Empty):
+            while (turn := self._queue.get_nowait()) is not None:
+                _settle(turn, None, LeavingError())
 
     def _work(self) -> None:
         while (turn := self._queue.get()) is not None:

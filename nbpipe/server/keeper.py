@@ -29,9 +29,11 @@ from nbpipe.base.serving_folder import ServingFolder, Standing, Wanted
 _ANSWERER = "nbpipe.server.answering"
 _LOOK_UP_S = 0.1
 _GRACE_S = 3.0
-_LONGEST_PAUSE_S = 5.0
-_SETTLED_S = 30.0
+_LONGEST_PAUSE_S = 2.0
+_SETTLED_S = 5.0
 _MOST_FAILURES = 6
+_LOCKED_FOR_S = 2.0
+_LONGEST_ERROR = 1000
 
 
 class Answerer:
@@ -44,13 +46,13 @@ class Answerer:
 
     Attributes:
         said: What it said when it was ready, or why it is not; `None` before.
-        since_s: When it was started, on the monotonic clock.
+        ready_s: When it was ready, on the monotonic clock; when it was started, before.
     """
 
     def __init__(self, command: list[str], generation: int, held: int) -> None:
         self.generation = generation
         self.said: dict[str, str] | None = None
-        self.since_s = time.monotonic()
+        self.ready_s = time.monotonic()
         self._begun = b""
         self._told, telling = os.pipe()
         living, self._life = os.pipe()
@@ -76,6 +78,7 @@ class Answerer:
         self._begun += data
         if b"\n" in self._begun:
             self.said = json.loads(self._begun.partition(b"\n")[0])
+            self.ready_s = time.monotonic()
         if not data or self.said is not None:
             os.close(self._told)
             self._told = -1
@@ -118,6 +121,7 @@ class Keeper:
         self._held = held
         self._current: Answerer | None = None
         self._failures = 0
+        self._deaths = 0
         self._restarts = 0
         self._not_before_s = 0.0
         self._failed = 0
@@ -138,9 +142,6 @@ class Keeper:
             serves = self._current.generation if self._current is not None else 0
             if self._current is not None and self._current.process.poll() is not None:
                 self._bury(self._current)
-                if self._failures >= _MOST_FAILURES:
-                    self._stand(wanted.generation, "failed")
-                    return
             elif wanted.generation not in (serves, self._failed) and time.monotonic() >= self._not_before_s:
                 if not self._take_over(wanted):
                     return
@@ -156,7 +157,7 @@ class Keeper:
         while new.said is None and new.process.poll() is None and not self._is_told_to_end:
             new.listen(_LOOK_UP_S)
             latest = self._folder.wanted() or wanted
-            if latest.stop:
+            if latest.stop or latest.generation != wanted.generation:
                 new.clear_away()
                 return True
         if new.said is None:
@@ -165,12 +166,13 @@ class Keeper:
             if former is not None:
                 former.end(wanted.drain_s)
             self._current = new
+            self._failures = 0
             self._stand(wanted.generation, "running")
             return True
         if self._is_told_to_end:
             new.clear_away()
             return True
-        refused = (new.said or {}).get("refused", "")
+        refused = (new.said or {}).get("refused", "")[:_LONGEST_ERROR]
         new.clear_away()
         code = new.process.returncode
         self._error = refused or f"Its process ended with {_how(code)} before it was ready."
@@ -187,15 +189,19 @@ class Keeper:
     def _bury(self, dead: Answerer) -> None:
         dead.clear_away()
         self._current = None
+        # What could not take over while this one served is tried again: there is nothing else.
+        self._failed = 0
         self._restarts += 1
         self._error = f"Its process ended with {_how(dead.process.returncode)}."
-        self._failures = 1 if time.monotonic() - dead.since_s > _SETTLED_S else self._failures + 1
+        # It answered, so it is started again however often it dies, only less and less eagerly.
+        self._deaths = 1 if time.monotonic() - dead.ready_s > _SETTLED_S else self._deaths + 1
         print(f"{self._error} It is started again.", flush=True)
         self._stand(dead.generation, "starting")
         self._wait_a_while()
 
     def _wait_a_while(self) -> None:
-        pause_s = 0.0 if self._failures <= 1 else min(0.1 * 2**self._failures, _LONGEST_PAUSE_S)
+        times = self._deaths + self._failures
+        pause_s = 0.0 if times <= 1 else min(0.1 * 2 ** min(times, _MOST_FAILURES), _LONGEST_PAUSE_S)
         self._not_before_s = time.monotonic() + pause_s
 
     def _stop(self, wanted: Wanted) -> None:
@@ -224,8 +230,12 @@ def main(folder: str, deployment_id: str, held: int) -> int:
     """Keep the deployment of this folder up, unless another process does."""
     place = ServingFolder(Path(folder))
     lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if not try_lock(lock):
-        return 0
+    # Whoever asks whether it is held holds it for a moment.
+    deadline_s = time.monotonic() + _LOCKED_FOR_S
+    while not try_lock(lock):
+        if time.monotonic() > deadline_s:
+            return 0
+        time.sleep(_LOOK_UP_S / 10)
     os.pwrite(lock, b"%-20d\n" % os.getpid(), 0)
     os.set_inheritable(held, False)
     command = [sys.executable, "-P", "-m", _ANSWERER, deployment_id]

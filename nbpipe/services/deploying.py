@@ -44,10 +44,10 @@ class Place:
     port: int | None = None
 
     @classmethod
-    def of(cls, url: str) -> Place:
-        """Give the place of an address."""
-        parts = urlsplit(url)
-        return cls(parts.hostname or LOOPBACK, parts.port)
+    def of(cls, row: Row) -> Place:
+        """Give the place of a deployment; its address names no host if it answers at all of this machine's."""
+        parts = urlsplit(row["url"])
+        return cls((row.get("settings") or {}).get("host") or parts.hostname or LOOPBACK, parts.port)
 
     def admits(self, other: Place) -> bool:
         """Tell whether a deployment at `other` is where it is asked to be."""
@@ -77,7 +77,7 @@ def bring_up(
     if former is None:
         with closing(listen_on(place.host, free_ports(place.port))) as listening:
             return _begin(workspace, operation, None, listening)
-    folder, there = folder_of(workspace, former["id"]), Place.of(former["url"])
+    folder, there = folder_of(workspace, former["id"]), Place.of(former)
     if folder.is_kept and place.admits(there):
         return _take_over(workspace, operation.model_copy(update={"url": former["url"]}), former, folder)
     # One that is not up comes back where it was, if it can.
@@ -152,7 +152,7 @@ def restart_deployment(workspace: Workspace, deployment_id: str) -> Row:
         former = _there(workspace, deployment_id)
         check_runnable(find_snapshot(workspace, former["snapshot_id"]))
         operation = RestartDeployment(id=deployment_id, url=former["url"])
-        return bring_up(workspace, operation, former, Place.of(former["url"]))
+        return bring_up(workspace, operation, former, Place.of(former))
 
 
 def stop_deployment(workspace: Workspace, deployment_id: str) -> Row:
@@ -163,9 +163,7 @@ def stop_deployment(workspace: Workspace, deployment_id: str) -> Row:
         DeploymentError: It does not end.
     """
     with one_at_a_time(workspace.paths):
-        row = workspace.catalog.transact(StopDeployment(id=deployment_id))
-        bring_down(folder_of(workspace, deployment_id), row["generation"], drain_of(row))
-    return row
+        return _stop(workspace, deployment_id)
 
 
 def delete_deployment(workspace: Workspace, deployment_id: str) -> None:
@@ -175,10 +173,16 @@ def delete_deployment(workspace: Workspace, deployment_id: str) -> None:
         NotFoundError: It was deleted.
         DeploymentError: It does not end.
     """
-    stop_deployment(workspace, deployment_id)
     with one_at_a_time(workspace.paths):
+        _stop(workspace, deployment_id)
         workspace.catalog.transact(DeleteDeployment(id=deployment_id))
         shutil.rmtree(folder_of(workspace, deployment_id).path, ignore_errors=True)
+
+
+def _stop(workspace: Workspace, deployment_id: str) -> Row:
+    row = workspace.catalog.transact(StopDeployment(id=deployment_id))
+    bring_down(folder_of(workspace, deployment_id), row["generation"], drain_of(row))
+    return row
 
 
 def drain_of(row: Row) -> float:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nbpipe.services.snapshot_records import Snapshot
 
 _TAIL_BYTES = 1 << 20
+_APART = ("key", "functions", "host")
 
 
 @dataclass(frozen=True)
@@ -197,8 +198,8 @@ def deployment_in(row: Row, workspace: Workspace, api_key: str | None = None) ->
 
 
 def settings_of(row: Row) -> DeploymentSettings:
-    """Give the settings of a row, without its key and its functions."""
-    said = {name: value for name, value in (row.get("settings") or {}).items() if name not in ("key", "functions")}
+    """Give the settings of a row, without its key, its functions and where it is bound."""
+    said = {name: value for name, value in (row.get("settings") or {}).items() if name not in _APART}
     return DeploymentSettings.read(said)
 
 

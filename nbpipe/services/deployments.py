@@ -91,6 +91,7 @@ class DeploymentService:
             plain = said.model_dump(mode="json", exclude={"routes", "middleware"}, exclude_defaults=True)
             plain["key"] = hashlib.sha256(key.encode()).hexdigest() if key is not None else ""
             plain["functions"] = keep_functions(self._workspace, functions)
+            plain["host"] = host if host != LOOPBACK else ""
             operation = StartDeployment(
                 id=new_id(),
                 name=title,

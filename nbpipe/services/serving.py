@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -138,6 +139,8 @@ class Served:
     def invoke(self, given: Mapping[str, Any], run_id: str, stop: Callable[[Callable[[], None]], None]) -> Invocation:
         """Run it once, in this thread.
 
+        What the body of the pipeline raises for these values is an answer without a run: nothing was begun.
+
         Args:
             given: Values of parameters.
             run_id: The run's id; `""` for a run that is not recorded.
@@ -148,7 +151,14 @@ class Served:
         """
         request = self._request(given, run_id)
         workspace = self._workspace if run_id else self._unrecorded
-        progress = RunInProgress(workspace, request, self._lookups)
+        try:
+            progress = RunInProgress(workspace, request, self._lookups)
+        except NbpipeError:
+            raise
+        except Exception as error:  # noqa: BLE001 — the body of the pipeline is the user's, and may raise for values
+            traceback.print_exc()
+            said = {"step": "", "type": type(error).__name__, "message": str(error)}
+            return Invocation("", dict(given), {}, 0.0, said, Status.FAILED)
         stop(progress.stop_signal.stop)
         runs = RunService(workspace)
         hooks = runs.hooks_of(progress)
