@@ -7,8 +7,6 @@ needs to be shown is said at its route; the gate (`guard`) asks `admitting` of e
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -78,16 +76,7 @@ def make_server(
 
 
 def make_application(house: House) -> FastAPI:
-    """Make the application behind the gate; it starts what waits when it is started itself."""
-
-    @asynccontextmanager
-    async def living(_application: FastAPI) -> AsyncIterator[None]:
-        if house.workers is not None:
-            house.workers.start()
-        yield
-        if house.workers is not None:
-            house.workers.close()
-
+    """Make the application behind the gate."""
     application = FastAPI(
         title="nbpipe",
         version=VERSION,
@@ -96,7 +85,6 @@ def make_application(house: House) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=living,
         dependencies=[Depends(refuse_unknown_queries)],
         responses={status: {"description": said, "model": Refused} for status, said in _SAID.items()},
     )
