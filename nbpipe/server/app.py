@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from nbpipe.base.version import VERSION
-from nbpipe.server import docs
+from nbpipe.server import docs, pages
 from nbpipe.server.addresses import check_origins, names_of
 from nbpipe.server.admitting import Admitting
 from nbpipe.server.answers import answer_errors
@@ -31,7 +31,7 @@ from nbpipe.server.routes_snapshots import add_snapshots
 from nbpipe.server.shapes import Refused
 
 # For these nobody is asked who they are: they hold nothing of the workspace.
-OPEN = frozenset({("GET", "/health")}) | docs.OPEN
+OPEN = frozenset({("GET", "/health")}) | docs.OPEN | pages.OPEN
 _API = "/api/v1"
 _LOG = logging.getLogger("nbpipe.server")
 _SAID = {
@@ -101,6 +101,7 @@ def make_application(house: House) -> FastAPI:
     router.prefix = _API
     for add in (add_lists, add_snapshots, add_runs, add_models):
         add(router, house)
+    pages.add_pages(application, house)
     # FastAPI's own way to have the document written otherwise.
     application.openapi = lambda: _document(application)  # type: ignore[method-assign]
 

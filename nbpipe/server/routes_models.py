@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from nbpipe.records.tokens import TokenScope
 from nbpipe.server.house import House, needs
@@ -31,9 +31,9 @@ def add_models(router: APIRouter, house: House) -> None:
         return version_body(house.client.models.version((model, version)))
 
     @router.put("/models/{model:path}/versions/{version}/stage", tags=["models"], **needs(TokenScope.ADMIN))
-    def promote_version(model: str, version: str, wanted: WantedStage) -> MovedVersion:
+    def promote_version(model: str, version: str, wanted: WantedStage, request: Request) -> MovedVersion:
         """Move a model version to a stage."""
-        return moved(house, model, version, wanted)
+        return moved(house, model, version, wanted, request.state.admission.who)
 
     # The last of them: a name may hold a slash.
     @router.get("/models/{model:path}", tags=["models"], **needs(TokenScope.READ))
@@ -50,14 +50,15 @@ def add_models(router: APIRouter, house: House) -> None:
         )
 
 
-def moved(house: House, model: str, version: str, wanted: WantedStage) -> MovedVersion:
-    """Move a model version to a stage.
+def moved(house: House, model: str, version: str, wanted: WantedStage, who: str) -> MovedVersion:
+    """Move a model version to a stage; the history tells with which token.
 
     Raises:
         NotFoundError: There is no such model or version.
         ConflictError: Another version holds the stage, and it was not to be taken by force.
     """
-    promotion = house.client.models.move((model, version), wanted.stage, force=wanted.force, note=wanted.note)
+    note = f"{wanted.note} (token {who})".strip()
+    promotion = house.client.models.move((model, version), wanted.stage, force=wanted.force, note=note)
     return MovedVersion(
         version=version_body(promotion.version),
         from_stage=promotion.from_stage.value,
