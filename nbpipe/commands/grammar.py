@@ -48,6 +48,7 @@ PLACES = {
     "model": Place("nbpipe.commands.models", "List, show, compare and promote model versions."),
     "artifact": Place("nbpipe.commands.artifacts", "List and show artifacts, and where they come from."),
     "tag": Place("nbpipe.commands.tags", "Put tags on things, and take them off."),
+    "server": Place("nbpipe.commands.server", "Serve the workspace: a REST API, and pages for a browser."),
     "token": Place("nbpipe.commands.tokens", "Make, list and revoke the tokens that open the server."),
     "catalog": Place("nbpipe.commands.catalog", "Ask the catalog, check it and rebuild it."),
     "doctor": Place("nbpipe.commands.doctor", "Look the installation and the workspace over."),

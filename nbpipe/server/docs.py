@@ -158,7 +158,8 @@ def _answers(operation: Mapping[str, Any], document: Document) -> Child:
         cells = (part("td", part("code", text)) for text in (status, named))
         rows.append(part("tr", cells, part("td", str(answer.get("description", "")))))
     heads = part("tr", [part("th", name, scope="col") for name in ("status", "body", "meaning")])
-    return part("table", part("caption", "Answers"), part("thead", heads), part("tbody", rows))
+    said = part("caption", "Answers")
+    return part("div", part("table", said, part("thead", heads), part("tbody", rows)), **{"class": "wide"})
 
 
 def _schema(title: str, schema: Mapping[str, Any] | None, document: Document) -> Child:
@@ -178,7 +179,8 @@ def _schema(title: str, schema: Mapping[str, Any] | None, document: Document) ->
     if not rows:
         return None
     heads = part("tr", [part("th", name, scope="col") for name in ("field", "type", "meaning")])
-    return part("table", part("caption", title), part("thead", heads), part("tbody", rows))
+    said = part("caption", title)
+    return part("div", part("table", said, part("thead", heads), part("tbody", rows)), **{"class": "wide"})
 
 
 def _body_of(operation: Mapping[str, Any], document: Document) -> Mapping[str, Any] | None:
