@@ -120,16 +120,14 @@ class FunctionPipeline(PipelineDefinition):
         with tracing(trace):
             returned = self.body(**checked, **open_ones)
         traced = self._last[0] = trace.close(returned)
-        return Traced(self.name, traced.graph, trace.steps, trace.values, checked)
+        return Traced(self.name, traced.graph, traced.steps, traced.values, checked)
 
     def steps_in_reach(self) -> dict[str, AnyStep]:
         """Give the steps that the body could call, by the name that it calls them by."""
         found: dict[str, AnyStep] = {}
         for name, value in self.body.__globals__.items():
-            if isinstance(value, Step):
-                found[name] = value
-            elif isinstance(value, CellCall):
-                found[name] = value.step
+            if isinstance(value, (Step, CellCall)):
+                found[name] = value if isinstance(value, Step) else value.step
         return found
 
     def source(self, seen: Places | None = None) -> Source:

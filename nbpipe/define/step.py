@@ -70,7 +70,7 @@ class Step:
         self.signature: StepSignature = signature_of(function, self.name)
         functools.update_wrapper(self, function)
 
-    @property
+    @functools.cached_property
     def identity(self) -> str:
         """Tells this step from another of the same name."""
         return quick("step", self.name, normalise(self.text))

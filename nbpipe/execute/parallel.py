@@ -320,8 +320,7 @@ class ParallelDriver(Driver):
             node, _ = self._place_of(origin)
             if self._outcome.settled[node].status is not Status.REUSED:
                 return False
-            self._given.pop(node, None)
-            self._executions.forget(self._reused_keys[node])
+            self._forget(self._outcome.settled[node])
             del self._outcome.settled[node]
             self._turns.again(node, call.node.id)
             return True

@@ -6,12 +6,11 @@ frames. The worker knows nothing of graphs, caches or records.
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import CoroutineType, ModuleType, TracebackType
 from typing import Any
 
 from nbpipe.errors import DefinitionError
@@ -145,7 +144,7 @@ def run_task(task: Task, room: CodeRoom) -> Outcome:
         call = room.call_of(task.source, (*names, *task.wanted))
         with running(task.context):
             returned = call(task.arguments) if is_cell else call(**task.arguments)
-            if inspect.iscoroutine(returned):
+            if isinstance(returned, CoroutineType):
                 import asyncio
 
                 returned = asyncio.run(returned)

@@ -123,6 +123,24 @@ class Node(_Written):
         sources = [output.node for origin in origins for output in outputs_behind(origin)]
         return tuple(dict.fromkeys((*sources, *self.after)))
 
+    @cached_property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """Of each of these groups of nodes one must have given what it was to give, or this one cannot run."""
+        origins = *self.inputs.values(), *(condition.origin for condition in self.conditions)
+        groups = [tuple(output.node for output in found) for origin in origins if (found := outputs_behind(origin))]
+        return *groups, *((name,) for name in self.after)
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, tuple[str, str]], ...] | None:
+        """The node and the output from which each argument comes that comes from a node.
+
+        `None` where there is more to say: branches of which one is taken, or artifacts that are there before.
+        """
+        if any(isinstance(origin, EitherOf | ExistingArtifact) for origin in self.inputs.values()):
+            return None
+        fed = {name: origin for name, origin in self.inputs.items() if isinstance(origin, OutputOf) and origin.output}
+        return tuple((name, (origin.node, origin.output)) for name, origin in fed.items())
+
 
 class Graph(_Written):
     """An immutable directed acyclic graph of nodes.

@@ -119,12 +119,15 @@ class RunService:
         """Give a run as this process saw it."""
         facts = progress.facts
         metadata: dict[str, Any] = {}
+        # Of a reused artifact only the catalog knows which run made it and what number it has.
+        is_all_seen, reused = True, Status.REUSED
         for settled in outcome.settled.values():
-            metadata = merge(metadata, settled.metadata.get(RUN, {}))
+            if settled.status is reused:
+                is_all_seen = False
+            if settled.metadata:
+                metadata = merge(metadata, settled.metadata.get(RUN, {}))
             if settled.items is not None:
                 metadata = merge(metadata, settled.items.noted)
-        # Of a reused artifact only the catalog knows which run made it and what number it has.
-        is_all_seen = all(settled.status is not Status.REUSED for settled in outcome.settled.values())
         failed = outcome.failed.failure if outcome.failed is not None else None
         return Run(
             workspace=self._workspace,
