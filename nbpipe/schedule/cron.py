@@ -11,30 +11,11 @@ tests/schedule/test_clock_changes.py. Nothing here reads a clock.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
-from nbpipe.errors import BadValueError
-from nbpipe.records.base import shorten
-
-_MACROS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_ITEM = re.compile(r"(?:\*|(?P<first>[a-z]{3}|\d{1,2})(?:-(?P<last>[a-z]{3}|\d{1,2}))?)(?:/(?P<step>\d{1,3}))?")
-_NTH_DAY = re.compile(r"(?P<first>[a-z]{3}|\d)#[1-5]")
-_CURE = "Write minute, hour, day of the month, month and day of the week, as in '0 2 * * *' for every night at two."
-_LONGEST = 200
 # Clocks are changed by an hour or less nearly everywhere; where a zone crossed the date line, by a day.
 _LONGEST_CHANGE = timedelta(hours=26)
 _STRIDE = timedelta(days=3)
@@ -42,54 +23,16 @@ _LAST_YEARS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """One of the five fields."""
-
-    name: str
-    least: int
-    most: int
-    words: tuple[str, ...] = ()
-
-    def number(self, word: str) -> int | None:
-        """Give the number that a word stands for, if it is one of this field."""
-        if word in self.words:
-            return self.words.index(word) + self.least
-        return int(word) if word.isdigit() and self.least <= int(word) <= self.most else None
-
-
-_FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of the week", 0, 7, _DAYS),
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Cron:
-    """A cron expression that was checked, in a zone.
+    """A cron expression in a zone.
 
     Attributes:
-        expression: Its five fields.
+        expression: Its five fields, as `records.schedules.cron_fields` gives them.
         zone: The zone whose wall clocks it means.
     """
 
     expression: str
     zone: tzinfo
-
-    @classmethod
-    def read(cls, expression: object, zone: str) -> Cron:
-        """Check an expression.
-
-        Args:
-            expression: Five fields, or one of `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
-            zone: The name of a zone.
-
-        Raises:
-            BadValueError: No cron expression, one that never fires, or no zone.
-        """
-        return cls(checked_expression(expression), zone_named(zone))
 
     @property
     def follows_elapsed_time(self) -> bool:
@@ -167,57 +110,6 @@ class Cron:
                 yield times.get_next(datetime)
             except (CroniterBadDateError, OverflowError, ValueError):
                 return
-
-
-def checked_expression(expression: object) -> str:
-    """Give the five fields of a cron expression, checked.
-
-    Raises:
-        BadValueError: It is none, or one that never fires.
-    """
-    text = " ".join(expression.lower().split()) if isinstance(expression, str) else ""
-    text = _MACROS.get(text, text)
-    parts = text.split()
-    if not 0 < len(text) <= _LONGEST or len(parts) != len(_FIELDS):
-        number = f" It has {len(parts)} fields." if parts and not isinstance(expression, bytes) else ""
-        raise BadValueError(f"{shorten(expression)} is no cron expression.{number} {_CURE}")
-    for field, part in zip(_FIELDS, parts, strict=True):
-        _check_field(field, part, expression)
-    if Cron(text, UTC).next_fire(datetime(2000, 1, 1, tzinfo=UTC)) is None:
-        raise BadValueError(f"{shorten(expression)} never fires: there is no such day.")
-    return text
-
-
-def _check_field(field: _Field, part: str, expression: object) -> None:
-    for item in part.split(","):
-        if field.name == "day of the month" and item == "l":
-            continue
-        nth = _NTH_DAY.fullmatch(item) if field.name == "day of the week" else None
-        if nth is not None and field.number(nth["first"]) is not None:
-            continue
-        found = _ITEM.fullmatch(item)
-        bounds = [field.number(word) for word in (found["first"], found["last"]) if word] if found else [None]
-        is_known = None not in bounds and (found is None or found["step"] is None or int(found["step"]) > 0)
-        is_forward = is_known and bounds == sorted(number for number in bounds if number is not None)
-        is_ranged = found is not None and (found["step"] is None or found["first"] is None or found["last"] is not None)
-        if not (is_known and is_forward and is_ranged):
-            raise BadValueError(f"{shorten(expression)} is no cron expression: {item!r} is no {field.name}. {_CURE}")
-
-
-def zone_named(name: object) -> ZoneInfo:
-    """Give the zone of a name.
-
-    Raises:
-        BadValueError: There is none.
-    """
-    try:
-        if not isinstance(name, str):
-            raise ValueError
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadValueError(
-            f"{shorten(name)} is no time zone known here; give one such as 'Europe/Berlin' or 'UTC'."
-        ) from None
 
 
 def local_zone_name() -> str:
