@@ -162,10 +162,10 @@ class Served:
         began_s = time.perf_counter()
         outcome = progress.perform()
         took_s = time.perf_counter() - began_s
-        if run_id:
-            progress.note_performed(outcome)
-        parameters = self._parameters.as_json(progress.facts.parameters)
         try:
+            if run_id:
+                progress.note_performed(outcome)
+            parameters = self._parameters.as_json(progress.facts.parameters)
             return self._answer(progress, outcome, run_id, parameters, took_s)
         finally:
             if run_id:
