@@ -1,4 +1,4 @@
-"""Many clients at once: each gets its own answer, and every invocation, or the sample that is asked for, is recorded."""
+"""Many clients at once: each gets its own answer, and all invocations, or the sample asked for, are recorded."""
 
 from __future__ import annotations
 

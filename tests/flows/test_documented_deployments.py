@@ -59,12 +59,12 @@ curl -X POST http://localhost:8000/invoke \\
 """
 
 
-def from_file(serving: Serving) -> Iterator[str]:
+def from_file(serving: Serving) -> str:
     flow = serving.project.load(WEATHER + DEPLOY)
-    yield flow.deployment.url
+    return flow.deployment.url
 
 
-def from_notebook(serving: Serving) -> Iterator[str]:
+def from_notebook(serving: Serving) -> str:
     kernel = LiveKernel(str(serving.project.folder))
     try:
         kernel.ok("%load_ext nbpipe", "from nbpipe import pipeline, step", WEATHER)
@@ -72,10 +72,10 @@ def from_notebook(serving: Serving) -> Iterator[str]:
     finally:
         # A deployment outlives the kernel that started it.
         kernel.kill()
-    yield printed.partition("URL: ")[2].split()[0]
+    return printed.partition("URL: ")[2].split()[0]
 
 
-def from_cells(serving: Serving) -> Iterator[str]:
+def from_cells(serving: Serving) -> str:
     """Deploy what the cells of a notebook make up, without a function around them."""
     kernel = LiveKernel(str(serving.project.folder))
     try:
@@ -87,14 +87,14 @@ def from_cells(serving: Serving) -> Iterator[str]:
         )
     finally:
         kernel.close()
-    yield serving.client.deployments.get("weather_service").url
+    return serving.client.deployments.get("weather_service").url
 
 
 @pytest.fixture(scope="module", params=[from_file, from_notebook, from_cells], ids=lambda way: way.__name__)
 def serving(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with served_folder(tmp_path_factory.mktemp("documented")) as serving:
-        for serving.url in request.param(serving):
-            yield serving
+        serving.url = request.param(serving)
+        yield serving
 
 
 @pytest.fixture
