@@ -11,7 +11,6 @@ A card can be driven without a front end: `card.set("city", "Oslo")`, `card.invo
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -21,31 +20,27 @@ from typing import Any
 from traitlets import HasTraits, Unicode, observe, validate
 
 from nbpipe.commands.showing import run_bundle
-from nbpipe.commands.showing_deployments import curl_text, deployment_bundle, python_text
-from nbpipe.errors import BadValueError, NbpipeError, NotFoundError, StepFailedError
+from nbpipe.commands.showing_deployments import deployment_bundle
+from nbpipe.errors import BadValueError, NbpipeError, NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.client import Client
 from nbpipe.services.deployment_records import Deployment
 from nbpipe.services.deployments import DeploymentService
-from nbpipe.services.invoking import Answer, call
+from nbpipe.services.invoking import Answer
 from nbpipe.services.runs import RunService
-from nbpipe.services.snapshot_running import snapshot_request
 from nbpipe.views.frames import Bundle
 from nbpipe.widgets.deployment_controls import DeploymentControls
 from nbpipe.widgets.deployment_seen import SeenDeployment, seen
+from nbpipe.widgets.deployment_trying import Trial
 from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.given import Given
 from nbpipe.widgets.kinds import UNSET
 from nbpipe.widgets.running import Finished, Runner, error_text
 from nbpipe.widgets.showing import Shown, has_front_end
-from nbpipe.widgets.spoken import as_configuration, left_out, revealed
 
 _KEY_VARIABLE = "NBPIPE_API_KEY"
 _MOST_REQUESTS = 100
-# A request is written down just after it was answered.
-_WRITTEN_WITHIN_S = 0.5
-_LOOK_S = 0.02
 
 
 class DeploymentCard(Shown, HasTraits):
@@ -80,8 +75,6 @@ class DeploymentCard(Shown, HasTraits):
         self._doing = ""
         self._message_status = ""
         self._key_problem = ""
-        self._no_form = ""
-        self._form_of = ""
         self._run_id = ""
         self._run_html = ""
         self.answer: Answer | None = None
@@ -114,9 +107,9 @@ class DeploymentCard(Shown, HasTraits):
         Raises:
             NbpipeError: What it serves cannot be read here.
         """
-        if self._form is None:
-            raise NotFoundError("form", self.deployment.name, hint=self._no_form)
-        return self._form
+        if self._trial.form is None:
+            raise NotFoundError("form", self.deployment.name, hint=self._trial.obstacle)
+        return self._trial.form
 
     @property
     def problems(self) -> dict[str, str]:
@@ -185,7 +178,7 @@ class DeploymentCard(Shown, HasTraits):
     def refresh(self) -> None:
         """Look again how it stands."""
         self._look()
-        if "_form" in vars(self) and self._form_of != self.deployment.snapshot_id:
+        if "_trial" in vars(self) and self._trial.snapshot_id != self.deployment.snapshot_id:
             self._renew_form()
         self._draw()
 
@@ -229,58 +222,22 @@ class DeploymentCard(Shown, HasTraits):
     # Asking ----------------------------------------------------------------------------------
 
     @cached_property
-    def _form(self) -> ParameterForm | None:
-        self._form_of = self.deployment.snapshot_id
-        try:
-            snapshot = self.deployment.snapshot
-            return ParameterForm(
-                snapshot_request(snapshot).definition.parameters,
-                values=snapshot.content.configuration.parameters,
-                run=self._ask,
-                call_text=lambda _: python_text(self.deployment, self._written()),
-                command_text=lambda _: curl_text(self.deployment, self._written()),
-                verb="Invoke",
-                can_stop=False,
-            )
-        except NbpipeError as error:
-            self._no_form = error_text(error)
-            return None
+    def _trial(self) -> Trial:
+        return Trial(lambda: self.deployment, self._key, self._begin, self._end)
 
-    def _written(self) -> dict[str, Any]:
-        """Give the values of the form as JSON data, without secrets."""
-        return as_configuration(self.form.value).parameters
-
-    def _ask(self, values: Mapping[str, Any]) -> Answer:
-        """Ask the deployment, in the form's thread."""
-        deployment, form = self.deployment, self.form
-        key = self._key()
-        if deployment.has_key and not key:
+    def _begin(self) -> None:
+        if self.deployment.has_key and not self._key():
             self._key_problem = "needs a value"
             self._draw()
-            raise BadValueError(f"Deployment {deployment.name} answers only those who have its key; give it above.")
-        # A secret that nobody changed is known to the deployment, and here only that there is one.
-        secret = set(left_out(values)) - form.changed.keys()
-        own = {name: value for name, value in values.items() if name not in secret}
-        before = deployment.requests(1)
-        run_id = ""
-        try:
-            self.answer = call(deployment.name, deployment.url, revealed(own).parameters, key, _timeout_s(deployment))
-            run_id = self.answer.run_id or ""
-        except StepFailedError as error:
-            self.answer, run_id = None, error.run_id
-            raise
-        except BaseException:
-            self.answer = None
-            raise
-        finally:
-            self._run_id, self._run_html = run_id, ""
-            _wait_for_more(deployment, before)
-            self._look()
-            if self._form_of != self.deployment.snapshot_id:
-                # The form that asks cannot be taken away from under its answer.
-                self.message = "It serves another snapshot than before; press Refresh for its form."
-            self._draw()
-        return self.answer
+            raise BadValueError(f"Deployment {self.deployment.name} answers only who has its key; give it above.")
+
+    def _end(self, answer: Answer | None, run_id: str) -> None:
+        self.answer, self._run_id, self._run_html = answer, run_id, ""
+        self._look()
+        if self._trial.snapshot_id != self.deployment.snapshot_id:
+            # The form that asks cannot be taken away from under its answer.
+            self.message = "It serves another snapshot than before; press Refresh for its form."
+        self._draw()
 
     def _key(self) -> str | None:
         return self.api_key or self.deployment.api_key or os.environ.get(_KEY_VARIABLE)
@@ -355,15 +312,14 @@ class DeploymentCard(Shown, HasTraits):
 
     def _renew_form(self) -> None:
         """Make the form of what is served now."""
-        vars(self).pop("_form", None)
-        self._no_form = ""
+        del self._trial
         self._tell("It serves another snapshot than before; the form is made anew.", "")
         if "_controls" in vars(self):
             self._show_form(self._controls)
 
     def _show_form(self, controls: DeploymentControls) -> None:
-        form = self._form
-        controls.put_form(form.widget if form is not None else None, self._no_form and f"No form: {self._no_form}")
+        form, obstacle = self._trial.form, self._trial.obstacle
+        controls.put_form(form.widget if form is not None else None, obstacle and f"No form: {obstacle}")
 
     def _draw(self) -> None:
         # Before anybody has looked there is nothing to draw.
@@ -383,14 +339,3 @@ class DeploymentCard(Shown, HasTraits):
         if self.deployment.api_key:
             return "known here, since it was deployed here"
         return f"taken from ${_KEY_VARIABLE}" if os.environ.get(_KEY_VARIABLE) else "shown nowhere, and saved nowhere"
-
-
-def _timeout_s(deployment: Deployment) -> float:
-    """Say how long to wait for an answer: as long as one may take, and a moment for what waits before it."""
-    return deployment.settings.timeout_s + 60.0
-
-
-def _wait_for_more(deployment: Deployment, before: list[dict[str, Any]]) -> None:
-    end_s = time.monotonic() + _WRITTEN_WITHIN_S
-    while deployment.requests(1) == before and time.monotonic() < end_s:
-        time.sleep(_LOOK_S)

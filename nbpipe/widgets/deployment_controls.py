@@ -30,8 +30,8 @@ class DeploymentControls:
 
     def __init__(self, name: str, *, has_key: bool) -> None:
         self.stop = self._button("Stop", "stop")
-        self.restart = self._button("Restart", "refresh")
-        self.refresh = self._button("Refresh", "sync")
+        self.restart = self._button("Restart", "power-off")
+        self.refresh = self._button("Refresh", "refresh")
         self.refresh.tooltip = "look again; nothing is asked for by itself"
         self.show_run = self._button("", "search")
         # Typed, taken, and at once wiped: a saved notebook holds what its widgets show.
@@ -42,6 +42,8 @@ class DeploymentControls:
         for place in (self._requests, self._run):
             place.add_class("jp-RenderedHTMLCommon")  # tables look as they do under a cell
         self._form = appearance.stack([])
+        for place in (self._problem, self._said, self._form_note, self._key_note, self._run):
+            appearance.lay_out(place, display="none")
         key = appearance.columns(
             [appearance.markup(appearance.label(_KEY)), appearance.stack([self.key.widget, self._key_note])]
         )
@@ -53,6 +55,7 @@ class DeploymentControls:
             appearance.bar([self.stop, self.restart, self.refresh]),
             self._said,
             *([key] if has_key else []),
+            appearance.markup(appearance.label("Try it")),
             self._form_note,
             self._form,
             appearance.bar([self.show_run]),
@@ -103,6 +106,10 @@ class DeploymentControls:
 
     def put_form(self, form: Any, remark: str) -> None:
         """Show the form, or why there is none."""
+        if form is not None:
+            # Its frame is the card's.
+            edges = dict.fromkeys(("border_top", "border_bottom", "border_left", "border_right"))
+            appearance.lay_out(form, **edges, padding="0", margin="0")
         former, self._form.children = self._form.children, [form] if form is not None else []
         appearance.close(former)
         self._put(self._form_note, appearance.said(remark))
@@ -119,3 +126,5 @@ class DeploymentControls:
     def _put(place: Any, html: str) -> None:
         if place.value != html:
             place.value = html
+            # What says nothing takes no room.
+            appearance.lay_out(place, display=None if html else "none")

@@ -264,7 +264,7 @@ def test_a_key_is_asked_for_sent_and_shown_nowhere() -> None:
     card = DeploymentCard("locked")
     card.widget  # noqa: B018 — made before it is read
 
-    with pytest.raises(BadValueError, match="have its key"):
+    with pytest.raises(BadValueError, match="has its key"):
         ask(card)
     at_once = shown(card)
     card.api_key = "key-of-another-0123456789"
