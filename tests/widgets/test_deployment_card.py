@@ -17,7 +17,7 @@ from nbpipe import Client, Model, get_pipeline_context, pipeline, step
 from nbpipe.commands.answers import Answer as CommandAnswer
 from nbpipe.errors import BadValueError, DeploymentError, NotFoundError, ParameterError, StepFailedError, UserError
 from nbpipe.services.deployment_records import Deployment
-from nbpipe.widgets import DeploymentCard
+from nbpipe.widgets import CatalogBrowser, DeploymentCard
 from nbpipe.widgets.opening import widget_for
 from tests.widgets.test_form import all_html
 
@@ -104,7 +104,7 @@ def deployment() -> Deployment:
     return made
 
 
-def shown(card: DeploymentCard) -> str:
+def shown(card: DeploymentCard | CatalogBrowser) -> str:
     """Give all text that the live card shows."""
     return html.unescape(re.sub("<[^>]*>", " ", all_html(card)))  # type: ignore[arg-type]
 
@@ -310,6 +310,22 @@ def test_commands_answer_with_it_and_without_a_front_end_with_a_card_of_what_sta
     assert set(face) == {"text/plain", "text/html"}
     assert "talker: running" in face["text/plain"]
     assert deployment.url not in face["text/plain"]
+
+
+def test_the_browser_of_the_catalog_opens_it(deployment: Deployment) -> None:
+    browser = CatalogBrowser(Client(), "deployments")
+    browser.widget  # noqa: B018 — made before it is read
+
+    browser.table.press({"do": "open", "id": deployment.id})
+
+    assert browser.card is not None
+    card = browser.card.live
+    assert isinstance(card, DeploymentCard)
+    assert ask(card, rate=0.25).outputs["letters"] == 4
+    assert "<i>soft</i> 0.25 40.0" in shown(browser)
+    assert browser.card.links[0].group == "serves"
+    browser.close_card()
+    assert "Deployment talker" not in shown(browser)
 
 
 def test_what_cannot_be_is_refused(deployment: Deployment) -> None:
