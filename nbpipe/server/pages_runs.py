@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -59,6 +60,7 @@ def add_run_pages(router: APIRouter, house: House) -> None:
             found = house.client.runs.get(run)
         except NotFoundError:
             return _waiting_page(house.queue.get(run))
+        found = _read_once(found)
         can_stop = is_admin(request.state) and not found.status.is_over
         return piece(_head(found, can_stop=can_stop), card=found, after=[_results(found), _logs(found)])
 
@@ -67,6 +69,12 @@ def add_run_pages(router: APIRouter, house: House) -> None:
         found = house.client.artifacts.get(artifact)
         made_by = part("p", "Made by ", link(found.step or "a step", "runs", found.run_id)) if found.run_id else None
         return piece(part("h1", found.name), made_by, card=found)
+
+
+def _read_once(run: Run) -> Run:
+    """Give a run whose steps and graph were read already: each part of the page asks for them."""
+    steps, graph = run.steps, run.graph
+    return replace(run, seen=lambda: steps, seen_graph=graph)
 
 
 def _head(run: Run, *, can_stop: bool) -> Element:
