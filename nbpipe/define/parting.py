@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from nbpipe.errors import BadValueError, NotFoundError
-from nbpipe.graph.graph import EitherOf, ExistingArtifact, Graph, Node, Origin, OutputOf, outputs_behind
+from nbpipe.graph.graph import EitherOf, ExistingArtifact, Graph, Node, Origin, outputs_behind
 from nbpipe.graph.order import ancestors, descendants
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import Traced

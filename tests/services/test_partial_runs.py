@@ -170,6 +170,32 @@ def test_a_part_moves_nothing_that_points_at_the_newest(training: Any, project: 
     assert "newest-raw" in project.client.artifacts.get(whole.steps["load"].outputs["raw"].id).tags
     assert project.client.models.version("iris@latest").id == whole.model_version_id
     assert part.model_version is not None
+    assert (part.model_version.partial, part.model_version.failed) == (True, False)
+    assert part.model_version.mark == "partial"
+
+
+def test_a_version_that_a_part_made_is_the_latest_once_a_whole_run_has_made_it(project: Project) -> None:
+    training = project.load(FLOW.replace('Model(name="iris")', 'Model(name="iris", version="one")')).training
+    version = training.with_options(until_steps="train")().model_version
+    assert version is not None
+    assert version.mark == "partial"
+
+    training()
+
+    assert project.client.models.version("iris@one").mark == ""
+    training.with_options(until_steps="train")()
+    assert project.client.models.version("iris@one").mark == ""
+
+
+def test_a_part_that_fails_leaves_a_failed_version(training: Any, project: Project) -> None:
+    (project.folder / "broken").touch()
+
+    with pytest.raises(StepFailedError):
+        training.with_options(until_steps="train")()
+
+    version = project.client.runs.newest().model_version
+    assert version is not None
+    assert version.mark == "failed"
 
 
 def test_what_a_part_reads_belongs_to_its_model_version_too(training: Any) -> None:
