@@ -83,7 +83,7 @@ def _model(one: ModelRecord) -> tuple[object, ...]:
 
 def _version(one: ModelVersion) -> tuple[object, ...]:
     name = one.name if one.name != str(one.number) else None
-    status = signed("failed") if one.failed else None
+    status = signed(one.mark) or None
     return f"{one.model}@{one.number}", name, one.stage.value, status, one.created, one.run_id[:_SHORT]
 
 

@@ -233,7 +233,7 @@ def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVer
         number=version.number,
         name=version.name if version.name != str(version.number) else "",
         stage=version.stage,
-        status="failed" if version.failed else "",
+        status=version.mark,
         created=version.created,
         run=version.run_id[:8],
         tags=version.tags if deep else (),
