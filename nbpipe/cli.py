@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Call, Reporter, calling
@@ -24,6 +24,9 @@ from nbpipe.commands.moving import Moving
 from nbpipe.commands.progress import Lines
 from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
 from nbpipe.views.markup import plain
+
+if TYPE_CHECKING:
+    from nbpipe.services.serving_settings import ServerSettings
 
 FAILED = 1
 _UNUSABLE = 5
@@ -63,6 +66,8 @@ def _answer(words: list[str], out: TextIO) -> int:
             answer = came if isinstance(came, Answer) else _waited(came)
         if isinstance(answer, int):
             return answer
+        if answer.serving is not None:
+            return _serve(answer.serving, call)
         _show(answer, out)
         return answer.exit_code
     except NbpipeError as error:
@@ -76,6 +81,14 @@ def _answer(words: list[str], out: TextIO) -> int:
         return _tell_of_ours(error)
     finally:
         call.opened.close()
+
+
+def _serve(settings: ServerSettings, call: Call) -> int:
+    """Serve the workspace until somebody ends that."""
+    from nbpipe.server.running import serve
+
+    serve(settings, call.opened.client, _say)
+    return 0
 
 
 def _waited(started: Started) -> Answer | int:

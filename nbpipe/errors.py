@@ -11,6 +11,7 @@
     │   │   ├── AmbiguousNameError     several things do
     │   │   └── SourceNotFoundError    a file, module or attribute that was to hold a pipeline is not there
     │   ├── ConflictError              the name is taken, or the move is not allowed
+    │   ├── QueueFullError             as many runs wait for their turn as may
     │   ├── NotStorableError           a value that cannot be kept and is needed elsewhere
     │   ├── EnvironmentMismatchError   a package is missing, or another Python is
     │   │   └── EnvironmentBuildError  the environment of a snapshot cannot be rebuilt here
@@ -21,6 +22,7 @@
     ├── StepTimeoutError               a step ran longer than it was given
     ├── ExecutorError                  what was to run the steps is not to be had
     │   └── WorkerLostError            the process of a step ended without an answer
+    ├── DeploymentError                a deployment does not answer, or cannot be brought to
     ├── WorkspaceError                 the workspace folder cannot be used
     │   ├── NotRecordedError           a record could not be written in full
     │   │   └── NotUploadedError       a value did not reach the artifact root on object storage
@@ -194,6 +196,20 @@ class ConflictError(UserError):
     exit_code = 4
 
 
+class QueueFullError(UserError):
+    """As many runs wait for their turn as may; ask again later.
+
+    Attributes:
+        most: How many may wait.
+    """
+
+    exit_code = 4
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"{most:,} runs wait for their turn already. Nothing was written down; ask again later.")
+
+
 class NotStorableError(UserError, TypeError):
     """A value that cannot be kept, and is needed where only kept values come.
 
@@ -352,6 +368,10 @@ class WorkerLostError(ExecutorError):
     def __init__(self, step: str, how: str) -> None:
         self.step = step
         super().__init__(f"The process of step {step!r} {how} before the step ended.")
+
+
+class DeploymentError(NbpipeError):
+    """A deployment does not answer, cannot be brought to, or does not let us."""
 
 
 class WorkspaceError(NbpipeError):

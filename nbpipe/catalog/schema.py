@@ -15,7 +15,7 @@ from __future__ import annotations
 from nbpipe.catalog.heads import CREATE_HEAD_OF
 from nbpipe.records.state import TABLES
 
-SCHEMA = 6
+SCHEMA = 7
 
 Columns = dict[str, str]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbpipe.services.apart import RunApart
     from nbpipe.services.run_handle import RunHandle
     from nbpipe.services.runs import Run
+    from nbpipe.services.serving_settings import ServerSettings
 
 _DEEPEST = 40
 
@@ -40,6 +41,7 @@ class Answer:
         as_json: Whether the facts were asked for.
         note: A remark beside it, not part of it.
         exit_code: What the command line ends with.
+        serving: How the workspace is to be served from now on, by whoever can: that is the command line.
     """
 
     bundle: Bundle
@@ -50,6 +52,11 @@ class Answer:
     note: str = ""
     exit_code: int = 0
     asked: Mapping[str, Any] = field(default_factory=dict)
+    serving: ServerSettings | None = None
+
+    def to_serve(self, settings: ServerSettings) -> Answer:
+        """Give this answer as one that is to serve."""
+        return replace(self, serving=settings)
 
     @property
     def text(self) -> str:

@@ -16,38 +16,6 @@ from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
 
 
-class ShownNode(Protocol):
-    """What is shown of a node: where its inputs come from (`graph.Origin`), and what it waits for."""
-
-    @property
-    def id(self) -> str:
-        """Its name in the graph."""
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        """Where each argument comes from."""
-
-    @property
-    def after(self) -> Sequence[str]:
-        """Nodes that come first though nothing flows from them."""
-
-    @property
-    def conditions(self) -> Sequence[Any]:
-        """What must hold for it to run (`graph.Condition`)."""
-
-    @property
-    def mapped(self) -> Sequence[str]:
-        """The arguments that are lists, if it is executed once for each item."""
-
-
-class ShownGraph(Protocol):
-    """What is shown of a graph: its nodes."""
-
-    @property
-    def nodes(self) -> Sequence[ShownNode]:
-        """In the order in which they were written."""
-
-
 class HasStatus(Protocol):
     """What became of a step, and why."""
 

@@ -1,7 +1,7 @@
 """How each record is shown: facts gathered from the services, handed to the card of their kind.
 
 Services know records and no cards, views know cards and no records; here they meet, for the
-terminal, the notebook and the pages alike.
+terminal, the notebook and the pages alike. What a card shows of steps is `showing_steps`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nbpipe.commands.shapes import HasStatus, ShownDefinition, ShownGraph, ShownNode
+from nbpipe.commands.shapes import ShownDefinition
+from nbpipe.commands.showing_steps import artifact_label, step_facts, steps_not_reached
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.parts import part_said
-from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.bound_model import DrawnModel
@@ -24,12 +24,11 @@ from nbpipe.services.foreseeing import Foreseen
 from nbpipe.services.lineage import Lineage, Use
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
-from nbpipe.services.runs import Run, StepRun
+from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views import facts as shown
-from nbpipe.views.amounts import items_text
 from nbpipe.views.cards import (
     artifact_card,
     model_card,
@@ -37,74 +36,15 @@ from nbpipe.views.cards import (
     pipeline_card,
     run_card,
     snapshot_card,
-    step_card,
     tag_card,
 )
 from nbpipe.views.frames import Bundle, shown_facts
+from nbpipe.views.graphs import graph_edges, graph_nodes
 from nbpipe.views.markup import render
 from nbpipe.views.running import RunningFacts
-from nbpipe.views.steps_graph import DagEdge, DagNode
 from nbpipe.views.theme import look, signed
 
 _HIDDEN = "••••••"
-
-
-def graph_edges(graph: ShownGraph) -> list[DagEdge]:
-    """Give the edges of a graph, each named by the output that flows along it."""
-    edges = []
-    for node in graph.nodes:
-        for origin in node.inputs.values():
-            for output in _outputs_behind(origin):
-                label = "" if output.output in ("", "output") else output.output
-                edges.append(DagEdge(output.node, node.id, label))
-        for condition in node.conditions:
-            found = _outputs_behind(condition.origin)
-            edges += [DagEdge(output.node, node.id, condition.said, decides=True) for output in found]
-        edges += [DagEdge(source, node.id) for source in node.after]
-    return edges
-
-
-def _outputs_behind(origin: Any) -> Sequence[Any]:
-    """Give the outputs of nodes from which a value may come, several where branches come together."""
-    if origin.kind == "either":
-        found: Sequence[Any] = origin.of
-        return found
-    return [origin] if origin.kind == "output" else []
-
-
-def graph_nodes(
-    graph: ShownGraph,
-    statuses: Mapping[str, str] | None = None,
-    items: Mapping[str, Mapping[str, int]] | None = None,
-) -> list[DagNode]:
-    """Give the nodes of a graph, each with its status and with what became of its items, if that is known."""
-    known = statuses or {}
-    counts = items or {}
-    return [
-        DagNode(
-            node.id,
-            subtitle=items_text(counts.get(node.id, {})),
-            status=known.get(node.id, ""),
-            detail=_origins(node.inputs),
-            times=times_of(node, counts.get(node.id, {}).get("total")),
-        )
-        for node in graph.nodes
-    ]
-
-
-def times_of(node: ShownNode, total: int | None = None) -> str:
-    """Say how often a node is executed, if it is mapped over a list: `×3`, or `×n` where that is not known yet."""
-    if not node.mapped:
-        return ""
-    if total is None:
-        lists = [node.inputs[name].value for name in node.mapped if node.inputs[name].kind == "constant"]
-        total = len(lists[0]) if lists else None
-    return "×n" if total is None else f"×{total:,}"
-
-
-def _origins(inputs: Mapping[str, Any]) -> str:
-    taken = [f"{name} from artifact {origin.name}" for name, origin in inputs.items() if origin.kind == "artifact"]
-    return "; ".join(taken)
 
 
 def parameter_facts(parameters: Parameters, values: Mapping[str, Any]) -> list[shown.ParameterFacts]:
@@ -182,41 +122,6 @@ def recorded_bundle(record: PipelineRecord, *, stable: bool = False) -> Bundle:
     return Bundle(card.html + render(known.element), f"{card.text}\n\n{known.text}")
 
 
-def standing_of(step: HasStatus) -> str:
-    """Say how a step stands, as it is shown: of a branch that was not taken, that."""
-    is_untaken = step.status is Status.SKIPPED and step.why.startswith(NOT_TAKEN)
-    return NOT_TAKEN if is_untaken else step.status.value
-
-
-def step_facts(step: StepRun) -> shown.StepFacts:
-    """Give the facts of one step of a run."""
-    return shown.StepFacts(
-        node=step.node,
-        status=standing_of(step),
-        why=step.why,
-        duration_s=step.duration_s,
-        outputs=[artifact_label(artifact) for artifact in step.outputs.values()],
-        parameters=dict(step.parameters),
-        metrics=dict(step.metrics),
-        error=step.error,
-        logs=step.logs,
-        times=f"×{len(step.items):,}" if step.items is not None else "",
-        items=dict(step.items.counts) if step.items is not None else {},
-    )
-
-
-def step_bundle(step: StepRun, *, stable: bool = False) -> Bundle:
-    """Show what became of one step of a run."""
-    previews = {artifact_label(artifact): artifact.preview for artifact in step.outputs.values()}
-    failed = [(item.place, item.error) for item in step.items.failed] if step.items is not None else []
-    return step_card(replace(step_facts(step), previews=previews, failed_items=failed), stable=stable)
-
-
-def artifact_label(artifact: Artifact) -> str:
-    """Name an artifact version in a line: `raw_data@7`."""
-    return artifact.name if artifact.version is None else f"{artifact.name}@{artifact.version}"
-
-
 def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float] | None = None) -> shown.RunFacts:
     """Give the facts of a run; its metrics as they are now unless they are given."""
     version, steps = run.model_version, run.steps
@@ -230,7 +135,7 @@ def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float
         started=run.started,
         ended=run.ended,
         parameters={**run.parameters, **for_steps},
-        steps=[*(step_facts(step) for step in steps.values()), *_not_reached(run, steps)],
+        steps=[*(step_facts(step) for step in steps.values()), *steps_not_reached(run, steps)],
         edges=graph_edges(run.graph),
         tags=list(tags),
         metrics=dict(metrics if metrics is not None else run.metrics),
@@ -261,14 +166,6 @@ def child_facts(child: Child) -> shown.ChildFacts:
         "; ".join(notes),
         child.is_former,
     )
-
-
-def _not_reached(run: Run, steps: Mapping[str, StepRun]) -> list[shown.StepFacts]:
-    """Give the steps of which nothing is recorded: the run goes on, or died before them."""
-    status = Status.SKIPPED if run.status.is_over else Status.PENDING
-    return [
-        shown.StepFacts(node.id, status.value, times=times_of(node)) for node in run.graph.nodes if node.id not in steps
-    ]
 
 
 def run_bundle(run: Run, *, stable: bool = False, running: Sequence[RunningFacts] = ()) -> Bundle:
@@ -336,7 +233,7 @@ def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVer
         number=version.number,
         name=version.name if version.name != str(version.number) else "",
         stage=version.stage,
-        status="failed" if version.failed else "",
+        status=version.mark,
         created=version.created,
         run=version.run_id[:8],
         tags=version.tags if deep else (),

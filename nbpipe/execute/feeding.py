@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbpipe.errors import NotStorableError
-from nbpipe.execute.branches import taken_one
+from nbpipe.execute.branches import is_good, taken_one
 from nbpipe.execute.calls import Place, PlannedCall
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import NOTHING, Inputs, Prepared
 from nbpipe.execute.settled import RunOutcome, Settled
-from nbpipe.graph.graph import Constant, ExistingArtifact, Node, Origin, OutputOf, ParameterOf
+from nbpipe.graph.graph import Constant, ExistingArtifact, Node, Origin, OutputOf, ParameterOf, outputs_behind
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Traced
 from nbpipe.records.runs import Status
@@ -42,6 +42,18 @@ class Feeder:
         self._latest: dict[str, Place] = {}
         # Only a cell changes what it is given; without one, nothing of that need be followed.
         self._has_cells = False
+
+    def result(self, origin: Origin) -> Any:
+        """Give a value that the pipeline returns, once all nodes are settled; `None` if no step that gives it ran.
+
+        Raises:
+            ArtifactError: It cannot be read.
+            NotStorableError: It was not kept.
+        """
+        behind = outputs_behind(origin)
+        if behind and not any(is_good(self._outcome.settled[output.node]) for output in behind):
+            return None
+        return self._value_of(origin)
 
     def _value_of(self, origin: Origin) -> Any:
         """Give a value that decides whether a node runs."""

@@ -29,8 +29,9 @@ from nbpipe.execute.files import FileWatch
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Inputs
 from nbpipe.execute.settled import Settled
+from nbpipe.execute.warm import Warm
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
-from nbpipe.graph.graph import Node, Origin, OutputOf, outputs_behind
+from nbpipe.graph.graph import ExistingArtifact, Node, Origin, OutputOf, outputs_behind
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.runs import Status, Triggered
 from nbpipe.source.places import Places
@@ -43,8 +44,9 @@ _NONE_PENDING: Mapping[str, Future[ArtifactVersion]] = {}
 class InlineDriver(Driver):
     """Runs the steps in this thread."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, warm: Warm | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._warm = warm
         self._live: dict[Place, Any] = {}
         self._unwritten: list[Execution] = []
         self._capture = Capture(())
@@ -59,7 +61,8 @@ class InlineDriver(Driver):
     def prepare(self, seen: Places | None = None) -> None:
         """Read what every step is made of; see `Driver.prepare`."""
         super().prepare(seen)
-        self._room = CodeRoom([prepared.source for prepared in self._prepared.values()])
+        sources = [prepared.source for prepared in self._prepared.values()]
+        self._room = self._warm.room if self._warm is not None else CodeRoom(sources)
 
     def _settle_all(self) -> None:
         try:
@@ -250,7 +253,9 @@ class InlineDriver(Driver):
                 live = None
             # Nothing but the stored form is safe where this is None; a None itself is stored, too.
             handed = self._store.handed_over(live)
-            if handed is None or artifact.member is not None:
+            if self._warm is not None and isinstance(origin, ExistingArtifact):
+                found[name] = self._warm.load(artifact)
+            elif handed is None or artifact.member is not None:
                 # What shares something with another input still shares it only where both are read together.
                 stored[name] = artifact
             else:

@@ -20,7 +20,7 @@ from IPython.display import display
 
 from nbpipe.base.ids import new_id
 from nbpipe.commands.looking import running_facts
-from nbpipe.commands.showing import graph_edges, graph_nodes, standing_of
+from nbpipe.commands.showing_steps import standing_of
 from nbpipe.execute.glimpses import Look
 from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.services.watching import StartedRun
@@ -28,6 +28,7 @@ from nbpipe.views.children import with_children
 from nbpipe.views.dag import dag_html, dag_text
 from nbpipe.views.facts import ChildFacts
 from nbpipe.views.frames import Bundle
+from nbpipe.views.graphs import graph_edges, graph_nodes
 from nbpipe.views.markup import render
 from nbpipe.views.running import RunningFacts, shown_running
 

@@ -107,10 +107,20 @@ TABLES: dict[str, dict[str, str]] = {
         "pipeline": "VARCHAR",
         "snapshot_id": "VARCHAR",
         "url": "VARCHAR",
-        "pid": "BIGINT",
-        "log": "VARCHAR",
+        "settings": "JSON",
+        "generation": "BIGINT",
         "started": "TIMESTAMPTZ",
         "stopped": "TIMESTAMPTZ",
+    },
+    # Of a token itself nothing is known but its digest.
+    "token": {
+        "id": "VARCHAR",
+        "name": "VARCHAR",
+        "digest": "VARCHAR",
+        "scope": "VARCHAR",
+        "created": "TIMESTAMPTZ",
+        "expires": "TIMESTAMPTZ",
+        "revoked": "TIMESTAMPTZ",
     },
 }
 
@@ -137,6 +147,8 @@ class OperationState:
     schedule_names: MutableMapping[str, str | None] = field(default_factory=dict)
     deployments: MutableMapping[str, Row | None] = field(default_factory=dict)
     deployment_names: MutableMapping[str, str | None] = field(default_factory=dict)
+    tokens: MutableMapping[str, Row | None] = field(default_factory=dict)
+    token_names: MutableMapping[str, str | None] = field(default_factory=dict)
 
     def draft(self) -> OperationState:
         """Give a state that lies over this one: changes applied to it leave this one alone."""
@@ -168,7 +180,9 @@ class OperationState:
             case "schedule":
                 _put_named(self.schedules, self.schedule_names, change, until="deleted")
             case "deployment":
-                _put_named(self.deployments, self.deployment_names, change, until="stopped")
+                _put_named(self.deployments, self.deployment_names, change)
+            case "token":
+                _put_named(self.tokens, self.token_names, change, until="revoked")
 
     def _apply_tag(self, change: Change) -> None:
         former = self.tags.get(change.key)
@@ -256,14 +270,14 @@ class _Layer(ChainMap[str, Any]):
 
 
 def _put_named(
-    rows: MutableMapping[str, Row | None], names: MutableMapping[str, str | None], change: Change, *, until: str
+    rows: MutableMapping[str, Row | None], names: MutableMapping[str, str | None], change: Change, *, until: str = ""
 ) -> None:
-    """Take in a row whose name is its own until it is over."""
+    """Take in a row whose name is its own until it is over or, where nothing says so, until it is gone."""
     former = rows.get(change.key)
     if former is not None and names.get(former["name"]) == change.key:
         names[former["name"]] = None
     rows[change.key] = change.row
-    if change.row is not None and change.row[until] is None:
+    if change.row is not None and (not until or change.row[until] is None):
         names[change.row["name"]] = change.key
 
 

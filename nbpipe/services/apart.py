@@ -56,6 +56,8 @@ class Asked:
         parent: The run and the step that ask, or two empty texts.
         is_bound: Whether it is to end with this process.
         place: The environment in which it runs; that of this process if not given.
+        run_id: The id that the run is to have; a new one if `""`.
+        held: Open files that its process gets too.
     """
 
     snapshot_id: str
@@ -66,6 +68,8 @@ class Asked:
     parent: tuple[str, str] = ("", "")
     is_bound: bool = False
     place: Rebuilt | None = None
+    run_id: str = ""
+    held: tuple[int, ...] = ()
 
 
 class RunApart:
@@ -99,6 +103,7 @@ class RunApart:
                 configuration=as_json(revealed(given)),
                 parent=list(asked.parent),
                 bound=asked.is_bound,
+                id=asked.run_id,
                 pid=os.getpid(),
             )
             while not self._is_answered.wait(LOOK_UP_S) and not self._child.is_over():
@@ -118,7 +123,9 @@ class RunApart:
             # The working directory is no place to import from: what a snapshot needs of it travels as text.
             command = place.command(_CHILD) if place is not None else [sys.executable, "-P", "-m", _CHILD]
             around = place.variables() if place is not None else os.environ
-            return ChildProcess(command, {**around, **variables}, held=held, title=asked.pipeline, take=self._take)
+            return ChildProcess(
+                command, {**around, **variables}, held=(*held, *asked.held), title=asked.pipeline, take=self._take
+            )
         finally:
             for descriptor in held:
                 os.close(descriptor)
@@ -148,6 +155,10 @@ class RunApart:
     def is_over(self) -> bool:
         """Tell whether the run has ended."""
         return self._child.is_over()
+
+    def is_over_within(self, timeout_s: float) -> bool:
+        """Wait for its end, so many seconds at most, without being bound to it; tell whether it is over."""
+        return self._child.wait(timeout_s)
 
     def look(self) -> Mapping[str, Glimpse]:
         """Give what is to be seen of the steps that run now, by node, as the child told it last."""

@@ -55,6 +55,7 @@ def _known_tags(workspace: Workspace) -> dict[str, Any]:
     return {f"tag_{column}{'s' if column == 'name' else ''}": [row[column] for row in rows] for column in columns}
 
 
+_OF_NAME = Filter("it.name = $name")
 _OF_PIPELINE = Filter("it.pipeline = $pipeline", values="it.pipeline")
 
 NOUNS: dict[str, Noun] = {
@@ -199,7 +200,7 @@ NOUNS: dict[str, Noun] = {
                 Column("id", Form.ID),
             ),
             ("name", "pipeline", "description", "id"),
-            {"pipeline": _OF_PIPELINE},
+            {"name": _OF_NAME, "pipeline": _OF_PIPELINE},
         ),
         Noun(
             "pipelines",
@@ -218,7 +219,7 @@ NOUNS: dict[str, Noun] = {
                 Column("last_started", Form.INSTANT),
             ),
             ("name",),
-            {"status": Filter("it.last_status = $status", _STATUSES)},
+            {"name": _OF_NAME, "status": Filter("it.last_status = $status", _STATUSES)},
         ),
         Noun(
             "tags",

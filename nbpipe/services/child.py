@@ -152,7 +152,13 @@ def main(answers: int, *heard: int) -> int:
     try:
         snapshot = SnapshotService(workspace).get(request["snapshot"])
         enter_folder(snapshot)
-        asked = snapshot_request(snapshot, request["configuration"], parent=tuple(request["parent"]))
+        asked = snapshot_request(
+            # A snapshot's own environment may hold an nbpipe that says less.
+            snapshot,
+            request["configuration"],
+            parent=tuple(request["parent"]),
+            run_id=request.get("id", ""),
+        )
         handle = RunService(workspace).start(asked)
     except NbpipeError as error:
         asker.answer({"refused": str(error), "exit_code": error.exit_code})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nbpipe.services.artifact_records import Artifact
     from nbpipe.services.artifacts import ArtifactService
+    from nbpipe.services.deployments import DeploymentService
     from nbpipe.services.listing import Listing
     from nbpipe.services.metadata import MetadataService
     from nbpipe.services.model_records import ModelRecord
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nbpipe.services.snapshot_records import Snapshot
     from nbpipe.services.snapshots import SnapshotService
     from nbpipe.services.tags import TagService
+    from nbpipe.services.tokens import TokenService
     from nbpipe.services.upkeep import UpkeepService
     from nbpipe.services.versions import ModelVersion
 
@@ -95,6 +97,20 @@ class Client:
         from nbpipe.services.snapshots import SnapshotService
 
         return SnapshotService(self.workspace)
+
+    @property
+    def deployments(self) -> DeploymentService:
+        """What may be asked of deployments."""
+        from nbpipe.services.deployments import DeploymentService
+
+        return DeploymentService(self.workspace)
+
+    @property
+    def tokens(self) -> TokenService:
+        """What may be asked of the tokens that open the workspace's server."""
+        from nbpipe.services.tokens import TokenService
+
+        return TokenService(self.workspace)
 
     @property
     def upkeep(self) -> UpkeepService:

@@ -7,6 +7,7 @@ What has no zone is meant in the local one.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 
 from nbpipe.base.clock import now
@@ -46,6 +47,25 @@ def meant_instant(name: str, given: object) -> datetime:
             f"{name}={shorten(given)} is no time; write it as in '2026-11-20', '2026-11-20T08:00' or '2h' (ago)."
         )
     return at
+
+
+def meant_span(name: str, given: object) -> timedelta:
+    """Read how long something is to last.
+
+    Args:
+        name: What the argument is called.
+        given: A `timedelta`, or a text such as `"30d"` or `"1h 30min"`.
+
+    Raises:
+        BadValueError: It says no time.
+    """
+    if isinstance(given, timedelta):
+        return given
+    text = given.strip() if isinstance(given, str) and len(given) <= _LONGEST else ""
+    if _AGO.fullmatch(text) and not text.endswith("ago"):
+        with suppress(OverflowError):
+            return timedelta(seconds=sum(float(n) * _UNITS_S[u.lower()] for n, u in _PART.findall(text)))
+    raise BadValueError(f"{name}={shorten(given)} is no time; write it as in '30d', '12h' or '1h 30min'.")
 
 
 def _meant(given: object) -> datetime | None:

@@ -7,7 +7,7 @@ do not fit, a parameter without a value.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -73,13 +73,16 @@ def enter_folder(snapshot: Frozen) -> None:
     work_in(snapshot.workspace, snapshot.content.folder)
 
 
-def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tuple[str, str] = ("", "")) -> RunRequest:
+def snapshot_request(
+    snapshot: Frozen, configuration: Any = None, *, parent: tuple[str, str] = ("", ""), run_id: str = ""
+) -> RunRequest:
     """Bring a snapshot to life and say what a run of it asks for.
 
     Args:
         snapshot: The snapshot.
         configuration: How the run is to differ.
         parent: The run and the step that ask, if any.
+        run_id: The id that the run is to have, if one was promised.
 
     Raises:
         EnvironmentMismatchError: A package that its steps import is not installed.
@@ -95,6 +98,7 @@ def snapshot_request(snapshot: Frozen, configuration: Any = None, *, parent: tup
         snapshot_id=snapshot.id,
         parent_run_id=parent[0],
         parent_step=parent[1],
+        run_id=run_id,
     )
 
 
@@ -150,6 +154,8 @@ def run_apart(
     is_bound: bool = False,
     isolated: bool = False,
     place: Rebuilt | None = None,
+    run_id: str = "",
+    held: Sequence[int] = (),
 ) -> RunApart:
     """Run a snapshot in a fresh process; the answer has `.wait()`, `.stop()` and `.status`.
 
@@ -161,6 +167,8 @@ def run_apart(
         is_bound: Whether it is to end with this process.
         isolated: Run it in the environment that it was made in, which is rebuilt.
         place: That environment, where it was rebuilt already.
+        run_id: The id that the run is to have, if one was promised.
+        held: Open files that its process is to have, too, and holds as long as it lives.
 
     Raises:
         ParameterError: Values that do not fit; no process was started.
@@ -175,10 +183,12 @@ def run_apart(
         content = snapshot.content
         traced = Traced(content.pipeline, content.graph, {}, {}, dict(given.parameters))
     else:
-        traced = _traced(snapshot, given)
+        traced = traced_for(snapshot, given)
     context = current_step()
     parent = (context.run_id, context.step) if context is not None else ("", "")
-    asked = Asked(snapshot.id, snapshot.digest, traced, snapshot.pipeline, given, parent, is_bound, place)
+    asked = Asked(
+        snapshot.id, snapshot.digest, traced, snapshot.pipeline, given, parent, is_bound, place, run_id, tuple(held)
+    )
     run = RunApart(snapshot.workspace, asked)
     if context is not None:
         home = str(snapshot.workspace.paths.root)
@@ -186,8 +196,13 @@ def run_apart(
     return run
 
 
-def _traced(snapshot: Frozen, given: PipelineRunConfiguration) -> Traced:
-    """Trace a snapshot's pipeline for the values of a run; whatever does not fit is refused here."""
+def traced_for(snapshot: Frozen, given: PipelineRunConfiguration) -> Traced:
+    """Trace a snapshot's pipeline for the values of a run; whatever does not fit is refused here.
+
+    Raises:
+        EnvironmentMismatchError: A package that its steps import is not installed.
+        ParameterError: Values that do not fit.
+    """
     request = snapshot_request(snapshot, given)
     model = request.configuration.model or request.definition.model
     bound = BoundModel(snapshot.workspace, model) if model is not None else None

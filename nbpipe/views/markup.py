@@ -12,7 +12,7 @@ There is no way to put a ready-made piece of HTML in. Text for terminals is clea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Union
 
@@ -20,8 +20,8 @@ from nbpipe.errors import BadValueError
 
 Child = Union["Element", str, int, float, None, Iterable["Child"]]
 
-_VOID = frozenset({"img", "br", "hr", "rect", "path", "circle", "line"})
-_TAGS = _VOID | frozenset(
+_VOID = frozenset({"img", "br", "hr", "input", "rect", "path", "circle", "line"})
+_TAGS = (_VOID - {"input"}) | frozenset(
     {"a", "b", "code", "details", "div", "em", "p", "pre", "small", "span", "strong", "summary"}
     | {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     | {"svg", "g", "title", "desc", "text", "tspan", "defs", "marker"}
@@ -33,6 +33,18 @@ _ATTRIBUTES = frozenset(
     | {"rx", "stroke", "stroke-dasharray", "stroke-linejoin", "stroke-width", "text-anchor", "viewBox"}
     | {"x", "x1", "x2", "xmlns", "y", "y1", "y2"}
 )
+# A page of our own servers has its own style sheet and script, and a policy that knows no other; a notebook's page is
+# somebody else's, whose classes and controls would be at the hand of what stands in it.
+_TAGS_OF_PAGES = _TAGS | frozenset(
+    {"article", "footer", "h1", "h2", "h3", "header", "li", "nav", "section", "time", "ul"}
+    | {"button", "fieldset", "form", "input", "label", "legend", "option", "output", "select", "textarea"}
+)
+_ATTRIBUTES_OF_PAGES = _ATTRIBUTES | frozenset(
+    {"aria-current", "aria-describedby", "aria-invalid", "aria-label", "aria-live", "autocomplete", "checked", "class"}
+    | {"datetime", "disabled", "for", "hidden", "inputmode", "max", "maxlength", "min", "multiple", "name", "open"}
+    | {"placeholder", "required", "rows", "selected", "spellcheck", "step", "type", "value"}
+)
+_DATA = re.compile(r"data-[a-z]+(?:-[a-z]+)*")  # for a script of ours; a browser does nothing with it
 _LINK = re.compile(r"(?:https?://|#)[^\s]*", re.IGNORECASE)
 _PICTURE = re.compile(r"data:image/(?:svg\+xml|png|jpeg|gif|webp);base64,[A-Za-z0-9+/]*={0,2}")
 _STYLE = re.compile(r"[a-z0-9 #%.,:;()'\-]*")
@@ -70,13 +82,32 @@ def element(tag: str, *children: Child, **attributes: str | float | None) -> Ele
     Raises:
         BadValueError: A tag or attribute that is not known here, or a style that is more than looks.
     """
-    if tag not in _TAGS:
+    return _made(tag, children, attributes, _TAGS, _ATTRIBUTES)
+
+
+def part(tag: str, *children: Child, **attributes: str | float | None) -> Element:
+    """Make an element of a page of our own: as `element` does, with controls, classes and data for our script too.
+
+    Raises:
+        BadValueError: As `element` does.
+    """
+    return _made(tag, children, attributes, _TAGS_OF_PAGES, _ATTRIBUTES_OF_PAGES)
+
+
+def _made(
+    tag: str,
+    children: tuple[Child, ...],
+    attributes: Mapping[str, str | float | None],
+    tags: frozenset[str],
+    known: frozenset[str],
+) -> Element:
+    if tag not in tags:
         raise BadValueError(f"<{tag}> is not drawn by nbpipe; add it to views.markup if it can do no harm.")
     kept = []
     for key, value in attributes.items():
         name = key.replace("_", "-")
         text = value if isinstance(value, str) else "" if value is None else number(value)
-        if name not in _ATTRIBUTES:
+        if name not in known and not (known is _ATTRIBUTES_OF_PAGES and _DATA.fullmatch(name)):
             raise BadValueError(f"The attribute {name!r} is not drawn by nbpipe; add it to views.markup if it is safe.")
         if name == "style" and ("url(" in text or not _STYLE.fullmatch(text)):
             raise BadValueError(f"The style {text!r} is more than looks.")
@@ -85,10 +116,16 @@ def element(tag: str, *children: Child, **attributes: str | float | None) -> Ele
     return Element(tag, tuple(kept), children)
 
 
-def render(root: Child) -> str:
-    """Write an element, or text, with everything escaped."""
+def render(root: Child, *, style_as: str = "style") -> str:
+    """Write an element, or text, with everything escaped.
+
+    Args:
+        root: What to write.
+        style_as: The attribute in which looks are written. A page whose policy forbids styles in attributes has them
+            in `data-style`, and a script of its own gives them to the elements.
+    """
     pieces: list[str] = []
-    _write(root, pieces)
+    _write(root, pieces, style_as)
     return "".join(pieces)
 
 
@@ -120,17 +157,19 @@ def _escape(text: str) -> str:
     return _TO_ESCAPE.sub(lambda found: _ESCAPED[found[0]], plain(text))
 
 
-def _write(child: Child, pieces: list[str]) -> None:
+def _write(child: Child, pieces: list[str], style_as: str) -> None:
     if child is None:
         return
     if isinstance(child, Element):
-        attributes = "".join(f' {name}="{_attribute(text)}"' for name, text in child.attributes)
+        attributes = "".join(
+            f' {style_as if name == "style" else name}="{_attribute(text)}"' for name, text in child.attributes
+        )
         if child.tag in _VOID and not child.children:
             pieces.append(f"<{child.tag}{attributes}/>")
             return
         pieces.append(f"<{child.tag}{attributes}>")
         for inner in child.children:
-            _write(inner, pieces)
+            _write(inner, pieces, style_as)
         pieces.append(f"</{child.tag}>")
     elif isinstance(child, str):
         pieces.append(_escape(child))
@@ -138,7 +177,7 @@ def _write(child: Child, pieces: list[str]) -> None:
         pieces.append(number(child))
     else:
         for inner in child:
-            _write(inner, pieces)
+            _write(inner, pieces, style_as)
 
 
 def _attribute(text: str) -> str:

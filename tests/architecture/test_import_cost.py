@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-HEAVY = {"duckdb", "pandas", "numpy", "pyarrow", "ipywidgets", "anywidget", "IPython", "pydantic"}
+HEAVY = {"duckdb", "pandas", "numpy", "pyarrow", "ipywidgets", "anywidget", "IPython", "pydantic"} | {
+    "fastapi",
+    "uvicorn",
+}
 
 
 def modules_loaded_by(statement: str) -> set[str]:

@@ -28,18 +28,21 @@ from nbpipe.records.operations import (
     ClaimFiring,
     CreateSchedule,
     CreateSnapshot,
+    CreateToken,
     DeleteArtifacts,
     DeleteRuns,
     OpenModelVersion,
     PointedAt,
     RenameRun,
     RenameTag,
+    RevokeToken,
     SetStage,
     StartDeployment,
 )
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
+from nbpipe.records.tokens import TokenScope
 from tests.catalog.histories import Recording, artifact, small_run
 
 FOLDER = Path(__file__).parent / "kept"
@@ -90,8 +93,11 @@ def _session(catalog: Catalog, nth: int) -> None:
     told |= {"pipeline": "training", "snapshot_id": f"snap-{nth}"}
     catalog.transact(CreateSchedule(id=f"schedule-{nth}", name=f"every night {nth}", **told))
     catalog.transact(ClaimFiring(id=f"schedule-{nth}", due=datetime(2026, 11, 21, 1, tzinfo=UTC)))
-    served = {"pipeline": "training", "snapshot_id": f"snap-{nth}", "url": "http://127.0.0.1:8000", "pid": 7}
-    catalog.transact(StartDeployment(id=f"deployment-{nth}", name="predictor", log="l", replace=True, **served))
+    served = {"pipeline": "training", "snapshot_id": f"snap-{nth}", "url": "http://127.0.0.1:8000"}
+    served["settings"] = {"timeout_s": 30}
+    catalog.transact(StartDeployment(id=f"deployment-{nth}", name="predictor", replace=True, **served))
+    catalog.transact(CreateToken(id=f"token-{nth}", name="ci", digest=f"{nth}" * 64, scope=TokenScope.READ))
+    catalog.transact(RevokeToken(id=f"token-{nth}"))
     catalog.transact(RenameRun(id=run.id, to=f"run \U0001f600 {nth}"))
     unwanted = small_run(catalog, pipeline="unwanted")
     catalog.transact(DeleteArtifacts(ids=(unwanted.outputs[0]["id"],)))

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from nbpipe.records.operations.base import Operation, PointedAt
 from nbpipe.records.operations.deletions import DeleteArtifacts, DeletePipeline, DeleteRuns, RenameRun
-from nbpipe.records.operations.deployments import StartDeployment, StopDeployment
+from nbpipe.records.operations.deployments import (
+    DeleteDeployment,
+    RestartDeployment,
+    StartDeployment,
+    StopDeployment,
+)
 from nbpipe.records.operations.models import (
     DeleteModel,
     DeleteModelVersion,
@@ -19,6 +24,7 @@ from nbpipe.records.operations.runs import ArtifactTags, EndRun, NamedArtifact, 
 from nbpipe.records.operations.schedules import ActivateSchedule, ClaimFiring, CreateSchedule, DeleteSchedule
 from nbpipe.records.operations.snapshots import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.operations.tags import AddTags, DeleteTag, RemoveTags, RenameTag
+from nbpipe.records.operations.tokens import CreateToken, RevokeToken
 
 __all__ = [
     "ActivateSchedule",
@@ -28,7 +34,9 @@ __all__ = [
     "ClaimFiring",
     "CreateSchedule",
     "CreateSnapshot",
+    "CreateToken",
     "DeleteArtifacts",
+    "DeleteDeployment",
     "DeleteModel",
     "DeleteModelVersion",
     "DeletePipeline",
@@ -48,6 +56,8 @@ __all__ = [
     "RenameModelVersion",
     "RenameRun",
     "RenameTag",
+    "RestartDeployment",
+    "RevokeToken",
     "SetStage",
     "StartDeployment",
     "StopDeployment",
