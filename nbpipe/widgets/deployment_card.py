@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from threading import RLock
@@ -233,11 +234,15 @@ class DeploymentCard(Shown, HasTraits):
 
     def _end(self, answer: Answer | None, run_id: str) -> None:
         self.answer, self._run_id, self._run_html = answer, run_id, ""
-        self._look()
+        # An answer is one, even if the workspace is too busy to be looked at.
+        with suppress(NbpipeError):
+            self._look()
         if self._trial.snapshot_id != self.deployment.snapshot_id:
             # The form that asks cannot be taken away from under its answer.
             self.message = "It serves another snapshot than before; press Refresh for its form."
         self._draw()
+        if "_controls" in vars(self):
+            self._controls.show_whole(answer)
 
     def _key(self) -> str | None:
         return self.api_key or self.deployment.api_key or os.environ.get(_KEY_VARIABLE)
@@ -271,6 +276,12 @@ class DeploymentCard(Shown, HasTraits):
             self._doing = doing
             self._tell(doing, "")
 
+    def _press_refresh(self) -> None:
+        try:
+            self.refresh()
+        except NbpipeError as error:
+            self._tell(error_text(error), "failed")
+
     def _act(self, asked: Mapping[str, Any]) -> str:
         """Stop it or start it anew, in a thread."""
         key, ref = self.deployment.api_key, self.deployment.id
@@ -283,7 +294,7 @@ class DeploymentCard(Shown, HasTraits):
     def _acted(self, finished: Finished) -> None:
         with self._lock:
             self._doing = ""
-            self.refresh()
+            self._press_refresh()
             if finished.error is not None:
                 self._tell(error_text(finished.error), "failed")
             else:
@@ -301,12 +312,13 @@ class DeploymentCard(Shown, HasTraits):
         controls.on_press(
             stop=lambda: self._press("stop", "Stopping…"),
             restart=lambda: self._press("restart", "Starting…"),
-            refresh=self.refresh,
+            refresh=self._press_refresh,
             show_run=self._toggle_run,
         )
         controls.key.watch(self._take_key)
         vars(self)["_controls"] = controls
         self._show_form(controls)
+        controls.show_whole(self.answer)
         self._draw()
         return controls
 

@@ -6,18 +6,24 @@ stands below what is pressed, so that no button moves away from under a press.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
 
+from nbpipe.services.invoking import Answer
+from nbpipe.views.amounts import shorten
 from nbpipe.views.frames import shown_facts
+from nbpipe.views.markup import element
 from nbpipe.views.tables import table_element
 from nbpipe.widgets import appearance
 from nbpipe.widgets.controls import SecretControl
 from nbpipe.widgets.deployment_seen import SeenDeployment, requests_table
 
 _KEY = "api key"
+_LONGEST_LINE = 150
+_LONGEST_ANSWER = 100_000
 
 
 class DeploymentControls:
@@ -38,11 +44,11 @@ class DeploymentControls:
         self.key = SecretControl(str)
         self.key.name(_KEY)
         self._facts, self._standing, self._said, self._problem, self._key_note = (appearance.markup() for _ in range(5))
-        self._requests, self._run, self._form_note = (appearance.markup() for _ in range(3))
+        self._requests, self._run, self._form_note, self._whole = (appearance.markup() for _ in range(4))
         for place in (self._requests, self._run):
             place.add_class("jp-RenderedHTMLCommon")  # tables look as they do under a cell
         self._form = appearance.stack([])
-        for place in (self._problem, self._said, self._form_note, self._key_note, self._run):
+        for place in (self._problem, self._said, self._form_note, self._key_note, self._run, self._whole):
             appearance.lay_out(place, display="none")
         key = appearance.columns(
             [appearance.markup(appearance.label(_KEY)), appearance.stack([self.key.widget, self._key_note])]
@@ -58,6 +64,7 @@ class DeploymentControls:
             appearance.markup(appearance.label("Try it")),
             self._form_note,
             self._form,
+            self._whole,
             appearance.bar([self.show_run]),
             self._run,
             self._requests,
@@ -113,6 +120,16 @@ class DeploymentControls:
         former, self._form.children = self._form.children, [form] if form is not None else []
         appearance.close(former)
         self._put(self._form_note, appearance.said(remark))
+
+    def show_whole(self, answer: Answer | None) -> None:
+        """Offer all of an answer, where the lines above have cut it."""
+        outputs = dict(answer.outputs) if answer is not None else {}
+        html = ""
+        if any(len(json.dumps(value)) > _LONGEST_LINE for value in outputs.values()):
+            text = json.dumps(outputs, ensure_ascii=False, indent=1)
+            whole = element("pre", shorten(text, _LONGEST_ANSWER), style="white-space:pre-wrap; font-size:12px;")
+            html = appearance.folded(f"All outputs as JSON: {len(text):,} characters", whole)
+        self._put(self._whole, html)
 
     def offer_run(self, run_id: str, html: str) -> None:
         """Offer the run of the last answer, and show it if it is opened."""

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,8 +55,9 @@ def talking(
 
 
 @pipeline(name="talking")
-def talking_slowly(rate: float = Field(0.1, gt=0, lt=0.3)) -> Any:
-    return say(Bird(), rate, "soft", SecretStr("four"), 0.0)
+def talking_slowly(rate: float = Field(0.1, gt=0, lt=0.3), timeout_s: float = 0.0) -> Any:
+    # The second goes by the name of an argument of `Deployment.invoke`.
+    return say(Bird(), rate, "soft", SecretStr("four"), timeout_s)
 
 
 @step
@@ -184,8 +186,8 @@ def test_a_value_that_only_the_deployment_refuses_is_told_at_its_field_until_it_
     assert told not in cells["rate"].children[1].value
     assert "press Refresh" in card.message
     card.refresh_button.click()
-    assert [field.name for field in card.form._fields] == ["rate"]
-    assert ask(card, rate=0.2).parameters == {"rate": 0.2}
+    assert [field.name for field in card.form._fields] == ["rate", "timeout_s"]
+    assert ask(card, rate=0.2, timeout_s=0.01).parameters == {"rate": 0.2, "timeout_s": 0.01}
 
 
 def test_a_step_that_fails_is_told_with_its_type_and_message_and_its_run_can_be_opened(deployment: Deployment) -> None:
@@ -198,6 +200,20 @@ def test_a_step_that_fails_is_told_with_its_type_and_message_and_its_run_can_be_
     assert "✗ Step 'say' failed: ValueError: too <b>fast</b>" in shown(card)
     assert card.answer is None
     assert card.show_run_button.description == f"Open run {card.requests[0]['run_id'][:8]}"
+
+
+def test_a_long_answer_can_be_seen_as_a_whole(deployment: Deployment) -> None:
+    card = DeploymentCard(deployment)
+    card.widget  # noqa: B018 — made before it is read
+
+    ask(card, bird={"length": 1e200 / 3})
+    short = shown(card)
+    card.set("how", "loud")
+    card._end(replace(ask(card), outputs={"said": "<b>" + "x" * 5000 + " the end"}), "")
+
+    assert "All outputs" not in short
+    assert "the end" in shown(card)
+    assert "<b>" not in all_html(card)  # type: ignore[arg-type]
 
 
 def test_whoever_asks_goes_on_at_once(deployment: Deployment) -> None:
