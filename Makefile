@@ -78,9 +78,9 @@ lab: environment ## open JupyterLab on the lessons
 	@$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
-# JupyterLab's own timing is the subject of the browser's tests: they have the machine to themselves.
-	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not browser and not soak and not extras and not torch"; code=$$?; \
-	$(PYTEST) -m browser && exit $$code
+# JupyterLab's own timing is the subject of the browser's tests: nothing else runs beside the two pages that are open.
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not browser and not soak and not extras and not torch"; code=$$?; \
+	$(PYTEST) -n 2 --dist loadfile -m browser && exit $$code
 
 # Extras for few stay out of the locked environment, also because some hold other packages back (s3fs: dateutil):
 # each target has an environment of its own beside it, which begins as the locked one.

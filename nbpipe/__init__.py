@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from nbpipe.notebook.extension import load_ipython_extension, unload_ipython_extension
     from nbpipe.records.config import PipelineRunConfiguration
+    from nbpipe.records.deployments import DeploymentSettings
     from nbpipe.records.metadata import StorageSize, Uri
     from nbpipe.records.models import ModelStages
     from nbpipe.records.steps import ArtifactConfig, UnmaterializedArtifact
@@ -40,6 +41,7 @@ __version__ = VERSION
 _PLACES = {
     "ArtifactConfig": "nbpipe.records.steps",
     "Client": "nbpipe.services.client",
+    "DeploymentSettings": "nbpipe.records.deployments",
     "Model": "nbpipe.handles",
     "ModelStages": "nbpipe.records.models",
     "PipelineRunConfiguration": "nbpipe.records.config",
@@ -65,6 +67,7 @@ _PLACES = {
 __all__ = [
     "ArtifactConfig",
     "Client",
+    "DeploymentSettings",
     "Model",
     "ModelStages",
     "PipelineRunConfiguration",

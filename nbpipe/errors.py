@@ -22,6 +22,7 @@
     ├── StepTimeoutError               a step ran longer than it was given
     ├── ExecutorError                  what was to run the steps is not to be had
     │   └── WorkerLostError            the process of a step ended without an answer
+    ├── DeploymentError                a deployment does not answer, or cannot be brought to
     ├── WorkspaceError                 the workspace folder cannot be used
     │   ├── NotRecordedError           a record could not be written in full
     │   │   └── NotUploadedError       a value did not reach the artifact root on object storage
@@ -367,6 +368,10 @@ class WorkerLostError(ExecutorError):
     def __init__(self, step: str, how: str) -> None:
         self.step = step
         super().__init__(f"The process of step {step!r} {how} before the step ended.")
+
+
+class DeploymentError(NbpipeError):
+    """A deployment does not answer, cannot be brought to, or does not let us."""
 
 
 class WorkspaceError(NbpipeError):

@@ -35,6 +35,8 @@ from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.starting import RunRequest
 
 if TYPE_CHECKING:
+    from nbpipe.records.deployments import DeploymentSettings
+    from nbpipe.services.deployment_records import Deployment
     from nbpipe.services.runs import Run
     from nbpipe.services.snapshot_records import Snapshot
     from nbpipe.services.versions import ModelVersion
@@ -236,6 +238,51 @@ class Pipeline:
         for suspicion in made.warnings:
             warnings.warn(f"{suspicion}, and is kept with the snapshot.", SecretWarning, stacklevel=2)
         return made
+
+    def deploy(
+        self,
+        deployment_name: str | None = None,
+        *,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        api_key: str | None = None,
+        replace: bool = False,
+        settings: DeploymentSettings | Mapping[str, Any] | None = None,
+    ) -> Deployment:
+        """Serve it over HTTP: freeze it, start a process that answers `POST /invoke`, and wait until it does.
+
+        Args:
+            deployment_name: The deployment's name; the pipeline's own if not given. One of this name and this pipeline
+                is replaced at its address.
+            port: The port; the first free one from 8000 if not given.
+            host: The address to bind; others than loopback need an `api_key`.
+            api_key: Requests must have it, as a bearer token.
+            replace: Whether to take the name from another pipeline.
+            settings: How it serves: time limit, limits of size and number, CORS, further routes; see
+                `DeploymentSettings`.
+
+        Raises:
+            ParameterError: A parameter has no default, or one that JSON cannot say; all of them are named.
+            UncapturedNameError: A step reads a name that is no text.
+            ConflictError: Another pipeline has the name, or the port cannot be had.
+            DeploymentError: It could not be brought to answer.
+        """
+        client = Client()
+        made = client.snapshots.create(self.definition, configuration=self._configuration)
+        try:
+            return client.deployments.deploy(
+                made,
+                self.name if deployment_name is None else deployment_name,
+                port=port,
+                host=host,
+                api_key=api_key,
+                replace=replace,
+                settings=settings,
+            )
+        except BaseException:
+            # Nobody would ever use it.
+            client.snapshots.delete(made)
+            raise
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from nbpipe.commands.showing import pipeline_bundle

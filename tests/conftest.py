@@ -42,6 +42,14 @@ LONGEST_FIRST = (
 )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Take one process more than there are cores for `-n auto`: kernels and processes are waited for half of the time.
+
+    More than five wait for each other.
+    """
+    return min((os.cpu_count() or 1) + 1, 5)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the folders with the longest files first; within them, and among the rest, nothing changes its place."""

@@ -15,6 +15,7 @@ import os
 import sys
 import zlib
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring as _quoted
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
@@ -22,7 +23,7 @@ from pydantic_core import from_json, to_json
 from nbpipe.errors import BadValueError, NotRecordedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 PREFIX_LENGTH = len('{"c":"xxxxxxxx",')
@@ -54,6 +55,30 @@ def seal_with_body(head: Mapping[str, Any], body: bytes) -> bytes:
     return b"".join((b'{"c":"%08x",' % checksum, start, body, b"}\n"))
 
 
+def seal_facts(facts: Iterable[tuple[str, str, str, Mapping[str, Any] | bytes]], at: str) -> list[bytes]:
+    """Write facts of one moment as lines, as `seal_with_body` would write each.
+
+    Args:
+        facts: Each its kind, its id, its run and its body, which may be there as JSON already.
+        at: The moment.
+
+    Raises:
+        BadValueError: One holds something that plain JSON does not.
+    """
+    lines, end, run_before = [], "", None
+    try:
+        for kind, id, run, body in facts:
+            if run != run_before:
+                run_before, end = run, f',"run":{_quoted(run)},"at":{_quoted(at)},"b":'
+            rest = f'"k":"{kind}","id":{_quoted(id)}{end}'.encode() + (
+                body if isinstance(body, bytes) else plain_json(body)
+            )
+            lines.append(b'{"c":"%08x",%b}\n' % (zlib.crc32(b"}", zlib.crc32(rest)), rest))
+    except UnicodeEncodeError as error:
+        raise BadValueError(f"This cannot be written to a log: {error}.") from error
+    return lines
+
+
 def plain_json(value: Any) -> bytes:
     """Write what was made of plain data, in a quarter of the time that `seal` takes for it.
 
@@ -65,7 +90,8 @@ def plain_json(value: Any) -> bytes:
     try:
         data = to_json(value)
         # What JSON has no number for stands there as a bare word; a text that holds the word is looked at twice.
-        return _encode(value).encode() if b"NaN" in data or b"Infinity" in data else data
+        is_suspect = (b"N" in data and b"NaN" in data) or (b"I" in data and b"Infinity" in data)
+        return _encode(value).encode() if is_suspect else data
     except (TypeError, ValueError, RecursionError) as error:
         raise BadValueError(f"This cannot be written to a log: {error}.") from error
 

@@ -86,6 +86,11 @@ class WorkspacePaths:
         return self.root / "stops"
 
     @property
+    def deployments(self) -> Path:
+        """What the processes of deployments tell one another: a folder for each, under its id."""
+        return self.root / "deployments"
+
+    @property
     def queue(self) -> Path:
         """Runs that wait for their turn, each a file under the id that it will have."""
         return self.root / "queue"

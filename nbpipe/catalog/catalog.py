@@ -25,7 +25,7 @@ from nbpipe.catalog.processlog import ProcessLog
 from nbpipe.catalog.publisher import Publisher
 from nbpipe.catalog.reader import Reader
 from nbpipe.catalog.segments import is_segment
-from nbpipe.catalog.tails import Extent, look
+from nbpipe.catalog.tails import Extent, look, process_logs
 from nbpipe.errors import CatalogError, WorkspaceError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ OnDeadRun = Callable[[str, list[dict[str, Any]], set[str]], object]
 _NUMBERED = "SELECT id FROM artifacts WHERE number IS NOT NULL AND list_contains($runs, run_id)"
 _LOG_OF_RUN = f"{near('runs', 'id_head')} SELECT log FROM near WHERE id = $id"  # noqa: S608 — made of constants
 _RESTS_S = 5.0
+_LOOKS_EVERY_S = 0.1
 _TAIL_BYTES = 2**20
 _DEAD_LOGS = 500
 _SHARE = 10
@@ -222,6 +223,10 @@ class Catalog:
         own = self.own_log_name
         return self._facts({}, lambda log: log == own)
 
+    def logs_of_facts(self) -> dict[str, int]:
+        """Give the size of each process log that is there, in bytes: as long as these stay, there is no news."""
+        return process_logs(self.paths)
+
     def facts_since(
         self, positions: Mapping[str, int], *, skip: str | None = None
     ) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -238,13 +243,14 @@ class Catalog:
     def _facts(
         self, positions: Mapping[str, int], wanted: Callable[[str], bool]
     ) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        for log, extent in look(self.paths).items():
-            if is_segment(log) or not wanted(log):
-                continue
+        for log, size in process_logs(self.paths).items():
             start = positions.get(log, 0)
+            if start == size or not wanted(log):
+                continue
             # One that was archived meanwhile is read from there, the next time somebody asks.
             with suppress(FileNotFoundError):
-                for end, record in _facts_in(extent, start if start <= extent.size else 0):
+                extent = Extent(self.paths.logs / f"{log}.log", size)
+                for end, record in _facts_in(extent, start if start <= size else 0):
                     yield log, end, record
 
     def facts_of_run(self, run_id: str) -> list[dict[str, Any]]:
@@ -278,12 +284,20 @@ class Catalog:
             self.settle_dead(self.on_dead_run)
         return made
 
+    def may_be_worth_publishing(self) -> bool:
+        """Tell whether enough time has passed since somebody looked that another look may find it worth while."""
+        return time.monotonic() >= self._not_before
+
     def publish_if_worth(self) -> Published | None:
         """Publish if the tail is long, or the last time is a while ago; never more than a tenth of the time.
 
         A failure is no trouble of the caller's: it is tried again later, with growing pauses.
         """
-        if time.monotonic() < self._not_before or not self._is_worth_publishing():
+        if not self.may_be_worth_publishing():
+            return None
+        if not self._is_worth_publishing():
+            # Runs of a millisecond each must not look at every log each time.
+            self._not_before = time.monotonic() + _LOOKS_EVERY_S
             return None
         try:
             made = self.publish()

@@ -23,17 +23,20 @@ from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
+from nbpipe.base.log import plain_json
 from nbpipe.catalog.archive import archives, facts
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.writable import prepare
 from nbpipe.errors import CatalogDamagedError
-from nbpipe.records.executions import RecordedExecution
+from nbpipe.records.executions import Facts, RecordedExecution, facts_in
 
 _REMEMBERED = 50_000
+_PIPELINES = 64
+# Executions lie in the order in which they came, so that those of one run are read together.
 _SCHEMA = """
     PRAGMA synchronous = OFF;
     PRAGMA journal_mode = MEMORY;
-    CREATE TABLE IF NOT EXISTS execution (key TEXT PRIMARY KEY, half TEXT, id TEXT, body TEXT) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS execution (key TEXT PRIMARY KEY, half TEXT, id TEXT, body TEXT);
     CREATE INDEX IF NOT EXISTS execution_half ON execution (half);
     CREATE INDEX IF NOT EXISTS execution_id ON execution (id);
     CREATE TABLE IF NOT EXISTS latest (pipeline TEXT, node TEXT, key TEXT, ended TEXT, PRIMARY KEY (pipeline, node))
@@ -112,17 +115,25 @@ class ExecutionIndex:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
-        self._own: OrderedDict[str, RecordedExecution] = OrderedDict()
+        # As JSON, with its id, until somebody asks: most are never asked for, and the collector need not visit them.
+        self._own: OrderedDict[str, RecordedExecution | tuple[str, bytes]] = OrderedDict()
         self._own_halves: set[str] = set()
-        self._own_latest: dict[tuple[str, str], str] = {}
+        self._own_latest: dict[tuple[str, str], tuple[str, str, Facts]] = {}
         self._sources: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._complete = True
         self._seen = _Seen()
         self._deleted: Mapping[str, object] = {}
+        self._taken_in: object = None
+        self._memories: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def catch_up(self) -> None:
         """Take in what other processes executed since, and what was deleted; once for each plan."""
-        self._with_file(self._take_in)
+        with self._lock:
+            standing = self._standing()
+            # What others do to the file alone makes nothing known; and what one forgot there, is looked for.
+            if standing != self._taken_in or self._seen.version < 0:
+                self._with_file(self._take_in)
+                self._taken_in = standing
         self._deleted = self._catalog.state().deleted_artifacts
 
     def expect(self, pipeline: str) -> None:
@@ -136,14 +147,32 @@ class ExecutionIndex:
             key: The key.
             half: Its half key, if it is known: that no execution has it is told sooner.
         """
+        if half and key not in self._own and self._seen.halves.get(half) is False:
+            # As a rule it is told so that no execution is known.
+            return None
         found = self._find(key, half)
         if found is not None and self._deleted and any(made["id"] in self._deleted for made in found["outputs"]):
             return None
         return found
 
+    def is_newest(self, record: RecordedExecution) -> bool:
+        """Tell whether this very one is what would be found by its key, as far as that is told at once."""
+        key = record["key"]
+        known = self._own.get(key) or self._seen.records.get(key)
+        return known is record and not self._deleted
+
+    def memory_of(self, pipeline: str) -> dict[str, Any]:
+        """Give what whoever plans a pipeline here keeps between its runs; it goes with the process."""
+        with self._lock:
+            memory = self._memories.setdefault(pipeline, {})
+            self._memories.move_to_end(pipeline)
+            if len(self._memories) > _PIPELINES:
+                self._memories.popitem(last=False)
+        return memory
+
     def _find(self, key: str, half: str) -> RecordedExecution | None:
         seen = self._seen
-        known = self._own.get(key) or seen.records.get(key)
+        known = self._own_record(key) or seen.records.get(key)
         if known is None and key in seen.unread:
             known = seen.take(key, seen.unread.pop(key, None))
         if known is not None or (half and not self._file_knows(half)):
@@ -156,11 +185,31 @@ class ExecutionIndex:
 
     def last(self, pipeline: str, node: str) -> RecordedExecution | None:
         """Give the newest execution of a node of this pipeline that really ran."""
-        key = self._own_latest.get((pipeline, node))
-        if key is not None:
-            return self._own.get(key)
+        own = self._own_latest.get((pipeline, node))
+        if own is not None:
+            return self._own_record(own[0])
         key = self._latest_of(pipeline).get(node)
         return self._find(key, "") if key is not None else None
+
+    def last_facts(self, pipeline: str, node: str) -> tuple[str, Facts] | None:
+        """Say of that one its id, and what it ran with."""
+        own = self._own_latest.get((pipeline, node))
+        if own is not None:
+            return own[1:] if own[0] in self._own else None
+        found = self.last(pipeline, node)
+        return (found["id"], facts_in(found)) if found is not None else None
+
+    def _own_record(self, key: str) -> RecordedExecution | None:
+        own = self._own.get(key)
+        if not isinstance(own, tuple):
+            return own
+        step_run_id, body = own
+        record = RecordedExecution(from_json(body), id=step_run_id)
+        with self._lock:
+            # It may have been forgotten meanwhile, or have a successor.
+            if self._own.get(key) is own:
+                self._own[key] = record
+        return record
 
     def _latest_of(self, pipeline: str) -> Mapping[str, str]:
         latest = self._seen.latest.get(pipeline)
@@ -178,17 +227,34 @@ class ExecutionIndex:
             known = self._seen.halves[half] = found is not None
         return known
 
-    def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
-        """Take in an execution of this process."""
+    def remember(
+        self,
+        pipeline: str,
+        step_run_id: str,
+        body: Mapping[str, Any],
+        written: bytes = b"",
+        facts: Facts | None = None,
+    ) -> None:
+        """Take in an execution of this process.
+
+        Args:
+            pipeline: Its pipeline.
+            step_run_id: Its id.
+            body: What it was and gave.
+            written: The same as JSON, if it is at hand.
+            facts: What it ran with, if that is at hand.
+        """
+        key = body["key"]
         with self._lock:
             # What its cell showed is still what it shows, also after an execution that no cell watched.
-            former = self._own.get(body["key"]) or self._seen.records.get(body["key"])
-            own = self._own[body["key"]] = RecordedExecution(body, id=step_run_id)
-            if former is not None and "displays" in former:
-                own.setdefault("displays", former["displays"])
+            former = self._own.get(key) or self._seen.records.get(key)
+            if isinstance(former, RecordedExecution) and "displays" in former:
+                self._own[key] = RecordedExecution({"displays": former["displays"], **body}, id=step_run_id)
+            else:
+                self._own[key] = step_run_id, written or plain_json(body)
             self._own_halves.add(body["half"])
             if "item" not in body:
-                self._own_latest[pipeline, body["node"]] = body["key"]
+                self._own_latest[pipeline, body["node"]] = key, step_run_id, facts or facts_in(body)
             if len(self._own) > _REMEMBERED:
                 # From here on the oldest of our own are found where everybody's are.
                 self._complete = False
@@ -218,7 +284,7 @@ class ExecutionIndex:
     def add_displays(self, key: str, displays: Any) -> None:
         """Add to an execution of this process what its cell showed."""
         with self._lock:
-            own = self._own.get(key)
+            own = self._own_record(key)
             if own is not None:
                 self._own[key] = RecordedExecution(own, displays=displays)
 
@@ -271,9 +337,20 @@ class ExecutionIndex:
             self._connection.executescript(_SCHEMA)
         return self._connection
 
+    def _standing(self) -> object:
+        """Say how long the logs are that are read here, and which archives there are: if that stays, so does all."""
+        logs = self._catalog.logs_of_facts()
+        logs.pop(self._skipped or "", None)
+        return logs, archives(self._catalog.paths.archive), os.getpid()
+
+    @property
+    def _skipped(self) -> str | None:
+        """The log that need not be read, since all that was executed here is known as long as there is room for it."""
+        return self._catalog.own_log_name if self._complete else None
+
     def _take_in(self, file: sqlite3.Connection) -> None:
         positions = dict(file.execute(_POSITIONS).fetchall())
-        own = self._catalog.own_log_name if self._complete else None
+        own = self._skipped
         reached: dict[str, int] = {}
         with file:
             changed = self._take_in_archives(file, positions)
@@ -282,7 +359,7 @@ class ExecutionIndex:
                 _put_fact(file, fact)
             if reached:
                 file.executemany(_PUT_POSITION, reached.items())
-        version = file.execute(_VERSION).fetchone()[0]
+        version = _version_of(file)
         if reached or changed or version != self._seen.version:
             self._seen = _Seen(version)
 
@@ -301,6 +378,10 @@ class ExecutionIndex:
                     _put_fact(file, fact)
             file.execute(_PUT_ARCHIVE, (archive.path.name,))
         return changed
+
+
+def _version_of(file: sqlite3.Connection) -> int:
+    return int(file.execute(_VERSION).fetchone()[0])
 
 
 def _put_fact(file: sqlite3.Connection, fact: Mapping[str, Any]) -> None:

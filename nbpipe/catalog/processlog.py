@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
 from nbpipe.base.locks import forget_in_children, try_lock
-from nbpipe.base.log import LogFile, plain_json, seal, seal_with_body, stretches, sync, sync_folder
+from nbpipe.base.log import LogFile, seal, seal_facts, stretches, sync, sync_folder
 from nbpipe.catalog.identity import who_writes
 from nbpipe.catalog.writable import cannot_write, prepare
 from nbpipe.errors import NotRecordedError
@@ -76,13 +76,7 @@ class ProcessLog:
             NotRecordedError: Not all could be written; it says how many were.
             WorkspaceError: The workspace cannot be written.
         """
-        at = now_text()
-        lines = [
-            seal_with_body(
-                {"k": kind, "id": id, "run": run, "at": at}, body if isinstance(body, bytes) else plain_json(body)
-            )
-            for kind, id, run, body in facts
-        ]
+        lines = seal_facts(facts, now_text())
         if lines:
             self._write(b"".join(lines), look=True)
 

@@ -105,14 +105,21 @@ class Batch:
 
 def look(paths: WorkspacePaths) -> dict[str, Extent]:
     """Find the logs and their sizes, those of operations first; a workspace without logs has none."""
-    found = {path.stem: path for path in _segments(paths)}
-    sizes = _sizes(found)
-    try:
-        with os.scandir(paths.logs) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.endswith(".log") and entry.name[0] != ".")
-    except FileNotFoundError:
-        names = []
-    return sizes | _sizes({name.removesuffix(".log"): paths.logs / name for name in names})
+    sizes = _sizes({path.stem: path for path in _segments(paths)})
+    found = process_logs(paths)
+    return sizes | {log: Extent(paths.logs / f"{log}.log", size) for log, size in found.items()}
+
+
+def process_logs(paths: WorkspacePaths) -> dict[str, int]:
+    """Give the size of each process log that is there, in bytes, in the order of their names."""
+    found = {}
+    with suppress(FileNotFoundError), os.scandir(paths.logs) as entries:
+        for entry in entries:
+            if entry.name.endswith(".log") and entry.name[0] != ".":
+                # One that was archived meanwhile is in the published file.
+                with suppress(FileNotFoundError):
+                    found[entry.name.removesuffix(".log")] = entry.stat().st_size
+    return dict(sorted(found.items()))
 
 
 def _segments(paths: WorkspacePaths) -> list[Path]:

@@ -6,6 +6,9 @@ columns are of the type JSON.
 The same views lie over a published file and over that file with the unpublished tail. Views of
 the schema `keyed` show the columns and, beside them, the heads of ids (`catalog.heads`): they are
 for `catalog.finding` and may change.
+
+They stand in one module, though it is long: it is the list that people read to know what they may
+ask, and a column is described beside the statement that gives it.
 """
 
 from __future__ import annotations
@@ -244,13 +247,13 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "deployments": {
         "id": "the deployment's id",
-        "name": "its name; a stopped one gave it back",
+        "name": "its name, until it is deleted",
         "pipeline": "its pipeline",
         "snapshot_id": "the snapshot it serves",
         "url": "where it answers",
-        "pid": "in which process",
-        "log": "the log of that process",
-        "started": "when it started",
+        "settings": "how it serves",
+        "generation": "how often it was started, restarted or replaced",
+        "started": "when it was started the last time",
         "stopped": "when it was stopped; null while it is to serve",
     },
     "tokens": {

@@ -27,6 +27,7 @@ ARTIFACT = "ARTIFACT"
 TAG = "TAG"
 STATUS = "STATUS"
 EXECUTOR = "EXECUTOR"
+DEPLOYMENT = "DEPLOYMENT"
 SETTING = "NAME=VALUE"
 
 AsJson = Annotated[bool, Option("--json", help="Answer with plain facts as JSON.")]

@@ -32,7 +32,8 @@ from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import artifact_plain
-from nbpipe.commands.showing import artifact_bundle, artifact_label
+from nbpipe.commands.showing import artifact_bundle
+from nbpipe.commands.showing_steps import artifact_label
 from nbpipe.commands.tracing import lineage_bundle, lineage_plain
 
 commands = noun("List, show and delete artifacts, and see where they come from.")

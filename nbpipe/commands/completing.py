@@ -139,6 +139,10 @@ def _snapshots(_: str) -> list[str]:
     return [one.label for one in current_client().snapshots.list()] if _has_workspace() else []
 
 
+def _deployments(_: str) -> list[str]:
+    return [one.name for one in current_client().deployments.list()] if _has_workspace() else []
+
+
 def _runs(_: str) -> list[str]:
     return [run.id[:8] for run in current_client().runs.list(limit=_NEWEST_RUNS)] if _has_workspace() else []
 
@@ -179,6 +183,7 @@ _NAMES: dict[str, Callable[[str], Iterable[str]]] = {
     arguments.SOURCE: _sources,
     arguments.SOURCE_OR_SNAPSHOT: _runnable,
     arguments.RUN: _runs,
+    arguments.DEPLOYMENT: _deployments,
     arguments.SNAPSHOT: _snapshots,
     arguments.PIPELINE: _pipelines,
     arguments.MODEL: _models,

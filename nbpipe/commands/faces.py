@@ -20,17 +20,20 @@ from nbpipe.commands.showing import (
     recorded_bundle,
     run_bundle,
     snapshot_bundle,
-    step_bundle,
     tag_bundle,
     version_bundle,
 )
+from nbpipe.commands.showing_deployments import answer_bundle, deployment_bundle
+from nbpipe.commands.showing_steps import step_bundle
 from nbpipe.commands.snapshot_differences import differences_bundle
 from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.comparison import Comparison
+from nbpipe.services.deployment_records import Deployment
 from nbpipe.services.explaining import Explanation
+from nbpipe.services.invoking import Answer
 from nbpipe.services.lineage import Lineage
 from nbpipe.services.listing import Listing
 from nbpipe.services.logs import StepLog
@@ -58,6 +61,8 @@ FACES: dict[type, Callable[..., Bundle]] = {
     PipelineRecord: recorded_bundle,
     TagRecord: tag_bundle,
     Explanation: step_explanation_bundle,
+    Deployment: deployment_bundle,
+    Answer: answer_bundle,
     Lineage: lineage_bundle,
     ComparedRuns: comparison_bundle,
     SnapshotDifferences: differences_bundle,

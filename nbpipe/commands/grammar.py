@@ -43,6 +43,8 @@ PLACES = {
     "adopt": Place("nbpipe.commands.adopt", "Copy an ordinary notebook as a pipeline, and compare the two."),
     "pipeline": Place("nbpipe.commands.pipelines", "List and show pipelines."),
     "snapshot": Place("nbpipe.commands.snapshots", "Freeze pipelines and run them again."),
+    "deploy": Place("nbpipe.commands.deploy", "Serve a pipeline or a snapshot over HTTP."),
+    "deployment": Place("nbpipe.commands.deployments", "List, call, stop and restart what is served."),
     "model": Place("nbpipe.commands.models", "List, show, compare and promote model versions."),
     "artifact": Place("nbpipe.commands.artifacts", "List and show artifacts, and where they come from."),
     "tag": Place("nbpipe.commands.tags", "Put tags on things, and take them off."),

@@ -13,10 +13,12 @@ from typing import Any
 
 from nbpipe.commands.answers import Answer, listing
 from nbpipe.commands.reasons import explained_against
-from nbpipe.commands.showing import artifact_label, flags_text
+from nbpipe.commands.showing import flags_text
+from nbpipe.commands.showing_steps import artifact_label
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.browsing_conditions import known_filters
 from nbpipe.services.browsing_nouns import noun_named
+from nbpipe.services.deployment_records import Deployment
 from nbpipe.services.explaining import Explanation
 from nbpipe.services.listing import Listing
 from nbpipe.services.model_records import ModelRecord
@@ -81,7 +83,7 @@ def _model(one: ModelRecord) -> tuple[object, ...]:
 
 def _version(one: ModelVersion) -> tuple[object, ...]:
     name = one.name if one.name != str(one.number) else None
-    status = signed("failed") if one.failed else None
+    status = signed(one.mark) or None
     return f"{one.model}@{one.number}", name, one.stage.value, status, one.created, one.run_id[:_SHORT]
 
 
@@ -92,6 +94,11 @@ def _stage_change(one: StageChange) -> tuple[object, ...]:
 
 def _snapshot(one: Snapshot) -> tuple[object, ...]:
     return one.name, one.pipeline, one.id[:_SHORT], one.created, one.description
+
+
+def _deployment(one: Deployment) -> tuple[object, ...]:
+    row = one.as_row()
+    return one.name, signed(row["status"]), one.url, one.pipeline, row["snapshot"], one.started
 
 
 def _tag(one: TagRecord) -> tuple[object, ...]:
@@ -127,6 +134,7 @@ _FORMS: dict[type, Form] = {
     ModelVersion: Form(("version", "name", "stage", "status", "created", "run"), _version),
     StageChange: Form(("when", "version", "stage", "", "who", "note"), _stage_change, frozenset({"when", "who"})),
     Snapshot: Form(("name", "pipeline", "id", "created", "description"), _snapshot),
+    Deployment: Form(("deployment", "status", "address", "pipeline", "snapshot", "started"), _deployment),
     TagRecord: Form(("tag", "on", "flags", "created"), _tag),
     TokenRecord: Form(
         ("token", "scope", "status", "created", "expires", "id"), _token, frozenset({"id", "created", "expires"})

@@ -1,7 +1,7 @@
 """How each record is shown: facts gathered from the services, handed to the card of their kind.
 
 Services know records and no cards, views know cards and no records; here they meet, for the
-terminal, the notebook and the pages alike.
+terminal, the notebook and the pages alike. What a card shows of steps is `showing_steps`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nbpipe.commands.shapes import HasStatus, ShownDefinition
+from nbpipe.commands.shapes import ShownDefinition
+from nbpipe.commands.showing_steps import artifact_label, step_facts, steps_not_reached
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import Parameters, as_json, type_text
 from nbpipe.records.parts import part_said
-from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.records.snapshots import FieldText
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.bound_model import DrawnModel
@@ -24,7 +24,7 @@ from nbpipe.services.foreseeing import Foreseen
 from nbpipe.services.lineage import Lineage, Use
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
-from nbpipe.services.runs import Run, StepRun
+from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tags import TagRecord
 from nbpipe.services.versions import ModelVersion, StageChange
@@ -36,11 +36,10 @@ from nbpipe.views.cards import (
     pipeline_card,
     run_card,
     snapshot_card,
-    step_card,
     tag_card,
 )
 from nbpipe.views.frames import Bundle, shown_facts
-from nbpipe.views.graphs import graph_edges, graph_nodes, times_of
+from nbpipe.views.graphs import graph_edges, graph_nodes
 from nbpipe.views.markup import render
 from nbpipe.views.running import RunningFacts
 from nbpipe.views.theme import look, signed
@@ -123,41 +122,6 @@ def recorded_bundle(record: PipelineRecord, *, stable: bool = False) -> Bundle:
     return Bundle(card.html + render(known.element), f"{card.text}\n\n{known.text}")
 
 
-def standing_of(step: HasStatus) -> str:
-    """Say how a step stands, as it is shown: of a branch that was not taken, that."""
-    is_untaken = step.status is Status.SKIPPED and step.why.startswith(NOT_TAKEN)
-    return NOT_TAKEN if is_untaken else step.status.value
-
-
-def step_facts(step: StepRun) -> shown.StepFacts:
-    """Give the facts of one step of a run."""
-    return shown.StepFacts(
-        node=step.node,
-        status=standing_of(step),
-        why=step.why,
-        duration_s=step.duration_s,
-        outputs=[artifact_label(artifact) for artifact in step.outputs.values()],
-        parameters=dict(step.parameters),
-        metrics=dict(step.metrics),
-        error=step.error,
-        logs=step.logs,
-        times=f"×{len(step.items):,}" if step.items is not None else "",
-        items=dict(step.items.counts) if step.items is not None else {},
-    )
-
-
-def step_bundle(step: StepRun, *, stable: bool = False) -> Bundle:
-    """Show what became of one step of a run."""
-    previews = {artifact_label(artifact): artifact.preview for artifact in step.outputs.values()}
-    failed = [(item.place, item.error) for item in step.items.failed] if step.items is not None else []
-    return step_card(replace(step_facts(step), previews=previews, failed_items=failed), stable=stable)
-
-
-def artifact_label(artifact: Artifact) -> str:
-    """Name an artifact version in a line: `raw_data@7`."""
-    return artifact.name if artifact.version is None else f"{artifact.name}@{artifact.version}"
-
-
 def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float] | None = None) -> shown.RunFacts:
     """Give the facts of a run; its metrics as they are now unless they are given."""
     version, steps = run.model_version, run.steps
@@ -171,7 +135,7 @@ def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float
         started=run.started,
         ended=run.ended,
         parameters={**run.parameters, **for_steps},
-        steps=[*(step_facts(step) for step in steps.values()), *_not_reached(run, steps)],
+        steps=[*(step_facts(step) for step in steps.values()), *steps_not_reached(run, steps)],
         edges=graph_edges(run.graph),
         tags=list(tags),
         metrics=dict(metrics if metrics is not None else run.metrics),
@@ -202,14 +166,6 @@ def child_facts(child: Child) -> shown.ChildFacts:
         "; ".join(notes),
         child.is_former,
     )
-
-
-def _not_reached(run: Run, steps: Mapping[str, StepRun]) -> list[shown.StepFacts]:
-    """Give the steps of which nothing is recorded: the run goes on, or died before them."""
-    status = Status.SKIPPED if run.status.is_over else Status.PENDING
-    return [
-        shown.StepFacts(node.id, status.value, times=times_of(node)) for node in run.graph.nodes if node.id not in steps
-    ]
 
 
 def run_bundle(run: Run, *, stable: bool = False, running: Sequence[RunningFacts] = ()) -> Bundle:
@@ -277,7 +233,7 @@ def version_facts(version: ModelVersion, *, deep: bool = True) -> shown.ModelVer
         number=version.number,
         name=version.name if version.name != str(version.number) else "",
         stage=version.stage,
-        status="failed" if version.failed else "",
+        status=version.mark,
         created=version.created,
         run=version.run_id[:8],
         tags=version.tags if deep else (),

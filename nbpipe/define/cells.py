@@ -24,6 +24,7 @@ from nbpipe.records.steps import StepOptions
 from nbpipe.source.closure import Source, close_over
 from nbpipe.source.names import Names, names_of
 from nbpipe.source.pieces import normalise
+from nbpipe.source.places import Places
 from nbpipe.source.syntax import syntax_tree
 
 
@@ -140,7 +141,7 @@ class CellStep:
         """Tells this step from another of the same name."""
         return quick("step", self.name, normalise(self.tree))
 
-    def source(self, seen: dict[str, int] | None = None) -> Source:  # noqa: ARG002 — a cell lies in no file
+    def source(self, seen: Places | None = None) -> Source:  # noqa: ARG002 — a cell lies in no file
         """Read what the step is made of, as it is now.
 
         Raises:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nbpipe.define.reading import Reading, Seen, read_source
+from nbpipe.define.reading import Reading, read_source
 from nbpipe.define.texts import Surroundings, text_of
 from nbpipe.errors import DefinitionError
 from nbpipe.records.base import shorten
 from nbpipe.source.closure import Source, close_over
+from nbpipe.source.places import Places
 
 OFFERED = {("step", "on_failure"): 2}
 _ONE = 1
@@ -72,7 +73,7 @@ class Hook:
         text = frozen.text if frozen is not None else text_of(function, f"{when} of {owner},")
         return cls(function, owner, when, takes, text, frozen)
 
-    def source(self, seen: Seen | None = None) -> Source:
+    def source(self, seen: Places | None = None) -> Source:
         """Read what it is made of, as it is now.
 
         Raises:
@@ -80,8 +81,8 @@ class Hook:
         """
         if self.frozen is not None:
             return self.frozen
-        seen, reading = {} if seen is None else seen, self._last[0]
-        if reading is not None and reading.is_current(seen):
+        seen, reading = seen or Places(), self._last[0]
+        if reading is not None and seen.is_current(reading.stamps):
             return reading.source
         source, self._last[0] = read_source(self.function, self._read, seen)
         return source

@@ -133,7 +133,10 @@ def check_complete(traced: Traced) -> None:
         ParameterError: One has none; step and argument are named.
     """
     for node in traced.graph.nodes:
-        missing = [name for name in traced.steps[node.id].signature.required if name not in node.inputs]
+        required, inputs = traced.steps[node.id].signature.required, node.inputs
+        if len(required) == 1 and required[0] in inputs:
+            continue
+        missing = [name for name in required if name not in inputs]
         if missing:
             raise ParameterError(f"{traced.pipeline}, step {node.id}", dict.fromkeys(missing, "needs a value"))
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from nbpipe.errors import BadValueError, NotFoundError
-from nbpipe.graph.graph import ExistingArtifact, Graph, Node, Origin, OutputOf
+from nbpipe.graph.graph import EitherOf, ExistingArtifact, Graph, Node, Origin, outputs_behind
 from nbpipe.graph.order import ancestors, descendants
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import Traced
@@ -65,23 +65,40 @@ def cut(traced: Traced, nodes: Collection[str], taken: Iterable[Taken]) -> Trace
         taken: What they read from those that are left out.
     """
     lent: dict[str, dict[str, Origin]] = {}
+    asked: dict[tuple[str, str, str], Origin] = {}
     for one in taken:
-        lent.setdefault(one.reader, {})[one.argument] = ExistingArtifact(id=one.artifact, name=one.name)
-    kept = [
-        # Not copied: a copy would go on knowing what its original waited for.
-        Node(
-            id=node.id,
-            step=node.step,
-            inputs={**node.inputs, **lent.get(node.id, {})},
-            after=tuple(name for name in node.after if name in nodes),
+        artifact = ExistingArtifact(id=one.artifact, name=one.name)
+        if one.argument:
+            lent.setdefault(one.reader, {})[one.argument] = artifact
+        else:
+            asked[one.reader, one.node, one.output] = artifact
+    kept = []
+    for node in traced.graph.nodes:
+        if node.id not in nodes:
+            continue
+        own = lent.get(node.id, {})
+        conditions = []
+        for condition in node.conditions:
+            behind = outputs_behind(condition.origin)
+            given = next((asked[key] for one in behind if (key := (node.id, one.node, one.output)) in asked), None)
+            origin = given or _within(condition.origin, nodes)
+            # What the origin is was checked when the pipeline was traced.
+            conditions.append(condition.model_copy(update={"origin": origin}))
+        kept.append(
+            # Not copied: a copy would go on knowing what its original waited for.
+            Node(
+                id=node.id,
+                step=node.step,
+                inputs={name: own.get(name) or _within(origin, nodes) for name, origin in node.inputs.items()},
+                after=tuple(name for name in node.after if name in nodes),
+                mapped=node.mapped,
+                conditions=tuple(conditions),
+            )
         )
-        for node in traced.graph.nodes
-        if node.id in nodes
-    ]
     results = {
-        name: origin
+        name: _within(origin, nodes)
         for name, origin in traced.graph.results.items()
-        if not isinstance(origin, OutputOf) or origin.node in nodes
+        if not (behind := outputs_behind(origin)) or any(one.node in nodes for one in behind)
     }
     return replace(
         traced,
@@ -89,3 +106,11 @@ def cut(traced: Traced, nodes: Collection[str], taken: Iterable[Taken]) -> Trace
         steps={node: step for node, step in traced.steps.items() if node in nodes},
         values={node: values for node, values in traced.values.items() if node in nodes},
     )
+
+
+def _within(origin: Origin, nodes: Collection[str]) -> Origin:
+    """Leave of several branches those that are in the part."""
+    if not isinstance(origin, EitherOf):
+        return origin
+    kept = tuple(one for one in origin.of if one.node in nodes)
+    return kept[0] if len(kept) == 1 else EitherOf(of=kept)

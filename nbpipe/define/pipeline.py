@@ -14,7 +14,7 @@ from typing import Any
 from nbpipe.define.cells import CellCall, CellStep
 from nbpipe.define.hooks import NO_HOOKS, Hooks
 from nbpipe.define.params import GIVEN
-from nbpipe.define.reading import Reading, Seen, read_source
+from nbpipe.define.reading import Reading, read_source
 from nbpipe.define.references import Reference
 from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
@@ -28,6 +28,7 @@ from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters, parameters_of, signature_fields
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source, close_over
+from nbpipe.source.places import Places
 
 
 @dataclass(frozen=True)
@@ -119,19 +120,17 @@ class FunctionPipeline(PipelineDefinition):
         with tracing(trace):
             returned = self.body(**checked, **open_ones)
         traced = self._last[0] = trace.close(returned)
-        return Traced(self.name, traced.graph, trace.steps, trace.values, checked)
+        return Traced(self.name, traced.graph, traced.steps, traced.values, checked)
 
     def steps_in_reach(self) -> dict[str, AnyStep]:
         """Give the steps that the body could call, by the name that it calls them by."""
         found: dict[str, AnyStep] = {}
         for name, value in self.body.__globals__.items():
-            if isinstance(value, Step):
-                found[name] = value
-            elif isinstance(value, CellCall):
-                found[name] = value.step
+            if isinstance(value, (Step, CellCall)):
+                found[name] = value if isinstance(value, Step) else value.step
         return found
 
-    def source(self, seen: Seen | None = None) -> Source:
+    def source(self, seen: Places | None = None) -> Source:
         """Read what the body leans on besides the steps that it calls.
 
         Args:
@@ -142,9 +141,9 @@ class FunctionPipeline(PipelineDefinition):
         """
         if self.frozen is not None:
             return self.frozen
-        seen, provided = {} if seen is None else seen, tuple(self.steps_in_reach())
+        seen, provided = seen or Places(), tuple(self.steps_in_reach())
         known, reading = self._last_reading[0]
-        if reading is not None and known == provided and reading.is_current(seen):
+        if reading is not None and known == provided and seen.is_current(reading.stamps):
             return reading.source
 
         def read(around: Surroundings) -> Source:

@@ -15,7 +15,7 @@ from typing import Any, overload
 from nbpipe.base.digest import quick
 from nbpipe.define.branches import ANYTHING, ConditionalStep, is_untaken, untaken
 from nbpipe.define.hooks import NO_HOOKS, Hooks
-from nbpipe.define.reading import Reading, Seen, read_source
+from nbpipe.define.reading import Reading, read_source
 from nbpipe.define.signature import signature_of
 from nbpipe.define.texts import Surroundings, text_of
 from nbpipe.define.trace import current_trace
@@ -27,6 +27,7 @@ from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source, close_over
 from nbpipe.source.pieces import normalise
+from nbpipe.source.places import Places
 
 
 class Step:
@@ -69,12 +70,12 @@ class Step:
         self.signature: StepSignature = signature_of(function, self.name)
         functools.update_wrapper(self, function)
 
-    @property
+    @functools.cached_property
     def identity(self) -> str:
         """Tells this step from another of the same name."""
         return quick("step", self.name, normalise(self.text))
 
-    def source(self, seen: Seen | None = None) -> Source:
+    def source(self, seen: Places | None = None) -> Source:
         """Read what the step is made of, as it is now.
 
         Args:
@@ -85,9 +86,9 @@ class Step:
         """
         if self._frozen is not None:
             return self._frozen
-        seen = {} if seen is None else seen
-        if self._reading is not None and self._reading.is_current(seen):
-            return self._reading.source
+        seen, reading = seen or Places(), self._reading
+        if reading is not None and seen.is_current(reading.stamps):
+            return reading.source
         source, self._reading = read_source(self.function, self._read, seen)
         return source
 

@@ -54,6 +54,8 @@ class _Call:
         node: The node that it left.
         values: The plain values bound to the node's arguments.
         answer: What the body was given for it.
+        count: How many calls of this step there were by then.
+        is_plain: Whether it is neither mapped nor under a condition, and was given nothing but references.
     """
 
     step: AnyStep
@@ -61,14 +63,18 @@ class _Call:
     node: Node
     values: dict[str, Any]
     answer: Any
+    count: int = 0
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TracedCalls:
-    """What a body called when it was traced, in order, and the graph that came of it."""
+    """What a body called when it was traced, in order, and what came of it: a graph, and what is behind its nodes."""
 
     calls: Sequence[_Call] = ()
     graph: Graph = field(default_factory=Graph)
+    steps: Mapping[str, AnyStep] = field(default_factory=dict)
+    values: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -94,6 +100,8 @@ class Trace:
     steps: dict[str, AnyStep] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     mapped: set[str] = field(default_factory=set)
+    # How many calls there were; those that `calls` lacks are those of the last time.
+    _place: int = field(default=0, repr=False)
     _calls: dict[str, _Calls] = field(default_factory=dict, repr=False)
     _is_as_before: bool = field(default=True, repr=False)
 
@@ -119,35 +127,46 @@ class Trace:
             DefinitionError: Arguments that do not fit, or another step that goes by this name.
             ParameterError: A plain value of the wrong type.
         """
-        node_id = self._new_id(step)
         before = self._call_before(step)
-        is_repeated = before is not None and not kwargs and before.args is not None and _are_same(before.args, args)
-        is_plain_call = not is_mapped and not conditions
-        if before is not None and is_repeated and is_plain_call and not (before.node.mapped or before.node.conditions):
-            call = before
+        if before is not None and before.is_plain and not (kwargs or is_mapped or conditions):
+            former = before.args
+            if former is not None and len(former) == len(args) and all(map(is_, former, args)):
+                self._place += 1
+                return before.answer
+        self._catch_up()
+        node_id = self._new_id(step)
+        call = self._new_call(node_id, step, args, kwargs, is_mapped=is_mapped)
+        if conditions:
+            call = replace(call, node=call.node.model_copy(update={"conditions": conditions}), is_plain=False)
+        if before is not None and _are_written_alike(before.node, call.node):
+            # Whoever passes on what it gives then does as before.
+            call = replace(call, node=before.node, answer=before.answer)
         else:
-            call = self._new_call(node_id, step, args, kwargs, is_mapped=is_mapped)
-            if conditions:
-                call = replace(call, node=call.node.model_copy(update={"conditions": conditions}))
-            if before is not None and before.node.model_dump_json() == call.node.model_dump_json():
-                # Whoever passes on what it gives then does as before.
-                call = replace(call, node=before.node, answer=before.answer)
-            else:
-                self._is_as_before = False
-        self.calls.append(call)
-        self.steps[node_id] = step
-        if is_mapped:
-            self.mapped.add(node_id)
-        self.values[node_id] = call.values
+            self._is_as_before = False
+        self._place += 1
+        self._take(call)
         return call.answer
 
     def _call_before(self, step: AnyStep) -> _Call | None:
         """Give the call that was made at this place the last time, if everything up to here was as it was then."""
-        place = len(self.calls)
-        if not self._is_as_before or place >= len(self.before.calls):
+        if not self._is_as_before or self._place >= len(self.before.calls):
             return None
-        call = self.before.calls[place]
+        call = self.before.calls[self._place]
         return call if call.step is step else None
+
+    def _catch_up(self) -> None:
+        """Write down the calls that were those of the last time."""
+        for call in self.before.calls[len(self.calls) : self._place]:
+            self._calls.setdefault(call.step.name, _Calls(call.step)).count = call.count
+            self._take(call)
+
+    def _take(self, call: _Call) -> None:
+        node_id = call.node.id
+        self.calls.append(call)
+        self.steps[node_id] = call.step
+        if call.node.mapped:
+            self.mapped.add(node_id)
+        self.values[node_id] = call.values
 
     def _new_call(
         self, node_id: str, step: AnyStep, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, is_mapped: bool
@@ -178,7 +197,8 @@ class Trace:
                 else self._origin(node_id, name, values[name])
             )
         node = Node(id=node_id, step=step.name, inputs=inputs, after=after, mapped=mapped)
-        return _Call(step, args if only_references else None, node, values, _answer(node_id, step))
+        count, is_plain = self._calls[step.name].count, only_references and not is_mapped
+        return _Call(step, args if only_references else None, node, values, _answer(node_id, step), count, is_plain)
 
     def condition(self, value: Any, *, equals: tuple[Any, ...], negated: bool) -> Condition:
         """Say what a value must be for a step to run.
@@ -293,14 +313,21 @@ class Trace:
     def close(self, returned: Any) -> TracedCalls:
         """Close the trace; `returned` is what the body gave back."""
         results = _results(returned)
-        before = self.before.graph
-        if self._is_as_before and len(self.calls) == len(before.nodes) and results == before.results:
-            return TracedCalls(self.calls, before)
-        return TracedCalls(self.calls, Graph(nodes=tuple(call.node for call in self.calls), results=results))
+        before = self.before
+        if self._is_as_before and self._place == len(before.calls) and results == before.graph.results:
+            # Where the calls are those of the last time, so are their steps; plain values may be others.
+            calls = (*self.calls, *before.calls[len(self.calls) :])
+            return TracedCalls(calls, before.graph, before.steps, {**before.values, **self.values})
+        self._catch_up()
+        graph = Graph(nodes=tuple(call.node for call in self.calls), results=results)
+        return TracedCalls(self.calls, graph, self.steps, self.values)
 
 
-def _are_same(some: Sequence[Reference], others: Sequence[Any]) -> bool:
-    return len(some) == len(others) and all(map(is_, some, others))
+def _are_written_alike(one: Node, other: Node) -> bool:
+    """Tell whether two nodes are the same. Of constants, equal is not enough: `1` is not `True`."""
+    if any(isinstance(origin, Constant) for origin in other.inputs.values()) or other.conditions:
+        return one.model_dump_json() == other.model_dump_json()
+    return one == other
 
 
 def _answer(node_id: str, step: AnyStep) -> Any:

@@ -29,6 +29,7 @@ class Attempt:
         capture: What keeps its printed text.
         random: The states of random numbers that a cell finds and leaves.
         glimpses: Where it is seen while it runs.
+        watch: What tells of the files that it opens, for whoever runs one step after the other.
 
     Attributes:
         before: For a cell: what tells whether it changed an input in place.
@@ -39,13 +40,21 @@ class Attempt:
     """
 
     def __init__(
-        self, store: Store, task: Task, capture: Capture, random: RandomChain, glimpses: Glimpses | None = None
+        self,
+        store: Store,
+        task: Task,
+        capture: Capture,
+        random: RandomChain,
+        glimpses: Glimpses | None = None,
+        *,
+        watch: FileWatch | None = None,
     ) -> None:
         self._store = store
         self._task = task
         self._capture = capture
         self._random = random
         self._glimpses = glimpses or Glimpses()
+        self._watch = watch or FileWatch(store.workspace)
         self.before: Mapping[str, str] = {}
         self.duration_s = 0.0
         self.files: FilesUsed = NO_FILES
@@ -61,7 +70,7 @@ class Attempt:
         task, is_cell = self._task, self._task.source.kind == "cell"
         if task.wanted:
             self.before = self._store.fingerprints({name: task.arguments[name] for name in task.wanted})
-        watch = FileWatch(self._store.workspace)
+        watch = self._watch
         transcript = self._capture.begin()
         task.context.report = self._glimpses.begin(task.context.step, transcript)
         if is_cell:
@@ -79,7 +88,9 @@ class Attempt:
         return outcome
 
 
-def values_to_keep(store: Store, outcome: Outcome, before: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def values_to_keep(
+    store: Store, outcome: Outcome, before: Mapping[str, str]
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """Tell what a step gave, inputs that it changed in place among it, and the inputs that it left as they were.
 
     Args:
@@ -87,14 +98,15 @@ def values_to_keep(store: Store, outcome: Outcome, before: Mapping[str, str]) ->
         outcome: What the step gave.
         before: What tells whether an input was changed.
     """
-    values = dict(outcome.outputs)
     beside: dict[str, Any] = {}
-    if outcome.inputs_after:
-        # All of them as before, so that what is told by a part of another is told by the same again.
-        held = {**outcome.inputs_after, **outcome.outputs}
-        after = store.fingerprints({name: held[name] for name in before if name in held})
-        for name, value in outcome.inputs_after.items():
-            (values if after[name] != before[name] else beside)[name] = value
+    if not outcome.inputs_after:
+        return outcome.outputs, beside
+    values = dict(outcome.outputs)
+    # All of them as before, so that what is told by a part of another is told by the same again.
+    held = {**outcome.inputs_after, **outcome.outputs}
+    after = store.fingerprints({name: held[name] for name in before if name in held})
+    for name, value in outcome.inputs_after.items():
+        (values if after[name] != before[name] else beside)[name] = value
     return values, beside
 
 

@@ -17,12 +17,12 @@ from nbpipe.graph.graph import Condition, Node, Origin, OutputOf, ParameterOf, o
 from nbpipe.records.base import shorten
 from nbpipe.records.runs import NOT_TAKEN, Status
 
-_GOOD = frozenset({Status.COMPLETED, Status.REUSED})
+_COMPLETED, _REUSED = Status.COMPLETED, Status.REUSED
 
 
 def is_good(settled: Settled) -> bool:
     """Tell whether a node gave what it was to give."""
-    return settled.status in _GOOD
+    return settled.status is _COMPLETED or settled.status is _REUSED
 
 
 def hindrance(node: Node, settled: Mapping[str, Settled]) -> str:
@@ -32,11 +32,9 @@ def hindrance(node: Node, settled: Mapping[str, Settled]) -> str:
         node: The node.
         settled: What became of all nodes that it waits for.
     """
-    origins = *node.inputs.values(), *(condition.origin for condition in node.conditions)
-    groups = [tuple(output.node for output in found) for origin in origins if (found := outputs_behind(origin))]
     untaken = ""
-    for group in (*groups, *((name,) for name in node.after)):
-        if any(is_good(settled[name]) for name in group):
+    for group in node.groups:
+        if is_good(settled[group[0]]) or any(is_good(settled[name]) for name in group):
             continue
         failed = next((name for name in group if not settled[name].is_not_taken), None)
         if failed is not None:
@@ -51,6 +49,8 @@ def _was(group: tuple[str, ...]) -> str:
 
 def taken_one(origin: Origin, settled: Mapping[str, Settled]) -> OutputOf | None:
     """Give the output from which a value comes: of several branches, that of the first that was taken."""
+    if isinstance(origin, OutputOf):
+        return origin
     outputs = outputs_behind(origin)
     return next((output for output in outputs if is_good(settled[output.node])), outputs[0] if outputs else None)
 

@@ -15,10 +15,10 @@ from nbpipe.execute.prepared import Inputs, Prepared
 from nbpipe.execute.settled import Settled
 from nbpipe.graph.graph import Node
 from nbpipe.records.artifacts import ArtifactVersion
-from nbpipe.records.executions import RecordedExecution
+from nbpipe.records.executions import Facts, RecordedExecution
 
 Fact = tuple[str, str, str, dict[str, Any] | bytes]
-Executed = tuple[str, dict[str, Any]]
+Executed = tuple[str, dict[str, Any], bytes, Facts]
 Place = tuple[str, str]
 
 
@@ -41,6 +41,9 @@ class Executions(Protocol):
     def last(self, pipeline: str, node: str) -> RecordedExecution | None:
         """Give the newest execution of a node of this name that ran."""
 
+    def last_facts(self, pipeline: str, node: str) -> tuple[str, Facts] | None:
+        """Say of that one its id, and what it ran with."""
+
     def knows_source(self, digest: str) -> bool:
         """Tell whether it is written down what the digest of a source stands for."""
 
@@ -50,11 +53,24 @@ class Executions(Protocol):
     def remember_source(self, digest: str, body: Mapping[str, Any]) -> None:
         """Take in what this process wrote down of a source."""
 
+    def is_newest(self, record: RecordedExecution) -> bool:
+        """Tell whether this very one is what would be found by its key, as far as that is told at once."""
+
+    def memory_of(self, pipeline: str) -> dict[str, Any]:
+        """Give what whoever plans a pipeline here keeps between its runs."""
+
     def forget(self, key: str) -> None:
         """Drop an execution whose stored values are gone."""
 
-    def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
-        """Take in an execution of this process."""
+    def remember(
+        self,
+        pipeline: str,
+        step_run_id: str,
+        body: Mapping[str, Any],
+        written: bytes = b"",
+        facts: Facts | None = None,
+    ) -> None:
+        """Take in an execution of this process; it may be there as JSON already, and what it ran with."""
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
+from nbpipe.base.log import plain_json
 from nbpipe.errors import NbpipeError
 from nbpipe.execute.branches import hindrance, refusal
 from nbpipe.execute.calls import Executed, Execution, Executions, Fact, PlannedCall, Recorder
@@ -26,8 +27,9 @@ from nbpipe.execute.files import move_as, same_folder_afterwards
 from nbpipe.execute.glimpses import Glimpses
 from nbpipe.execute.mapping import Fan, spread_over
 from nbpipe.execute.plan import Keys, mapped_half, reason
-from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, half_of
+from nbpipe.execute.prepared import NOTHING, Inputs, Prepared, facts_of, half_of
 from nbpipe.execute.randomness import RandomChain
+from nbpipe.execute.repeating import Repeat, repeat_of
 from nbpipe.execute.settled import (
     RunOutcome,
     Settled,
@@ -43,14 +45,16 @@ from nbpipe.execute.worker import failure_of
 from nbpipe.graph.graph import Node
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Traced
-from nbpipe.records.executions import RecordedExecution
+from nbpipe.records.executions import Facts, RecordedExecution
 from nbpipe.records.runs import Status
+from nbpipe.source.places import Places
 from nbpipe.store.store import Store
 
 Listener = Callable[[str, Settled | None], None]
 
-_NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 _NO_INPUTS = Inputs()
+# An enumeration looks its members up at each mention; these are mentioned for each step.
+_COMPLETED, _REUSED, _FAILED, _INTERRUPTED = Status.COMPLETED, Status.REUSED, Status.FAILED, Status.INTERRUPTED
 
 
 class Driver(Feeder, ABC):
@@ -97,23 +101,30 @@ class Driver(Feeder, ABC):
         self._waiting: list[Fact] = []
         self._executed: list[Executed] = []
         self._random = RandomChain()
-        self._reused_keys: dict[str, str] = {}
         # The mapped nodes that are on their way.
         self._fans: dict[str, Fan] = {}
+        self._described: set[str] = set()
+        self._was_stopped = False
+        # What an earlier run of this pipeline reused; nothing where a run is told what to take, or may not reuse.
+        self._former: dict[str, Repeat] = executions.memory_of(facts.pipeline) if cache and not given else {}
         self.glimpses = Glimpses()
 
-    def prepare(self) -> None:
+    def prepare(self, seen: Places | None = None) -> None:
         """Read what every step is made of; nothing has run or been written when this raises.
+
+        Args:
+            seen: What whoever plans the run has looked at so far.
 
         Raises:
             UncapturedNameError: A step reads a name that is no text.
         """
         by_step: dict[int, Prepared] = {}
-        seen: dict[str, int] = {}
+        seen = seen or Places()
         for node, step in self._traced.steps.items():
             if id(step) not in by_step:
                 by_step[id(step)] = Prepared.of(step, seen)
             self._prepared[node] = by_step[id(step)]
+        self._has_cells = any(prepared.is_cell for prepared in by_step.values())
 
     def take_facts(self, facts: RunFacts) -> None:
         """Take what is known of the run only once nothing can be refused any more."""
@@ -139,8 +150,7 @@ class Driver(Feeder, ABC):
                 self._settle_all()
             finally:
                 self._flush()
-        was_stopped = any(settled.status is Status.INTERRUPTED for settled in self._outcome.settled.values())
-        if was_stopped and self._outcome.status is not Status.FAILED:
+        if self._was_stopped and self._outcome.status is not Status.FAILED:
             self._outcome.status = Status.INTERRUPTED
         return self._outcome
 
@@ -164,6 +174,10 @@ class Driver(Feeder, ABC):
         if self._stop.is_set:
             self._skip(node, Status.INTERRUPTED, "the run was stopped")
             return
+        former = self._former.get(node.id)
+        if former is not None and self._is_repeated(former, node):
+            self._repeat(former)
+            return
         blocked = hindrance(node, self._outcome.settled)
         if not blocked and node.conditions:
             try:
@@ -174,9 +188,10 @@ class Driver(Feeder, ABC):
         if blocked:
             self._skip(node, Status.SKIPPED, blocked)
             return
-        values = self._traced.values.get(node.id, _NO_VALUES)
+        values = self._traced.values.get(node.id, NOTHING)
         inputs = Inputs(values=values) if values else _NO_INPUTS
-        call = PlannedCall(node, self._prepared[node.id], self._half(node.id), inputs)
+        half = self._halves.get(node.id) or self._half(node.id)
+        call = PlannedCall(node, self._prepared[node.id], half, inputs)
         try:
             self._gather(call)
         except NbpipeError as error:
@@ -185,11 +200,12 @@ class Driver(Feeder, ABC):
         if call.awaited:
             self._run(call, None, ("no earlier execution could serve", ""))
             return
-        keys, given = call.keys, self._given.get(node.id)
-        lost = objection_to_given(given, call.inputs, self._store) if given is not None else ""
-        if given is not None and not lost:
-            self._reuse(call, Keys(given["key"], given["half"]), given)
-            return
+        keys, given, lost = call.keys, self._given.get(node.id) if self._given else None, ""
+        if given is not None:
+            lost = objection_to_given(given, call.inputs, self._store)
+            if not lost:
+                self._reuse(call, Keys(given["key"], given["half"]), given)
+                return
         record = self._known(call.prepared, keys)
         unusable = self._objection(call.prepared, record) if record is not None else lost
         if record is not None and not unusable:
@@ -205,7 +221,7 @@ class Driver(Feeder, ABC):
     def _half(self, node: str) -> str:
         half = self._halves.get(node)
         if half is None:
-            values = self._traced.values.get(node, _NO_VALUES)
+            values = self._traced.values.get(node, NOTHING)
             half = half_of(self._prepared[node], values, self._store)
             mapped = self._traced.graph.by_id[node].mapped
             self._halves[node] = half = mapped_half(half, mapped) if mapped else half
@@ -215,11 +231,10 @@ class Driver(Feeder, ABC):
         """Say why a node runs, and against which earlier execution."""
         if not self._may_reuse(call.prepared):
             return "caching is off", ""
-        self._describe(call.prepared)
-        before = self._executions.last(self._facts.pipeline, call.node.id)
-        facts = facts_in(before) if before is not None else None
-        why = reason(facts_of(call.prepared, call.inputs), facts, self._source_of)
-        return why, before["id"] if before is not None else ""
+        before, facts = self._executions.last_facts(self._facts.pipeline, call.node.id) or ("", None)
+        if facts is not None and facts.source != call.prepared.source.digest:
+            self._describe(call.prepared)
+        return reason(facts_of(call.prepared, call.inputs), facts, self._source_of), before
 
     def _source_of(self, digest: str) -> Mapping[str, Any]:
         return self._executions.source(digest)
@@ -227,6 +242,9 @@ class Driver(Feeder, ABC):
     def _describe(self, prepared: Prepared) -> None:
         """Write down once what the step is made of."""
         digest = prepared.source.digest
+        if digest in self._described:
+            return
+        self._described.add(digest)
         if not self._executions.knows_source(digest):
             body = described(prepared.source)
             self._executions.remember_source(digest, body)
@@ -240,7 +258,7 @@ class Driver(Feeder, ABC):
     def _known(self, prepared: Prepared, keys: Keys) -> RecordedExecution | None:
         if not self._may_reuse(prepared):
             return None
-        for _, body in self._executed:
+        for _, body, _, _ in self._executed:
             if body["key"] == keys.key:
                 # What this very run executed a moment ago is known only once it is written.
                 self._flush()
@@ -256,17 +274,47 @@ class Driver(Feeder, ABC):
     def _reuse(self, call: PlannedCall, keys: Keys, record: RecordedExecution) -> None:
         at = now_text()
         settled = reused(call.node.id, new_id(), record, call.prepared.step)
-        settled.item = call.item
+        settled.item, settled.record = call.item, record
         if call.prepared.is_cell:
             self._random.reuse(record)
         move_as(record, self._store.workspace)
-        self._reused_keys[call.node.id] = keys.key
         self._bind(call, keys, settled)
         body = reuse_as_json(
             self._facts, call.node.step, call.prepared, settled, keys=keys, inputs=call.inputs, at=at, record=record
         )
         self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
+        if call.item is None:
+            repeat = repeat_of(call, settled, self._outcome.settled)
+            if repeat is not None:
+                self._former[call.node.id] = repeat
         self._tell(call.node.id, settled)
+
+    def _forget(self, reused: Settled) -> None:
+        """Forget the execution that a node reused, since what it gave is gone."""
+        self._given.pop(reused.node, None)
+        if reused.record is not None:
+            self._executions.forget(reused.record["key"])
+
+    def _is_repeated(self, former: Repeat, node: Node) -> bool:
+        """Tell whether all that decided that a node is reused is the very same as the last time."""
+        if not former.holds_for(node, self._prepared[node.id], self._traced.values.get(node.id, NOTHING)):
+            return False
+        for source, record in former.sources:
+            if self._outcome.settled[source].record is not record:
+                return False
+        if not self._executions.is_newest(former.record):
+            return False
+        return not former.must_look or not self._objection(former.prepared, former.record)
+
+    def _repeat(self, former: Repeat) -> None:
+        """Reuse a node as the last time."""
+        node_id, at = former.node.id, now_text().encode()
+        settled = Settled(node_id, _REUSED, former.why, new_id(), former.artifacts, record=former.record)
+        if self._has_cells:
+            self._rebind(former.node, former.artifacts)
+        body = b'{"started":"%b","ended":"%b",%b' % (at, at, former.said)
+        self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
+        self._tell(node_id, settled)
 
     # The items of a list ---------------------------------------------------------------------
 
@@ -359,9 +407,11 @@ class Driver(Feeder, ABC):
             ended=execution.ended,
             attempt=execution.attempt,
         )
-        self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
-        if settled.status is Status.COMPLETED and keys.key:
-            self._executed.append((settled.step_run_id, body))
+        written = plain_json(body)
+        self._waiting.append(("step", settled.step_run_id, self._facts.id, written))
+        if settled.status is _COMPLETED and keys.key:
+            facts = Facts(body["source"], body["parameters"], call.inputs.digests)
+            self._executed.append((settled.step_run_id, body, written, facts))
 
     def _skip(
         self,
@@ -385,16 +435,19 @@ class Driver(Feeder, ABC):
             return
         if settled is not None:
             self._outcome.settled[node] = settled
-            if settled.status is Status.FAILED and self._outcome.failed is None:
+            if settled.status is _INTERRUPTED:
+                self._was_stopped = True
+            elif settled.status is _FAILED and self._outcome.failed is None:
                 self._outcome.failed = settled
                 self._outcome.status = Status.FAILED
-        for listener in self._listeners:
-            listener(node, settled)
+        if self._listeners:
+            for listener in self._listeners:
+                listener(node, settled)
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         executed, self._executed = self._executed, []
         if waiting:
             self._recorder.append_lines(waiting)
-        for step_run_id, body in executed:
-            self._executions.remember(self._facts.pipeline, step_run_id, body)
+        for step_run_id, body, written, facts in executed:
+            self._executions.remember(self._facts.pipeline, step_run_id, body, written, facts)

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbpipe.errors import NotStorableError
-from nbpipe.execute.branches import taken_one
+from nbpipe.execute.branches import is_good, taken_one
 from nbpipe.execute.calls import Place, PlannedCall
 from nbpipe.execute.plan import Keys
-from nbpipe.execute.prepared import Inputs, Prepared
+from nbpipe.execute.prepared import NOTHING, Inputs, Prepared
 from nbpipe.execute.settled import RunOutcome, Settled
-from nbpipe.graph.graph import Constant, ExistingArtifact, Node, Origin, OutputOf, ParameterOf
+from nbpipe.graph.graph import Constant, ExistingArtifact, Node, Origin, OutputOf, ParameterOf, outputs_behind
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Traced
 from nbpipe.records.runs import Status
@@ -40,6 +40,20 @@ class Feeder:
         self._rebound: dict[Place, Place] = {}
         self._tokens: dict[str, str] = {}
         self._latest: dict[str, Place] = {}
+        # Only a cell changes what it is given; without one, nothing of that need be followed.
+        self._has_cells = False
+
+    def result(self, origin: Origin) -> Any:
+        """Give a value that the pipeline returns, once all nodes are settled; `None` if no step that gives it ran.
+
+        Raises:
+            ArtifactError: It cannot be read.
+            NotStorableError: It was not kept.
+        """
+        behind = outputs_behind(origin)
+        if behind and not any(is_good(self._outcome.settled[output.node]) for output in behind):
+            return None
+        return self._value_of(origin)
 
     def _value_of(self, origin: Origin) -> Any:
         """Give a value that decides whether a node runs."""
@@ -56,20 +70,28 @@ class Feeder:
     def _gather(self, call: PlannedCall) -> None:
         """Find the artifact behind each input."""
         artifacts: dict[str, ArtifactVersion] = {}
-        places: dict[str, Place] = {}
-        for name, origin in call.node.inputs.items():
-            if isinstance(origin, ExistingArtifact):
-                artifacts[name] = self._existing[origin.id]
-            elif (taken := taken_one(origin, self._outcome.settled)) is not None and taken.output:
-                places[name] = self._place_of(taken)
-        call.awaited = self._unstored(call, places)
+        places = dict(call.node.places) if call.node.places is not None else self._places(call.node, artifacts)
+        if self._rebound:
+            places = {name: self._followed(place) for name, place in places.items()}
+        awaited = call.awaited = self._unstored(call, places)
         for name, place in places.items():
-            if name not in call.awaited:
+            if name not in awaited:
                 artifacts[name] = self._stored_at(place, call.node.id)
         if call.prepared.is_cell:
             artifacts |= self._companions(artifacts, places)
-        digests = {name: self._token(artifact) for name, artifact in artifacts.items()}
-        call.inputs = Inputs(artifacts, call.inputs.values, digests)
+        if artifacts:
+            digests = {name: artifact.token or self._token(artifact) for name, artifact in artifacts.items()}
+            call.inputs = Inputs(artifacts, call.inputs.values, digests, NOTHING)
+
+    def _places(self, node: Node, artifacts: dict[str, ArtifactVersion]) -> dict[str, Place]:
+        """Find where each input comes from; one that is there before the run goes to `artifacts`."""
+        places: dict[str, Place] = {}
+        for name, origin in node.inputs.items():
+            if isinstance(origin, ExistingArtifact):
+                artifacts[name] = self._existing[origin.id]
+            elif (taken := taken_one(origin, self._outcome.settled)) is not None and taken.output:
+                places[name] = taken.node, taken.output
+        return places
 
     def _unstored(self, call: PlannedCall, places: Mapping[str, Place]) -> dict[str, Place]:  # noqa: ARG002
         """Name the inputs that are still being stored and that the step need not know."""
@@ -92,7 +114,10 @@ class Feeder:
         return found
 
     def _place_of(self, origin: OutputOf) -> Place:
-        place = origin.node, origin.output
+        return self._followed((origin.node, origin.output))
+
+    def _followed(self, place: Place) -> Place:
+        """Give the place where what lay at `place` lies since a cell changed it."""
         while place in self._rebound:
             place = self._rebound[place]
         return place
@@ -115,14 +140,15 @@ class Feeder:
         for name, artifact in settled.artifacts.items():
             if not artifact.token:
                 self._tokens[artifact.id] = f"{keys.key}/{name}"
-        if call.item is None:
+        if self._has_cells and call.item is None:
             self._rebind(call.node, settled.artifacts)
 
     def _rebind(self, node: Node, outputs: Iterable[str]) -> None:
         """Where a cell changed its input in place, let whoever comes later read the new version."""
-        prepared = self._prepared[node.id]
+        node_id = node.id
+        prepared = self._prepared[node_id]
         for name in outputs:
-            here = node.id, name
+            here = node_id, name
             if prepared.is_cell:
                 place = self._changed_place(node, name, prepared)
                 if place is not None and place != here:

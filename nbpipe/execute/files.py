@@ -44,6 +44,7 @@ _CHUNK_BYTES = 1 << 20
 # A file changed this shortly before it was read may change again under the same stamp.
 _RACY_NS = 2_000_000_000
 _REMEMBERED = 4096
+_NO_PATHS = frozenset({int, float, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,7 @@ class FileWatch:
     """
 
     def __init__(self, workspace: Path) -> None:
-        self._workspace = str(workspace) + os.sep
-        self._project = project_of(workspace)
+        self._workspace, self._project = _folders_of(workspace)
         self._seen: dict[str, tuple[int, int] | None] = {}
         self._thread = threading.get_ident()
         self._began_ns = 0
@@ -108,7 +108,9 @@ class FileWatch:
 
     def begin(self) -> None:
         """Watch from now on."""
-        _listen()
+        if not _listening:
+            _listen()
+        self._seen = {}
         self._began_ns = time.time_ns()
         self._folder = _working_directory()
         _watching.append(self)
@@ -122,8 +124,12 @@ class FileWatch:
         """
         if self in _watching:
             _watching.remove(self)
-        for path in (*_paths_in(source), *_paths_among(arguments.values())):
+        for path in _named.get(source.digest) or _paths_in(source):
             self._notice_named(path)
+        for value in arguments.values():
+            if type(value) not in _NO_PATHS:
+                for path in _paths_among((value,)):
+                    self._notice_named(path)
         folder = _working_directory()
         moved_to = _shown(folder, self._project) if folder != self._folder else ""
         if not self._seen and not moved_to:
@@ -175,8 +181,15 @@ def project_of(workspace: Path) -> str:
     return str(workspace.parent) if workspace.name == FOLDER_NAME else ""
 
 
+@lru_cache(maxsize=8)
+def _folders_of(workspace: Path) -> tuple[str, str]:
+    return str(workspace) + os.sep, project_of(workspace)
+
+
 def changed_file(record: Mapping[str, Any], workspace: Path) -> str:
     """Say which file stands against reusing a recorded execution: `""`, or words such as `"data.csv changed"`."""
+    if not ("files" in record or "written" in record or "moved_to" in record):
+        return ""
     project = project_of(workspace)
     moved_to = record.get("moved_to")
     if moved_to is not None and not os.path.isdir(os.path.join(project, moved_to)):
@@ -320,14 +333,14 @@ def _installed() -> tuple[str, ...]:
 # The audit hook ----------------------------------------------------------------------------------
 
 _watching: list[FileWatch] = []
-_listening = threading.Event()
+# Set to true by the first who watches.
+_listening: list[bool] = []
 
 
 def _listen() -> None:
     """Be told of every file that this process opens. A hook cannot be taken out again, so there is one."""
-    if not _listening.is_set():
-        _listening.set()
-        sys.addaudithook(_opened)
+    _listening.append(True)
+    sys.addaudithook(_opened)
 
 
 def _opened(event: str, args: tuple[Any, ...]) -> None:

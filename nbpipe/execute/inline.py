@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from threading import Lock, Timer
 from typing import Any
 
@@ -24,20 +25,28 @@ from nbpipe.execute.calls import Execution, Place, PlannedCall
 from nbpipe.execute.capture import Capture, capturing
 from nbpipe.execute.context import StepContext
 from nbpipe.execute.driver import Driver
+from nbpipe.execute.files import FileWatch
 from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Inputs
 from nbpipe.execute.settled import Settled
+from nbpipe.execute.warm import Warm
 from nbpipe.execute.worker import CodeRoom, Outcome, Task, failure_of, run_task
-from nbpipe.graph.graph import Node, Origin, OutputOf, outputs_behind
+from nbpipe.graph.graph import ExistingArtifact, Node, Origin, OutputOf, outputs_behind
 from nbpipe.records.artifacts import ArtifactVersion, NotCarried
 from nbpipe.records.runs import Status, Triggered
+from nbpipe.source.places import Places
+
+# An enumeration looks its members up at each mention; these are mentioned for each step.
+_RUNNING, _COMPLETED, _FAILED = Status.RUNNING, Status.COMPLETED, Status.FAILED
+_NONE_PENDING: Mapping[str, Future[ArtifactVersion]] = {}
 
 
 class InlineDriver(Driver):
     """Runs the steps in this thread."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, warm: Warm | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._warm = warm
         self._live: dict[Place, Any] = {}
         self._unwritten: list[Execution] = []
         self._capture = Capture(())
@@ -45,17 +54,24 @@ class InlineDriver(Driver):
         self._books = Lock()
         self._trouble: NotRecordedError | None = None
         self._room = CodeRoom([])
+        self._place = str(self._store.workspace)
+        self._watch: FileWatch | None = None
+        self._asked_ahead: set[str] = set()
 
-    def prepare(self) -> None:
+    def prepare(self, seen: Places | None = None) -> None:
         """Read what every step is made of; see `Driver.prepare`."""
-        super().prepare()
-        self._room = CodeRoom([prepared.source for prepared in self._prepared.values()])
+        super().prepare(seen)
+        sources = [prepared.source for prepared in self._prepared.values()]
+        self._room = self._warm.room if self._warm is not None else CodeRoom(sources)
 
     def _settle_all(self) -> None:
         try:
+            self._watch = FileWatch(self._store.workspace)
             with self._books, capturing() as self._capture:
                 try:
                     for node in self._traced.graph.ordered:
+                        if self._unwritten:
+                            self._write_ready()
                         self._settle(node)
                     self._write_all()
                 finally:
@@ -67,10 +83,6 @@ class InlineDriver(Driver):
         if self._trouble is not None:
             raise self._trouble
 
-    def _settle(self, node: Node) -> None:
-        self._write_ready()
-        super()._settle(node)
-
     # Running ---------------------------------------------------------------------------------
 
     def _run(self, call: PlannedCall, keys: Keys | None, reason: tuple[str, str]) -> None:
@@ -80,9 +92,9 @@ class InlineDriver(Driver):
         triggered: Sequence[Triggered] = ()
         for attempt in range(options.retries + 1):
             settled = Settled(
-                call.node.id, Status.RUNNING, why, new_id(), against=against, triggered=triggered, item=call.item
+                call.node.id, _RUNNING, why, new_id(), against=against, triggered=triggered, item=call.item
             )
-            if call.item is None:
+            if self._listeners and call.item is None:
                 self._tell(call.node.id, None)
             started, inputs = now_text(), call.inputs
             self._announce(call, settled, attempt + 1)
@@ -98,10 +110,11 @@ class InlineDriver(Driver):
                 self._unwritten.append(execution)
                 for future in pending.values():
                     future.add_done_callback(self._write_meanwhile)
-                self._rebind(call.node, {*settled.artifacts, *pending})
+                if self._has_cells:
+                    self._rebind(call.node, {*settled.artifacts, *pending})
             else:
                 self._write(execution, keys)
-            if settled.status is not Status.FAILED or attempt == options.retries:
+            if settled.status is not _FAILED or attempt == options.retries:
                 break
             self._flush()
             self._wait_before_retry(options.delay_before_s(attempt + 1))
@@ -112,8 +125,10 @@ class InlineDriver(Driver):
     def _ask_ahead(self, node: Node) -> None:
         """Ask for what is asked when the next steps come: then it would stand between this body and theirs."""
         for name in self._traced.graph.downstream[node.id]:
-            if self._may_reuse(self._prepared[name]):
-                self._executions.may_know(self._half(name))
+            half = self._halves.get(name) or self._half(name)
+            if half not in self._asked_ahead and self._may_reuse(self._prepared[name]):
+                self._asked_ahead.add(half)
+                self._executions.may_know(half)
 
     def _wait_before_retry(self, delay_s: float) -> None:
         deadline = time.monotonic() + delay_s
@@ -121,11 +136,12 @@ class InlineDriver(Driver):
             time.sleep(min(0.05, delay_s))
 
     def _attempt(self, call: PlannedCall, settled: Settled) -> Outcome:
-        names, place = call.prepared.names, str(self._store.workspace)
+        names, place = call.prepared.names, self._place
         context = StepContext(self._facts, call.node.id, settled.step_run_id, names, place)
         settled.metadata, settled.tags = context.notes, context.tags
         # What an earlier attempt asked for goes on, or has been done.
-        context.triggered.extend(settled.triggered)
+        if settled.triggered:
+            context.triggered.extend(settled.triggered)
         settled.triggered = context.triggered
         try:
             try:
@@ -138,13 +154,16 @@ class InlineDriver(Driver):
         task = Task(
             call.prepared.source,
             call.prepared.step.signature,
-            {**call.inputs.values, **arguments},
+            {**call.inputs.values, **arguments} if call.inputs.values else arguments,
             context,
             tuple(arguments) if call.prepared.is_cell else (),
         )
         timeout_s = call.prepared.step.options.timeout_s
-        attempt = Attempt(self._store, task, self._capture, self._random, self.glimpses)
-        outcome = attempt.run(lambda: self._with_open_books(task, timeout_s))
+        attempt = Attempt(self._store, task, self._capture, self._random, self.glimpses, watch=self._watch)
+        is_simple = timeout_s is None and not self._unwritten
+        outcome = attempt.run(
+            partial(self._stoppable, task) if is_simple else partial(self._with_open_books, task, timeout_s)
+        )
         call.before = attempt.before
         settled.duration_s, settled.files = attempt.duration_s, attempt.files
         settled.drawn, settled.logs = attempt.drawn, attempt.logs
@@ -208,8 +227,7 @@ class InlineDriver(Driver):
             node, output = self._place_of(origin)
             if self._outcome.settled[node].status is not Status.REUSED:
                 continue
-            self._given.pop(node, None)
-            self._executions.forget(self._reused_keys[node])
+            self._forget(self._outcome.settled[node])
             self._settle(self._traced.graph.by_id[node])
             self._write_all()
             made = self._stored_at((node, output), call.node.id)
@@ -222,15 +240,22 @@ class InlineDriver(Driver):
     def _arguments(self, call: PlannedCall) -> dict[str, Any]:
         found = {name: self._store.handed_over(self._live[place]) for name, place in call.awaited.items()}
         stored: dict[str, ArtifactVersion] = {}
+        pointers = call.prepared.step.signature.pointers
         for name, artifact in call.inputs.artifacts.items():
-            if name in call.prepared.step.signature.pointers:
+            if pointers and name in pointers:
                 found[name] = pointer_to(artifact)
                 continue
             origin = call.node.inputs.get(name)
-            live = self._live.get(self._place_of(origin)) if isinstance(origin, OutputOf) else None
+            if isinstance(origin, OutputOf):
+                place = origin.node, origin.output
+                live = self._live.get(self._followed(place) if self._rebound else place)
+            else:
+                live = None
             # Nothing but the stored form is safe where this is None; a None itself is stored, too.
             handed = self._store.handed_over(live)
-            if handed is None or artifact.member is not None:
+            if self._warm is not None and isinstance(origin, ExistingArtifact):
+                found[name] = self._warm.load(artifact)
+            elif handed is None or artifact.member is not None:
                 # What shares something with another input still shares it only where both are read together.
                 stored[name] = artifact
             else:
@@ -240,23 +265,23 @@ class InlineDriver(Driver):
         return found
 
     def _conclude(self, call: PlannedCall, settled: Settled, outcome: Outcome) -> Mapping[str, Future[ArtifactVersion]]:
-        failure, pending = outcome.failure, {}
+        failure, pending = outcome.failure, _NONE_PENDING
         if failure is None:
             try:
                 pending = self._keep(call, settled, outcome)
             except NbpipeError as error:
                 failure = failure_of(error)
         if failure is None:
-            settled.status = Status.COMPLETED
+            settled.status = _COMPLETED
             return pending
         settled.failure = failure
-        settled.status = Status.FAILED
+        settled.status = _FAILED
         if isinstance(failure.exception, KeyboardInterrupt):
             self._stop.stop()
             settled.status = Status.INTERRUPTED
-        return {}
+        return _NONE_PENDING
 
-    def _keep(self, call: PlannedCall, settled: Settled, outcome: Outcome) -> dict[str, Future[ArtifactVersion]]:
+    def _keep(self, call: PlannedCall, settled: Settled, outcome: Outcome) -> Mapping[str, Future[ArtifactVersion]]:
         prepared = call.prepared
         values, beside = values_to_keep(self._store, outcome, call.before)
         kept = self._store.keep(
@@ -267,14 +292,15 @@ class InlineDriver(Driver):
             paths_as_files=not prepared.is_cell,
             background=call.item is None,
         )
-        settled.artifacts = dict(kept.versions)
-        settled.not_carried = {lost.name: lost for lost in kept.not_carried}
-        outputs = (output.name for output in prepared.step.signature.outputs)
-        settled.declare(prepared.step, [name for name in outputs if name not in settled.not_carried])
+        settled.artifacts = kept.versions
+        if kept.not_carried:
+            settled.not_carried = {lost.name: lost for lost in kept.not_carried}
+        if prepared.declares_tags:
+            settled.declare(prepared.step, [name for name in prepared.names if name not in settled.not_carried])
         # Of ten thousand items nobody waits with the values in memory.
         for name in (*kept.versions, *kept.pending) if call.item is None else ():
             self._live[settled.node, name] = values[name] if name in values else beside[name]
-        return dict(kept.pending)
+        return kept.pending
 
     def _value_of(self, origin: Origin) -> Any:
         if outputs_behind(origin):

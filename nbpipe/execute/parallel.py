@@ -37,6 +37,7 @@ from nbpipe.execute.turns import Turns
 from nbpipe.execute.worker import Failure, failure_of
 from nbpipe.graph.graph import OutputOf
 from nbpipe.records.runs import Status
+from nbpipe.source.places import Places
 
 _STOPPED = "stopped"
 _LONGEST_LINE = 1 << 16
@@ -98,13 +99,13 @@ class ParallelDriver(Driver):
         # Items that wait until an equal one is settled, by that one.
         self._twins: dict[str, list[PlannedCall]] = {}
 
-    def prepare(self) -> None:
+    def prepare(self, seen: Places | None = None) -> None:
         """Read what every step is made of, and have the executor look whether it can do it; see `Driver.prepare`.
 
         Raises:
             ExecutorError: It cannot.
         """
-        super().prepare()
+        super().prepare(seen)
         options = {node: prepared.step.options for node, prepared in self._prepared.items()}
         needs = {node: one.resources for node, one in options.items() if one.resources}
         self._executor.check(self._store.workspace, needs)
@@ -319,8 +320,7 @@ class ParallelDriver(Driver):
             node, _ = self._place_of(origin)
             if self._outcome.settled[node].status is not Status.REUSED:
                 return False
-            self._given.pop(node, None)
-            self._executions.forget(self._reused_keys[node])
+            self._forget(self._outcome.settled[node])
             del self._outcome.settled[node]
             self._turns.again(node, call.node.id)
             return True

@@ -16,6 +16,7 @@ from typing import Any
 from nbpipe.base.digest import quick
 from nbpipe.execute.sources import changed_parts, said_of
 from nbpipe.records.base import shorten
+from nbpipe.records.executions import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,9 @@ def half_key(source: str, parameters: str, outputs: Sequence[str]) -> str:
 
 def full_key(half: str, inputs: Mapping[str, str]) -> str:
     """Make the key from the half key and the content digest of each input."""
+    if len(inputs) == 1:
+        [(name, digest)] = inputs.items()
+        return quick("key", half, name, digest)
     parts = [part for name in sorted(inputs) for part in (name, inputs[name])]
     return quick("key", half, *parts)
 
@@ -56,21 +60,6 @@ def mapped_half(half: str, mapped: Sequence[str]) -> str:
 def item_half(half: str, mapped: Sequence[str]) -> str:
     """Make the half key of one item of a mapped step: apart from that of a plain call, which is kept in another way."""
     return quick("item", half, *mapped)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a step is about to run with, for a comparison with an earlier execution.
-
-    Attributes:
-        source: The digest of its source.
-        parameters: Its parameters as JSON data.
-        inputs: The content digest of each input.
-    """
-
-    source: str
-    parameters: Mapping[str, Any]
-    inputs: Mapping[str, str]
 
 
 SourceLookup = Callable[[str], Mapping[str, Any]]
@@ -90,7 +79,8 @@ def reason(now: Facts, before: Facts | None, source_of: SourceLookup) -> str:
     if now.source != before.source:
         parts = changed_parts(source_of(now.source), source_of(before.source))
         changes += [said_of(*part) for part in parts][:_MOST_PARTS] or ["its source changed"]
-    changes += [said for _, said in parameter_changes(now.parameters, before.parameters)]
+    if now.parameters:
+        changes += [said for _, said in parameter_changes(now.parameters, before.parameters)]
     changes += [f"input {name} changed" for name, digest in now.inputs.items() if before.inputs.get(name) != digest]
     return "; ".join(changes) if changes else "no result is kept"
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from nbpipe.execute.plan import Facts, Keys, full_key, half_key
+from nbpipe.execute.plan import Keys, full_key, half_key
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import AnyStep
+from nbpipe.records.executions import Facts
 from nbpipe.records.parameters import as_json
 from nbpipe.source.closure import Source
+from nbpipe.source.places import Places
 from nbpipe.store.store import Store
 
 
@@ -29,6 +32,7 @@ class Prepared:
         declared: Those of them that are no inputs changed in place.
         artifact_names: The name under which each output is kept.
         is_cell: Whether it is a cell, which works on the very objects that it is given.
+        declares_tags: Whether its definition gives tags to what it makes.
         half: The half key of a call without plain values.
     """
 
@@ -39,26 +43,48 @@ class Prepared:
     artifact_names: dict[str, str]
     is_cell: bool
     half: str
+    declares_tags: bool
 
     @classmethod
-    def of(cls, step: AnyStep, seen: dict[str, int] | None = None) -> Prepared:
-        """Read what a step is made of.
+    def of(cls, step: AnyStep, seen: Places | None = None) -> Prepared:
+        """Read what a step is made of; as long as that stays the same, so does the answer.
 
         Args:
             step: The step.
-            seen: When files were changed last, as far as whoever prepares many steps at once has looked.
+            seen: What whoever prepares many steps at once has looked at so far.
 
         Raises:
             UncapturedNameError: It reads a name that is no text.
         """
         source = step.source(seen)
+        if step.kind == "cell":
+            # Each planning makes cells of its own.
+            return cls._made(step, source)
+        known = _known.get(id(step))
+        if known is None or known.step is not step or known.source is not source:
+            if len(_known) >= _REMEMBERED:
+                _known.clear()
+            known = _known[id(step)] = cls._made(step, source)
+        return known
+
+    @classmethod
+    def _made(cls, step: AnyStep, source: Source) -> Prepared:
         outputs = step.signature.outputs
         names = tuple(output.name for output in outputs)
         artifact_names = {output.name: output.artifact for output in outputs}
         # Whether an input is changed in place is found out by running: it cannot be part of a key.
         declared = tuple(name for name in names if name not in step.changed)
         half = half_key(source.digest, "", declared)
-        return cls(step, source, names, declared, artifact_names, step.kind == "cell", half)
+        declares_tags = bool(step.options.tags) or any(output.tags for output in outputs)
+        return cls(step, source, names, declared, artifact_names, step.kind == "cell", half, declares_tags)
+
+
+# By the step's identity, which holds as long as the step is held here.
+_known: dict[int, Prepared] = {}
+_REMEMBERED = 4096
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +98,10 @@ class Inputs:
         out_of: Of one item of a list: the artifact out of which it was taken, by name; `""` for a plain list.
     """
 
-    artifacts: Mapping[str, ArtifactVersion] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict)
-    out_of: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, ArtifactVersion] = field(default_factory=lambda: NOTHING)
+    values: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    digests: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    out_of: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -101,10 +127,4 @@ def keys_of(prepared: Prepared, inputs: Inputs, store: Store) -> Keys:
 
 def facts_of(prepared: Prepared, inputs: Inputs) -> Facts:
     """Say what a step is about to run with."""
-    return Facts(prepared.source.digest, inputs.parameters, inputs.digests)
-
-
-def facts_in(record: Mapping[str, Any]) -> Facts:
-    """Read what a recorded execution ran with."""
-    inputs = {given["name"]: given["digest"] for given in record["inputs"]}
-    return Facts(record["source"], record["parameters"], inputs)
+    return Facts(prepared.source.digest, inputs.parameters if inputs.values else NOTHING, inputs.digests)

@@ -77,6 +77,7 @@ class Settled:
         drawn: For a cell: what it did to the process's sources of random numbers.
         triggered: The runs of other pipelines that it asked for; of a reused one, those that it had asked for then.
         item: Of one item of a list, the mapped node and the item's place.
+        record: Of a reused one, the execution that is reused.
         items: Of a mapped node, what became of its items.
     """
 
@@ -98,6 +99,7 @@ class Settled:
     triggered: Sequence[Triggered] = ()
     item: tuple[str, int] | None = None
     items: ItemCounts | None = None
+    record: RecordedExecution | None = None
 
     @property
     def is_not_taken(self) -> bool:
@@ -106,7 +108,9 @@ class Settled:
 
     def declare(self, definition: AnyStep, outputs: Iterable[str]) -> None:
         """Give outputs the tags that the step's definition, as it stands now, declares for them."""
-        declared = {output.name: output.tags for output in definition.signature.outputs}
+        declared = _declared_by(definition)
+        if not declared and not definition.options.tags:
+            return
         for output in outputs:
             tags = (*declared.get(output, ()), *definition.options.tags)
             if tags:
@@ -115,7 +119,12 @@ class Settled:
                 self.declared[target] = len(tags)
 
 
+def _declared_by(definition: AnyStep) -> dict[str, tuple[Tag, ...]]:
+    return {output.name: output.tags for output in definition.signature.outputs if output.tags}
+
+
 Listener = Callable[[str, Settled | None], None]
+_REUSED = Status.REUSED
 
 
 @dataclass(slots=True)
@@ -139,27 +148,38 @@ def reused(node: str, step_run_id: str, record: Mapping[str, Any], definition: A
     With a definition, it is the tags which that declares that its outputs get, whatever was declared then.
     """
     why = record.get("taken", "nothing it depends on changed")
-    settled = Settled(node, Status.REUSED, why, step_run_id, dict(artifacts_in(record)))
-    settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
+    settled = Settled(node, _REUSED, why, step_run_id, dict(artifacts_in(record)))
+    if record["not_carried"]:
+        settled.not_carried = {lost["name"]: NotCarried(**lost) for lost in record["not_carried"]}
     if "items" in record:
         total = record["items"]["total"]
         settled.items = ItemCounts(total=total, reused=total)
-    settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
-    settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
-    settled.declared = dict(record.get("declared", {}))
-    settled.triggered = tuple(Triggered(**said) for said in record.get("triggered", ()))
-    if settled.triggered:
+    if record["metadata"]:
+        settled.metadata = {note["target"]: note["values"] for note in record["metadata"]}
+    if record["tags"]:
+        settled.tags = {target: [Tag.read(tag) for tag in tags] for target, tags in record["tags"].items()}
+        settled.declared = dict(record.get("declared", {}))
+    if "triggered" in record:
+        settled.triggered = tuple(Triggered(**said) for said in record["triggered"])
         names = ", ".join(dict.fromkeys(one.pipeline for one in settled.triggered))
         settled.why += f"; {names} was not triggered again"
     if definition is not None:
+        _declare_anew(settled, definition)
+    return settled
+
+
+def _declare_anew(settled: Settled, definition: AnyStep) -> None:
+    """Give what a reused node gives the tags that its definition declares now, and not those that it declared then."""
+    if settled.tags:
         for target, count in settled.declared.items():
             del settled.tags[target][-count:]
         settled.tags = {target: tags for target, tags in settled.tags.items() if tags}
-        known = {output.name for output in definition.signature.outputs}
-        meant = [name for name in settled.artifacts if name in known or artifact_target(name) in settled.declared]
-        settled.declared = {}
-        settled.declare(definition, meant)
-    return settled
+    if not settled.declared and not definition.options.tags and not _declared_by(definition):
+        return
+    known = {output.name for output in definition.signature.outputs}
+    meant = [name for name in settled.artifacts if name in known or artifact_target(name) in settled.declared]
+    settled.declared = {}
+    settled.declare(definition, meant)
 
 
 def objection(record: Mapping[str, Any], expiry_s: float | None, store: Store) -> str:
@@ -178,8 +198,10 @@ def objection_to_given(record: Mapping[str, Any], inputs: Inputs, store: Store) 
 
 
 def _gone(record: Mapping[str, Any], store: Store) -> str:
-    is_whole = all(store.exists(artifact) for artifact in artifacts_in(record).values())
-    return "" if is_whole else "its stored result is gone"
+    for artifact in artifacts_in(record).values():
+        if not store.exists(artifact):
+            return "its stored result is gone"
+    return ""
 
 
 def artifacts_in(record: Mapping[str, Any]) -> Mapping[str, ArtifactVersion]:
@@ -247,12 +269,11 @@ def body_of(
         attempt: Which attempt it was, from 1.
         record: The execution that was reused, if one was.
     """
-    # Tuples where JSON has lists: what a process remembers of its executions is then little for the collector to visit.
-    body = {
+    body: dict[str, Any] = {
         "pipeline": run.pipeline,
         "node": settled.node,
         "step": step,
-        "status": settled.status.value,
+        "status": str(settled.status),
         "why": settled.why,
         "against": settled.against,
         "key": keys.key,
@@ -262,14 +283,14 @@ def body_of(
         "ended": ended,
         "duration_s": settled.duration_s,
         "attempt": attempt,
-        "parameters": inputs.parameters,
+        "parameters": inputs.parameters if inputs.values else {},
         "inputs": _given(inputs),
         "outputs": (
-            record["outputs"] if record is not None else tuple([one.as_record() for one in settled.artifacts.values()])
+            record["outputs"] if record is not None else [one.as_record() for one in settled.artifacts.values()]
         ),
-        "not_carried": tuple([lost.as_record() for lost in settled.not_carried.values()]),
+        "not_carried": [lost.as_record() for lost in settled.not_carried.values()] if settled.not_carried else (),
         "metadata": _notes(settled, run) if settled.metadata else (),
-        "tags": {target: [tag.model_dump() for tag in tags] for target, tags in settled.tags.items()},
+        "tags": _tags(settled) if settled.tags else {},
         "error": settled.failure.as_record() if settled.failure is not None else None,
         "reused_from": (record["reused_from"] or record["id"]) if record is not None else "",
         "logs": settled.logs,
@@ -280,12 +301,24 @@ def body_of(
         body["item_of"], body["item"] = settled.item
     if settled.items is not None:
         body["items"] = settled.items.as_record()
-    return body | (_seen_again(record) if record is not None else _seen(settled))
+    if record is not None:
+        body |= _seen_again(record)
+    elif settled.files is not NO_FILES or settled.drawn or settled.triggered:
+        body |= _seen(settled)
+    return body
 
 
-def _given(inputs: Inputs) -> tuple[dict[str, str], ...]:
-    ids = {name: artifact.id for name, artifact in inputs.artifacts.items()} | dict(inputs.out_of)
-    return tuple([{"name": name, "artifact": ids[name], "digest": inputs.digests[name]} for name in ids])
+def _given(inputs: Inputs) -> list[dict[str, str]]:
+    digests = inputs.digests
+    given = [{"name": name, "artifact": one.id, "digest": digests[name]} for name, one in inputs.artifacts.items()]
+    if not inputs.out_of:
+        return given
+    ids = {one["name"]: one["artifact"] for one in given} | dict(inputs.out_of)
+    return [{"name": name, "artifact": ids[name], "digest": digests[name]} for name in ids]
+
+
+def _tags(settled: Settled) -> dict[str, list[dict[str, Any]]]:
+    return {target: [tag.model_dump() for tag in tags] for target, tags in settled.tags.items()}
 
 
 def _seen(settled: Settled) -> dict[str, Any]:

@@ -15,19 +15,17 @@ class StopSignal:
 
     `with signal:` lets the thread that runs the block be interrupted meanwhile, and at once if the run was stopped
     before. After the block nothing is raised any more.
+
+    Attributes:
+        is_set: Whether the run should stop.
     """
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self.is_set = False
         self._lock = threading.Lock()
         self._thread_id: int | None = None
         self._was_interrupted = False
         self._told: list[Callable[[], None]] = []
-
-    @property
-    def is_set(self) -> bool:
-        """Whether the run should stop."""
-        return self._asked.is_set()
 
     def __enter__(self) -> StopSignal:
         with self._lock:
@@ -38,6 +36,10 @@ class StopSignal:
 
     def __exit__(self, *_: object) -> None:
         try:
+            with self._lock:
+                self._thread_id = None
+                if not self._was_interrupted:
+                    return
             self._let_go()
         except KeyboardInterrupt:
             # It was on its way already; from here on nobody is interrupted.
@@ -53,7 +55,7 @@ class StopSignal:
 
     def stop(self) -> None:
         """Ask the run to stop: now, if a step is running, else before the next one."""
-        self._asked.set()
+        self.is_set = True
         for tell in list(self._told):
             tell()
         self.interrupt()

@@ -6,17 +6,17 @@ frames. The worker knows nothing of graphs, caches or records.
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import CoroutineType, ModuleType, TracebackType
 from typing import Any
 
 from nbpipe.errors import DefinitionError
 from nbpipe.execute.context import StepContext, running
 from nbpipe.records.definitions import StepSignature
+from nbpipe.records.jsonable import writable
 from nbpipe.source.closure import Source
 from nbpipe.source.load import load_cell, load_function, load_library
 
@@ -54,7 +54,8 @@ def failure_of(exception: BaseException, *, is_users_own: bool = False) -> Failu
     frames = _users_frames(exception.__traceback__) if is_users_own else None
     exception.__traceback__ = frames
     text = "".join(traceback.format_exception(type(exception), exception, frames))
-    return Failure(exception, type(exception).__name__, str(exception), text, is_users_own)
+    # It is to be written down, whatever it says.
+    return Failure(exception, type(exception).__name__, writable(str(exception)), writable(text), is_users_own)
 
 
 def _users_frames(frames: TracebackType | None) -> TracebackType | None:
@@ -145,7 +146,7 @@ def run_task(task: Task, room: CodeRoom) -> Outcome:
         call = room.call_of(task.source, (*names, *task.wanted))
         with running(task.context):
             returned = call(task.arguments) if is_cell else call(**task.arguments)
-            if inspect.iscoroutine(returned):
+            if isinstance(returned, CoroutineType):
                 import asyncio
 
                 returned = asyncio.run(returned)

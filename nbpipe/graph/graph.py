@@ -10,6 +10,7 @@ has run.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -122,6 +123,24 @@ class Node(_Written):
         sources = [output.node for origin in origins for output in outputs_behind(origin)]
         return tuple(dict.fromkeys((*sources, *self.after)))
 
+    @cached_property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """Of each of these groups of nodes one must have given what it was to give, or this one cannot run."""
+        origins = *self.inputs.values(), *(condition.origin for condition in self.conditions)
+        groups = [tuple(output.node for output in found) for origin in origins if (found := outputs_behind(origin))]
+        return *groups, *((name,) for name in self.after)
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, tuple[str, str]], ...] | None:
+        """The node and the output from which each argument comes that comes from a node.
+
+        `None` where there is more to say: branches of which one is taken, or artifacts that are there before.
+        """
+        if any(isinstance(origin, EitherOf | ExistingArtifact) for origin in self.inputs.values()):
+            return None
+        fed = {name: origin for name, origin in self.inputs.items() if isinstance(origin, OutputOf) and origin.output}
+        return tuple((name, (origin.node, origin.output)) for name, origin in fed.items())
+
 
 class Graph(_Written):
     """An immutable directed acyclic graph of nodes.
@@ -198,6 +217,21 @@ class Graph(_Written):
     def as_json(self) -> bytes:
         """The graph as it is kept."""
         return self.model_dump_json().encode()
+
+    @cached_property
+    def name_of_json(self) -> str:
+        """The SHA-256 of the graph as it is kept: the name under which that lies."""
+        return hashlib.sha256(self.as_json).hexdigest()
+
+    @cached_property
+    def existing(self) -> tuple[str, ...]:
+        """The artifact versions, by id, that are read and not made by a node."""
+        origins = [
+            origin
+            for node in self.nodes
+            for origin in (*node.inputs.values(), *(condition.origin for condition in node.conditions))
+        ]
+        return tuple(dict.fromkeys(origin.id for origin in origins if isinstance(origin, ExistingArtifact)))
 
     @cached_property
     def digest(self) -> str:

@@ -20,7 +20,7 @@ from IPython.display import display
 
 from nbpipe.base.ids import new_id
 from nbpipe.commands.looking import running_facts
-from nbpipe.commands.showing import standing_of
+from nbpipe.commands.showing_steps import standing_of
 from nbpipe.execute.glimpses import Look
 from nbpipe.records.runs import NOT_TAKEN, Status
 from nbpipe.services.watching import StartedRun

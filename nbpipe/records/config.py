@@ -100,15 +100,32 @@ def read_configuration(path: Path | str) -> PipelineRunConfiguration:
         BadValueError: No such file, too large, not YAML, or not a configuration; the file and the key are named.
     """
     place = Path(path)
+    said = read_plain_file(place, "run configuration")
+    try:
+        return as_configuration(said or {})
+    except BadValueError as error:
+        raise BadValueError(f"{place.name}: {error}") from None
+
+
+def read_plain_file(place: Path, what: str) -> Any:
+    """Read a YAML or JSON file that holds plain data.
+
+    Args:
+        place: The file.
+        what: What it is to hold, for messages.
+
+    Raises:
+        BadValueError: No such file, too large, or not YAML; the file is named.
+    """
     try:
         if place.stat().st_size > _LARGEST_BYTES:
             size_kib = _LARGEST_BYTES // 1024
-            raise BadValueError(f"{place.name} is larger than {size_kib} KiB; that is no run configuration.")
+            raise BadValueError(f"{place.name} is larger than {size_kib} KiB; that is no {what}.")
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadValueError(f"The configuration {str(path)!r} cannot be read: {error}.") from None
+        raise BadValueError(f"The {what.rpartition(' ')[2]} {str(place)!r} cannot be read: {error}.") from None
     try:
-        return as_configuration((_read_json(text) if place.suffix.lower() == ".json" else parse_yaml(text)) or {})
+        return _read_json(text) if place.suffix.lower() == ".json" else parse_yaml(text)
     except BadValueError as error:
         raise BadValueError(f"{place.name}: {error}") from None
 

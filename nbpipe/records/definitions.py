@@ -16,6 +16,7 @@ from nbpipe.records.parameters import REQUIRED, Parameters, is_required, paramet
 from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 from nbpipe.source.closure import Source
+from nbpipe.source.places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class AnyStep(Protocol):
     def identity(self) -> str:
         """Tells it from another step of the same name."""
 
-    def source(self, seen: dict[str, int] | None = None) -> Source:
+    def source(self, seen: Places | None = None) -> Source:
         """Read what it is made of.
 
         Args:

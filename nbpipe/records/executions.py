@@ -7,10 +7,32 @@ down in nearly the same words each time. Both are worked out once and stay with 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from nbpipe.records.artifacts import ArtifactVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a step ran with, or is about to, for a comparison of the two.
+
+    Attributes:
+        source: The digest of its source.
+        parameters: Its parameters as JSON data.
+        inputs: The content digest of each input.
+    """
+
+    source: str
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+
+def facts_in(body: Mapping[str, Any]) -> Facts:
+    """Read what an execution ran with."""
+    inputs = {given["name"]: given["digest"] for given in body["inputs"]}
+    return Facts(body["source"], body["parameters"], inputs)
 
 
 class RecordedExecution(dict[str, Any]):

@@ -121,7 +121,7 @@ def find_version(state: OperationState, model: str, version: str | int | None) -
         state: The state to look in.
         model: The model's name.
         version: A number or all-digit text, a stage, a name, an id; `None` or `latest` for the
-            newest that is not marked as failed, or the newest of all if all are.
+            newest that a whole run has made, or the newest of all if there is no such.
 
     Raises:
         NotFoundError: No such model, version or holder of the stage.
@@ -170,7 +170,7 @@ def _latest(state: OperationState, model: str) -> str | None:
     newest: str | None = None
     for row in versions_of(state, model):
         newest = newest or row["id"]
-        if not row["failed"]:
+        if not row["failed"] and not is_partial(row):
             return str(row["id"])
     return newest
 
@@ -234,17 +234,32 @@ def present(row: Row | None) -> Row:
     return row
 
 
-def mark_outcome(draft: Draft, version_id: str, run_id: str, *, pipeline: str, succeeded: bool) -> None:
-    """Mark a version as failed if the run that made it fails; a later run that makes it whole takes the mark away.
+def is_partial(row: Row) -> bool:
+    """Tell whether only a part of its pipeline has made a version: its results come from more than one run."""
+    return bool(row.get("partial", False))
 
-    That one is of the same pipeline: a run that merely reads the version, as an inference does, says nothing of it.
+
+def mark_outcome(
+    draft: Draft, version_id: str, run_id: str, *, pipeline: str, succeeded: bool, is_part: bool = False
+) -> None:
+    """Mark a version whose run fails as failed, and one whose run is of a part as partial, each once it has ended.
+
+    A later run that makes it whole takes the mark away. That one is of the same pipeline: a run that merely reads the
+    version, as an inference does, says nothing of it.
     """
     row = draft.state.versions.get(version_id)
-    if row is None or row["failed"] is not succeeded:
+    if row is None:
         return
-    is_made_again = succeeded and row.get("pipeline", "") in ("", pipeline)
-    if is_made_again or (not succeeded and row["run_id"] == run_id):
-        draft.put("model_version", version_id, {**row, "failed": not succeeded})
+    if succeeded and not is_part:
+        is_marked = row["run_id"] != run_id and row.get("pipeline", "") not in ("", pipeline)
+        marks = {"failed": row["failed"] and is_marked, "partial": is_partial(row) and is_marked}
+    elif row["run_id"] == run_id:
+        marks = {"failed": not succeeded, "partial": is_part}
+    else:
+        return
+    if marks != {"failed": row["failed"], "partial": is_partial(row)}:
+        # No column of the table, as with the pipeline: what looks for it asks the state.
+        draft.put("model_version", version_id, {**row, **marks})
 
 
 def rename_version(draft: Draft, row: Row, name: str) -> None:

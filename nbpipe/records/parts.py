@@ -24,11 +24,11 @@ from nbpipe.records.base import shorten
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a step that is left out had given, for an argument of one that runs.
+    """What a step that is left out had given, for an argument or a condition of one that runs.
 
     Attributes:
         reader: The node that runs.
-        argument: Its argument.
+        argument: Its argument; `""` where a condition of it asks.
         node: The node that is left out.
         output: Its output.
         run: The run in which that ran or was reused.

@@ -107,8 +107,8 @@ TABLES: dict[str, dict[str, str]] = {
         "pipeline": "VARCHAR",
         "snapshot_id": "VARCHAR",
         "url": "VARCHAR",
-        "pid": "BIGINT",
-        "log": "VARCHAR",
+        "settings": "JSON",
+        "generation": "BIGINT",
         "started": "TIMESTAMPTZ",
         "stopped": "TIMESTAMPTZ",
     },
@@ -152,7 +152,7 @@ class OperationState:
 
     def draft(self) -> OperationState:
         """Give a state that lies over this one: changes applied to it leave this one alone."""
-        return OperationState(**{part.name: ChainMap({}, getattr(self, part.name)) for part in fields(self)})
+        return OperationState(*[_Layer({}, getattr(self, name)) for name in _PARTS])
 
     def apply(self, change: Change) -> None:
         """Take in one change of any table; tables that no rule looks at are passed over."""
@@ -180,7 +180,7 @@ class OperationState:
             case "schedule":
                 _put_named(self.schedules, self.schedule_names, change, until="deleted")
             case "deployment":
-                _put_named(self.deployments, self.deployment_names, change, until="stopped")
+                _put_named(self.deployments, self.deployment_names, change)
             case "token":
                 _put_named(self.tokens, self.token_names, change, until="revoked")
 
@@ -257,15 +257,27 @@ class OperationState:
         return cls(**{part.name: dict(data.get(part.name, {})) for part in fields(cls)})
 
 
+_PARTS = tuple(part.name for part in fields(OperationState))
+
+
+class _Layer(ChainMap[str, Any]):
+    """Changes over a mapping that stays as it is; asked once for each artifact that a run made."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Give what is said of a key here, or else below."""
+        own, below = self.maps
+        return own[key] if key in own else below.get(key, default)
+
+
 def _put_named(
-    rows: MutableMapping[str, Row | None], names: MutableMapping[str, str | None], change: Change, *, until: str
+    rows: MutableMapping[str, Row | None], names: MutableMapping[str, str | None], change: Change, *, until: str = ""
 ) -> None:
-    """Take in a row whose name is its own until it is over."""
+    """Take in a row whose name is its own until it is over or, where nothing says so, until it is gone."""
     former = rows.get(change.key)
     if former is not None and names.get(former["name"]) == change.key:
         names[former["name"]] = None
     rows[change.key] = change.row
-    if change.row is not None and change.row[until] is None:
+    if change.row is not None and (not until or change.row[until] is None):
         names[change.row["name"]] = change.key
 
 

@@ -6,6 +6,7 @@ What a step *did* is a record of a run; this is what it *is*.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
@@ -67,6 +68,11 @@ class StepOptions(Record):
         # A power of many digits is no float any more; it is far beyond what is waited.
         grown = self.retry_backoff ** min(retry - 1, 100)
         return min(self.retry_delay_s * grown, max(self.retry_delay_s, LONGEST_BACKOFF_S))
+
+    @cached_property
+    def said(self) -> str:
+        """All that was said of them in one text, the same for the same options; nothing, if nothing was."""
+        return repr(self) if self.model_fields_set else ""
 
     @model_serializer(mode="wrap")
     def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -9,6 +9,7 @@ answers: the run's own version.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.define.references import Reference
@@ -16,6 +17,7 @@ from nbpipe.define.trace import current_trace
 from nbpipe.errors import ConflictError, NotFoundError
 from nbpipe.graph.graph import ExistingArtifact
 from nbpipe.records.models import ModelConfig, find_version, is_look_up
+from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.settling import settle_before_latest
 from nbpipe.services.versions import ModelVersion, version_in
 from nbpipe.services.workspace import Workspace
@@ -31,12 +33,20 @@ class BoundModel:
         workspace: Where versions are looked up.
         config: The model as the pipeline declares it.
         version_id: The version that the run works on, where that is settled.
+        artifact_of: Gives the artifact of a name that a version holds, where that is known without asking.
     """
 
-    def __init__(self, workspace: Workspace, config: ModelConfig, version_id: str = "") -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        config: ModelConfig,
+        version_id: str = "",
+        artifact_of: Callable[[ModelVersion, str], Artifact] = ModelVersion.get_artifact,
+    ) -> None:
         self._workspace = workspace
         self._config = config
         self._id = version_id
+        self._artifact_of = artifact_of
 
     @property
     def name(self) -> str:
@@ -69,7 +79,7 @@ class BoundModel:
         Raises:
             NotFoundError: No such model version, or it holds no such artifact.
         """
-        artifact = self.found().get_artifact(name)
+        artifact = self._artifact_of(self.found(), name)
         if current_trace() is None:
             return artifact
         return Reference(ExistingArtifact(id=artifact.id, name=artifact.name))

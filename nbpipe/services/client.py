@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nbpipe.services.artifact_records import Artifact
     from nbpipe.services.artifacts import ArtifactService
+    from nbpipe.services.deployments import DeploymentService
     from nbpipe.services.listing import Listing
     from nbpipe.services.metadata import MetadataService
     from nbpipe.services.model_records import ModelRecord
@@ -96,6 +97,13 @@ class Client:
         from nbpipe.services.snapshots import SnapshotService
 
         return SnapshotService(self.workspace)
+
+    @property
+    def deployments(self) -> DeploymentService:
+        """What may be asked of deployments."""
+        from nbpipe.services.deployments import DeploymentService
+
+        return DeploymentService(self.workspace)
 
     @property
     def tokens(self) -> TokenService:

@@ -14,12 +14,26 @@ from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import UserError
 from nbpipe.execute.context import RUN, RunFacts, artifact_target
 from nbpipe.execute.settled import RunOutcome, Settled, reused
+from nbpipe.records.jsonable import writable
 from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact
 from nbpipe.records.parts import Taken
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag, as_tags
 
 _LONGEST_MESSAGE = 2000
+PERFORMED = "run_performed"
+"""The fact that all of a run was done, written by who records its end later, behind the answer."""
+
+
+def performed_as(outcome: RunOutcome) -> dict[str, Any]:
+    """Write down how a run came out whose end is recorded later: should its process die before, that is known."""
+    failed = outcome.failed
+    failure = failed.failure if failed is not None else None
+    error = {}
+    if failed is not None and failure is not None:
+        said = {"step": failed.node, "type": failure.type_name, "message": _said(failure.message)}
+        error = {f"error_{name}": value for name, value in said.items()}
+    return {"status": outcome.status, "error": error}
 
 
 def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag], model_tags: Sequence[Tag] = ()) -> EndRun:
@@ -56,8 +70,13 @@ def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag], model_
         model_tags=tuple(model_tags),
         error_step=failed.node if failed is not None else "",
         error_type=failure.type_name if failure is not None else "",
-        error_message=failure.message[:_LONGEST_MESSAGE] if failure is not None else "",
+        error_message=_said(failure.message) if failure is not None else "",
     )
+
+
+def _said(message: str) -> str:
+    """Give what an error says as it can be written down: no longer than anybody reads, no half of a surrogate pair."""
+    return writable(message[:_LONGEST_MESSAGE])
 
 
 def end_of_part(end: EndRun, taken: Iterable[Taken]) -> EndRun:
@@ -93,12 +112,14 @@ def failed_end_of(facts: RunFacts, outcome: RunOutcome, error: BaseException) ->
     """Say what the end of a run moves that came to grief outside of its steps: no tag."""
     for settled in outcome.settled.values():
         settled.tags = {}
-    said = {"error_type": type(error).__name__, "error_message": str(error)[:_LONGEST_MESSAGE]}
+    said = {"error_type": type(error).__name__, "error_message": _said(str(error))}
     return end_of(facts, outcome, ()).model_copy(update={"status": Status.FAILED, **said})
 
 
 def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any]], numbered: Collection[str]) -> None:
     """Record the end of a run whose process died: interrupted, with what it had made until then.
+
+    One that was performed, and whose end only was still to be recorded, ends as it did.
 
     Args:
         catalog: Where to.
@@ -110,7 +131,8 @@ def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any
     if start is None:
         return
     facts = RunFacts(run_id, start["name"], start["pipeline"], {}, model_version_id=start["model_version_id"])
-    outcome = RunOutcome(Status.INTERRUPTED)
+    performed = next((fact["b"] for fact in left if fact["k"] == PERFORMED), None)
+    outcome = RunOutcome(Status(performed["status"]) if performed is not None else Status.INTERRUPTED)
     for fact in left:
         # What the items of a list gave is a part of what the whole gives, and has no number of its own.
         if fact["k"] == "step" and "item" not in fact["b"]:
@@ -120,6 +142,8 @@ def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any
     # Two that find the same run say the same: it has one request id.
     try:
         end = end_of(facts, outcome, as_tags(start.get("tags")))
+        if performed is not None:
+            end = end.model_copy(update=performed["error"])
         made = tuple(artifact for artifact in end.made if artifact.id not in numbered)
         catalog.transact(end.model_copy(update={"made": made}))
     except UserError as refused:

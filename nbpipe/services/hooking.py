@@ -14,7 +14,7 @@ from typing import Any
 from nbpipe.define.hooks import NO_HOOKS, Hook, Hooks
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import HookWarning
-from nbpipe.execute.settled import RunOutcome, Settled
+from nbpipe.execute.settled import Listener, RunOutcome, Settled
 from nbpipe.records.definitions import Traced
 from nbpipe.records.runs import Status
 
@@ -39,9 +39,14 @@ class HookCalls:
     ) -> None:
         self._of_run = definition.hooks
         steps: Mapping[str, Hooks] = {node: getattr(step, "hooks", NO_HOOKS) for node, step in traced.steps.items()}
-        self._of_steps = {node: hooks for node, hooks in steps.items() if any(hooks)}
+        self._of_steps = {node: hooks for node, hooks in steps.items() if hooks is not NO_HOOKS}
         self._step_of = step_of
         self._record = record
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """What is to be told of the steps: nobody, if none has a hook."""
+        return [self.tell] if self._of_steps else []
 
     def tell(self, node: str, settled: Settled | None) -> None:
         """Take note of what became of a step; a listener of the driver."""

@@ -22,7 +22,7 @@ from nbpipe.execute.context import RUN, RunFacts, StepContext, artifact_target, 
 from nbpipe.execute.files import FileWatch, move_as
 from nbpipe.execute.glimpses import Glimpse, Glimpses
 from nbpipe.execute.plan import Keys, reason
-from nbpipe.execute.prepared import Inputs, Prepared, facts_in, facts_of, keys_of
+from nbpipe.execute.prepared import Inputs, Prepared, facts_of, keys_of
 from nbpipe.execute.randomness import objection as random_objection
 from nbpipe.execute.settled import Settled, body_of, objection, reused
 from nbpipe.execute.sources import described
@@ -106,14 +106,13 @@ class InteractiveRun:
         if not prepared.step.options.cache:
             return "caching is off", ""
         executions = self._workspace.executions
-        before = executions.last(self.facts.pipeline, node)
-        facts = facts_in(before) if before is not None else None
+        before, facts = executions.last_facts(self.facts.pipeline, node) or ("", None)
         here = described(prepared.source)
 
         def source_of(digest: str) -> Mapping[str, Any]:
             return here if digest == prepared.source.digest else executions.source(digest)
 
-        return reason(facts_of(prepared, inputs), facts, source_of), before["id"] if before is not None else ""
+        return reason(facts_of(prepared, inputs), facts, source_of), before
 
     def load(self, artifacts: Mapping[str, ArtifactVersion]) -> dict[str, Any]:
         """Give the values of artifact versions, by the names they are handed in under.

@@ -15,20 +15,27 @@ from typing import Any
 from nbpipe.base.digest import canonical_json
 from nbpipe.define.parting import chosen, cut
 from nbpipe.errors import ConflictError, NotFoundError
-from nbpipe.graph.graph import OutputOf, ParameterOf
+from nbpipe.graph.graph import EitherOf, OutputOf, ParameterOf
 from nbpipe.graph.order import ancestors
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import Traced
 from nbpipe.records.parameters import as_json
 from nbpipe.records.parts import Part, Taken
+from nbpipe.records.runs import NOT_TAKEN
 from nbpipe.services.artifact_records import stored_version
 from nbpipe.services.workspace import Workspace
 
-_NEWEST = """
-    SELECT node, arg_max(id, seq) AS step, arg_max(run_id, seq) AS run
-    FROM steps SEMI JOIN (SELECT id FROM runs WHERE pipeline = $pipeline) AS own ON own.id = steps.run_id
-    WHERE status IN ('completed', 'reused') AND list_contains($nodes, node) GROUP BY node
-"""
+_NEWEST = f"""
+    WITH known AS (
+        SELECT node, steps.id, run_id, seq, status <> 'skipped' AS is_done
+        FROM steps SEMI JOIN (SELECT id FROM runs WHERE pipeline = $pipeline) AS own ON own.id = steps.run_id
+        WHERE list_contains($nodes, node)
+            AND (status IN ('completed', 'reused') OR (status = 'skipped' AND starts_with(why, '{NOT_TAKEN}')))
+    )
+    SELECT node, arg_max(id, seq) FILTER (is_done) AS step, arg_max(run_id, seq) FILTER (is_done) AS run,
+        arg_max(is_done, seq) AS taken
+    FROM known GROUP BY node HAVING bool_or(is_done)
+"""  # noqa: S608 — made of constants
 _OUTPUTS = """
     SELECT node, lineage.name AS output, artifact_id, artifacts.name AS artifact
     FROM lineage JOIN artifacts ON artifacts.id = lineage.artifact_id
@@ -91,10 +98,14 @@ def part_of(
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """The newest execution of a node: its run, and the artifact versions (id and name) that it gave, by output."""
+    """The newest execution of a node: its run, and the artifact versions (id and name) that it gave, by output.
+
+    Of a branch, whether it was taken when that was last decided.
+    """
 
     run: str
     outputs: Mapping[str, tuple[str, str]]
+    is_taken: bool
 
 
 def _taken_by(workspace: Workspace, traced: Traced, nodes: Collection[str]) -> tuple[Taken, ...]:
@@ -104,7 +115,11 @@ def _taken_by(workspace: Workspace, traced: Traced, nodes: Collection[str]) -> t
     changed_by: dict[Place, str] = {}
     found = []
     for node in traced.graph.ordered:
-        for argument, origin in node.inputs.items():
+        asked = [*node.inputs.items()]
+        if node.id in nodes:
+            asked += [("", condition.origin) for condition in node.conditions]
+        for argument, asked_for in asked:
+            origin = _branch(node.id, asked_for, nodes, done) if isinstance(asked_for, EitherOf) else asked_for
             if not isinstance(origin, OutputOf) or not origin.output:
                 continue
             place = origin.node, origin.output
@@ -123,6 +138,23 @@ def _taken_by(workspace: Workspace, traced: Traced, nodes: Collection[str]) -> t
     return tuple(found)
 
 
+def _branch(reader: str, origin: EitherOf, nodes: Collection[str], done: Mapping[str, _Done]) -> OutputOf | None:
+    """Give the one of several branches whose value is known before the part runs; `None` if the part will tell."""
+    if reader not in nodes or all(one.node in nodes for one in origin.of):
+        return None
+    for place, one in enumerate(origin.of):
+        if one.node not in nodes and one.node in done and done[one.node].is_taken:
+            inside = [before.node for before in origin.of[:place] if before.node in nodes]
+            if inside:
+                raise ConflictError(
+                    f"{reader} takes what {inside[0]} or {one.node} gives, and only {one.node} is left out; which of "
+                    f"them it is cannot be told before. Begin at both: --from {inside[0]} --from {one.node}."
+                )
+            return one
+    # Of those that are left out none was taken: what is left are those of the part.
+    return None if any(one.node in nodes for one in origin.of) else origin.of[0]
+
+
 def _newest(workspace: Workspace, traced: Traced) -> dict[str, _Done]:
     catalog = workspace.catalog
     asked = {"pipeline": traced.pipeline, "nodes": list(traced.graph.by_id)}
@@ -130,7 +162,7 @@ def _newest(workspace: Workspace, traced: Traced) -> dict[str, _Done]:
     given: dict[str, dict[str, tuple[str, str]]] = {row["node"]: {} for row in executions}
     for row in catalog.rows(_OUTPUTS, {"steps": [row["step"] for row in executions]}):
         given[row["node"]][row["output"]] = row["artifact_id"], row["artifact"]
-    return {row["node"]: _Done(row["run"], given[row["node"]]) for row in executions}
+    return {row["node"]: _Done(row["run"], given[row["node"]], row["taken"]) for row in executions}
 
 
 def _taken(pipeline: str, reader: str, argument: str, place: Place, done: _Done | None) -> Taken:
@@ -189,7 +221,9 @@ def _told_to(names: Collection[str], step_values: Mapping[str, Mapping[str, Any]
 
 def _read_by(traced: Traced, nodes: Iterable[str]) -> list[str]:
     """Name the pipeline's parameters that some of these nodes read."""
-    origins = (origin for node in nodes for origin in traced.graph.by_id[node].inputs.values())
+    read = [traced.graph.by_id[node] for node in nodes]
+    origins = [origin for node in read for origin in node.inputs.values()]
+    origins += [condition.origin for node in read for condition in node.conditions]
     return sorted({origin.name for origin in origins if isinstance(origin, ParameterOf)})
 
 

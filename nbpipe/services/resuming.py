@@ -39,6 +39,7 @@ from nbpipe.services.starting import RunRequest
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.fitting import differences
 from nbpipe.snapshot.thaw import thaw
+from nbpipe.source.places import Places
 
 _ROW = "SELECT id, name, pipeline, kind, status FROM runs WHERE id = $id"
 _GOES_ON = "SELECT id, name FROM runs WHERE resumed_from = $id AND status = 'running'"
@@ -178,7 +179,7 @@ def _done_in(facts: Sequence[Mapping[str, Any]], run_id: str) -> dict[str, Recor
 def _unchanged(workspace: Workspace, former: Former, request: RunRequest) -> dict[str, RecordedExecution]:
     """Pick what a pipeline as it is now would do just so: its source and its values are what they were."""
     traced = _traced(workspace, request.definition, request.configuration)
-    found, seen = {}, dict[str, int]()
+    found, seen = {}, Places()
     for node, step in traced.steps.items():
         record = former.done.get(node)
         if record is None:

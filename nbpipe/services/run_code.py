@@ -13,49 +13,59 @@ import platform
 import sys
 import sysconfig
 from collections.abc import Hashable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from nbpipe.catalog.finding import by_head, near
 from nbpipe.define.cells import CellStep
+from nbpipe.define.hooks import NO_HOOKS
 from nbpipe.define.pipeline import CellPipeline, FunctionPipeline, PipelineDefinition
+from nbpipe.define.step import Step
 from nbpipe.errors import ArtifactDamagedError, BadValueError, CatalogDamagedError, DefinitionError
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import AnyStep, Traced
 from nbpipe.records.refs import Kind
 from nbpipe.records.snapshots import Environment, SnapshotContent
-from nbpipe.records.steps import StepOptions
 from nbpipe.services.resolve import resolve
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.freeze import freeze_traced
+from nbpipe.source.places import Places
 
 CODE_OF_RUN = f"""
     {near("runs", "id_head")} SELECT kind, code, configuration, parameters FROM near WHERE id = $id
 """  # noqa: S608 — made of constants
 _MOST = 64
-_written: dict[Hashable, bytes] = {}
+_written: dict[Hashable, tuple[bytes, str]] = {}
 
 
-def keep_code(workspace: Workspace, definition: PipelineDefinition, traced: Traced) -> str:
+def keep_code(workspace: Workspace, definition: PipelineDefinition, traced: Traced, seen: Places) -> str:
     """Keep the code of a run that is about to begin, and give the blob that holds it.
+
+    Args:
+        workspace: Where to.
+        definition: The pipeline.
+        traced: The same, for the values of the run.
+        seen: What whoever plans the run has looked at so far.
 
     Returns:
         The blob's digest; `""` if the pipeline's body leans on what is no text, which a run may and a
         snapshot may not.
     """
     try:
-        key = _key(workspace, definition)
-        data = _written.get(key)
-        if data is None:
+        key = _key(workspace, definition, seen)
+        known = _written.get(key)
+        if known is None:
             data = _write(workspace, definition, traced)
+            known = data, workspace.store.blobs.write((data,))
             for oldest in [*_written][: len(_written) - _MOST + 1]:
                 # Another thread may make room as well.
                 _written.pop(oldest, None)
-            _written[key] = data
+            _written[key] = known
     except DefinitionError:
         return ""
-    return workspace.store.blobs.write((data,))
+    data, digest = known
+    return workspace.store.blobs.write((data,), known=digest)
 
 
 def code_of(
@@ -107,11 +117,16 @@ def _told(row: Mapping[str, Any]) -> PipelineRunConfiguration:
 def working_folder(workspace: Workspace) -> str:
     """Say where we work, relative to the project; relative paths in parameters are meant from there."""
     try:
-        here = Path.cwd().resolve()
+        # The system gives it without symbolic links in it.
+        return _within(os.getcwd(), workspace.paths.root)
     except FileNotFoundError:
         # It was deleted under us, and no path is meant from there any more.
         return ""
-    project = workspace.paths.root.parent.resolve()
+
+
+@lru_cache(maxsize=64)
+def _within(folder: str, workspace: Path) -> str:
+    here, project = Path(folder), workspace.parent.resolve()
     return here.relative_to(project).as_posix() if here.is_relative_to(project) else ""
 
 
@@ -122,9 +137,8 @@ def work_in(workspace: Workspace, folder: str) -> None:
         os.chdir(place)
 
 
-def _key(workspace: Workspace, definition: PipelineDefinition) -> Hashable:
+def _key(workspace: Workspace, definition: PipelineDefinition, seen: Places) -> Hashable:
     """Say by what one code is told from another."""
-    seen: dict[str, int] = {}
     if isinstance(definition, FunctionPipeline):
         body: Hashable = definition.source(seen).digest, definition.text
         steps: Iterable[tuple[str, AnyStep]] = definition.steps_in_reach().items()
@@ -133,21 +147,21 @@ def _key(workspace: Workspace, definition: PipelineDefinition) -> Hashable:
         lean = definition.parameters_source()
         body = lean.digest if lean is not None else "", definition.parameters_text
         steps = ((cell.name, cell) for cell in definition.cells)
-    told = tuple(
-        (name, step.name, step.source(seen).digest, _said(step.options), _wiring(step), _hooked(step, seen))
-        for name, step in steps
-    )
+    told = tuple([(name, *_told_of(step, seen)) for name, step in steps])
     options = definition.name, definition.tags, repr(definition.model), definition.cache, _hooked(definition, seen)
-    return options, body, told, str(workspace.paths.root), working_folder(workspace)
+    return options, body, told, workspace.paths.root, working_folder(workspace)
 
 
-def _said(options: StepOptions) -> str:
-    """Write options down; most steps have none, and that is quickly seen."""
-    return repr(options) if options.model_fields_set else ""
+def _told_of(step: AnyStep, seen: Places) -> tuple[Hashable, ...]:
+    said = step.name, step.source(seen).digest, step.options.said
+    if isinstance(step, Step) and step.hooks is NO_HOOKS:
+        return said
+    return *said, _wiring(step), _hooked(step, seen)
 
 
-def _hooked(whose: object, seen: dict[str, int]) -> Hashable:
-    return tuple((hook.when, hook.source(seen).digest) for hook in getattr(whose, "hooks", ()))
+def _hooked(whose: object, seen: Places) -> Hashable:
+    hooks = getattr(whose, "hooks", NO_HOOKS)
+    return () if hooks is NO_HOOKS else tuple([(hook.when, hook.source(seen).digest) for hook in hooks])
 
 
 def _wiring(step: AnyStep) -> Hashable:

@@ -81,7 +81,7 @@ class RunHandle:
 
     def _work(self) -> None:
         try:
-            outcome = self._outcome = self._progress.run([self._hooks.tell])
+            outcome = self._outcome = self._progress.run(self._hooks.listeners)
             self._hooks.end(outcome, lambda: self._finish(self._progress, outcome))
         except BaseException as error:  # noqa: BLE001 — handed to whoever waits
             self._error = error

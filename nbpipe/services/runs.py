@@ -27,6 +27,7 @@ from nbpipe.services.deleting import delete_runs, dependents_of_runs
 from nbpipe.services.dependents import Dependent, each_of
 from nbpipe.services.explaining import Explanation, explain
 from nbpipe.services.filters import all_of, bears, during, equal, named, one_of, refuse_unknown, words_of
+from nbpipe.services.hooking import HookCalls
 from nbpipe.services.listing import Listing, checked_limit
 from nbpipe.services.logs import StepLog
 from nbpipe.services.noted import notes
@@ -118,12 +119,15 @@ class RunService:
         """Give a run as this process saw it."""
         facts = progress.facts
         metadata: dict[str, Any] = {}
+        # Of a reused artifact only the catalog knows which run made it and what number it has.
+        is_all_seen, reused = True, Status.REUSED
         for settled in outcome.settled.values():
-            metadata = merge(metadata, settled.metadata.get(RUN, {}))
+            if settled.status is reused:
+                is_all_seen = False
+            if settled.metadata:
+                metadata = merge(metadata, settled.metadata.get(RUN, {}))
             if settled.items is not None:
                 metadata = merge(metadata, settled.items.noted)
-        # Of a reused artifact only the catalog knows which run made it and what number it has.
-        is_all_seen = all(settled.status is not Status.REUSED for settled in outcome.settled.values())
         failed = outcome.failed.failure if outcome.failed is not None else None
         return Run(
             workspace=self._workspace,
@@ -151,6 +155,11 @@ class RunService:
 
     def _steps_seen(self, progress: RunInProgress, outcome: RunOutcome) -> dict[str, StepRun]:
         return {node: self._step_seen(progress, settled) for node, settled in outcome.settled.items()}
+
+    def hooks_of(self, progress: RunInProgress) -> HookCalls:
+        """Give the hooks of a run, for whoever runs it without a handle."""
+        definition, step_of = progress.request.definition, partial(self._step_seen, progress)
+        return HookCalls(definition, progress.traced, step_of=step_of, record=progress.record)
 
     def _step_seen(self, progress: RunInProgress, settled: Settled) -> StepRun:
         outputs = {

@@ -9,7 +9,6 @@ This module runs in the thread that calls it. Who waits for a run, or stops wait
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 from nbpipe.base.clock import now, now_text
 from nbpipe.base.ids import new_id
+from nbpipe.catalog.identity import user
 from nbpipe.define.overrides import check_complete, with_secrets_hidden, with_step_values, without_secrets
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
@@ -30,7 +30,7 @@ from nbpipe.execute.inline import InlineDriver
 from nbpipe.execute.parallel import ParallelDriver
 from nbpipe.execute.settled import RunOutcome
 from nbpipe.execute.stop import StopSignal
-from nbpipe.graph.graph import ExistingArtifact
+from nbpipe.graph.graph import Graph, Origin
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.base import plain_name
 from nbpipe.records.config import PipelineRunConfiguration
@@ -45,12 +45,14 @@ from nbpipe.records.runs import Status, fill_template, run_name
 from nbpipe.records.tags import Tag, as_tags, check_declared
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
-from nbpipe.services.ending import end_of, end_of_part, failed_end_of
+from nbpipe.services.ending import PERFORMED, end_of, end_of_part, failed_end_of, performed_as
 from nbpipe.services.partial_runs import part_of
 from nbpipe.services.run_code import keep_code
 from nbpipe.services.stopping import stoppable
+from nbpipe.services.warm_lookups import WarmLookups
 from nbpipe.services.watching import StartedRun, observe
 from nbpipe.services.workspace import Workspace
+from nbpipe.source.places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class RunInProgress:
     Args:
         workspace: Where it is recorded.
         request: What is asked for.
+        lookups: What this process has looked up, loaded and brought to life for runs of this pipeline already.
 
     Attributes:
         request: What was asked for.
@@ -107,13 +110,14 @@ class RunInProgress:
         NbpipeError: The request is refused; nothing was written.
     """
 
-    def __init__(self, workspace: Workspace, request: RunRequest) -> None:
+    def __init__(self, workspace: Workspace, request: RunRequest, lookups: WarmLookups | None = None) -> None:
         self._workspace = workspace
+        self._lookups = lookups
         self.request = request
         definition, configuration = request.definition, request.configuration
         config = configuration.model or definition.model
         self._model = config
-        self._bound = BoundModel(workspace, config) if config is not None else None
+        self._bound = self._bound_to(config) if config is not None else None
         traced = definition.trace(configuration.parameters, self._bound)
         whole = with_step_values(traced, configuration.step_values)
         self._part = part_of(workspace, whole, request.part, configuration.step_values)
@@ -121,7 +125,7 @@ class RunInProgress:
         self.differences = with_secrets_hidden(whole, request.differences)
         check_complete(self.traced)
         self._tags = as_tags((*definition.tags, *configuration.tags))
-        existing = existing_artifacts(workspace, self.traced)
+        existing = existing_artifacts(workspace, self.traced, lookups)
         self._check_tags()
         run_id = request.run_id or new_run_id()
         started = now()
@@ -134,12 +138,13 @@ class RunInProgress:
         )
         self.stop_signal = StopSignal()
         self._driver = self._made_driver(facts, existing)
-        self._driver.prepare()
+        seen = Places()
+        self._driver.prepare(seen)
         # Nothing can be refused any more but by the workspace itself.
         workspace.executions.catch_up()
         workspace.executions.expect(definition.name)
-        self.graph_digest = workspace.store.blobs.write((self.traced.graph.as_json,))
-        self._code = keep_code(workspace, definition, whole)
+        self.graph_digest = _kept_graph(workspace, self.traced.graph)
+        self._code = keep_code(workspace, definition, whole, seen)
         self.started = now_text()
         self.facts = self._with_model(facts)
         self._driver.take_facts(self.facts)
@@ -147,12 +152,18 @@ class RunInProgress:
         self.ended = ""
         self._numbers: dict[str, int] = {}
 
+    def _bound_to(self, config: ModelConfig) -> BoundModel:
+        if self._lookups is None:
+            return BoundModel(self._workspace, config)
+        return BoundModel(self._workspace, config, artifact_of=self._lookups.artifact_of)
+
     def _made_driver(self, facts: RunFacts, existing: Mapping[str, ArtifactVersion]) -> Driver:
         configured = self.request.configuration.enable_cache
         asked = self.request.configuration.executor
         # Who debugs wants the steps in the thread that waits, whoever runs them otherwise.
         executor = executor_for(IN_PROCESS if asked is None or self.request.debug else asked)
-        made = InlineDriver if executor is None else partial(ParallelDriver, executor=executor)
+        inline = partial(InlineDriver, warm=self._lookups.warm) if self._lookups is not None else InlineDriver
+        made = inline if executor is None else partial(ParallelDriver, executor=executor)
         return made(
             self.traced,
             facts,
@@ -166,10 +177,9 @@ class RunInProgress:
         )
 
     def _check_tags(self) -> None:
-        outputs = [
-            tag for step in self.traced.steps.values() for output in step.signature.outputs for tag in output.tags
-        ]
-        steps = [tag for step in self.traced.steps.values() for tag in step.options.tags]
+        called = {id(step): step for step in self.traced.steps.values()}.values()
+        outputs = [tag for step in called for output in step.signature.outputs for tag in output.tags]
+        steps = [tag for step in called for tag in step.options.tags]
         model = self._model.tags if self._model is not None else ()
         for tag in (*outputs, *steps, *model):
             if tag.cascade:
@@ -213,7 +223,7 @@ class RunInProgress:
             "configuration": _told(request.configuration, self.traced),
             "resumed_from": request.resumed_from,
             "part": self._part.record,
-            "user": getpass.getuser(),
+            "user": user(),
             "host": platform.node(),
             "pid": os.getpid(),
         }
@@ -223,6 +233,12 @@ class RunInProgress:
 
     def run(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
         """Run to the end, in this thread, and record the end with all that moves."""
+        outcome = self.perform(listeners)
+        self.end(outcome)
+        return outcome
+
+    def perform(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
+        """Run to the end, in this thread; `end` records it. What nobody foresaw ends the run here."""
         parent = self.request.parent_run_id, self.request.parent_step
         begun = StartedRun(
             self.facts, self.traced, self.started, self.stop_signal, parent, self.look, lambda: bool(self.ended)
@@ -231,12 +247,36 @@ class RunInProgress:
         self._driver.listen([*listeners, *watching])
         try:
             with stoppable(self._workspace.paths, self.facts.id, self.stop_signal):
-                outcome = self._driver.run()
+                return self._driver.run()
         except BaseException as error:
             self._end(self._driver.outcome, error)
             raise
+
+    def note_performed(self, outcome: RunOutcome) -> None:
+        """Write down how it came out, where `end` is called behind somebody's back: a kill in between changes nothing.
+
+        Raises:
+            NotRecordedError: It could not be written.
+        """
+        run_id = self.facts.id
+        self._workspace.catalog.append(PERFORMED, id=run_id, run=run_id, body=performed_as(outcome))
+
+    def end(self, outcome: RunOutcome) -> None:
+        """Record the end of a run that was performed, with all that moves by it.
+
+        Raises:
+            ConflictError: Its tags contradict what somebody else has made of them meanwhile; it has ended as failed.
+        """
         self._end(outcome, None)
-        return outcome
+
+    def result(self, origin: Origin) -> Any:
+        """Give a value that the pipeline returns, once the run was performed.
+
+        Raises:
+            ArtifactError: It cannot be read.
+            NotStorableError: It was not kept.
+        """
+        return self._driver.result(origin)
 
     def look(self) -> Mapping[str, Glimpse]:
         """Give what is to be seen of the steps that run now, by node."""
@@ -303,6 +343,10 @@ class RunInProgress:
             raise RunInterruptedError(self.facts.id, stopped)
 
 
+def _kept_graph(workspace: Workspace, graph: Graph) -> str:
+    return workspace.store.blobs.write((graph.as_json,), known=graph.name_of_json)
+
+
 def _told(configuration: PipelineRunConfiguration, traced: Traced) -> dict[str, Any]:
     """Write down what a run was told besides the values of parameters and its own name and tags."""
     told = configuration.model_dump(mode="json", include={"model", "enable_cache", "executor"}, exclude_none=True)
@@ -337,13 +381,9 @@ def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[st
     return plain_name("version", fill_template(text, values))
 
 
-def existing_artifacts(workspace: Workspace, traced: Traced) -> dict[str, ArtifactVersion]:
+def existing_artifacts(
+    workspace: Workspace, traced: Traced, lookups: WarmLookups | None = None
+) -> dict[str, ArtifactVersion]:
     """Find the artifact versions that a traced pipeline reads and does not make, by id."""
-    wanted = {
-        origin.id
-        for node in traced.graph.nodes
-        for origin in (*node.inputs.values(), *(condition.origin for condition in node.conditions))
-        if isinstance(origin, ExistingArtifact)
-    }
-    artifacts = ArtifactService(workspace)
-    return {artifact_id: artifacts.stored(artifact_id) for artifact_id in wanted}
+    stored = lookups.stored if lookups is not None else ArtifactService(workspace).stored
+    return {artifact_id: stored(artifact_id) for artifact_id in traced.graph.existing}

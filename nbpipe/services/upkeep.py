@@ -1,12 +1,11 @@
-"""The care of a workspace: what may be swept, and whether what the catalog names is in the store.
+"""The care of a workspace as a whole: sweep, look over, back up, restore, mend, move values, export, measure.
 
-The catalog knows which blobs are named and has never seen one; the store has blobs and knows
-nobody who names them. Both are asked here.
+Each is done here as one act. What a value must be like, and which are named at all, is
+`stored_values`; what object storage wants, `remote_values`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -14,18 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbpipe.base.ids import new_id
 from nbpipe.catalog.checks import Finding
-from nbpipe.catalog.references import NamedBlob
 from nbpipe.catalog.repair import foreseen, mend
 from nbpipe.catalog.tails import look
 from nbpipe.catalog.views import COLUMNS
 from nbpipe.errors import (
-    ArtifactDamagedError,
     BadValueError,
     CatalogBusyError,
     CatalogDamagedError,
@@ -42,13 +38,10 @@ from nbpipe.services.remote_values import (
     others_at,
     set_artifact_root,
     sweep_remote,
-    unlike_their_names,
-    unsound,
 )
 from nbpipe.services.restoring import Wanted, look_up, restore
-from nbpipe.store.collected import COLLECTED, digests_in
-from nbpipe.store.encoding import bytes_of_inline
-from nbpipe.store.sweeping import Swept, stored, sweep
+from nbpipe.services.stored_values import check_values, mentioned, unpacked_inline, unsound_values
+from nbpipe.store.sweeping import Swept, sweep
 from nbpipe.store.tabular import FORMATS, write_table
 
 if TYPE_CHECKING:
@@ -62,13 +55,10 @@ __all__ = ["Finding", "Moved", "Recovered", "SweptRemote", "UpkeepService"]
 Progress = Callable[[int, int], None]
 
 _YOUNG_S = 3600
-_MOST_FINDINGS = 100
-_LISTS_OF_ITEMS = "SELECT blob, name FROM artifacts WHERE materializer = $materializer AND blob <> ''"
 _SWEEP = "run `nbpipe catalog gc` to remove them"
 _TRUTH = ("operations", "logs", "archive", "blobs")
 _PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups")
 _ALL_VIEWS = f"There are {', '.join(COLUMNS)}."
-_INLINE_FILES = "SELECT inline FROM artifacts WHERE materializer LIKE 'files@%' AND inline IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +144,7 @@ class UpkeepService:
         """
         # The age is counted from before the references are read: what is recorded later was touched later than that.
         since_ns = time.time_ns() - _YOUNG_S * 10**9
-        referred = self._mentioned() | self._unpacked_inline()
+        referred = mentioned(self._workspace) | unpacked_inline(self._workspace)
         paths = self._workspace.paths
         # First, since it may refuse: what it is asked for is not done by half.
         remote = sweep_remote(self._workspace, referred=referred, since_ns=since_ns, dry_run=dry_run, copies=cache)
@@ -186,7 +176,9 @@ class UpkeepService:
             WorkspaceError: It, or the one that was set before, cannot be used; nothing was set.
         """
         since_ns = time.time_ns() - _YOUNG_S * 10**9
-        return set_artifact_root(self._workspace, url, self._mentioned, since_ns=since_ns, progress=progress)
+        return set_artifact_root(
+            self._workspace, url, partial(mentioned, self._workspace), since_ns=since_ns, progress=progress
+        )
 
     def sharing(self) -> tuple[str, ...]:
         """Say where other workspaces lie that have values under this one's artifact root.
@@ -208,7 +200,8 @@ class UpkeepService:
         Raises:
             CatalogError: The catalog cannot be read.
         """
-        return [*self._workspace.catalog.check(), *self._check_store(deep=deep, progress=progress)]
+        values = check_values(self._workspace, deep=deep, progress=progress)
+        return [*self._workspace.catalog.check(), *values, *self._orphans()]
 
     def backup(self, target: Path | None = None, *, values: bool = True, progress: Progress | None = None) -> Backup:
         """Write one file with all that is truth in the workspace; others may go on writing meanwhile.
@@ -333,12 +326,12 @@ class UpkeepService:
         return sum(_old_drafts(folder, prefix) for folder, prefix in ((paths.logs, "."), (paths.catalog, "t")))
 
     def _fetch_all(self, remote: RemoteBlobs) -> None:
-        fetch_all(remote, self._mentioned())
+        fetch_all(remote, mentioned(self._workspace))
 
     def _recover_values(self, done: Recovered) -> None:
         blobs = self._workspace.store.blobs
         remote = self._workspace.store.remote
-        wrong = {named.digest: what for named, what in self._unsound()}
+        wrong = {named.digest: what for named, what in unsound_values(self._workspace)}
         for digest in [digest for digest, what in wrong.items() if what == HERE_ONLY]:
             if remote is not None:
                 remote.upload(digest)
@@ -349,74 +342,6 @@ class UpkeepService:
         done.values = sorted(wanted.kept)
         done.lost_values = sorted(wanted.digests - wanted.kept)
         done.unreadable_backups |= wanted.unreadable
-
-    def _check_store(self, *, deep: bool, progress: Progress | None) -> Iterator[Finding]:
-        found = self._missing_and_damaged()
-        told = [finding for _, finding in zip(range(_MOST_FINDINGS), found, strict=False)]
-        yield from told
-        more = sum(1 for _ in found)
-        if more:
-            yield Finding(self._workspace.paths.blobs, f"{more:,} more blobs are missing or damaged", "see above")
-        if deep:
-            paths = {finding.path for finding in told}
-            yield from (finding for finding in self._unlike_their_names(progress) if finding.path not in paths)
-        yield from self._orphans()
-
-    def _missing_and_damaged(self) -> Iterator[Finding]:
-        return (self._finding(named, what) for named, what in self._unsound())
-
-    def _unsound(self) -> Iterator[tuple[NamedBlob, str]]:
-        """Give each blob that is named and is not what it should be, and what it is instead."""
-        blobs = self._workspace.store.blobs
-        remote = self._workspace.store.remote
-        if remote is not None:
-            yield from unsound(remote, self._workspace.catalog.named_blobs())
-            return
-        seen: set[str] = set()
-        for one in chain(self._workspace.catalog.named_blobs(), self._items_of_lists()):
-            if one.digest in seen:
-                continue
-            seen.add(one.digest)
-            try:
-                size_bytes = blobs.stamp(one.digest)[0]
-            except ArtifactDamagedError as error:
-                yield one, f"is missing: {error.why}"
-                continue
-            if one.size_bytes not in (None, size_bytes):
-                yield one, f"has {size_bytes:,} bytes in place of {one.size_bytes:,}"
-            elif not blobs.is_sound(one.digest, size_bytes):
-                yield one, "is not what was stored"
-
-    def _finding(self, named: NamedBlob, what: str) -> Finding:
-        cure = "create it again" if named.kind == "snapshot" else "run its step again: it is not reused"
-        if what == HERE_ONLY:
-            cure = "run `nbpipe init`: it uploads what the artifact root lacks"
-        path = self._workspace.paths.blobs / named.digest[:2] / named.digest[2:]
-        return Finding(path, f"the blob of {named.kind} {named.name} {what}", cure)
-
-    def _unlike_their_names(self, progress: Progress | None) -> Iterator[Finding]:
-        root = self._workspace.paths.blobs
-        remote = self._workspace.store.remote
-        if remote is not None:
-            cure = "delete it there and here, then run its step again"
-            for digest in unlike_their_names(remote, progress):
-                what = f"{remote.remote.place_of(digest)} does not hold what its name says"
-                yield Finding(root / digest[:2] / digest[2:], what, cure)
-            return
-        total = sum(blob.size_bytes for blob in stored(root)) if progress is not None else 0
-        done = 0
-        for blob in stored(root):
-            path = root / blob.digest[:2] / blob.digest[2:]
-            try:
-                is_same = _digest_of(path) == blob.digest
-            except OSError as error:
-                yield Finding(path, f"cannot be read ({error.strerror})", "look at the disk")
-                continue
-            if not is_same:
-                yield Finding(path, "does not hold what its name says", "delete it, then run its step again")
-            done += blob.size_bytes
-            if progress is not None:
-                progress(done, total)
 
     def _orphans(self) -> Iterator[Finding]:
         try:
@@ -432,23 +357,6 @@ class UpkeepService:
             what = f"{would.blobs:,} blobs and {would.leftovers:,} leftovers that nothing refers to"
             size = f"hold {would.size_bytes:,} bytes"
             yield Finding(self._workspace.paths.blobs, f"{what} {size}", _SWEEP, is_note=True)
-
-    def _mentioned(self) -> set[str]:
-        found = self._workspace.catalog.mentioned_blobs()
-        return found | {item.digest for item in self._items_of_lists()}
-
-    def _items_of_lists(self) -> Iterator[NamedBlob]:
-        """Give what the lists name that mapped steps gave: no column of the catalog has it."""
-        for row in self._workspace.catalog.rows(_LISTS_OF_ITEMS, {"materializer": COLLECTED}):
-            # One that is gone names nothing any more.
-            with suppress(FileNotFoundError, ArtifactDamagedError):
-                for digest in digests_in(self._workspace.store.blobs.open(row["blob"])):
-                    yield NamedBlob(digest, None, "an item of artifact", row["name"])
-
-    def _unpacked_inline(self) -> set[str]:
-        """Give the names under which small stored files were laid out: no blob says them."""
-        rows = self._workspace.catalog.rows(_INLINE_FILES)
-        return {hashlib.sha256(bytes_of_inline(row["inline"])).hexdigest() for row in rows}
 
 
 def _part(path: Path, *, is_truth: bool) -> Part:
@@ -470,8 +378,3 @@ def _old_drafts(folder: Path, prefix: str) -> int:
             with suppress(FileNotFoundError):
                 count += name.startswith(prefix) and (folder / name).lstat().st_ctime < before
     return count
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

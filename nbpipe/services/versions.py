@@ -15,7 +15,7 @@ from nbpipe.base.displaying import Displayed
 from nbpipe.errors import NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.metadata import MetadataEntry
-from nbpipe.records.models import ModelStages, as_stage
+from nbpipe.records.models import ModelStages, as_stage, is_partial
 from nbpipe.records.operations import SetStage
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.artifact_records import COLUMNS, Artifact, artifacts_in
@@ -108,6 +108,7 @@ class ModelVersion(Displayed):
         name: Its name; the number as text where it was given none.
         stage: The stage it has reached.
         failed: Whether the run that made it failed.
+        partial: Whether that ran a part of its pipeline only; then it is nobody's latest.
         description: What it is.
         created: When it was made.
         run_id: The run that made it.
@@ -130,6 +131,7 @@ class ModelVersion(Displayed):
     name: str
     stage: ModelStages
     failed: bool
+    partial: bool
     description: str
     created: datetime
     run_id: str
@@ -142,6 +144,11 @@ class ModelVersion(Displayed):
     def ref(self) -> EntityRef:
         """What points at this version."""
         return EntityRef(Kind.MODEL_VERSION, self.id)
+
+    @property
+    def mark(self) -> str:
+        """Why it is nobody's latest: `failed`, `partial`, or `""` for one that a whole run has made."""
+        return "failed" if self.failed else "partial" if self.partial else ""
 
     @property
     def label(self) -> str:
@@ -247,6 +254,7 @@ def version_in(row: Mapping[str, Any], workspace: Workspace) -> ModelVersion:
         name=row["name"],
         stage=ModelStages(row["stage"]),
         failed=row["failed"],
+        partial=is_partial(row),
         description=row["description"],
         created=as_instant(row["created"]),
         run_id=row["run_id"],

@@ -52,7 +52,8 @@ class Workspace:
 
         The engine is loaded there, off everybody's path. An interpreter that ends waits for it.
         """
-        if self._publishing is None or not self._publishing.is_alive():
+        is_at_it = self._publishing is not None and self._publishing.is_alive()
+        if not is_at_it and self.catalog.may_be_worth_publishing():
             work = self.catalog.publish_if_worth
             self._publishing = threading.Thread(target=work, name="nbpipe-publisher", daemon=False)
             self._publishing.start()

@@ -39,8 +39,8 @@ class Blobs(Protocol):
 
     root: Path
 
-    def write(self, pieces: Pieces) -> str:
-        """Keep the bytes of `pieces`, and give their sha256."""
+    def write(self, pieces: Pieces, known: str = "") -> str:
+        """Keep the bytes of `pieces`, and give their sha256, which may be known from an earlier time."""
 
     def put_back(self, digest: str, pieces: Iterable[bytes]) -> bool:
         """Keep bytes that should be those of `digest`; tell whether they were."""
@@ -73,16 +73,24 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._folder = str(root)
         self._verified: dict[str, Stamp] = {}
 
-    def write(self, pieces: Pieces) -> str:
+    def write(self, pieces: Pieces, known: str = "") -> str:
         """Keep the bytes of `pieces`, one behind the other, and give their sha256.
 
         Bytes that are already here are not written again, unless what lies there is damaged.
 
+        Args:
+            pieces: The bytes.
+            known: Their sha256, from whoever had these very bytes written before; it is taken again before
+                anything is written under it.
+
         Raises:
             NotRecordedError: The disk is full or failing; nothing of it was left behind.
         """
+        if known and self._holds(known, size_of(pieces)) and self._touch(known):
+            return known
         hasher = hashlib.sha256()
         for piece in pieces:
             hasher.update(piece)
@@ -180,7 +188,7 @@ class BlobStore:
             ArtifactDamagedError: There is no such blob.
         """
         try:
-            found = os.stat(self.place_of(digest), follow_symlinks=False)
+            found = os.stat(self._name_of(digest), follow_symlinks=False)
         except OSError as error:
             raise _missing(digest) from error
         return found.st_size, found.st_mtime_ns
@@ -241,9 +249,11 @@ class BlobStore:
     def _holds(self, digest: str, size_bytes: int) -> bool:
         """Tell whether a blob is here and is what its name says."""
         try:
-            if self.stamp(digest)[0] != size_bytes:
+            stamp = self.stamp(digest)
+            if stamp[0] != size_bytes:
                 return False
-            self.verify_if_changed(digest)
+            if self._verified.get(digest) != stamp:
+                self.verify(digest)
         except ArtifactDamagedError:
             return False
         return True
@@ -254,7 +264,7 @@ class BlobStore:
         A sweep (`store.sweeping`) passes over what is young, and notices a touch up to the last moment.
         """
         try:
-            os.utime(self.place_of(digest), ns=(time.time_ns(), sealed_ns(digest)), follow_symlinks=False)
+            os.utime(self._name_of(digest), ns=(time.time_ns(), sealed_ns(digest)), follow_symlinks=False)
         except OSError:
             return False
         return True
@@ -265,10 +275,13 @@ class BlobStore:
         Raises:
             ArtifactDamagedError: That is no digest.
         """
+        return Path(self._name_of(digest))
+
+    def _name_of(self, digest: str) -> str:
         # The digest may come out of a record that somebody else wrote.
         if not _DIGEST.match(digest):
             raise ArtifactDamagedError(repr(digest[:20]), "its record names no blob")
-        return self.root / digest[:2] / digest[2:]
+        return f"{self._folder}/{digest[:2]}/{digest[2:]}"
 
 
 def _digested(pieces: Iterable[bytes], update: Callable[[bytes], object]) -> Iterator[bytes]:

@@ -63,15 +63,19 @@ def content_digest(value: Any, class_identity: ClassIdentity = identity_by_sourc
         class_identity: Asked for classes that are defined in a notebook, where a name says too
             little; elsewhere the qualified name is the identity.
     """
-    leaf = LEAVES.get(type(value))
-    if leaf is not None:
-        return Content(xxh3_128_hexdigest(b"content\0" + leaf(value)), _NOTHING)
+    if type(value) in LEAVES:
+        return Content(leaf_digest(value), _NOTHING)
     walk = Walk(form_of, class_identity)
     try:
         digest = xxh3_128_hexdigest(b"content\0" + walk.token(value))
     except Exception:  # noqa: BLE001 - the user's own classes tell their state here, and may raise anything
         return Content(None, walk.mutables())
     return Content(digest, walk.mutables())
+
+
+def leaf_digest(value: Any) -> str:
+    """Take the content digest of a value of one of the types that are `LEAVES`: those that have no parts."""
+    return xxh3_128_hexdigest(b"content\0" + LEAVES[type(value)](value))
 
 
 def form_of(kind: type) -> Form:

@@ -23,7 +23,7 @@ from nbpipe.store.content_walk import MAX_DEPTH, Mutables
 LARGE_BYTES = 1 << 20
 _BYTES_A_CELL = 8
 
-_IMMUTABLE = frozenset({type(None), bool, int, float, complex, str, bytes, range, timedelta, Decimal, UUID, re.Pattern})
+IMMUTABLE = frozenset({type(None), bool, int, float, complex, str, bytes, range, timedelta, Decimal, UUID, re.Pattern})
 
 
 def handed_over(value: Any) -> Any:
@@ -66,7 +66,7 @@ def is_immutable(value: Any) -> bool:
 
 def _is_immutable(value: Any, depth: int) -> bool:
     kind = type(value)
-    if kind in _IMMUTABLE:
+    if kind in IMMUTABLE:
         return True
     if kind in (tuple, frozenset):
         return depth < MAX_DEPTH and all(_is_immutable(part, depth + 1) for part in value)
@@ -110,4 +110,4 @@ def _holds_no_objects(frame: Any) -> bool:
         return True
     columns = [frame] if frame.ndim == 1 else [column for _, column in frame.items()]
     kinds = {kind for column in columns if str(column.dtype) == "object" for kind in set(map(type, column))}
-    return kinds <= _IMMUTABLE
+    return kinds <= IMMUTABLE

@@ -15,7 +15,7 @@ from nbpipe.store import pickles
 from nbpipe.store.background import BlobWriter
 from nbpipe.store.blobs import Blobs
 from nbpipe.store.buffers import Pieces, joined, size_of
-from nbpipe.store.content import Content, content_digest
+from nbpipe.store.content import Content, content_digest, leaf_digest
 from nbpipe.store.content_walk import ClassIdentity, Mutables
 from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, encoded, inline, is_ours, reason, scalar_json
 from nbpipe.store.fidelity import members_changed, what_changed
@@ -89,23 +89,24 @@ class Keeper:
     paths_as_files: bool
     loading: Loading
 
-    def keep(self, outputs: Mapping[str, Any], beside: Mapping[str, Any], *, background: bool) -> Kept:
-        """Store `outputs`, and what stands beside them if it shares something with one; see `Store.keep`."""
-        with pickles.no_deeper_than_the_stack():
-            return self._keep(outputs, beside, background=background)
+    def keep(
+        self,
+        versions: dict[str, ArtifactVersion],
+        outputs: dict[str, Any],
+        beside: Mapping[str, Any],
+        *,
+        background: bool,
+    ) -> Kept:
+        """Store `outputs`, and what stands beside them if it shares something with one; see `Store.keep`.
 
-    def _keep(self, outputs: Mapping[str, Any], beside: Mapping[str, Any], *, background: bool) -> Kept:
-        versions: dict[str, ArtifactVersion] = {}
-        others: dict[str, Any] = {}
-        for name, value in outputs.items():
-            text = scalar_json(value)
-            if text is None:
-                others[name] = value
-            else:
-                versions[name] = self._scalar(name, value, len(text))
-        if not others:
-            return Kept(versions)
-        return self._keep_others(versions, others, beside, background=background)
+        Args:
+            versions: Outputs that are stored already.
+            outputs: The others.
+            beside: What was there before.
+            background: Whether large ones may be left to the background thread.
+        """
+        with pickles.no_deeper_than_the_stack():
+            return self._keep_others(versions, outputs, beside, background=background)
 
     def _keep_others(
         self,
@@ -138,23 +139,6 @@ class Keeper:
             except NotStorableError as error:
                 not_carried.append(_not_carried(error))
         return Kept(versions, tuple(not_carried), pending)
-
-    def _scalar(self, name: str, value: Any, size_bytes: int) -> ArtifactVersion:
-        return ArtifactVersion(
-            id=new_id(),
-            name=self.artifact_names.get(name, name),
-            output=name,
-            digest=content_digest(value).digest or "",
-            type_name=type(value).__name__,
-            materializer=JSON_LABEL,
-            size_bytes=size_bytes,
-            inline={"json": value},
-            blob="",
-            member=None,
-            pickled=False,
-            preview=text_preview(value if type(value) is str else str(value)),
-            made_by=self.made_by,
-        )
 
     def _alone(self, name: str, value: Any, content: Content) -> ArtifactVersion:
         materializer, pieces = encoded(name, value, paths_as_files=self.paths_as_files)
@@ -254,6 +238,39 @@ class Keeper:
 
     def _content(self, value: Any) -> Content:
         return content_digest(value, self.class_identity)
+
+
+def keep_scalars(
+    outputs: Mapping[str, Any], made_by: str, artifact_names: Mapping[str, str]
+) -> tuple[dict[str, ArtifactVersion], dict[str, Any]]:
+    """Store the numbers, truth values and short texts among `outputs`; give the versions, and what is left.
+
+    Nearly every small output is one of these. They share nothing and have a form of their own, so that nothing has to
+    be prepared for them.
+    """
+    versions: dict[str, ArtifactVersion] = {}
+    others: dict[str, Any] = {}
+    for name, value in outputs.items():
+        text = scalar_json(value)
+        if text is None:
+            others[name] = value
+            continue
+        versions[name] = ArtifactVersion(
+            new_id(),
+            artifact_names.get(name, name),
+            name,
+            leaf_digest(value),
+            type(value).__name__,
+            JSON_LABEL,
+            len(text),
+            {"json": value},
+            "",
+            None,
+            False,
+            text_preview(value) if type(value) is str else {"kind": "text", "text": str(value)},
+            made_by,
+        )
+    return versions, others
 
 
 def _mutables(value: Any, content: Content, others: Iterable[Mutables], outputs: int) -> Mutables:

@@ -53,14 +53,14 @@ class RemoteBlobs:
         self._damaged: set[str] = set()
         self._is_announced = False
 
-    def write(self, pieces: Pieces) -> str:
-        """Keep the bytes of `pieces`, and give their sha256 once they are in the artifact root.
+    def write(self, pieces: Pieces, known: str = "") -> str:
+        """Keep the bytes of `pieces`, and give their sha256 once they are in the artifact root; see `BlobStore.write`.
 
         Raises:
             NotRecordedError: The disk is full or failing.
             NotUploadedError: They did not reach the artifact root, where nobody sees a part of them.
         """
-        digest = self.local.write(pieces)
+        digest = self.local.write(pieces, known)
         try:
             self.upload(digest)
         except NotUploadedError:

@@ -29,8 +29,8 @@ from nbpipe.store.collected import COLLECTED
 from nbpipe.store.content import Content, content_digest
 from nbpipe.store.content_walk import ClassIdentity, identity_by_source
 from nbpipe.store.encoding import JSON_LABEL, MAX_INLINE_BYTES, bytes_of_inline, reason
-from nbpipe.store.handover import handed_over
-from nbpipe.store.keeping import Keeper, Kept
+from nbpipe.store.handover import IMMUTABLE, handed_over
+from nbpipe.store.keeping import Keeper, Kept, keep_scalars
 from nbpipe.store.loading import Loading
 from nbpipe.store.materializers import REGISTRY
 from nbpipe.store.pickles import pickled_digest
@@ -111,9 +111,12 @@ class Store:
         Raises:
             NotRecordedError: The disk is full or failing.
         """
+        versions, others = keep_scalars(outputs, made_by, artifact_names)
+        if not others:
+            return Kept(versions, (), _NOTHING)
         loading = Loading(_classes(None, is_trusted=True), self.unpacked, True)
         keeper = Keeper(self.blobs, self.writer, self._class_identity, made_by, artifact_names, paths_as_files, loading)
-        return keeper.keep(outputs, beside, background=background)
+        return keeper.keep(versions, others, beside, background=background)
 
     def load(self, artifact: ArtifactVersion, *, trust: bool = False, class_lookup: ClassLookup | None = None) -> Any:
         """Give back the value of one artifact version; see `load_all`."""
@@ -235,7 +238,7 @@ class Store:
 
     def handed_over(self, value: Any) -> Any:
         """Give what a consumer in this process may have for `value`; `None` means the stored form."""
-        return handed_over(value)
+        return value if type(value) in IMMUTABLE else handed_over(value)
 
     def preview(self, value: Any) -> dict[str, Any]:
         """Make the preview of a value, for cards."""

@@ -44,8 +44,8 @@ class PromoteModel(Shown, HasTraits):
     Args:
         models: The service.
         model: The model's name.
-        version: The version to propose (number, name or stage); without, the newest that neither
-            failed nor is in production.
+        version: The version to propose (number, name or stage); without, the newest that is not in production
+            and that a whole run has made.
         gates: What must hold, as in `"accuracy >= production.accuracy"`.
         static: Show tables that need no front end instead.
 

@@ -33,7 +33,7 @@ Metrics = Mapping[int, Mapping[str, float]]
 def version_label(version: ModelVersion) -> str:
     """Name a version for a list to choose from."""
     name = "" if version.name == str(version.number) else f" · {shorten(version.name, 40)}"
-    return f"{version.number}{name}{' · ✗ failed' if version.failed else ''}"
+    return f"{version.number}{name}{f' · {signed(version.mark)}' if version.mark else ''}"
 
 
 def versions_table(versions: Iterable[ModelVersion], metrics: Metrics, *, timed: bool) -> Table:
@@ -101,7 +101,7 @@ def history_table(moves: Sequence[StageChange], *, timed: bool) -> Table:
 
 def _stage_text(version: ModelVersion) -> str:
     stage = "" if version.stage is ModelStages.NONE else version.stage.value
-    return " ".join(filter(None, [stage, signed("failed") if version.failed else ""]))
+    return " ".join(filter(None, [stage, signed(version.mark)]))
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:

@@ -137,8 +137,8 @@ def force_text(model: str, now: Standing, stage: ModelStages) -> str:
 
 
 def first_candidate(versions: Sequence[ModelVersion]) -> int | None:
-    """Pick whom to propose: the newest that neither failed nor is in production, or else the newest."""
+    """Pick whom to propose: the newest that is not in production and that a whole run has made, or else the newest."""
     free = [version for version in versions if version.stage != ModelStages.PRODUCTION.value]
-    good = [version for version in free if not version.failed]
+    good = [version for version in free if not version.mark]
     proposed = [*good, *free, *versions]
     return proposed[0].number if proposed else None

@@ -20,7 +20,16 @@ FOLDER = Path(__file__).parent / "notebooks"
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 # What they show, others show as well, in less time: `make soak` has them.
-LONG = {"09_scikit_learn", "13_control_flow", "14_numpy_numerics", "15_flats"}
+LONG = {
+    "05_many_plots",
+    "09_scikit_learn",
+    "10_strings",
+    "11_time_series",
+    "12_functional",
+    "13_control_flow",
+    "14_numpy_numerics",
+    "15_flats",
+}
 EACH = [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in NOTEBOOKS]
 
 REPORTED = ("06_open_files", "07_generators", "17_connections")

@@ -75,7 +75,7 @@ HEAVY = {
     "uvicorn": {"server"},
 }
 # A widget or a page is a class of the library's own, which cannot be written before the import.
-SUBCLASSED = {"ipywidgets", "anywidget", "IPython", "fastapi", "starlette"}
+SUBCLASSED = {"ipywidgets", "anywidget", "IPython", "fastapi", "starlette", "uvicorn"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
 PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib"}
 LOADS_A_PICKLE = {"load", "loads", "Unpickler"}

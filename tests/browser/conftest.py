@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for all browser tests; a notebook, a folder and a page for each.
+"""One JupyterLab and one Chromium for all browser tests of a process; a notebook, a folder and a page for each.
 
 The two live as long as this package's tests and not for the session: while Playwright's
 synchronous interface is up, its event loop counts as running in the main thread, and a test

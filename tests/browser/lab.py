@@ -23,7 +23,6 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 import nbformat
 from nbformat import v4
@@ -106,9 +105,10 @@ class LabServer:
             )
         self._wait_until_it_answers()
 
-    def url(self, path: str) -> str:
-        """Give the address of `path`, with the token and without a remembered layout."""
-        return f"http://127.0.0.1:{self._port}/{quote(path)}?token={self._token}&reset"
+    def new_page(self) -> str:
+        """Give the address of a page of JupyterLab that shows nothing yet and remembers nothing of other pages."""
+        # A layout is remembered under its name. To `reset` one that all pages share would take each of them a second.
+        return f"http://127.0.0.1:{self._port}/lab/workspaces/{secrets.token_hex(4)}?token={self._token}"
 
     def use_theme(self, theme: Theme) -> None:
         """Let pages that are opened from now on have this theme."""
@@ -175,6 +175,8 @@ class LabServer:
             "--LabApp.news_url=",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
+            # Else each page asks whether JupyterLab must be built anew, which takes the server a second.
+            "--ServerApp.tornado_settings={'page_config_data': {'buildAvailable': False, 'buildCheck': False}}",
         ]
 
     def _environment(self) -> dict[str, str]:
@@ -316,7 +318,11 @@ class NotebookPage:
         return self.path.relative_to(self._server.root).as_posix()
 
     def _load(self) -> None:
-        self.page.goto(self._server.url(f"lab/tree/{self._address}"))
+        # By an address that names the notebook it would be opened, too, a second later.
+        self.page.goto(self._server.new_page(), wait_until="commit")
+        self.page.wait_for_function("() => window.jupyterapp")
+        self.page.evaluate("async () => { await window.jupyterapp.restored; }")
+        self.command("docmanager:open", {"path": self._address})
         self.page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
         self.page.wait_for_function(OPEN)
 

@@ -93,8 +93,9 @@ def _session(catalog: Catalog, nth: int) -> None:
     told |= {"pipeline": "training", "snapshot_id": f"snap-{nth}"}
     catalog.transact(CreateSchedule(id=f"schedule-{nth}", name=f"every night {nth}", **told))
     catalog.transact(ClaimFiring(id=f"schedule-{nth}", due=datetime(2026, 11, 21, 1, tzinfo=UTC)))
-    served = {"pipeline": "training", "snapshot_id": f"snap-{nth}", "url": "http://127.0.0.1:8000", "pid": 7}
-    catalog.transact(StartDeployment(id=f"deployment-{nth}", name="predictor", log="l", replace=True, **served))
+    served = {"pipeline": "training", "snapshot_id": f"snap-{nth}", "url": "http://127.0.0.1:8000"}
+    served["settings"] = {"timeout_s": 30}
+    catalog.transact(StartDeployment(id=f"deployment-{nth}", name="predictor", replace=True, **served))
     catalog.transact(CreateToken(id=f"token-{nth}", name="ci", digest=f"{nth}" * 64, scope=TokenScope.READ))
     catalog.transact(RevokeToken(id=f"token-{nth}"))
     catalog.transact(RenameRun(id=run.id, to=f"run \U0001f600 {nth}"))

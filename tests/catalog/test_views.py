@@ -348,7 +348,7 @@ def test_schedules_their_firings_and_deployments_are_shown(catalog, is_published
     told = {"cron_expression": "0 2 * * *", "catchup": "last", "overlap": "skip", "timezone": "UTC"}
     catalog.transact(CreateSchedule(id="s", name="nightly", pipeline="training", snapshot_id="snap", **told))
     catalog.transact(ClaimFiring(id="s", due=due))
-    served = {"url": "http://127.0.0.1:8000", "pid": 7, "log": "l"}
+    served = {"url": "http://127.0.0.1:8000", "settings": {"timeout_s": 30}}
     catalog.transact(StartDeployment(id="d", name="predictor", pipeline="training", snapshot_id="snap", **served))
     if is_published:
         catalog.publish()
@@ -359,4 +359,5 @@ def test_schedules_their_firings_and_deployments_are_shown(catalog, is_published
 
     assert (schedule["name"], schedule["active"], schedule["last_fired"]) == ("nightly", True, due)
     assert (firing["schedule_id"], firing["due"], firing["outcome"]) == ("s", due, "fired")
-    assert (deployment["name"], deployment["pid"], deployment["stopped"]) == ("predictor", 7, None)
+    assert (deployment["name"], deployment["generation"], deployment["stopped"]) == ("predictor", 1, None)
+    assert deployment["settings"] == {"timeout_s": 30}

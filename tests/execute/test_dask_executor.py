@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from nbpipe.execute.executors import executor_for
 from nbpipe.records.runs import Status
 from tests.execute.clusters import Cluster, cluster_in
 from tests.flows.project import Project
-from tests.laws.runs import ended, pid_in, run_on, statuses, wait_until
+from tests.laws.runs import attempts_of, ended, is_alive, kill_in_mid_step, pid_in, run_on, statuses, wait_until
 
 FLOW = """
 import os, time
@@ -258,7 +257,7 @@ def test_a_step_is_lost_with_its_worker_and_does_not_begin_again(
     assert run.steps["idle"].error.startswith("WorkerLostError: " if others else "ExecutorError: ")
     assert statuses(run)["count"] == ("completed" if others else "failed")
     assert Path(f"{place}.log").read_text() == "begun;"
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not is_alive(pid))
     assert not list(project.client.workspace.paths.blobs.rglob(".claim*"))
 
 
@@ -274,8 +273,7 @@ def test_a_step_that_is_lost_with_its_worker_is_tried_again_elsewhere(
     cluster.workers[0].kill()
 
     assert ended(handle).output == 2
-    rows = project.client.query("select attempt, status from steps where node = 'again' order by attempt")
-    assert list(zip(rows.attempt, rows.status, strict=True)) == [(1, "failed"), (2, "completed")]
+    assert attempts_of(project, "again") == [(1, "failed"), (2, "completed")]
 
 
 @pytest.mark.extras
@@ -293,7 +291,7 @@ def test_a_run_whose_scheduler_is_killed_fails_and_the_next_one_finds_a_new_one(
         handle.wait(120)
     assert handle.status is Status.FAILED
     cluster.end()
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not is_alive(pid))
     with cluster_in(tmp_path, port=int(cluster.address.rpartition(":")[2])) as other:
         other.add_worker()
         assert run_on(executor, flow.counting, n=8).output == 8
@@ -305,14 +303,11 @@ def test_a_step_of_a_process_that_is_gone_is_ended_on_its_worker(
     flow: Any, project: Project, cluster: Cluster, place: Path
 ) -> None:
     cluster.add_worker()
-    code = f"import flow\nflow.idling.with_options(executor='dask:{cluster.address}')(place={str(place)!r})"
-    asking = subprocess.Popen([sys.executable, "-c", code], cwd=project.folder)
-    pid = pid_in(place)
+    call = f"flow.idling.with_options(executor='dask:{cluster.address}')(place={str(place)!r})"
 
-    asking.kill()
-    asking.wait()
+    pid = kill_in_mid_step(project, call, place)
 
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not is_alive(pid))
     assert cluster.workers[0].poll() is None
 
 

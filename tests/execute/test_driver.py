@@ -623,10 +623,10 @@ def test_a_disk_that_is_full_while_storing_behind_fails_the_run_typed_and_leaves
 
     write = BlobStore.write
 
-    def full(self: BlobStore, pieces: Any) -> str:
+    def full(self: BlobStore, pieces: Any, known: str = "") -> str:
         if sum(memoryview(piece).nbytes for piece in pieces) > 10**6:
             raise NotRecordedError(self.root, "No space left on device")
-        return write(self, pieces)
+        return write(self, pieces, known)
 
     flow = project.load(BACKGROUND)
     with monkeypatch.context() as patched:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbpipe.base.clock import clock_set_to
-from nbpipe.execute.plan import Facts, full_key, half_key, is_expired, reason
+from nbpipe.execute.plan import full_key, half_key, is_expired, reason
+from nbpipe.records.executions import Facts
 from tests.flows.project import Project, ran, why
 
 FLOW = """

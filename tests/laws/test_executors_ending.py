@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from nbpipe.errors import RunInterruptedError, WorkerLostError
 from nbpipe.execute.executors import executor_for
 from nbpipe.records.runs import Status
 from tests.flows.project import Project
-from tests.laws.runs import LIMIT_S, ended, pid_in, run_on, statuses, wait_until
+from tests.laws.runs import (
+    LIMIT_S,
+    attempts_of,
+    ended,
+    is_alive,
+    kill_in_mid_step,
+    pid_in,
+    run_on,
+    statuses,
+    wait_until,
+)
 
 FLOW = """
 import os, signal, time
@@ -117,11 +124,6 @@ def place(project: Project) -> Path:
     return project.folder / "pid"
 
 
-def outcomes(project: Project, node: str) -> list[tuple[int, str]]:
-    rows = project.client.query(f"select attempt, status from steps where node = '{node}' order by started")
-    return list(zip(rows.attempt, rows.status, strict=True))
-
-
 def test_a_stopped_step_is_interrupted_and_so_is_the_run(
     project: Project, flow: Any, place: Path, executor: str
 ) -> None:
@@ -135,7 +137,7 @@ def test_a_stopped_step_is_interrupted_and_so_is_the_run(
     run = project.client.runs.get(handle.id)
     assert run.status is Status.INTERRUPTED
     assert statuses(run) == {"after": "interrupted", "idle": "interrupted", "load": "completed"}
-    assert outcomes(project, "idle") == [(1, "interrupted")]
+    assert attempts_of(project, "idle") == [(1, "interrupted")]
     assert run_on(executor, flow.counting, n=4).output == 4
 
 
@@ -150,7 +152,7 @@ def test_what_no_interrupt_reaches_is_stopped_all_the_same(
     run = ended(handle)
     assert run.status is Status.INTERRUPTED
     assert statuses(run)["busy"] == "interrupted"
-    assert outcomes(project, "busy") == [(1, "interrupted")]
+    assert attempts_of(project, "busy") == [(1, "interrupted")]
     wait_until(lambda: not is_alive(pid))
     assert run_on(killable, flow.counting, n=5).output == 5
 
@@ -181,7 +183,7 @@ def test_a_step_whose_process_is_killed_is_lost_and_the_rest_goes_on(
     run = project.client.runs.get(handle.id)
     assert run.status is Status.FAILED
     assert statuses(run) == {"after": "skipped", "busy": "failed", "count": "completed", "load": "completed"}
-    assert outcomes(project, "busy") == [(1, "failed")]
+    assert attempts_of(project, "busy") == [(1, "failed")]
     assert run_on(killable, flow.counting, n=6).output == 6
 
 
@@ -195,7 +197,7 @@ def test_a_lost_step_is_tried_again_if_it_has_another_attempt(
 
     assert run.status is Status.COMPLETED
     assert run.steps["after"].output.load() == 2
-    assert outcomes(project, "stubborn") == [(1, "failed"), (2, "completed")]
+    assert attempts_of(project, "stubborn") == [(1, "failed"), (2, "completed")]
 
 
 def test_a_step_that_ends_its_process_is_lost(flow: Any, killable: str) -> None:
@@ -250,16 +252,8 @@ def test_nothing_is_left_of_an_executor_that_is_closed_or_of_a_process_that_ends
 
 def test_nothing_is_left_of_a_process_that_is_killed_in_mid_step(project: Project, place: Path, killable: str) -> None:
     project.load(FLOW)
-    code = f"import flow\nflow.computing.with_options(executor={killable!r})(place={str(place)!r})"
-    asking = subprocess.Popen([sys.executable, "-c", code], cwd=project.folder)
-    pid = pid_in(place)
 
-    asking.kill()
-    asking.wait()
+    pid = kill_in_mid_step(project, f"flow.computing.with_options(executor={killable!r})(place={str(place)!r})", place)
 
     wait_until(lambda: not is_alive(pid))
     assert project.client.runs.newest().status is Status.INTERRUPTED
-
-
-def is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -16,6 +16,8 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from nbpipe import Client
+
 TESTS = Path(__file__).parents[1]
 NOTEBOOKS = TESTS.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -23,32 +25,45 @@ CELL_LIMIT_S = 120
 LESSON_LIMIT_S = 280
 
 
-def run_with_nbval(notebook: Path) -> subprocess.CompletedProcess[str]:
-    """Run `notebook` where it lies, strictly, in a workspace beside its folder."""
-    outside = notebook.parent.parent
+def run_with_nbval(*notebooks: Path) -> subprocess.CompletedProcess[str]:
+    """Run notebooks where they lie, in one folder, strictly, in a workspace beside it."""
+    folder = notebooks[0].parent
+    outside = folder.parent
     private = {"NBPIPE_HOME": outside / "workspace", "IPYTHONDIR": outside / "ipython"}
     command = [
         *(sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"),
         *("--nbval-sanitize-with", str(TESTS / "nbval.cfg"), "--nbval-cell-timeout", str(CELL_LIMIT_S)),
-        *("-c", os.devnull, "--rootdir", str(notebook.parent), "-p", "no:cacheprovider", "-W", "error"),
-        notebook.name,
+        *("-c", os.devnull, "--rootdir", str(folder), "-p", "no:cacheprovider", "-W", "error"),
+        *(notebook.name for notebook in notebooks),
     ]
     environment = {**os.environ, **{name: str(folder) for name, folder in private.items()}}
-    return subprocess.run(
-        command,
-        cwd=notebook.parent,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LESSON_LIMIT_S,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LESSON_LIMIT_S,
+            check=False,
+        )
+    finally:
+        end_what_is_served(private["NBPIPE_HOME"])
 
 
-def write_lesson(folder: Path, source: str, printed: str) -> Path:
-    folder.mkdir()
+def end_what_is_served(workspace: Path) -> None:
+    """End what a lesson deployed and, since a cell failed, did not delete."""
+    if not (workspace / "deployments").is_dir():
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBPIPE_HOME", str(workspace))
+        for deployment in Client().deployments.list():
+            deployment.delete()
+
+
+def write_lesson(path: Path, source: str, printed: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
     cell = v4.new_code_cell(source, outputs=[v4.new_output("stream", text=printed)], execution_count=1)
-    path = folder / "lesson.ipynb"
     nbformat.write(v4.new_notebook(cells=[cell]), path)
     return path
 
@@ -67,21 +82,36 @@ def test_a_lesson_still_shows_what_it_says(lesson: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("printed", "exit_code"), [("42\n", 0), ("41\n", 1)], ids=["true", "stale"])
-def test_a_lesson_passes_only_if_its_stored_output_is_what_it_prints(
-    printed: str, exit_code: int, tmp_path: Path
-) -> None:
-    lesson = write_lesson(tmp_path / "notebooks", "print(6 * 7)", printed)
+def test_a_lesson_passes_only_if_its_stored_output_is_what_it_prints_in_a_workspace_of_its_own(tmp_path: Path) -> None:
+    folder, workspace = tmp_path / "notebooks", tmp_path / "workspace"
+    true = write_lesson(folder / "true.ipynb", "print(6 * 7)", "42\n")
+    stale = write_lesson(folder / "stale.ipynb", "print(6 * 7)", "41\n")
+    where = write_lesson(folder / "where.ipynb", "import os\nprint(os.environ['NBPIPE_HOME'])", f"{workspace}\n")
+
+    # In one process: each starts with all that pytest loads.
+    done = run_with_nbval(true, stale, where)
+
+    told = done.stdout + done.stderr
+    assert done.returncode == 1, told
+    assert "FAILED stale.ipynb::" in told
+    assert "1 failed, 2 passed" in told
+
+
+def test_what_a_lesson_serves_ends_with_it_even_if_a_cell_fails(tmp_path: Path) -> None:
+    source = """from nbpipe import pipeline, step
+@step
+def one() -> int:
+    return 1
+@pipeline
+def ones():
+    return one()
+print(ones.deploy().status.value)
+1 / 0"""
+    lesson = write_lesson(tmp_path / "notebooks" / "serving.ipynb", source, "running\n")
 
     done = run_with_nbval(lesson)
 
-    assert done.returncode == exit_code, done.stdout + done.stderr
-
-
-def test_a_lesson_runs_in_a_workspace_of_its_own(tmp_path: Path) -> None:
-    where = tmp_path / "workspace"
-    lesson = write_lesson(tmp_path / "notebooks", "import os\nprint(os.environ['NBPIPE_HOME'])", f"{where}\n")
-
-    done = run_with_nbval(lesson)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stdout
+    folders = [*(tmp_path / "workspace" / "deployments").iterdir()]
+    assert [folder for folder in folders if folder.is_dir()] == []

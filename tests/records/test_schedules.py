@@ -11,7 +11,9 @@ from nbpipe.records.operations import (
     ActivateSchedule,
     ClaimFiring,
     CreateSchedule,
+    DeleteDeployment,
     DeleteSchedule,
+    RestartDeployment,
     StartDeployment,
     StopDeployment,
 )
@@ -31,8 +33,8 @@ def schedule(ledger: Ledger, id: str = "s", name: str = "nightly") -> dict:
 
 
 def deploy(ledger: Ledger, id: str, **told) -> dict:
-    facts = {"pipeline": "training", "snapshot_id": "snap", "url": "http://127.0.0.1:8000", "pid": 7, "log": "l"}
-    return ledger.ask(StartDeployment(id=id, name="predictor", **facts, **told))
+    facts = {"pipeline": "training", "snapshot_id": "snap", "url": "http://127.0.0.1:8000", **told}
+    return ledger.ask(StartDeployment(id=id, name="predictor", **facts))
 
 
 def test_a_firing_is_claimed_once(ledger):
@@ -94,16 +96,35 @@ def test_a_schedule_can_be_kept_from_firing_and_let_again(ledger):
     assert states == [False, True]
 
 
-def test_a_deployment_has_its_name_alone_until_it_is_stopped_or_replaced(ledger):
+def test_a_deployment_keeps_its_row_however_often_it_is_replaced_stopped_and_restarted(ledger):
     deploy(ledger, "a")
-    with pytest.raises(ConflictError, match="named 'predictor' already"):
-        deploy(ledger, "b")
+    deploy(ledger, "b", snapshot_id="newer")
+    stopped = ledger.ask(StopDeployment(id="a"))
+    again = ledger.ask(RestartDeployment(id="a", url="http://127.0.0.1:8001"))
 
-    deploy(ledger, "c", replace=True)
-    stopped = ledger.ask(StopDeployment(id="c"))
-    deploy(ledger, "d")
+    assert list(ledger.rows["deployment"]) == ["a"]
+    assert (stopped["stopped"], stopped["generation"], stopped["snapshot_id"]) == (AT, 2, "newer")
+    assert (again["stopped"], again["generation"], again["url"]) == (None, 3, "http://127.0.0.1:8001")
+    assert ledger.ask(StopDeployment(id="a")) == ledger.ask(StopDeployment(id="a"))
 
-    assert ledger.rows["deployment"]["a"]["stopped"] == AT
-    assert ledger.ask(StopDeployment(id="c")) == stopped
+
+def test_another_pipeline_takes_the_name_of_a_deployment_only_if_it_is_told_to(ledger):
+    deploy(ledger, "a")
+    with pytest.raises(ConflictError, match="serves pipeline 'training'"):
+        deploy(ledger, "b", pipeline="inference")
+
+    taken = deploy(ledger, "b", pipeline="inference", replace=True)
+
+    assert (taken["id"], taken["pipeline"]) == ("a", "inference")
+
+
+def test_a_deleted_deployment_leaves_its_name_to_others(ledger):
+    deploy(ledger, "a")
+    ledger.ask(DeleteDeployment(id="a"))
+
+    assert deploy(ledger, "b", pipeline="inference")["id"] == "b"
+    for operation in (StopDeployment, DeleteDeployment):
+        with pytest.raises(NotFoundError):
+            ledger.ask(operation(id="a"))
     with pytest.raises(NotFoundError):
-        ledger.ask(StopDeployment(id="nobody"))
+        ledger.ask(RestartDeployment(id="a", url=""))

@@ -422,7 +422,7 @@ def test_what_is_scheduled_or_deployed_is_not_deleted(opened_workspace: Workspac
         at = datetime(2030, 1, 1, tzinfo=UTC)
         opened_workspace.catalog.transact(CreateSchedule(**told, run_at=at, catchup="last", overlap="skip"))
     else:
-        opened_workspace.catalog.transact(StartDeployment(**told, url="http://127.0.0.1:1", pid=7, log="l"))
+        opened_workspace.catalog.transact(StartDeployment(**told, url="http://127.0.0.1:1"))
 
     with pytest.raises(ConflictError, match=f"{what} 'every_night' uses it"):
         SnapshotService(opened_workspace).delete("nightly")

@@ -170,6 +170,32 @@ def test_a_part_moves_nothing_that_points_at_the_newest(training: Any, project: 
     assert "newest-raw" in project.client.artifacts.get(whole.steps["load"].outputs["raw"].id).tags
     assert project.client.models.version("iris@latest").id == whole.model_version_id
     assert part.model_version is not None
+    assert (part.model_version.partial, part.model_version.failed) == (True, False)
+    assert part.model_version.mark == "partial"
+
+
+def test_a_version_that_a_part_made_is_the_latest_once_a_whole_run_has_made_it(project: Project) -> None:
+    training = project.load(FLOW.replace('Model(name="iris")', 'Model(name="iris", version="one")')).training
+    version = training.with_options(until_steps="train")().model_version
+    assert version is not None
+    assert version.mark == "partial"
+
+    training()
+
+    assert project.client.models.version("iris@one").mark == ""
+    training.with_options(until_steps="train")()
+    assert project.client.models.version("iris@one").mark == ""
+
+
+def test_a_part_that_fails_leaves_a_failed_version(training: Any, project: Project) -> None:
+    (project.folder / "broken").touch()
+
+    with pytest.raises(StepFailedError):
+        training.with_options(until_steps="train")()
+
+    version = project.client.runs.newest().model_version
+    assert version is not None
+    assert version.mark == "failed"
 
 
 def test_what_a_part_reads_belongs_to_its_model_version_too(training: Any) -> None:
@@ -243,3 +269,102 @@ def test_what_cells_changed_in_place_is_read_as_the_last_of_them_left_it(project
     assert cells.with_options(only_steps="end")().steps["end"].outputs["m"].load() == 4
     with pytest.raises(ConflictError, match=r"more changes 'rows' of grow in place.*--from grow"):
         cells.with_options(from_steps=["more", "end"])()
+
+
+BRANCHES = """
+from nbpipe import either
+
+@step
+def parts(n: int = 3) -> list:
+    return list(range(n))
+
+@step
+def score(part: int, plus: int = 0) -> int:
+    return part * 10 + plus
+
+@step
+def check(scores: list) -> bool:
+    return sum(scores) > 20
+
+@step
+def ship(scores: list) -> str:
+    return f"shipped {scores}"
+
+@step
+def mend(scores: list) -> str:
+    return f"mended {scores}"
+
+@step
+def report(said: str) -> str:
+    return said.upper()
+
+@pipeline
+def scoring(n: int = 3):
+    scores = score.map(parts(n))
+    good = check(scores)
+    return report(either(ship.when(good)(scores), mend.unless(good)(scores)))
+"""
+
+
+@pytest.fixture
+def scoring(project: Project) -> Any:
+    return project.load(BRANCHES).scoring
+
+
+def test_a_step_that_goes_through_a_list_does_so_in_a_part_too(scoring: Any) -> None:
+    whole = scoring()
+
+    part = scoring.with_options(from_steps="score")()
+    alone = scoring.with_options(only_steps="score")()
+
+    assert part.output == whole.output == "SHIPPED [0, 10, 20]"
+    assert [len(run.steps["score"].items) for run in (part, alone)] == [3, 3]
+    assert alone.steps["score"].outputs["output"].load() == [0, 10, 20]
+
+
+@pytest.mark.parametrize(("n", "taken", "other"), [(3, "ship", "mend"), (2, "mend", "ship")], ids=["ship", "mend"])
+def test_what_a_condition_asks_about_may_be_left_out(scoring: Any, n: int, taken: str, other: str) -> None:
+    whole = scoring(n=n)
+
+    part = scoring.with_options(from_steps=["ship", "mend"])(n=n)
+
+    assert ran(part) == [taken, "report"]
+    assert part.steps[other].status is Status.SKIPPED
+    assert part.steps[other].why.startswith("not taken: ")
+    assert part.output == whole.output
+
+
+@pytest.mark.parametrize(("n", "said"), [(3, "SHIPPED [0, 10, 20]"), (2, "MENDED [0, 10]")], ids=["ship", "mend"])
+def test_of_branches_that_are_left_out_the_one_counts_that_was_taken_last(scoring: Any, n: int, said: str) -> None:
+    scoring(n=5 - n)
+    scoring(n=n)
+
+    alone = scoring.with_options(only_steps="report")(n=n)
+
+    assert alone.output == said
+
+
+def test_which_of_two_branches_it_is_must_be_known_where_one_is_left_out(scoring: Any) -> None:
+    scoring(n=2)
+
+    with pytest.raises(ConflictError, match="Begin at both: --from ship --from mend"):
+        scoring.with_options(from_steps="ship")(n=2)
+    assert scoring.with_options(from_steps="mend")(n=2).output == "MENDED [0, 10]"
+
+
+def test_a_part_with_branches_that_failed_is_resumed_as_that_part(project: Project) -> None:
+    text = BRANCHES.replace(
+        "    return said.upper()",
+        "    if Path('broken').exists():\n        raise ValueError()\n    return said.upper()",
+    )
+    scoring = project.load("from pathlib import Path\n" + text).scoring
+    scoring()
+    (project.folder / "broken").touch()
+    with pytest.raises(StepFailedError):
+        scoring.with_options(from_steps=["ship", "mend"])()
+    (project.folder / "broken").unlink()
+
+    again = project.client.runs.newest().resume()
+
+    assert ran(again) == ["report"]
+    assert again.output == "SHIPPED [0, 10, 20]"

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from nbpipe.base.log import seal
-from nbpipe.services import upkeep
+from nbpipe.services import stored_values, upkeep
 from nbpipe.services.upkeep import UpkeepService
 from nbpipe.store.sweeping import stored
 from tests.services.building import record_run
@@ -149,7 +149,7 @@ def test_orphans_are_a_note_and_no_error(opened_workspace, care):
 
 
 def test_many_missing_blobs_are_told_in_sum(opened_workspace, care, monkeypatch):
-    monkeypatch.setattr(upkeep, "_MOST_FINDINGS", 2)
+    monkeypatch.setattr(stored_values, "_MOST_FINDINGS", 2)
     for n in range(5):
         record_run(opened_workspace, outputs={"large": [n] * 5000})
     for path in opened_workspace.paths.blobs.rglob("*"):

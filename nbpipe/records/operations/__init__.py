@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from nbpipe.records.operations.base import Operation, PointedAt
 from nbpipe.records.operations.deletions import DeleteArtifacts, DeletePipeline, DeleteRuns, RenameRun
-from nbpipe.records.operations.deployments import StartDeployment, StopDeployment
+from nbpipe.records.operations.deployments import (
+    DeleteDeployment,
+    RestartDeployment,
+    StartDeployment,
+    StopDeployment,
+)
 from nbpipe.records.operations.models import (
     DeleteModel,
     DeleteModelVersion,
@@ -31,6 +36,7 @@ __all__ = [
     "CreateSnapshot",
     "CreateToken",
     "DeleteArtifacts",
+    "DeleteDeployment",
     "DeleteModel",
     "DeleteModelVersion",
     "DeletePipeline",
@@ -50,6 +56,7 @@ __all__ = [
     "RenameModelVersion",
     "RenameRun",
     "RenameTag",
+    "RestartDeployment",
     "RevokeToken",
     "SetStage",
     "StartDeployment",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from nbpipe.records.base import Record
-from nbpipe.records.changes import Decision, key_of
+from nbpipe.records.changes import Change, Decision, key_of
 from nbpipe.records.models import mark_outcome, version_target
 from nbpipe.records.operations.base import Operation
 from nbpipe.records.refs import Kind, Target
@@ -16,11 +20,23 @@ from nbpipe.records.tags import Tag, as_tags, cascades, is_exclusive, put_tag
 _Meant = dict[str, Tag]
 
 
-class NamedArtifact(Record):
-    """An artifact version and the name under which it gets its number."""
+@dataclass(frozen=True, slots=True)
+class NamedArtifact:
+    """An artifact version and the name under which it gets its number. A run has one for each step, so it is no record.
+
+    Attributes:
+        id: The version's id.
+        name: The artifact's name.
+    """
 
     id: str
     name: str
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Have pydantic look at the class only, and write it as it would write a record."""
+        as_record = core_schema.plain_serializer_function_ser_schema(lambda one: {"id": one.id, "name": one.name})
+        return core_schema.is_instance_schema(cls, serialization=as_record)
 
 
 class ArtifactTags(Record):
@@ -150,7 +166,10 @@ class EndRun(Operation):
         for kind, entity_id, name in linked:
             row = {"version_id": version, "kind": kind.value, "entity_id": entity_id, "name": name}
             draft.put("model_link", key_of(version, kind.value, entity_id), row)
-        mark_outcome(draft, version, self.run_id, pipeline=self.pipeline, succeeded=succeeded)
+        completed = self.status is Status.COMPLETED
+        mark_outcome(
+            draft, version, self.run_id, pipeline=self.pipeline, succeeded=completed, is_part=self.is_part
+        )
         made = draft.state.versions.get(version)
         if made is not None and succeeded:
             for tag in self.model_tags:
@@ -164,11 +183,17 @@ def _meant(tags: tuple[Tag, ...], tagged: tuple[ArtifactTags, ...], model_tags: 
 
 
 def _number(draft: Draft, made: tuple[NamedArtifact, ...]) -> dict[str, int]:
-    numbers = {}
+    numbers: dict[str, int] = {}
+    last: dict[str, int] = {}
     for artifact in made:
-        number = draft.state.artifact_numbers.get(artifact.name, 0) + 1
-        draft.put("artifact_number", artifact.id, {"id": artifact.id, "name": artifact.name, "number": number})
+        name = artifact.name
+        number = last[name] = (last[name] if name in last else draft.state.artifact_numbers.get(name, 0)) + 1
+        # A name has one number after the other, so that only the last is to be seen by the rule's next line.
+        draft.changes.append(
+            Change("artifact_number", artifact.id, {"id": artifact.id, "name": name, "number": number})
+        )
         numbers[artifact.id] = number
+    draft.state.artifact_numbers.update(last)
     return numbers
 
 

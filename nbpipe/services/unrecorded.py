@@ -1,0 +1,107 @@
+"""A workspace as runs meet it that are not recorded: all there is can be read, and nothing is written down.
+
+For a deployment that records a sample of its invocations only. The values that the steps of such a
+run hand on go through the store like any other; those that are large leave files there that no
+record names, and `nbpipe catalog gc` removes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbpipe.catalog.catalog import Catalog
+from nbpipe.catalog.processlog import Fact
+from nbpipe.errors import BadValueError
+from nbpipe.records.models import ModelConfig, is_look_up
+from nbpipe.records.operations import OpenModelVersion, Operation
+from nbpipe.services.workspace import Workspace
+
+
+def check_unrecordable(config: ModelConfig | None) -> None:
+    """Check that runs of a pipeline can do without being recorded.
+
+    Raises:
+        BadValueError: Each of them makes a model version.
+    """
+    if config is not None and (config.version is None or not is_look_up(str(config.version))):
+        raise BadValueError(
+            f"Every run of this pipeline makes a version of model {config.name!r}, so all must be recorded: "
+            "leave recorded=1, or bind the pipeline to a version or a stage."
+        )
+
+
+class _Silent(Catalog):
+    """A catalog that is read, and that writes nothing."""
+
+    def append(self, kind: str, *, id: str, run: str = "", body: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    def append_lines(self, facts: Sequence[Fact]) -> None:
+        """Write nothing."""
+
+    def transact(self, operation: Operation, *, durable: bool = False) -> dict[str, Any]:  # noqa: ARG002
+        """Answer what a run asks: the model version that it works on, which is there already."""
+        if isinstance(operation, OpenModelVersion):
+            row = self.state().versions[operation.version_id]
+            assert row is not None, "it was looked up a moment ago"
+            return dict(row)
+        return {"numbers": {}}
+
+
+class _NoExecutions:
+    """Earlier executions for a run that reuses none and leaves none."""
+
+    def catch_up(self) -> None:
+        """Nothing is asked later."""
+
+    def expect(self, pipeline: str) -> None:
+        """Nothing is asked later."""
+
+    def find(self, key: str, half: str = "") -> None:
+        """Find none."""
+
+    def may_know(self, half: str) -> bool:  # noqa: ARG002
+        """Know none."""
+        return False
+
+    def last(self, pipeline: str, node: str) -> None:
+        """Find none."""
+
+    def knows_source(self, digest: str) -> bool:  # noqa: ARG002
+        """Let nobody write it down."""
+        return True
+
+    def source(self, digest: str) -> Mapping[str, Any]:  # noqa: ARG002
+        """Know none."""
+        return {}
+
+    def remember_source(self, digest: str, body: Mapping[str, Any]) -> None:
+        """Remember nothing."""
+
+    def forget(self, key: str) -> None:
+        """There is nothing to forget."""
+
+    def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
+        """Remember nothing."""
+
+
+class UnrecordedWorkspace(Workspace):
+    """A workspace in which runs leave no trace.
+
+    Args:
+        recorded: The workspace that is read; whoever opened it closes it.
+    """
+
+    def __init__(self, recorded: Workspace) -> None:
+        self.paths = recorded.paths
+        self.store = recorded.store
+        self.catalog = _Silent(recorded.paths)
+        self.executions = _NoExecutions()  # type: ignore[assignment]
+
+    def publish_soon(self) -> None:
+        """Publish nothing: nothing is new."""
+
+    def close(self) -> None:
+        """Let go of what was opened to be read."""
+        self.catalog.close()
