@@ -23,7 +23,8 @@ def load(n: int) -> Annotated[list[str], "names"]:
 @step
 def wait(names: list[str], seconds: float) -> Annotated[int, "count"]:
     import time
-    for _ in range(int(seconds * 20)):
+    for n in range(int(seconds * 20)):
+        print("waiting", n)
         time.sleep(0.05)
     return len(names)
 
@@ -96,6 +97,7 @@ def test_a_colleague_runs_a_snapshot_wrongly_and_rightly_watches_it_and_opens_th
     page.get_by_label("seconds", exact=True).fill("3")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("◐ running").first.wait_for(timeout=60_000)
+    page.get_by_text("waiting ").first.wait_for()
     page.locator("main:not(:has([data-refresh]))").get_by_text("✓ completed").first.wait_for(timeout=60_000)
     page.locator("summary", has_text="names").click()
     page.get_by_text("<b>row 3</b>").wait_for()
