@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 
 from tests.serving import Serving, served_folder
@@ -45,9 +46,7 @@ EXAMPLES = 12
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with served_folder(tmp_path_factory.mktemp("document")) as serving:
         flow = serving.project.load(FLOW, head="from typing import Annotated, Any\nfrom nbpipe import pipeline, step\n")
-        serving.url = flow.odd.deploy(
-            "odd", settings={"routes": {"GET /about/{place}": flow.about}, "timeout_s": 10}
-        ).url
+        serving.url = flow.odd.deploy("odd", settings={"routes": {"GET /about/{place}": flow.about}}).url
         yield serving
 
 
@@ -68,10 +67,9 @@ def test_no_answer_contradicts_the_document_and_none_is_a_failure_of_ours(servin
     def check(case: Any) -> None:
         response = case.call(base_url=serving.url)
         codes.add(response.status_code)
-        case.validate_response(response)
-        if response.status_code == 500:
-            # A step may fail, and says so; nothing else does.
-            assert response.json()["error"]["step"] == "work"
+        # A step may fail, and says so; nothing else does.
+        assert response.status_code < 500 or response.json()["error"]["message"] == "less than nothing"
+        case.validate_response(response, excluded_checks=[not_a_server_error])
 
     for mode in modes:
         trial = given(operation.as_strategy(generation_mode=mode))(check)
