@@ -123,13 +123,7 @@ def _waiting_page(asked: QueuedRun) -> HTMLResponse:
             part("p", said, **{"class": "quiet" if is_waiting else "bad"}),
             **{"data-refresh": str(_LOOK_AGAIN_MS) if is_waiting else None},
         ),
-        facts(
-            [
-                ("id", asked.id),
-                ("snapshot", link(asked.snapshot_id[:8], "snapshots", asked.snapshot_id)),
-                ("asked by", asked.asked_by),
-            ]
-        ),
+        facts([("id", asked.id), ("snapshot", of), ("asked by", asked.asked_by)]),
         shown_facts(list(values.items())).element if values else None,
     )
 

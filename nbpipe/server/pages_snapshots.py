@@ -47,7 +47,7 @@ def add_snapshot_pages(router: APIRouter, house: House) -> None:
         return piece(
             part("h1", "Snapshots"),
             search("snapshots", text, "Search names, pipelines and descriptions"),
-            table(_COLUMNS, rows, empty="No snapshot fits." if text else none),
+            table(_COLUMNS, rows, empty=empty),
             pager("snapshots", found.number, found.count, found.total, text),
         )
 

@@ -49,9 +49,10 @@ def serve(settings: ServerSettings, client: Client, say: Callable[[str], None]) 
         House(client, queue, workers), host=settings.host, further_hosts=settings.hosts, origins=settings.origins
     )
     client.workspace.paths.ensure()
+    config = uvicorn.Config(guard, lifespan="off", **uvicorn_settings(**_tls(settings)))
+    # The last thing that can be refused: from here on it is to be closed.
     bound = bound_socket(settings.host, settings.port)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    config = uvicorn.Config(guard, lifespan="off", **uvicorn_settings(**_tls(settings)))
     server = _Server(config, lambda: _tell(settings, bound, client, queue, say, has_token=has_token))
     # Asked to end, it ends by itself; the signal is not to be passed on after that.
     former = {number: signal.signal(number, _heard) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import socket
 import subprocess
 import sys
@@ -62,7 +61,8 @@ def token(project: Project) -> str:
 def curl(block: str, **filled: str) -> dict:
     for name, value in filled.items():
         block = block.replace(f"<{name.replace('_', '-')}>", value).replace(f"<{name}>", value)
-    done = subprocess.run([*shlex.split(block), "-sS", "--max-time", "60"], capture_output=True, text=True, check=True)
+    line = f"{block} -sS --max-time 60"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, timeout=90)
     return json.loads(done.stdout)
 
 
@@ -135,11 +135,6 @@ def test_a_server_that_cannot_serve_says_why_in_a_line_or_two(project):
     assert code == 2
     assert "there is no token that opens it" in said
     assert "nbpipe token create" in said
-    assert told(project, "--port", "70000")[0] == 2
-    assert told(project, "--host", "nowhere.invalid")[0] == 2
-    assert told(project, "--workers", "0")[0] == 2
-    assert told(project, "--allow-origin", "*")[0] == 2
-    assert told(project, "--tls-certificate", "nothing.pem")[0] == 2
 
 
 def test_beyond_this_machine_and_without_tls_it_warns(project, token):
@@ -149,12 +144,3 @@ def test_beyond_this_machine_and_without_tls_it_warns(project, token):
         assert curl(f"curl http://127.0.0.1:{port}/health") == {"status": "ok"}
         refused = curl(f"curl -H 'Host: evil.example' http://127.0.0.1:{port}/health")
         assert refused == {"detail": "The Host header does not name this server."}
-
-
-def test_a_client_that_says_its_headers_too_slowly_is_let_go(project, token):
-    with running(project.folder) as server:
-        port = int(server.url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as silent:
-            silent.sendall(b"GET /health HTTP/1.1\r\nHost: 127")
-            assert silent.recv(1024) == b""
-        assert server.ask("/health", token) == (200, {"status": "ok"})
