@@ -36,7 +36,7 @@ def reached(given: PipelineRunConfiguration, found: Snapshot | RunRequest) -> Pi
     if not any("." in name or name in names for name in given.steps):
         return given
     parameters, steps = _own(found, given)
-    parameters = {**dict.fromkeys(names, {}), **parameters}
+    parameters = {**{name: {} for name in names}, **parameters}
     now = dict(given.parameters)
     left = {name: dict(said.parameters) for name, said in given.steps.items()}
     for name in given.steps:
