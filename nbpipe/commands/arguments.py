@@ -42,7 +42,11 @@ Source = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    Option("--set", metavar=SETTING, help="Another value: rate=0.2, or train.rate=0.2 for one step. Repeatable."),
+    Option(
+        "--set",
+        metavar=SETTING,
+        help="Another value: rate=0.2, train.rate=0.2 for one step, options.depth=3 within one. Repeatable.",
+    ),
 ]
 Configuration = Annotated[
     Path | None, Option("--config", metavar="FILE", help="A YAML or JSON file with a run configuration.")

@@ -13,6 +13,7 @@ from nbpipe.commands.answers import Answer
 from nbpipe.commands.arguments import SOURCE_OR_SNAPSHOT, AsJson, Configuration, Settings
 from nbpipe.commands.calling import current_call, current_client
 from nbpipe.commands.grammar import verb, verbs
+from nbpipe.commands.reaching import reached
 from nbpipe.commands.running import configuration_of, look_up
 from nbpipe.commands.showing_deployments import deployment_bundle
 from nbpipe.errors import BadValueError
@@ -80,7 +81,7 @@ def deploy(
     else:
         request = found.request({})
         frozen = client.snapshots.create(
-            request.definition, configuration=merge_configurations(request.configuration, given)
+            request.definition, configuration=merge_configurations(request.configuration, reached(given, request))
         )
         try:
             made = client.deployments.deploy(frozen, name or found.name, **changed)

@@ -14,6 +14,7 @@ from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Runnable, current_call, current_client
 from nbpipe.commands.plain import run_plain
 from nbpipe.commands.progress import told_on
+from nbpipe.commands.reaching import reached
 from nbpipe.commands.showing import run_bundle, run_facts
 from nbpipe.commands.sources import files_here, find_pipeline, here_named, is_importable, looks_like_source, names_here
 from nbpipe.errors import NotFoundError
@@ -117,7 +118,8 @@ def begin_named(
 
 def _request(pipeline: Runnable, given: PipelineRunConfiguration) -> RunRequest:
     request = pipeline.request({})
-    return replace(request, configuration=merge_configurations(request.configuration, given))
+    said = reached(given, request)
+    return replace(request, configuration=merge_configurations(request.configuration, said))
 
 
 def _neither(error: NotFoundError, wanted: str) -> NotFoundError:
@@ -152,6 +154,7 @@ def begin_snapshot(
         EnvironmentBuildError: Its environment cannot be rebuilt.
         ParameterError: Values that do not fit.
     """
+    given = reached(given, snapshot)
     place = None
     if isolated:
         with told_on(current_call().say) as tell:

@@ -42,6 +42,7 @@ from nbpipe.commands.deleting import DryRun, deleted
 from nbpipe.commands.grammar import RunVerb, noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import snapshot_plain
+from nbpipe.commands.reaching import reached
 from nbpipe.commands.running import begin_snapshot, configuration_of
 from nbpipe.commands.showing import snapshot_bundle
 from nbpipe.commands.snapshot_differences import differences_bundle
@@ -86,7 +87,7 @@ def create(
     wanted = as_tags(tags or ())
     if run is None:
         request = find_pipeline(source).request({})
-        given = merge_configurations(request.configuration, given)
+        given = merge_configurations(request.configuration, reached(given, request))
     elif source is not None:
         raise BadValueError(f"Give either a source or --run, not both {source} and {shorten(run)}.")
     made = current_client().snapshots.create(

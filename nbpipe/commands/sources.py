@@ -34,6 +34,9 @@ from nbpipe.records.base import shorten
 _MODULE = re.compile(r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
 _DOTTED = re.compile(r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\.(?P<name>[^\W\d]\w*)")
 _FORMS = "write flow.py:training, flow:training or analysis.ipynb"
+_NONE_HERE = (
+    "This notebook has no pipeline yet: run a %%step cell that computes, or a %%pipeline cell that calls its steps."
+)
 _stamps: dict[str, tuple[int, int]] = {}
 
 
@@ -75,7 +78,9 @@ def here_named(source: str | None) -> Runnable | None:
         named = names_here()
         if len(named) == 1:
             return surroundings.pipelines()[named[0]]
-        raise BadValueError(f"Say which pipeline: {', '.join(named) or 'none is defined in this notebook yet'}.")
+        if not named:
+            raise BadValueError(_NONE_HERE)
+        raise BadValueError(f"Say which pipeline: {', '.join(named)}.")
     return surroundings.pipelines().get(source.strip()) if surroundings is not None else None
 
 

@@ -65,9 +65,13 @@ def _no_step(traced: Traced, name: str) -> NotFoundError:
     """Say that a pipeline has no such step; who reaches into a parameter is told how that is written."""
     error = NotFoundError("step", name, [node.id for node in traced.graph.nodes])
     step, dot, argument = name.partition(".")
-    is_reaching = bool(dot) and any(step in (node.id, node.step) for node in traced.graph.nodes)
     near = f" Did you mean {error.near[0]!r}?" if error.near else ""
-    cure = f" Within a parameter, give it whole: {step}.{argument.partition('.')[0]}={{…}}." if is_reaching else near
+    if step in traced.parameters:
+        cure = f" Within a parameter, give it whole: {step}={{…}}."
+    elif dot and any(step in (node.id, node.step) for node in traced.graph.nodes):
+        cure = f" Within a parameter, give it whole: {step}.{argument.partition('.')[0]}={{…}}."
+    else:
+        cure = near
     error.args = (f"Pipeline {traced.pipeline} has no step {shorten(name)}.{cure}",)
     return error
 

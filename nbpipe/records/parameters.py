@@ -32,10 +32,12 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from nbpipe.errors import DefinitionError, ParameterError
 from nbpipe.records.base import problems_of
+from nbpipe.records.unread import unread_keys
 
 REQUIRED = inspect.Parameter.empty
 HIDDEN = "**********"  # what pydantic itself writes for a secret
 _PLAIN = (bool, int, float, str)
+_NESTED = (dict, list, tuple)
 # Where a class comes from is no news to who wrote it; what stands in quotes is a value and stays.
 _QUALIFIED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?<![\w.])(?:(?:[^\W\d]\w*|<locals>)\.)+(?=\w)""")
 
@@ -87,8 +89,8 @@ class Parameters:
             partial: Leave out what is required and not given instead of refusing.
 
         Raises:
-            ParameterError: An unknown name, a value that does not fit, or a required one that is missing;
-                all of them are named.
+            ParameterError: An unknown name, also within a model, a value that does not fit, or a required one that is
+                missing; all of them are named.
         """
         try:
             checked = self.model.model_validate(dict(values))
@@ -99,7 +101,14 @@ class Parameters:
                 given = {name: value for name, value in values.items() if name not in missing}
                 return self._check_without(missing, given)
             raise ParameterError(self.subject, problems) from None
-        return {name: getattr(checked, name) for name in self.names}
+        found = {name: getattr(checked, name) for name in self.names}
+        unread: dict[str, str] = {}
+        for name, value in values.items():
+            if type(value) in _NESTED:
+                unread |= unread_keys(value, found[name], name)
+        if unread:
+            raise ParameterError(self.subject, unread)
+        return found
 
     def _check_without(self, missing: Iterable[Any], values: Mapping[str, Any]) -> dict[str, Any]:
         left = {name: info for name, info in self.model.model_fields.items() if name not in set(missing)}

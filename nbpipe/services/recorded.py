@@ -27,7 +27,7 @@ from nbpipe.services.instants import as_instant
 from nbpipe.services.logs import StepLog, logs_of
 from nbpipe.services.metadata import entries_of, metadata_of
 from nbpipe.services.reproducing import reproduce
-from nbpipe.services.resuming import resumed_request
+from nbpipe.services.resuming import alone, resumed_request
 from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.starting import RunInProgress
 from nbpipe.services.step_runs import MappedItems, StepRun, begun_items
@@ -233,7 +233,8 @@ class Run(Displayed):
             NbpipeError: As for that.
         """
         request = resumed_request(self.workspace, self.id, secrets)
-        started = RunInProgress(self.workspace, request)
+        with alone(self.workspace, request):
+            started = RunInProgress(self.workspace, request)
         handle = RunHandle(
             started,
             lambda run, _: run_with_id(self.workspace, run.facts.id),

@@ -14,9 +14,11 @@ what a run is to do; it starts none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nbpipe.base.locks import PolledLock
 from nbpipe.define.overrides import with_step_values
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import BadValueError, ConflictError, EnvironmentMismatchError, ParameterError
@@ -43,6 +45,7 @@ from nbpipe.source.places import Places
 
 _ROW = "SELECT id, name, pipeline, kind, status FROM runs WHERE id = $id"
 _GOES_ON = "SELECT id, name FROM runs WHERE resumed_from = $id AND status = 'running'"
+_PATIENCE_S = 60.0
 _DONE = (Status.COMPLETED, Status.REUSED)
 
 
@@ -130,6 +133,26 @@ def continued(workspace: Workspace, run: object, request: RunRequest) -> RunRequ
     )
 
 
+@contextmanager
+def alone(workspace: Workspace, request: RunRequest) -> Iterator[None]:
+    """Let a run begin in the block; where it goes on from another, nobody else begins to at the same time.
+
+    What was looked at when the request was made may have changed since: of several that asked at once, one begins.
+
+    Raises:
+        ConflictError: Somebody goes on from it already.
+        CatalogBusyError: Others who begin to go on from a run took too long.
+    """
+    if not request.resumed_from:
+        yield
+        return
+    label = f"{request.resumed_from[:8]} of {request.definition.name}"
+    lock = PolledLock(workspace.paths.operations / "resume.lock", patience_s=_PATIENCE_S)
+    with closing(lock), lock:
+        _check_alone(workspace, request.resumed_from, label)
+        yield
+
+
 # What was done ---------------------------------------------------------------------------------
 
 
@@ -153,17 +176,21 @@ def _former(workspace: Workspace, run: object) -> Former:
             f"Run {label} has completed; there is nothing to go on from. Run the pipeline again: what did not change "
             "is reused."
         )
-    others = catalog.rows(_GOES_ON, {"id": target.id})
-    if others:
-        raise ConflictError(
-            f"Run {others[0]['id'][:8]} goes on from run {label} already. Wait for its end, or stop it: "
-            f"nbpipe runs stop {others[0]['id'][:8]}."
-        )
+    _check_alone(workspace, target.id, label)
     facts = catalog.facts_of_run(target.id)
     start = next((fact["b"] for fact in facts if fact["k"] == "run_started"), None)
     if start is None:
         raise BadValueError(f"What run {label} had done is not in the logs any more. Run the pipeline again.")
     return Former(target.id, label, row["pipeline"], start, _done_in(facts, target.id))
+
+
+def _check_alone(workspace: Workspace, run_id: str, label: str) -> None:
+    others = workspace.catalog.rows(_GOES_ON, {"id": run_id})
+    if others:
+        other = others[0]["id"][:8]
+        raise ConflictError(
+            f"Run {other} goes on from run {label} already. Wait for its end, or stop it: nbpipe runs stop {other}."
+        )
 
 
 def _done_in(facts: Sequence[Mapping[str, Any]], run_id: str) -> dict[str, RecordedExecution]:

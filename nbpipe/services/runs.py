@@ -36,7 +36,7 @@ from nbpipe.services.pointing import as_ref
 from nbpipe.services.recorded import COLUMNS, PATIENCE_S, Run, run_in, with_ends
 from nbpipe.services.reproducing import reproduce
 from nbpipe.services.resolve import find_run, linked, resolve
-from nbpipe.services.resuming import resumed_request
+from nbpipe.services.resuming import alone, resumed_request
 from nbpipe.services.run_handle import RunHandle
 from nbpipe.services.starting import RunInProgress, RunRequest
 from nbpipe.services.step_runs import MappedItems, StepRun
@@ -66,7 +66,9 @@ class RunService:
         Raises:
             NbpipeError: The request is refused; nothing was written.
         """
-        return RunHandle(RunInProgress(self._workspace, request), self.seen, self._step_seen)
+        with alone(self._workspace, request):
+            started = RunInProgress(self._workspace, request)
+        return RunHandle(started, self.seen, self._step_seen)
 
     def resume(self, run: object, **secrets: Any) -> Run:
         """Go on from a run that failed or was stopped, in a new run, with the code and the values that it had.

@@ -109,7 +109,15 @@ def test_a_mistyped_line_is_answered_in_a_line_or_two(notebook: Notebook, line: 
 
 
 def test_an_empty_notebook_says_that_there_is_nothing_to_run(notebook: Notebook) -> None:
-    assert "none is defined in this notebook yet" in notebook.refused("%nbpipe run")
+    assert "run a %%step cell that computes, or a %%pipeline cell" in notebook.refused("%nbpipe run")
+
+
+def test_steps_that_only_define_make_no_pipeline_and_the_answer_says_what_does(notebook: Notebook) -> None:
+    notebook.ok("%%step\ndef double(x: int = 1) -> int:\n    return 2 * x")
+
+    assert "This notebook has no pipeline yet" in notebook.refused("%nbpipe run")
+
+    notebook.ok("%%pipeline p\ndouble()", "%nbpipe run")
 
 
 def test_a_query_is_a_table(notebook: Notebook) -> None:

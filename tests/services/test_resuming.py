@@ -20,7 +20,7 @@ from nbpipe.errors import (
     StepFailedError,
 )
 from nbpipe.records.runs import Status
-from nbpipe.services.resuming import continued
+from nbpipe.services.resuming import continued, resumed_request
 from tests.flows.project import Project, why
 
 FLOW = """
@@ -362,6 +362,31 @@ def test_a_run_that_goes_on_is_not_resumed_and_no_run_twice_at_once(project: Pro
         project.client.runs.resume(handle.id)
     (project.folder / "done").touch()
     assert second.wait().status is Status.COMPLETED
+
+
+def test_of_several_who_go_on_from_a_run_at_once_one_does(project: Project) -> None:
+    flow = project.load(
+        FLOW.replace(
+            "def report(raw: list, model: float) -> str:",
+            "def report(raw: list, model: float) -> str:\n    while not Path('done').exists(): pass",
+        )
+    )
+    with pytest.raises(StepFailedError):
+        flow.training()
+    run = project.client.runs.newest()
+    mend(project)
+    runs = project.client.runs
+    # All of them have looked before any of them begins.
+    requests = [resumed_request(project.client.workspace, run.id) for _ in range(3)]
+
+    first = runs.start(requests[0])
+    for late in requests[1:]:
+        with pytest.raises(ConflictError, match=f"Run {first.id[:8]} goes on from run {run.id[:8]}"):
+            runs.start(late)
+    (project.folder / "done").touch()
+
+    assert first.wait().status is Status.COMPLETED
+    assert len(runs.list()) == 2
 
 
 def test_a_run_of_a_deleted_snapshot_is_resumed(flow: Any, project: Project) -> None:

@@ -175,9 +175,7 @@ class EndRun(Operation):
             row = {"version_id": version, "kind": kind.value, "entity_id": entity_id, "name": name}
             draft.put("model_link", key_of(version, kind.value, entity_id), row)
         completed = self.status is Status.COMPLETED
-        mark_outcome(
-            draft, version, self.run_id, pipeline=self.pipeline, succeeded=completed, is_part=self.is_part
-        )
+        mark_outcome(draft, version, self.run_id, pipeline=self.pipeline, succeeded=completed, is_part=self.is_part)
         made = draft.state.versions.get(version)
         if made is not None and succeeded:
             for tag in self.model_tags:
