@@ -1,8 +1,7 @@
 """The driver: walks a graph, reuses what is recorded, has the rest run, and says what happened.
 
 Nodes are settled in an order in which they can run. A failing node lets independent branches finish
-and skips what waits for it. Every settled node is recorded as one fact; who keeps the facts, the
-driver does not know: it is handed a recorder, a store and an index of executions.
+and skips what waits for it. What became of each stands in the books (`execute.books`).
 
 How a step's body comes to run, the driver does not know either: `execute.inline` runs one after
 the other in this process, `execute.parallel` hands them to an executor, `execute.foresight` runs none.
@@ -10,19 +9,18 @@ the other in this process, `execute.parallel` hands them to an executor, `execut
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import new_id
-from nbpipe.base.log import plain_json
 from nbpipe.errors import NbpipeError
+from nbpipe.execute.books import Books
 from nbpipe.execute.branches import hindrance, refusal
-from nbpipe.execute.calls import Executed, Execution, Executions, Fact, PlannedCall, Recorder
+from nbpipe.execute.calls import Execution, Executions, PlannedCall, Recorder
 from nbpipe.execute.context import RunFacts
-from nbpipe.execute.feeding import Feeder
 from nbpipe.execute.files import move_as, same_folder_afterwards
 from nbpipe.execute.glimpses import Glimpses
 from nbpipe.execute.mapping import Fan, spread_over
@@ -33,31 +31,26 @@ from nbpipe.execute.repeating import Repeat, repeat_of
 from nbpipe.execute.settled import (
     RunOutcome,
     Settled,
-    body_of,
     objection,
     objection_to_given,
     reuse_as_json,
     reused,
 )
-from nbpipe.execute.sources import described
 from nbpipe.execute.stop import StopSignal
-from nbpipe.execute.worker import failure_of
 from nbpipe.graph.graph import Node
 from nbpipe.records.artifacts import ArtifactVersion
 from nbpipe.records.definitions import Traced
-from nbpipe.records.executions import Facts, RecordedExecution
+from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.runs import Status
 from nbpipe.source.places import Places
 from nbpipe.store.store import Store
-
-Listener = Callable[[str, Settled | None], None]
 
 _NO_INPUTS = Inputs()
 # An enumeration looks its members up at each mention; these are mentioned for each step.
 _COMPLETED, _REUSED, _FAILED, _INTERRUPTED = Status.COMPLETED, Status.REUSED, Status.FAILED, Status.INTERRUPTED
 
 
-class Driver(Feeder, ABC):
+class Driver(Books):
     """Runs one traced pipeline, once.
 
     Args:
@@ -89,22 +82,14 @@ class Driver(Feeder, ABC):
         stop: StopSignal | None = None,
         given: Mapping[str, RecordedExecution] = MappingProxyType({}),
     ) -> None:
-        super().__init__(traced, store, existing or {})
+        super().__init__(traced, facts, store=store, executions=executions, recorder=recorder, existing=existing or {})
         self._given = dict(given)
-        self._facts = facts
-        self._executions = executions
-        self._recorder = recorder
         self._cache = cache
-        self._listeners: tuple[Listener, ...] = ()
         self._stop = stop or StopSignal()
         self._halves: dict[str, str] = {}
-        self._waiting: list[Fact] = []
-        self._executed: list[Executed] = []
         self._random = RandomChain()
         # The mapped nodes that are on their way.
         self._fans: dict[str, Fan] = {}
-        self._described: set[str] = set()
-        self._was_stopped = False
         # What an earlier run of this pipeline reused; nothing where a run is told what to take, or may not reuse.
         self._former: dict[str, Repeat] = executions.memory_of(facts.pipeline) if cache and not given else {}
         self.glimpses = Glimpses()
@@ -126,23 +111,6 @@ class Driver(Feeder, ABC):
                 known = by_step[id(step)] = Prepared.of(step, seen)
             found[node] = known
         self._has_cells = any(prepared.is_cell for prepared in by_step.values())
-
-    def take_facts(self, facts: RunFacts) -> None:
-        """Take what is known of the run only once nothing can be refused any more."""
-        self._facts = facts
-
-    def listen(self, listeners: Sequence[Listener]) -> None:
-        """Have each called with a node's name when it starts (and `None`), and when it is settled."""
-        self._listeners = tuple(listeners)
-
-    def record(self) -> None:
-        """Have what was settled so far written down: for a listener that is about to speak of it."""
-        self._flush()
-
-    @property
-    def outcome(self) -> RunOutcome:
-        """What became of the run so far."""
-        return self._outcome
 
     def run(self) -> RunOutcome:
         """Settle every node; whatever the user's code does, this returns."""
@@ -239,17 +207,6 @@ class Driver(Feeder, ABC):
 
     def _source_of(self, digest: str) -> Mapping[str, Any]:
         return self._executions.source(digest)
-
-    def _describe(self, prepared: Prepared) -> None:
-        """Write down once what the step is made of."""
-        digest = prepared.source.digest
-        if digest in self._described:
-            return
-        self._described.add(digest)
-        if not self._executions.knows_source(digest):
-            body = described(prepared.source)
-            self._executions.remember_source(digest, body)
-            self._waiting.append(("source", digest, self._facts.id, body))
 
     # Reusing ---------------------------------------------------------------------------------
 
@@ -385,75 +342,3 @@ class Driver(Feeder, ABC):
         del self._fans[settled.node]
         self._write(Execution(fan.call, settled, fan.started, now_text(), 1), None)
         self._tell(settled.node, settled)
-
-    # Running ---------------------------------------------------------------------------------
-
-    def _announce(self, call: PlannedCall, settled: Settled, attempt: int) -> None:
-        """Write down which step runs, in one write with what was settled before: no step's body runs in between."""
-        body = {"node": settled.node, "step": call.node.step, "attempt": attempt}
-        if call.item is not None:
-            body["item_of"], body["item"] = call.item
-        self._waiting.append(("step_started", settled.step_run_id, self._facts.id, body))
-        self._flush()
-
-    # What was settled ------------------------------------------------------------------------
-
-    def _write(self, execution: Execution, keys: Keys | None) -> None:
-        call, settled = execution.call, execution.settled
-        keys = keys or call.keys
-        self._bind(call, keys, settled)
-        body = body_of(
-            self._facts,
-            call.node.step,
-            call.prepared,
-            settled,
-            keys=keys,
-            inputs=call.inputs,
-            started=execution.started,
-            ended=execution.ended,
-            attempt=execution.attempt,
-        )
-        written = plain_json(body)
-        self._waiting.append(("step", settled.step_run_id, self._facts.id, written))
-        if settled.status is _COMPLETED and keys.key:
-            facts = Facts(body["source"], body["parameters"], call.inputs.digests)
-            self._executed.append((settled.step_run_id, body, written, facts))
-
-    def _skip(
-        self,
-        node: Node,
-        status: Status,
-        why: str,
-        error: NbpipeError | None = None,
-        *,
-        item: tuple[str, int] | None = None,
-    ) -> None:
-        failure = failure_of(error) if error is not None else None
-        settled = Settled(node.id, status, why, new_id(), failure=failure, item=item)
-        at, prepared = now_text(), self._prepared[item[0] if item is not None else node.id]
-        body = body_of(self._facts, node.step, prepared, settled, started=at, ended=at)
-        self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
-        self._tell(node.id, settled)
-
-    def _tell(self, node: str, settled: Settled | None) -> None:
-        if settled is not None and settled.item is not None:
-            self._take_item(settled.item, settled)
-            return
-        if settled is not None:
-            self._outcome.settled[node] = settled
-            if settled.status is _INTERRUPTED:
-                self._was_stopped = True
-            elif settled.status is _FAILED and self._outcome.failed is None:
-                self._outcome.failed = settled
-                self._outcome.status = Status.FAILED
-        if self._listeners:
-            for listener in self._listeners:
-                listener(node, settled)
-
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        executed, self._executed = self._executed, []
-        if waiting:
-            self._recorder.append_lines(waiting)
-        for step_run_id, body, written, facts in executed:
-            self._executions.remember(self._facts.pipeline, step_run_id, body, written, facts)

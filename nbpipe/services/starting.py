@@ -22,8 +22,9 @@ from nbpipe.catalog.identity import user
 from nbpipe.define.overrides import check_complete, with_secrets_hidden, with_step_values, without_secrets
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.execute.books import Listener
 from nbpipe.execute.context import RunFacts
-from nbpipe.execute.driver import Driver, Listener
+from nbpipe.execute.driver import Driver
 from nbpipe.execute.executors import executor_for
 from nbpipe.execute.glimpses import Glimpse
 from nbpipe.execute.inline import InlineDriver

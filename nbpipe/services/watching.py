@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from nbpipe.execute.books import Listener
 from nbpipe.execute.context import RunFacts
-from nbpipe.execute.driver import Listener
 from nbpipe.execute.glimpses import Look, nothing_seen
 from nbpipe.execute.settled import Settled
 from nbpipe.records.base import shorten
