@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nbpipe.base.displaying import Displayed
-from nbpipe.errors import DeploymentError, ParameterError, StepFailedError
+from nbpipe.errors import BadValueError, DeploymentError, ParameterError, StepFailedError
 from nbpipe.records.parameters import as_json
 from nbpipe.records.secrets import revealed
 
@@ -51,6 +51,7 @@ def call(name: str, url: str, parameters: Mapping[str, Any], api_key: str | None
         timeout_s: How long to wait, in seconds.
 
     Raises:
+        BadValueError: The key is none; it is not shown.
         ParameterError: Values that do not fit; each is named.
         StepFailedError: A step failed.
         DeploymentError: It does not answer, or does not let us.
@@ -103,6 +104,9 @@ def _answered(line: _Line, method: str, path: str, body: Any = None) -> tuple[in
     if body is not None:
         headers["Content-Type"] = "application/json"
     if api_key:
+        if not api_key.isascii() or not api_key.isprintable():
+            # What the library says of such a header has the key in it.
+            raise BadValueError("This api_key will not do: a key is of ASCII letters, without blanks and line breaks.")
         headers["Authorization"] = f"Bearer {api_key}"
     connection = http.client.HTTPConnection(place.hostname or "127.0.0.1", place.port, timeout=timeout_s)
     try:
