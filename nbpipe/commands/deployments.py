@@ -87,7 +87,7 @@ def invoke(
     """Invoke a deployment: --NAME=VALUE for each parameter; the others have their defaults."""
     found = current_client().deployments.get(deployment)
     key = os.environ.get(key_from)
-    answer = found.invoke(api_key=key, timeout_s=timeout_s, **_values(found, settings or (), key))
+    answer = found.invoke(_values(found, settings or (), key), api_key=key, timeout_s=timeout_s)
     return Answer(answer_bundle(answer), answer, asdict(answer), as_json=as_json)
 
 

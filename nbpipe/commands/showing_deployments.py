@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from typing import Any
 
 from nbpipe.services.deployment_records import Deployment
@@ -16,6 +17,8 @@ from nbpipe.views.previews import Shown
 from nbpipe.views.tables import Table
 
 _SHOWN_REQUESTS = 10
+# Arguments of `invoke` itself: a parameter of such a name is given in a dict.
+_TAKEN = ("self", "api_key", "timeout_s")
 
 
 def deployment_bundle(deployment: Deployment, *, stable: bool = False) -> Bundle:
@@ -70,8 +73,8 @@ def curl_text(deployment: Deployment, parameters: Mapping[str, Any] | None = Non
 def python_text(deployment: Deployment, parameters: Mapping[str, Any] | None = None) -> str:
     """Write the call of a deployment as Python; `parameters` as for `curl_text`."""
     given = dict(parameters) if parameters is not None else _defaults(deployment)
-    named = all(name.isidentifier() for name in given)
-    values = ", ".join(f"{name}={value!r}" for name, value in given.items()) if named else f"**{given!r}"
+    named = all(name.isidentifier() and not iskeyword(name) and name not in _TAKEN for name in given)
+    values = ", ".join(f"{name}={value!r}" for name, value in given.items()) if named else repr(given)
     return f"Client().deployments.invoke({deployment.name!r}{', ' if values else ''}{values})"
 
 

@@ -46,7 +46,7 @@ def status_of(error: NbpipeError) -> int:
     return _BY_EXIT_CODE.get(error.exit_code, 500)
 
 
-def detail_of(error: NbpipeError, at: Sequence[str] = ("body",)) -> Any:
+def detail_of(error: NbpipeError, at: Sequence[str | int] = ("body",)) -> Any:
     """Give what stands under `detail`.
 
     Args:
@@ -63,7 +63,7 @@ def problem(said: str, *location: str | int, kind: str = "value_error") -> dict[
     return {"loc": list(location), "msg": said, "type": kind}
 
 
-def answer(error: NbpipeError, at: Sequence[str] = ("body",)) -> JSONResponse:
+def answer(error: NbpipeError, at: Sequence[str | int] = ("body",)) -> JSONResponse:
     """Answer with an error."""
     return JSONResponse({"detail": detail_of(error, at)}, status_of(error))
 

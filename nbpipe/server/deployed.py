@@ -35,6 +35,7 @@ from nbpipe.server.invoker import BusyError, Invoker, LeavingError, TooLongError
 from nbpipe.services.serving import Invocation, Served
 
 _MOST_JOBS = 1000
+_RETRY_S = 0.02
 _RETRY_AFTER = {"retry-after": "1"}
 _ALLOWED = "is not known here; a body has 'parameters' alone"
 
@@ -159,6 +160,7 @@ class Deployed:
         try:
             turn = self.invoker.put(given, self.served.new_run_id())
         except (BusyError, LeavingError) as error:
+            self.metrics.count("refused", None)
             return refused(error, None)
         return await self._waited(turn)
 
@@ -178,17 +180,16 @@ class Deployed:
             given = self._each(bodies)
         except RefusedBodyError as error:
             return JSONResponse({"detail": error.detail}, 422)
-        turns = []
-        try:
-            for place, one in enumerate(given):
-                turns.append(self.invoker.put(one, self.served.new_run_id(), len(given) - place))
-        except (BusyError, LeavingError) as error:
-            # The first of them found no room for all; what somebody else took meanwhile is found by a later one.
-            for turn in turns:
-                turn.answer.cancel()
-            code, body = refused(error, None)
-            return _answer(body, code)
-        came = [await self._waited(turn) for turn in turns]
+        came: list[tuple[int, dict[str, Any]]] = []
+        for one in given:
+            # One after the other: those of others get their turns in between, and a batch takes one place only.
+            code, body = await self._invoked(one)
+            if code == 429 and not came:
+                return _answer(body, code)
+            while code == 429:
+                await asyncio.sleep(_RETRY_S)
+                code, body = await self._invoked(one)
+            came.append((code, body))
         items = [{"status_code": code, **body} for code, body in came]
         return _answer({"items": items, "succeeded": sum(code == 200 for code, _ in came), "total": len(items)}, 200)
 
@@ -223,7 +224,7 @@ class Deployed:
         try:
             self.served.check(given)
         except NbpipeError as error:
-            detail = detail_of(error, ("body", *map(str, at), "parameters"))
+            detail = detail_of(error, ("body", *at, "parameters"))
             raise RefusedBodyError(*(detail if isinstance(detail, list) else [problem(detail, *place)])) from None
         return given
 
@@ -239,6 +240,7 @@ class Deployed:
         try:
             turn = self.invoker.put(given, run_id)
         except (BusyError, LeavingError) as error:
+            self.metrics.count("refused", None)
             code, body = refused(error, None)
             return _answer(body, code)
         job = Job(run_id or new_id(), turn)

@@ -101,22 +101,21 @@ class Invoker:
         late_s = self._timeout_s + _GRACE_S
         return turn is not None and not turn.ended and time.monotonic() - turn.began_s > late_s
 
-    def put(self, given: Mapping[str, Any], run_id: str, places: int = 1) -> Turn:
+    def put(self, given: Mapping[str, Any], run_id: str) -> Turn:
         """Queue an invocation.
 
         Args:
             given: Values of parameters.
             run_id: The id that its run is to have, or `""`.
-            places: How many of what comes together still need room.
 
         Raises:
-            BusyError: There is no room for so many.
+            BusyError: As many wait as may.
             LeavingError: Nothing can run here any more.
         """
         if self._is_leaving:
             raise LeavingError
         with self._lock:
-            if self._waiting + places > self._max_waiting:
+            if self._waiting >= self._max_waiting:
                 raise BusyError
             self._waiting += 1
         turn = Turn(given, run_id)

@@ -45,8 +45,9 @@ _SCHEDULES = """(
     SELECT *, CASE WHEN deleted IS NOT NULL THEN 'deleted' WHEN active THEN 'active' ELSE 'paused' END AS status,
            coalesce(cron_expression, 'every ' || interval_s::VARCHAR || ' s', run_at::VARCHAR) AS fires
     FROM schedules)"""
+# Whether one that was started answers, its own card says: that is no fact of the catalog.
 _DEPLOYMENTS = """(
-    SELECT *, CASE WHEN stopped IS NULL THEN 'running' ELSE 'stopped' END AS status FROM deployments)"""
+    SELECT *, CASE WHEN stopped IS NULL THEN 'started' ELSE 'stopped' END AS status FROM deployments)"""
 
 
 def _known_tags(workspace: Workspace) -> dict[str, Any]:
@@ -283,7 +284,7 @@ NOUNS: dict[str, Noun] = {
                 Column("id", Form.ID, is_shown=False),
             ),
             ("name", "pipeline", "url", "id"),
-            {"pipeline": _OF_PIPELINE, "status": Filter("it.status = $status", ("running", "stopped"))},
+            {"pipeline": _OF_PIPELINE, "status": Filter("it.status = $status", ("started", "stopped"))},
         ),
     )
 }

@@ -119,13 +119,22 @@ class Deployment(Displayed):
         """
         return find_snapshot(self.workspace, self.snapshot_id)
 
-    def invoke(self, *, api_key: str | None = None, timeout_s: float = 120.0, **parameters: Any) -> Answer:
+    def invoke(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 120.0,
+        **values: Any,
+    ) -> Answer:
         """Invoke it with values of its parameters; the others have their defaults.
 
         Args:
+            parameters: Values by name, for those that are named as an argument here is.
             api_key: Its key, if it has one; that of the environment variable `NBPIPE_API_KEY` if not given.
             timeout_s: How long to wait for the answer, in seconds.
-            parameters: The values.
+            values: Values by name.
 
         Raises:
             ParameterError: Values that do not fit; each is named.
@@ -134,7 +143,7 @@ class Deployment(Displayed):
             TimeoutError: It took too long.
         """
         key = api_key or self.api_key or os.environ.get("NBPIPE_API_KEY")
-        return call(self.name, self.url, parameters, key, timeout_s)
+        return call(self.name, self.url, {**(parameters or {}), **values}, key, timeout_s)
 
     def stop(self) -> Deployment:
         """Stop it: what it has accepted is finished, its name and address stay its own."""

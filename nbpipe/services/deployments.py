@@ -131,9 +131,18 @@ class DeploymentService:
             named = begun[0]
         return deployment_in(named, self._workspace, ref.api_key if isinstance(ref, Deployment) else None)
 
-    def invoke(self, ref: object, *, api_key: str | None = None, timeout_s: float = 120.0, **parameters: Any) -> Answer:
+    def invoke(
+        self,
+        ref: object,
+        parameters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 120.0,
+        **values: Any,
+    ) -> Answer:
         """Invoke a deployment; see `Deployment.invoke`."""
-        return self.get(ref).invoke(api_key=api_key, timeout_s=timeout_s, **parameters)
+        return self.get(ref).invoke(parameters, api_key=api_key, timeout_s=timeout_s, **values)
 
     # Changing --------------------------------------------------------------------------------
 
