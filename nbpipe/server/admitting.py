@@ -20,6 +20,8 @@ from nbpipe.server.house import NEEDS
 from nbpipe.services.tokens import TokenService
 
 MISSING = "A token is needed: send it as `Authorization: Bearer nbp_…`. `nbpipe token create NAME` makes one."
+# What says nothing itself: the description of the API, which holds nothing of the workspace.
+_OF_PLAIN_ROUTES = {"/openapi.json": TokenScope.INVOKE, "/docs/operations": TokenScope.INVOKE}
 # Judging must not wait behind handlers that have all of the other threads.
 _AT_ONCE = 4
 
@@ -70,4 +72,4 @@ class Admitting:
 def scope_of(route: Route) -> TokenScope:
     """Give the scope that a route says it needs, or else the widest."""
     said = getattr(route, "openapi_extra", None) or {}
-    return TokenScope(said.get(NEEDS, TokenScope.ADMIN.value))
+    return TokenScope(said.get(NEEDS, _OF_PLAIN_ROUTES.get(route.path, TokenScope.ADMIN)))

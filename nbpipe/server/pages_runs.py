@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
 
@@ -55,12 +56,13 @@ def add_run_pages(router: APIRouter, house: House) -> None:
             pager("runs", found.number, found.count, found.total, text),
         )
 
-    @router.get("/runs/{run}", response_class=HTMLResponse, **needs(TokenScope.READ, is_page=True))
+    @router.get("/runs/{run}", response_class=HTMLResponse, **needs(TokenScope.INVOKE, is_page=True))
     def run_page(run: str, request: Request) -> HTMLResponse:
-        try:
-            found = house.client.runs.get(run)
-        except NotFoundError:
-            return _waiting_page(house.queue.get(run))
+        found = _run_or_queued(house, run)
+        if isinstance(found, QueuedRun):
+            return _waiting_page(found)
+        if request.state.admission.scope == TokenScope.INVOKE:
+            return piece(_head(found, can_stop=False), _standing(found))
         found = _read_once(found)
         can_stop = is_admin(request.state) and not found.status.is_over
         return piece(
@@ -72,6 +74,24 @@ def add_run_pages(router: APIRouter, house: House) -> None:
         found = house.client.artifacts.get(artifact)
         made_by = part("p", "Made by ", link(found.step or "a step", "runs", found.run_id)) if found.run_id else None
         return piece(part("h1", found.name), made_by, card=found)
+
+
+def _run_or_queued(house: House, run: str) -> Run | QueuedRun:
+    """Give a run as the catalog knows it, or else as it waits; it may begin between the two looks.
+
+    Raises:
+        NotFoundError: There is neither.
+    """
+    for look in (house.client.runs.get, house.queue.get):
+        with suppress(NotFoundError):
+            return look(run)
+    return house.client.runs.get(run)
+
+
+def _standing(run: Run) -> Element:
+    """Say how a run stands, and no more: for who may start runs and not look into them."""
+    took = _took(run.duration_s)
+    return facts([("status", status(run.status.value)), ("started", moment(run.started)), ("took", took)])
 
 
 def _read_once(run: Run) -> Run:

@@ -44,6 +44,7 @@ async function load({ again = false } = {}) {
     if (!answer.ok) {
       complain(await refusal(answer));
       if (!again) content.replaceChildren();
+      else clock = setTimeout(() => load({ again: true }), 3000);
       return;
     }
     const html = await answer.text();

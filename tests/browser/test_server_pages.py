@@ -128,7 +128,7 @@ def test_a_version_is_promoted_by_who_may(site: Site) -> None:
 
 def test_the_api_can_be_tried_from_its_own_page(site: Site) -> None:
     page = site.page
-    site.sign_in()
+    site.sign_in("read")
     page.get_by_role("link", name="API").click()
     page.get_by_text("/api/v1/pipelines", exact=True).click()
     page.get_by_role("button", name="Send GET /api/v1/pipelines").click()

@@ -89,6 +89,15 @@ def test_a_run_is_shown_with_its_graph_results_and_logs(served):
     assert "data-stop" not in html
 
 
+def test_who_may_only_start_runs_sees_how_they_stand_and_not_what_they_hold(served):
+    html = piece(served, f"/runs/{served.facts['run']}", "invoke")
+
+    assert "completed" in html
+    assert "loading" not in html
+    assert "data:image" not in html
+    assert "numbers" not in html
+
+
 def test_a_run_that_waits_is_shown_and_looked_at_again(served):
     address = f"/api/v1/pipeline_snapshots/{served.facts['snapshot']}/runs"
     run = json.loads(served.ask(address, method="POST", json_={}).body)["id"]

@@ -99,6 +99,12 @@ def test_an_address_written_otherwise_is_no_way_around(served, path):
     assert served.ask(path, token="invoke").status in (403, 404)
 
 
+def test_the_description_of_the_api_is_for_everybody_who_has_a_token(served):
+    for path in ("/openapi.json", "/docs/operations"):
+        assert served.ask(path, token="invoke").status == 200
+        assert served.ask(path, token=None).status == 401
+
+
 def test_a_token_that_is_revoked_while_the_server_runs_opens_nothing_from_then_on(served):
     assert served.ask("/api/v1/runs", token="read").status == 200
 
