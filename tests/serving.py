@@ -10,6 +10,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -103,10 +105,15 @@ def answers(url: str) -> bool:
     return False
 
 
+def free_port() -> int:
+    """Give a port that is free, and that nobody takes who takes the first one that is free."""
+    while not is_free(f"http://127.0.0.1:{(port := random.randrange(12_000, 30_000))}"):
+        pass
+    return port
+
+
 def is_free(url: str) -> bool:
     """Tell whether nobody listens at an address."""
-    import socket
-
     place = urlsplit(url)
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

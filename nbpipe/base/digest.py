@@ -34,9 +34,8 @@ def quick(kind: str, *parts: bytes | str) -> str:
 
     Each part is preceded by its length, so that `("ab", "c")` and `("a", "bc")` differ.
     """
-    state = xxhash.xxh3_128(kind.encode())
+    pieces = [kind.encode()]
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        state.update(b"\0%d:" % len(data))
-        state.update(data)
-    return state.hexdigest()
+        pieces += (b"\0%d:" % len(data), data)
+    return xxhash.xxh3_128_hexdigest(b"".join(pieces))

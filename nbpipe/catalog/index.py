@@ -32,10 +32,11 @@ from nbpipe.records.executions import Facts, RecordedExecution, facts_in
 
 _REMEMBERED = 50_000
 _PIPELINES = 64
+# Executions lie in the order in which they came, so that those of one run are read together.
 _SCHEMA = """
     PRAGMA synchronous = OFF;
     PRAGMA journal_mode = MEMORY;
-    CREATE TABLE IF NOT EXISTS execution (key TEXT PRIMARY KEY, half TEXT, id TEXT, body TEXT) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS execution (key TEXT PRIMARY KEY, half TEXT, id TEXT, body TEXT);
     CREATE INDEX IF NOT EXISTS execution_half ON execution (half);
     CREATE INDEX IF NOT EXISTS execution_id ON execution (id);
     CREATE TABLE IF NOT EXISTS latest (pipeline TEXT, node TEXT, key TEXT, ended TEXT, PRIMARY KEY (pipeline, node))

@@ -127,10 +127,14 @@ class Trace:
             DefinitionError: Arguments that do not fit, or another step that goes by this name.
             ParameterError: A plain value of the wrong type.
         """
-        before = self._call_before(step)
+        before = None
+        if self._is_as_before and self._place < len(self.before.calls):
+            # The call that was made at this place the last time, when everything up to here was as it is now.
+            former = self.before.calls[self._place]
+            before = former if former.step is step else None
         if before is not None and before.is_plain and not (kwargs or is_mapped or conditions):
-            former = before.args
-            if former is not None and len(former) == len(args) and all(map(is_, former, args)):
+            known = before.args
+            if known is not None and len(known) == len(args) and all(map(is_, known, args)):
                 self._place += 1
                 return before.answer
         self._catch_up()
@@ -146,13 +150,6 @@ class Trace:
         self._place += 1
         self._take(call)
         return call.answer
-
-    def _call_before(self, step: AnyStep) -> _Call | None:
-        """Give the call that was made at this place the last time, if everything up to here was as it was then."""
-        if not self._is_as_before or self._place >= len(self.before.calls):
-            return None
-        call = self.before.calls[self._place]
-        return call if call.step is step else None
 
     def _catch_up(self) -> None:
         """Write down the calls that were those of the last time."""

@@ -22,16 +22,22 @@ _PIECES_OF_A_LINE = 50
 
 
 class Transcript:
-    """The text that was written so far: the first half megabyte, and the last."""
+    """The text that was written so far: the first half megabyte, and the last.
+
+    Attributes:
+        is_empty: Whether nothing was written.
+    """
 
     def __init__(self) -> None:
         self._head = io.StringIO()
         self._tail: list[str] = []
         self._tail_chars = 0
         self._dropped_chars = 0
+        self.is_empty = True
 
     def write(self, text: str) -> None:
         """Keep `text`, or as much of the whole as there is room for."""
+        self.is_empty = False
         room = _KEPT_CHARS // 2 - self._head.tell()
         if room >= len(text):
             self._head.write(text)
@@ -54,6 +60,8 @@ class Transcript:
 
     def text(self) -> str:
         """Give what was kept; a line says how much is missing."""
+        if self.is_empty:
+            return ""
         gap = f"\n… {self._dropped_chars:,} characters left out …\n" if self._dropped_chars else ""
         return self._head.getvalue() + gap + "".join(self._tail)
 
@@ -104,10 +112,13 @@ class Capture:
 
     def __init__(self, tees: tuple[_Tee, ...]) -> None:
         self._tees = tees
+        self._unused = Transcript()
 
     def begin(self) -> Transcript:
-        """Start a new transcript for the step that is about to run."""
-        transcript = Transcript()
+        """Start a transcript for the step that is about to run: a new one, unless the last one is still empty."""
+        transcript = self._unused
+        if not transcript.is_empty:
+            transcript = self._unused = Transcript()
         for tee in self._tees:
             tee.transcript = transcript
         return transcript

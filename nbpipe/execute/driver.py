@@ -119,11 +119,12 @@ class Driver(Feeder, ABC):
             UncapturedNameError: A step reads a name that is no text.
         """
         by_step: dict[int, Prepared] = {}
-        seen = seen or Places()
+        seen, found = seen or Places(), self._prepared
         for node, step in self._traced.steps.items():
-            if id(step) not in by_step:
-                by_step[id(step)] = Prepared.of(step, seen)
-            self._prepared[node] = by_step[id(step)]
+            known = by_step.get(id(step))
+            if known is None:
+                known = by_step[id(step)] = Prepared.of(step, seen)
+            found[node] = known
         self._has_cells = any(prepared.is_cell for prepared in by_step.values())
 
     def take_facts(self, facts: RunFacts) -> None:
@@ -284,7 +285,8 @@ class Driver(Feeder, ABC):
         )
         self._waiting.append(("step", settled.step_run_id, self._facts.id, body))
         if call.item is None:
-            repeat = repeat_of(call, settled, self._outcome.settled)
+            values = self._traced.values.get(call.node.id, NOTHING)
+            repeat = repeat_of(call, values, settled, self._outcome.settled)
             if repeat is not None:
                 self._former[call.node.id] = repeat
         self._tell(call.node.id, settled)
@@ -297,10 +299,14 @@ class Driver(Feeder, ABC):
 
     def _is_repeated(self, former: Repeat, node: Node) -> bool:
         """Tell whether all that decided that a node is reused is the very same as the last time."""
-        if not former.holds_for(node, self._prepared[node.id], self._traced.values.get(node.id, NOTHING)):
+        values = self._traced.values.get(node.id, NOTHING)
+        if node is not former.node or self._prepared[node.id] is not former.prepared:
             return False
+        if values is not former.values and not former.has_values(values):
+            return False
+        settled = self._outcome.settled
         for source, record in former.sources:
-            if self._outcome.settled[source].record is not record:
+            if settled[source].record is not record:
                 return False
         if not self._executions.is_newest(former.record):
             return False

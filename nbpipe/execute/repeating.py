@@ -51,14 +51,11 @@ class Repeat:
     said: bytes
     must_look: bool
 
-    def holds_for(self, node: Node, prepared: Prepared, values: Mapping[str, Any]) -> bool:
-        """Tell whether a node is this one, with the same step and the same values."""
-        if node is not self.node or prepared is not self.prepared:
-            return False
-        return values is self.values or (not values and not self.values) or self._are_equal(values)
+    def has_values(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether values are equal to these in every way that tells one execution from another.
 
-    def _are_equal(self, values: Mapping[str, Any]) -> bool:
-        """Tell whether values are equal in every way that tells one execution from another: `1` is not `True`."""
+        `1` is not `True`; of what is not told at once it is said that it differs.
+        """
         former = self.values
         return former.keys() == values.keys() and all(
             type(value) is type(former[name]) and type(value) in _EQUAL_MEANS_SAME and value == former[name]
@@ -66,11 +63,14 @@ class Repeat:
         )
 
 
-def repeat_of(call: PlannedCall, settled: Settled, settled_before: Mapping[str, Settled]) -> Repeat | None:
+def repeat_of(
+    call: PlannedCall, values: Mapping[str, Any], settled: Settled, settled_before: Mapping[str, Settled]
+) -> Repeat | None:
     """Remember that a node was reused; `None` if that is to be decided anew each time.
 
     Args:
         call: The node.
+        values: The plain values bound to its arguments.
         settled: What became of it.
         settled_before: What became of those before it.
     """
@@ -92,7 +92,7 @@ def repeat_of(call: PlannedCall, settled: Settled, settled_before: Mapping[str, 
     return Repeat(
         node,
         call.prepared,
-        call.inputs.values,
+        values,
         tuple(sources),
         record,
         artifacts,

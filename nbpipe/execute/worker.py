@@ -16,6 +16,7 @@ from typing import Any
 from nbpipe.errors import DefinitionError
 from nbpipe.execute.context import StepContext, running
 from nbpipe.records.definitions import StepSignature
+from nbpipe.records.jsonable import writable
 from nbpipe.source.closure import Source
 from nbpipe.source.load import load_cell, load_function, load_library
 
@@ -53,7 +54,8 @@ def failure_of(exception: BaseException, *, is_users_own: bool = False) -> Failu
     frames = _users_frames(exception.__traceback__) if is_users_own else None
     exception.__traceback__ = frames
     text = "".join(traceback.format_exception(type(exception), exception, frames))
-    return Failure(exception, type(exception).__name__, str(exception), text, is_users_own)
+    # It is to be written down, whatever it says.
+    return Failure(exception, type(exception).__name__, writable(str(exception)), writable(text), is_users_own)
 
 
 def _users_frames(frames: TracebackType | None) -> TracebackType | None:

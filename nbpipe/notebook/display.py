@@ -15,6 +15,7 @@ from IPython.display import display
 
 from nbpipe.commands.faces import FACES, face_of
 from nbpipe.commands.showing import run_facts
+from nbpipe.services.deployment_records import Deployment
 from nbpipe.services.listing import Listing
 from nbpipe.services.runs import Run
 from nbpipe.views.amounts import duration_text
@@ -74,7 +75,9 @@ class RecordFormatters:
             self._formatters.mimebundle_formatter.pop(kind, None)
         self._formatters.formatters["text/plain"].pop(Listing, None)
 
-    def _bundle(self, record: Any) -> dict[str, str]:
+    def _bundle(self, record: Any) -> dict[str, Any]:
+        if isinstance(record, Deployment) and self._is_watched():
+            return _live_bundle(record)
         face = self._face(record)
         return {"text/html": face.html, "text/plain": face.text}
 
@@ -85,6 +88,13 @@ class RecordFormatters:
         if isinstance(record, Run) and self._has_picture(record.id):
             return run_bundle_below(record)
         return face_of(record, stable=not self._is_watched())
+
+
+def _live_bundle(deployment: Deployment) -> dict[str, Any]:
+    # Widgets are loaded when the first is shown.
+    from nbpipe.widgets.deployment_card import DeploymentCard
+
+    return DeploymentCard(deployment)._repr_mimebundle_()
 
 
 def show_bundle(bundle: Bundle) -> None:

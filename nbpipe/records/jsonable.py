@@ -34,7 +34,7 @@ def _plain(value: Any, around: set[int]) -> Any:
     """Give a value as JSON data; `around` are the ids of those that it stands in."""
     kind = type(value)
     if kind is str:
-        return value if value.isascii() else _text(value)
+        return value if value.isascii() else writable(value)
     if kind is int:
         return value if value.bit_length() <= _LONGEST_NUMBER_BITS else {"type": "int"}
     if kind in (bool, type(None)):
@@ -65,10 +65,11 @@ def _opened(value: Any, around: set[int]) -> Any:
 
 def _key(key: Any) -> str:
     text = key if type(key) is str else str(key)
-    return text if text.isascii() else _text(text)
+    return text if text.isascii() else writable(text)
 
 
-def _text(text: str) -> str:
+def writable(text: str) -> str:
+    """Give a text as it can be written in UTF-8: a replacement stands for half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

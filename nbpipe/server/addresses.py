@@ -73,7 +73,12 @@ def _with_port(origin: str) -> str:
 
 def _names_of_this_machine() -> set[str]:
     name = socket.gethostname()
-    names = {name, socket.getfqdn()}
+    names = {name}
     with suppress(OSError):  # a machine that does not know its own name is addressed by the others
         names |= {str(found[4][0]) for found in socket.getaddrinfo(name, None)}
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        # Nothing is sent: the system only says which of its addresses it would send from.
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))
+            names.add(str(probe.getsockname()[0]))
     return names

@@ -132,7 +132,7 @@ def _form(
             id=place,
             name=each["name"],
             type="text",
-            value=str(schema["default"]) if schema.get("default") is not None else None,
+            value=_as_typed(schema.get("default")),
             required="" if needed else None,
             **{"data-in": each["in"]},
         )
@@ -146,6 +146,11 @@ def _form(
     press = part("button", "Send", type="submit", **{"aria-label": f"Send {method} {path}"})
     answered = part("output", **{"class": "code", "aria-live": "polite"})
     return part("form", fields, press, answered, **{"data-method": method, "data-path": path})
+
+
+def _as_typed(value: Any) -> str | None:
+    """Write a default as somebody would type it."""
+    return value if isinstance(value, str) or value is None else json.dumps(value)
 
 
 def _answers(operation: Mapping[str, Any], document: Document) -> Child:

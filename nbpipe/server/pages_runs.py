@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -22,6 +23,7 @@ from nbpipe.views.amounts import duration_text, size_text
 from nbpipe.views.frames import shown_facts
 from nbpipe.views.markup import Child, Element, part
 from nbpipe.views.previews import shown_preview, shown_text
+from nbpipe.views.running import RunningFacts, shown_running
 
 _COLUMNS = ("run", "pipeline", "status", "started", "took", "snapshot", "model")
 _LOOK_AGAIN_MS = 1000
@@ -59,8 +61,11 @@ def add_run_pages(router: APIRouter, house: House) -> None:
             found = house.client.runs.get(run)
         except NotFoundError:
             return _waiting_page(house.queue.get(run))
+        found = _read_once(found)
         can_stop = is_admin(request.state) and not found.status.is_over
-        return piece(_head(found, can_stop=can_stop), card=found, after=[_results(found), _logs(found)])
+        return piece(
+            _head(found, can_stop=can_stop), card=found, after=[_seen(house, found.id), _results(found), _logs(found)]
+        )
 
     @router.get("/artifacts/{artifact:path}", response_class=HTMLResponse, **needs(TokenScope.READ, is_page=True))
     def artifact_page(artifact: str) -> HTMLResponse:
@@ -69,12 +74,28 @@ def add_run_pages(router: APIRouter, house: House) -> None:
         return piece(part("h1", found.name), made_by, card=found)
 
 
+def _read_once(run: Run) -> Run:
+    """Give a run whose steps and graph were read already: each part of the page asks for them."""
+    steps, graph = run.steps, run.graph
+    return replace(run, seen=lambda: steps, seen_graph=graph)
+
+
 def _head(run: Run, *, can_stop: bool) -> Element:
     refresh = str(_LOOK_AGAIN_MS) if not run.status.is_over else None
     stop = part("button", "Stop", type="button", **{"data-stop": run.id, "class": "plain"}) if can_stop else None
     of = part("p", "Of the snapshot ", link(run.snapshot_name, "snapshots", run.snapshot)) if run.snapshot else None
     said = part("output", **{"class": "bad", "data-wrong": ""})
     return part("header", part("h1", run.name), of, stop, said, **{"data-refresh": refresh})
+
+
+def _seen(house: House, run_id: str) -> Child:
+    """Draw how far the steps are that run now, and what they printed last, where this server started the run."""
+    seen = house.workers.look(run_id) if house.workers is not None else {}
+    steps = []
+    for node, glimpse in seen.items():
+        done, total, note = glimpse.progress if glimpse.progress is not None else (None, None, "")
+        steps.append(RunningFacts(node, glimpse.elapsed_s, done, total, note, glimpse.last_line))
+    return [part("h2", "Now"), shown_running(steps).element] if steps else None
 
 
 def _results(run: Run) -> Child:

@@ -14,6 +14,7 @@ from nbpipe.catalog.catalog import Catalog
 from nbpipe.errors import UserError
 from nbpipe.execute.context import RUN, RunFacts, artifact_target
 from nbpipe.execute.settled import RunOutcome, Settled, reused
+from nbpipe.records.jsonable import writable
 from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact
 from nbpipe.records.parts import Taken
 from nbpipe.records.runs import Status
@@ -30,7 +31,7 @@ def performed_as(outcome: RunOutcome) -> dict[str, Any]:
     failure = failed.failure if failed is not None else None
     error = {}
     if failed is not None and failure is not None:
-        said = {"step": failed.node, "type": failure.type_name, "message": failure.message[:_LONGEST_MESSAGE]}
+        said = {"step": failed.node, "type": failure.type_name, "message": _said(failure.message)}
         error = {f"error_{name}": value for name, value in said.items()}
     return {"status": outcome.status, "error": error}
 
@@ -69,8 +70,13 @@ def end_of(facts: RunFacts, outcome: RunOutcome, declared: Sequence[Tag], model_
         model_tags=tuple(model_tags),
         error_step=failed.node if failed is not None else "",
         error_type=failure.type_name if failure is not None else "",
-        error_message=failure.message[:_LONGEST_MESSAGE] if failure is not None else "",
+        error_message=_said(failure.message) if failure is not None else "",
     )
+
+
+def _said(message: str) -> str:
+    """Give what an error says as it can be written down: no longer than anybody reads, no half of a surrogate pair."""
+    return writable(message[:_LONGEST_MESSAGE])
 
 
 def end_of_part(end: EndRun, taken: Iterable[Taken]) -> EndRun:
@@ -106,7 +112,7 @@ def failed_end_of(facts: RunFacts, outcome: RunOutcome, error: BaseException) ->
     """Say what the end of a run moves that came to grief outside of its steps: no tag."""
     for settled in outcome.settled.values():
         settled.tags = {}
-    said = {"error_type": type(error).__name__, "error_message": str(error)[:_LONGEST_MESSAGE]}
+    said = {"error_type": type(error).__name__, "error_message": _said(str(error))}
     return end_of(facts, outcome, ()).model_copy(update={"status": Status.FAILED, **said})
 
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 
 from nbpipe.errors import BadValueError, NbpipeError
+from nbpipe.execute.glimpses import Glimpse, nothing_seen
 from nbpipe.records.base import shorten
+from nbpipe.services.apart import RunApart
 from nbpipe.services.child_process import AT_ONCE
 from nbpipe.services.queueing import QueuedRun, RunQueue
 from nbpipe.services.snapshot_running import run_apart
@@ -40,6 +43,7 @@ class QueueWorkers:
         if isinstance(at_once, bool) or not isinstance(at_once, int) or not 1 <= at_once <= AT_ONCE:
             raise BadValueError(f"workers={shorten(at_once)}: this machine runs from 1 to {AT_ONCE} at once.")
         self._workspace, self._queue, self._at_once = workspace, queue, at_once
+        self._begun: dict[str, RunApart] = {}
         self._is_ending = threading.Event()
         self._is_asked = threading.Event()
         self._thread = threading.Thread(target=self._work, name="nbpipe-queue", daemon=True)
@@ -52,6 +56,11 @@ class QueueWorkers:
     def wake(self) -> None:
         """Say that there is something to do."""
         self._is_asked.set()
+
+    def look(self, run_id: str) -> Mapping[str, Glimpse]:
+        """Give what is to be seen of the steps that run now, by node, if this process started that run."""
+        run = self._begun.get(run_id)
+        return run.look() if run is not None else nothing_seen()
 
     def close(self) -> None:
         """Start no more; what runs goes on by itself, what waits stays written down."""
@@ -90,6 +99,7 @@ class QueueWorkers:
             snapshot = SnapshotService(self._workspace).get(asked.snapshot_id)
             run = run_apart(snapshot, asked.configuration, run_id=asked.id, held=(lock,))
             self._queue.has_begun(asked)
+            self._begun[asked.id] = run
             while not run.is_over_within(1.0):
                 pass
         except NbpipeError as error:
@@ -98,6 +108,7 @@ class QueueWorkers:
             _LOG.exception("run %s could not be started", asked.id)
             self._refuse(asked, f"{type(error).__name__}: {error}")
         finally:
+            self._begun.pop(asked.id, None)
             self._queue.let_go(asked, lock)
             self.wake()
 

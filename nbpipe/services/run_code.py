@@ -147,16 +147,16 @@ def _key(workspace: Workspace, definition: PipelineDefinition, seen: Places) -> 
         lean = definition.parameters_source()
         body = lean.digest if lean is not None else "", definition.parameters_text
         steps = ((cell.name, cell) for cell in definition.cells)
-    told = tuple([(name, *_told_of(step, seen)) for name, step in steps])
+    told: tuple[Hashable, ...] = tuple(
+        [
+            (name, step.name, step.source(seen).digest, step.options.said)
+            if isinstance(step, Step) and step.hooks is NO_HOOKS
+            else (name, step.name, step.source(seen).digest, step.options.said, _wiring(step), _hooked(step, seen))
+            for name, step in steps
+        ]
+    )
     options = definition.name, definition.tags, repr(definition.model), definition.cache, _hooked(definition, seen)
     return options, body, told, workspace.paths.root, working_folder(workspace)
-
-
-def _told_of(step: AnyStep, seen: Places) -> tuple[Hashable, ...]:
-    said = step.name, step.source(seen).digest, step.options.said
-    if isinstance(step, Step) and step.hooks is NO_HOOKS:
-        return said
-    return *said, _wiring(step), _hooked(step, seen)
 
 
 def _hooked(whose: object, seen: Places) -> Hashable:

@@ -24,8 +24,9 @@ from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.errors import NbpipeError
 from nbpipe.execute.settled import RunOutcome
 from nbpipe.execute.warm import Warm
-from nbpipe.graph.graph import ExistingArtifact, Origin
+from nbpipe.graph.graph import ExistingArtifact, Origin, OutputOf
 from nbpipe.records.config import PipelineRunConfiguration, merge_configurations
+from nbpipe.records.definitions import Traced
 from nbpipe.records.deployments import check_deployable, request_schema
 from nbpipe.records.jsonable import as_answer
 from nbpipe.records.runs import Status
@@ -105,6 +106,7 @@ class Served:
             check_unrecordable(content.configuration.model or content.model)
         self._ends = Ends()
         self.pipeline = content.pipeline
+        self._is_of_cells = content.body is None
         self.defaults = {field.name: field.value for field in content.parameters}
         self.schema = request_schema(self._parameters, self.defaults)
 
@@ -190,11 +192,15 @@ class Served:
             said = {"step": "", "type": "RunInterruptedError", "message": "The run was stopped."}
             return Invocation(run_id, parameters, {}, took_s, said, Status.INTERRUPTED)
         try:
-            outputs = {name: self._output(progress, origin) for name, origin in progress.traced.graph.results.items()}
+            outputs = {name: self._output(progress, origin) for name, origin in self._results(progress).items()}
         except NbpipeError as error:
             said = {"step": "", "type": type(error).__name__, "message": str(error)}
             return Invocation(run_id, parameters, {}, took_s, said, Status.FAILED)
         return Invocation(run_id, parameters, outputs, took_s)
+
+    def _results(self, progress: RunInProgress) -> Mapping[str, Origin]:
+        """Say what is answered: what the pipeline returns; of cells, which return nothing, what the last ones give."""
+        return _last_outputs(progress.traced) if self._is_of_cells else progress.traced.graph.results
 
     def _output(self, progress: RunInProgress, origin: Origin) -> Any:
         if isinstance(origin, ExistingArtifact):
@@ -234,6 +240,19 @@ def check_servable(workspace: Workspace, definition: Any, configuration: Pipelin
     bound = BoundModel(workspace, config) if config is not None else None
     traced = definition.trace(configuration.parameters, bound)
     check_complete(with_step_values(traced, configuration.step_values))
+
+
+def _last_outputs(traced: Traced) -> dict[str, Origin]:
+    """Give the outputs of the steps for which no other waits, by name; by step and name where two have one name."""
+    awaited = {waited for node in traced.graph.nodes for waited in node.upstream}
+    last = [
+        OutputOf(node=node.id, output=output.name)
+        for node in traced.graph.nodes
+        if node.id not in awaited
+        for output in traced.steps[node.id].signature.outputs
+    ]
+    names = [origin.output for origin in last]
+    return {name if names.count(name) == 1 else f"{o.node}.{name}": o for name, o in zip(names, last, strict=True)}
 
 
 class Ends:

@@ -13,6 +13,8 @@ from typing import Any
 from nbpipe.catalog.catalog import Catalog
 from nbpipe.catalog.processlog import Fact
 from nbpipe.errors import BadValueError
+from nbpipe.execute.calls import Executions
+from nbpipe.records.executions import Facts, RecordedExecution
 from nbpipe.records.models import ModelConfig, is_look_up
 from nbpipe.records.operations import OpenModelVersion, Operation
 from nbpipe.services.workspace import Workspace
@@ -49,7 +51,7 @@ class _Silent(Catalog):
         return {"numbers": {}}
 
 
-class _NoExecutions:
+class _NoExecutions(Executions):
     """Earlier executions for a run that reuses none and leaves none."""
 
     def catch_up(self) -> None:
@@ -68,6 +70,17 @@ class _NoExecutions:
     def last(self, pipeline: str, node: str) -> None:
         """Find none."""
 
+    def last_facts(self, pipeline: str, node: str) -> None:
+        """Find none."""
+
+    def is_newest(self, record: RecordedExecution) -> bool:  # noqa: ARG002
+        """Know none."""
+        return False
+
+    def memory_of(self, pipeline: str) -> dict[str, Any]:  # noqa: ARG002
+        """Keep nothing from one run to the next."""
+        return {}
+
     def knows_source(self, digest: str) -> bool:  # noqa: ARG002
         """Let nobody write it down."""
         return True
@@ -82,7 +95,14 @@ class _NoExecutions:
     def forget(self, key: str) -> None:
         """There is nothing to forget."""
 
-    def remember(self, pipeline: str, step_run_id: str, body: Mapping[str, Any]) -> None:
+    def remember(
+        self,
+        pipeline: str,
+        step_run_id: str,
+        body: Mapping[str, Any],
+        written: bytes = b"",
+        facts: Facts | None = None,
+    ) -> None:
         """Remember nothing."""
 
 

@@ -53,6 +53,11 @@ LOOKS = {
     "not taken": Look("⊘", "not taken", "#f3f4f6", "#6b7280", "#4b5563", 4),
     "interrupted": Look("■", "interrupted", "#fff0db", "#b35900", "#6e3600", 8),
     "stale": Look("△", "stale", "#fdf6d3", "#8a6d00", "#574500", 5),
+    # What a deployment is besides running and failed.
+    "starting": Look("◔", "starting", "#e0efff", "#1668c7", "#0b3d78", 7),
+    "stopping": Look("◕", "stopping", "#fff0db", "#b35900", "#6e3600", 8),
+    "stopped": Look("□", "stopped", "#f3f4f6", "#6b7280", "#374151", 3),
+    "down": Look("▼", "down", "#ffe7e5", "#c62828", "#7d1414", 9),
 }
 
 

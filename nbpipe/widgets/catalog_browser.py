@@ -118,6 +118,11 @@ class CatalogBrowser(Shown, HasTraits):
         return self._trail[-1] if self._trail else None
 
     @property
+    def card(self) -> OpenedCard | None:
+        """What is opened; a deployment's `live` can be driven as `DeploymentCard` says."""
+        return self._card
+
+    @property
     def chosen(self) -> tuple[BrowsedRow, ...]:
         """The selected rows as they were when they were last shown."""
         return tuple(self._seen[one] for one in self.selected)

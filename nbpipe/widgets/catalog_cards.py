@@ -1,13 +1,14 @@
 """What is shown of one thing that was opened in the browser: its card, and what is next to it.
 
 A run leads to what it made, an artifact to what it was made from and what it went into, a model
-to its versions, a tag to what bears it: each as a link that opens the next card.
+to its versions, a tag to what bears it: each as a link that opens the next card. A deployment can
+be tried, stopped and started where it is opened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nbpipe.base.ids import is_uuid_like
@@ -19,6 +20,7 @@ from nbpipe.commands.showing import (
     snapshot_bundle,
     version_bundle,
 )
+from nbpipe.commands.showing_deployments import deployment_bundle
 from nbpipe.commands.showing_steps import artifact_label
 from nbpipe.errors import NotFoundError
 from nbpipe.records.refs import EntityRef, Kind
@@ -29,6 +31,9 @@ from nbpipe.services.browsing_questions import Question
 from nbpipe.services.tags import TagHolder
 from nbpipe.services.versions import ModelVersion
 from nbpipe.views.frames import Bundle, Card, written
+from nbpipe.widgets.deployment_card import DeploymentCard
+from nbpipe.widgets.deployment_seen import snapshot_label
+from nbpipe.widgets.showing import Shown
 
 if TYPE_CHECKING:
     from nbpipe.services.client import Client
@@ -58,13 +63,23 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class OpenedCard:
-    """A card and the ways on from it; `left_out` says so where there are more of them."""
+    """A card and the ways on from it.
+
+    Attributes:
+        noun: What is opened.
+        id: What the services know it by.
+        bundle: Its card.
+        links: The ways on.
+        left_out: Says so where there are more of them.
+        live: What can be pressed, shown in place of the card.
+    """
 
     noun: str
     id: str
     bundle: Bundle
     links: Sequence[Link] = field(default=())
     left_out: str = ""
+    live: Shown | None = None
 
 
 def card_of(client: Client, noun: str, identity: str) -> OpenedCard:
@@ -97,6 +112,8 @@ def card_of(client: Client, noun: str, identity: str) -> OpenedCard:
             return _pipeline(client, identity)
         case "tags":
             return _tag(client, identity)
+        case "deployments":
+            return _deployment(client, identity)
     return _facts(client, noun, identity)
 
 
@@ -147,6 +164,15 @@ def _tag(client: Client, name: str) -> OpenedCard:
     flags = [("exclusive", tag.exclusive), ("cascade", tag.cascade)]
     facts = [("on", f"{tag.count:,}"), *flags, ("first used", tag.created)]
     return _opened("tags", name, written(Card("tag", tag.name, facts=facts)), links)
+
+
+def _deployment(client: Client, deployment_id: str) -> OpenedCard:
+    deployment = client.deployments.get(deployment_id)
+    runs = client.runs.list(snapshot=deployment.snapshot_id, limit=_ENOUGH)
+    links = [Link("serves", snapshot_label(deployment), "snapshots", deployment.snapshot_id)]
+    links += [_to_run("runs of its snapshot", run.name, run.id) for run in runs]
+    opened = _opened("deployments", deployment_id, deployment_bundle(deployment), links)
+    return replace(opened, live=DeploymentCard(deployment))
 
 
 def _facts(client: Client, noun: str, identity: str) -> OpenedCard:

@@ -56,6 +56,7 @@ class CatalogControls:
         self._filters_of = ""
         self._watching: Callable[[str, Any], None] | None = None
         self._links: tuple[Any, ...] = ()
+        self._live: Any = None
         self._chips_of: dict[str, Any] = {}
         self.table = CatalogTable(told)
         nouns = [(name.replace("_", " "), name) for name in NOUNS]
@@ -79,7 +80,8 @@ class CatalogControls:
         self.links = appearance.stack([])
         self.filters = appearance.bar([])
         appearance.lay_out(self.filters, width="100%")
-        detail = appearance.stack([appearance.bar([self.back]), self.links, self.opened])
+        self.live = appearance.stack([])
+        detail = appearance.stack([appearance.bar([self.back]), self.links, self.opened, self.live])
         self.detail = detail
         appearance.lay_out(detail, display="none")
         pressed = (button for name, button in actions.buttons.items() if name not in PANEL_BUTTONS)
@@ -152,7 +154,12 @@ class CatalogControls:
         """Show the card of what is opened, and the ways on from it."""
         appearance.lay_out(self.detail, display=None if card is not None else "none")
         self.back.description, self.back.icon = ("Back", "arrow-left") if depth > 1 else ("Close", "times")
-        html = card.bundle.html if card is not None else ""
+        live = card.live if card is not None else None
+        if live is not self._live:
+            self._live, former_live = live, self.live.children
+            self.live.children = [live.widget] if live is not None else []
+            appearance.close(former_live)
+        html = card.bundle.html if card is not None and live is None else ""
         if html != self.opened.value:
             self.opened.value = html
         links = tuple(card.links) if card is not None else ()

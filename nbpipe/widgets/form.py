@@ -10,7 +10,7 @@ A form can be driven without a front end: `form.set("rate", 0.2)`, `form.run_but
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from threading import RLock
 from typing import Any
@@ -49,6 +49,8 @@ class ParameterForm(Shown):
         steps: What can be set on single steps, by node.
         follow: Says what the pipeline gives its nodes for values of its parameters.
         title: What stands above the form.
+        verb: What stands on the button that runs.
+        can_stop: Whether there is a button that stops what runs.
         static: Show a table that needs no front end instead.
 
     Raises:
@@ -68,12 +70,15 @@ class ParameterForm(Shown):
         steps: Mapping[str, Settable] | None = None,
         follow: Callable[[Values], Mapping[str, Mapping[str, Any]]] | None = None,
         title: str = "",
+        verb: str = "Run",
+        can_stop: bool = True,
         static: bool = False,
     ) -> None:
         super().__init__(static=static)
         self._parameters = parameters
         self._start = dict(values or {})
         self._title = title
+        self._verb, self._can_stop = verb, can_stop
         texts = (("Python", call_text), ("Command", command_text), ("YAML, for --config", file_text))
         self._texts = {caption: write for caption, write in texts if write is not None}
         self._runner = Runner(run, self._show_end, self._show_progress) if run is not None else None
@@ -84,6 +89,8 @@ class ParameterForm(Shown):
         self._is_filling = False
         self._assessment = Assessment(None, {})
         self._begun: Values | None = None
+        self._ran_with: Values = {}
+        self._refused: Mapping[str, str] = {}
         self._overrides: Values = {}
         self._followed: Mapping[str, Any] | None = None
         self.message = ""
@@ -209,7 +216,7 @@ class ParameterForm(Shown):
 
     @cached_property
     def _made(self) -> FormPage:
-        made = FormPage(list(self._texts), self._press, self.stop, self.reset)
+        made = FormPage(list(self._texts), self._press, self.stop, self.reset, self._verb)
         vars(self)["_made"] = made
         self._fields  # noqa: B018 — without them nothing can be said of the buttons
         self._refresh()
@@ -219,7 +226,7 @@ class ParameterForm(Shown):
     def _page(self) -> Any:
         steps = self._rows_of_steps.widget if self._steps else None
         rows = appearance.columns(cells(self._fields))
-        return self._made.laid_out(self._title, rows, steps, can_run=self._runner is not None)
+        return self._made.laid_out(self._title, rows, steps, can_run=self._runner is not None, can_stop=self._can_stop)
 
     def _assess(self) -> Assessment:
         values, unreadable = read_all(self._fields)
@@ -247,14 +254,22 @@ class ParameterForm(Shown):
             fields = tuple(walk(self._fields))
             own = {field.path for field in fields}
             told = by_field(self._assessment.problems, own)
+            refused = self._refusal(own)
             for field in fields:
-                field.show(told.get(field.path, ""))
+                field.show(told.get(field.path) or refused.get(field.path, ""))
             built = {field.path for field in self._rows_of_steps.all_built()}
             told_of_steps = by_field(of_steps, built)
             self._rows_of_steps.show(told_of_steps)
             if "_made" in vars(self):
                 self._show_state({**told, **told_of_steps})
                 self._show_code(is_sound=not (told or told_of_steps))
+
+    def _refusal(self, own: Collection[str]) -> dict[str, str]:
+        """Give what was said of these very values by whoever was to run them; they may be tried again all the same."""
+        values = self._assessment.values
+        if not self._refused or values is None or not same(values, self._ran_with):
+            return {}
+        return by_field(self._refused, own)
 
     def _follow_values(self) -> None:
         values = self._assessment.values
@@ -299,6 +314,7 @@ class ParameterForm(Shown):
             if self._runner is None or values is None or self._made.run_button.disabled:
                 return
             given = self.changed if self._sends_changes else {**values, **self._overrides}
+            self._ran_with, self._refused = dict(values), {}
             if not self._runner.start(given):
                 return
             self.message = ""
@@ -312,6 +328,8 @@ class ParameterForm(Shown):
         with self._lock:
             if finished.error is not None:
                 self.message = error_text(finished.error)
+                if isinstance(finished.error, ParameterError):
+                    self._refused = finished.error.problems
             elif finished.value is None:
                 self._made.show_result(appearance.said("done", "completed"))
             else:

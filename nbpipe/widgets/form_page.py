@@ -49,12 +49,19 @@ class FormPage:
         press: Called when a run is asked for, by the button or by Ctrl+Enter.
         stop: Called when the Stop button is pressed.
         reset: Called when the Reset button is pressed.
+        verb: What stands on the button that runs.
     """
 
     def __init__(
-        self, captions: Sequence[str], press: Callable[[], None], stop: Callable[[], None], reset: Callable[[], None]
+        self,
+        captions: Sequence[str],
+        press: Callable[[], None],
+        stop: Callable[[], None],
+        reset: Callable[[], None],
+        verb: str,
     ) -> None:
-        self.run_button = widgets.Button(description="Run", icon="play", button_style="primary")
+        self._verb = verb
+        self.run_button = widgets.Button(description=verb, icon="play", button_style="primary")
         self.run_button.on_click(lambda _: press())
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True, tooltip="nothing runs")
         self.stop_button.on_click(lambda _: stop())
@@ -68,7 +75,7 @@ class FormPage:
         self._code = appearance.stack([passage.widget for passage in self.passages])
         self._result.add_class("jp-RenderedHTMLCommon")  # tables look as they do under a cell
 
-    def laid_out(self, title: str, rows: Any, steps: Any, *, can_run: bool) -> Any:
+    def laid_out(self, title: str, rows: Any, steps: Any, *, can_run: bool, can_stop: bool) -> Any:
         """Give the whole form.
 
         Args:
@@ -76,11 +83,12 @@ class FormPage:
             rows: The rows of the parameters.
             steps: The folded rows of single steps, if there are any.
             can_run: Whether it has a Run button.
+            can_stop: Whether what runs can be stopped.
         """
         head = [appearance.markup(appearance.heading(title))] if title else []
         folded = [appearance.markup(appearance.said("For single steps only:")), steps] if steps is not None else []
-        buttons = [self.run_button, self.stop_button] if can_run else []
-        bar = appearance.bar([*buttons, self.reset_button, self._state])
+        buttons = [(self.run_button, can_run), (self.stop_button, can_run and can_stop), (self.reset_button, True)]
+        bar = appearance.bar([*(button for button, is_there in buttons if is_there), self._state])
         parts = [*head, rows, *folded, bar, self._said, self._result, self._code, self._remark, self.keys]
         page = appearance.page(parts)
         page.add_class("nbpipe-form")
@@ -96,8 +104,8 @@ class FormPage:
             said: What stands beside the buttons.
         """
         self.run_button.disabled = bool(reason)
-        self.run_button.description = "Running…" if is_running else "Run"
-        self.run_button.tooltip = reason or "run with these values (Ctrl+Enter)"
+        self.run_button.description = "Running…" if is_running else self._verb
+        self.run_button.tooltip = reason or f"{self._verb.lower()} with these values (Ctrl+Enter)"
         self.stop_button.disabled = not is_running or is_stopping
         self.stop_button.description = "Stopping…" if is_stopping else "Stop"
         self.stop_button.tooltip = "stop the run; what is done is kept" if is_running else "nothing runs"

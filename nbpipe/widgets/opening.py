@@ -1,4 +1,4 @@
-"""Which widget answers which command: forms, boards, runs side by side, the editor of tags, the catalog's browser."""
+"""Which widget answers which command: forms, boards, cards, runs side by side, the editor of tags, the browser."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 from nbpipe.commands.answers import Answer
 from nbpipe.services.client import Client
 from nbpipe.services.compared import ComparedRuns
+from nbpipe.services.deployment_records import Deployment
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.widgets.catalog_browser import CatalogBrowser
+from nbpipe.widgets.deployment_card import DeploymentCard
 from nbpipe.widgets.promotion import PromoteModel
 from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.runnable_forms import snapshot_form
@@ -20,6 +22,8 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
     match answer.widget, answer.record:
         case "ParameterForm", Snapshot() as snapshot:
             return snapshot_form(snapshot, static=static)
+        case "DeploymentCard", Deployment() as deployment:
+            return DeploymentCard(deployment, static=static)
         case "CatalogBrowser", _ if not static:
             asked = {name: value for name, value in answer.asked.items() if value is not None}
             return CatalogBrowser(Client(), **asked)

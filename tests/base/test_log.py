@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbpipe.base.log import LogFile, is_sound, plain_json, seal, seal_with_body, stretches, unseal
+from nbpipe.base.log import LogFile, is_sound, plain_json, seal, seal_facts, seal_with_body, stretches, unseal
 from nbpipe.errors import BadValueError, NotRecordedError
 from tests.base.small_disk import files_of_at_most
 
@@ -57,6 +57,25 @@ def test_a_record_with_a_body_that_is_json_already_is_what_it_would_have_been(he
     assert is_sound(line[:-1])
     assert line.count(b"\n") == 1
     assert unseal(line[:-1]) == unseal(seal({**head, "b": body})[:-1]) | {"c": unseal(line[:-1])["c"]}
+
+
+@given(facts=st.lists(st.tuples(st.sampled_from(["step", "source"]), TEXTS, TEXTS, RECORDS), max_size=4), at=TEXTS)
+def test_facts_of_one_moment_are_written_as_each_would_be_alone(facts, at):
+    alone = [
+        seal_with_body({"k": kind, "id": id, "run": run, "at": at}, plain_json(body)) for kind, id, run, body in facts
+    ]
+
+    assert seal_facts(facts, at) == alone
+    assert seal_facts([(kind, id, run, plain_json(body)) for kind, id, run, body in facts], at) == alone
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_of_facts_with_half_a_character_none_is_written(place):
+    fact = ["step", "an id", "a run", {"x": 1}]
+    fact[place] = {"x": "\ud800"} if place == 3 else "\ud800"
+
+    with pytest.raises(BadValueError):
+        seal_facts([("step", "1", "2", {}), tuple(fact)], "now")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf"), "\ud800", object()])

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nbpipe import pipeline, step
 from nbpipe.define.overrides import check_complete, with_step_values
@@ -505,3 +507,44 @@ def takes_more(*values): ...
 def test_a_pipeline_takes_named_values_only() -> None:
     with pytest.raises(DefinitionError, match=r"\*values"):
         pipeline(takes_more)
+
+
+PLAN: list[tuple[str, Any]] = []
+"""What `as_planned` calls, in order: a step, and a plain value or the place of an earlier answer."""
+
+
+def as_planned(n: int = 3):
+    given: list[Any] = [load(n)]
+    for name, said in PLAN:
+        reference = given[said % len(given)] if isinstance(said, int) else None
+        match name:
+            case "load":
+                given.append(load(said))
+            case "clean":
+                given.append(clean(reference))
+            case "limited":
+                given.append(clean(reference, limit=0.5))
+            case "split":
+                given += split(reference)
+            case "guarded":
+                given.append(clean.when(reference)(given[0]))
+            case "mapped":
+                given.append(needs.map(reference))
+    return given[-1]
+
+
+CALLS = st.sampled_from(["load", "clean", "limited", "split", "guarded", "mapped"])
+PLANS = st.lists(st.tuples(CALLS, st.integers(0, 3)), max_size=6)
+
+
+@given(plans=st.lists(st.tuples(PLANS, st.integers(0, 3)), min_size=2, max_size=4))
+def test_what_a_body_called_before_never_shows_in_what_it_calls_now(plans: list[Any]) -> None:
+    known = pipeline(as_planned).definition
+    for plan, n in plans:
+        PLAN[:] = plan
+        again, fresh = known.trace({"n": n}), pipeline(as_planned).definition.trace({"n": n})
+
+        assert again.graph.as_json == fresh.graph.as_json
+        assert repr(again.values) == repr(fresh.values)
+        assert again.steps == fresh.steps
+        assert [*again.steps] == [*fresh.steps] == [node.id for node in fresh.graph.nodes]

@@ -144,3 +144,22 @@ def test_beyond_this_machine_and_without_tls_it_warns(project, token):
         assert curl(f"curl http://127.0.0.1:{port}/health") == {"status": "ok"}
         refused = curl(f"curl -H 'Host: evil.example' http://127.0.0.1:{port}/health")
         assert refused == {"detail": "The Host header does not name this server."}
+
+
+def test_a_run_is_stopped_by_who_may_and_the_next_one_takes_its_turn(project, snapshot, token):
+    admin = project.client.tokens.create("me", scope="admin").token
+    address = f"/api/v1/pipeline_snapshots/{snapshot.id}/runs"
+    with running(project.folder, "--workers", "1") as server:
+        long, short = (
+            server.ask(address, token, {"run_configuration": {"parameters": {"seconds": seconds}}})[1]["id"]
+            for seconds in (600.0, 0.0)
+        )
+        until(lambda: status_of(server, long, token) == "running")
+        assert status_of(server, short, token) == "queued"
+
+        assert server.ask(f"/api/v1/runs/{long}/stop", token, method="POST")[0] == 403
+        assert server.ask(f"/api/v1/runs/{long}/stop", admin, method="POST")[0] == 200
+
+        until(lambda: status_of(server, short, token) == "completed")
+        assert status_of(server, long, token) == "interrupted"
+        assert server.ask(f"/api/v1/runs/{long}/stop", admin, method="POST")[0] == 409

@@ -99,6 +99,23 @@ def test_equal_bytes_lie_there_once_however_often_and_by_whom_they_are_written(p
     assert place.count() == 1
 
 
+def test_bytes_of_a_known_name_are_kept_whatever_has_become_of_them(place):
+    blobs = place.open()
+    digest = blobs.write([DATA])
+
+    assert blobs.write([DATA], known=digest) == digest
+    blobs.open(digest).release()
+    path = blobs.root / digest[:2] / digest[2:]
+    path.unlink()
+    assert blobs.write([DATA], known=digest) == digest
+    assert bytes(blobs.open(digest)) == DATA
+    path.write_bytes(b"?" * len(DATA))
+    assert blobs.write([DATA], known=digest) == digest
+    assert bytes(blobs.open(digest)) == DATA
+    # A name that is not that of these bytes is found out, as long as nothing lies under it.
+    assert blobs.write([DATA], known="0" * 64) == digest
+
+
 def test_many_that_write_the_same_at_once_leave_it_whole(place):
     writers = [place.open() for _ in range(4)]
     together = threading.Barrier(len(writers))

@@ -16,6 +16,8 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from nbpipe import Client
+
 TESTS = Path(__file__).parents[1]
 NOTEBOOKS = TESTS.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -35,15 +37,28 @@ def run_with_nbval(*notebooks: Path) -> subprocess.CompletedProcess[str]:
         *(notebook.name for notebook in notebooks),
     ]
     environment = {**os.environ, **{name: str(folder) for name, folder in private.items()}}
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LESSON_LIMIT_S,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LESSON_LIMIT_S,
+            check=False,
+        )
+    finally:
+        end_what_is_served(private["NBPIPE_HOME"])
+
+
+def end_what_is_served(workspace: Path) -> None:
+    """End what a lesson deployed and, since a cell failed, did not delete."""
+    if not (workspace / "deployments").is_dir():
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBPIPE_HOME", str(workspace))
+        for deployment in Client().deployments.list():
+            deployment.delete()
 
 
 def write_lesson(path: Path, source: str, printed: str) -> Path:
@@ -80,3 +95,23 @@ def test_a_lesson_passes_only_if_its_stored_output_is_what_it_prints_in_a_worksp
     assert done.returncode == 1, told
     assert "FAILED stale.ipynb::" in told
     assert "1 failed, 2 passed" in told
+
+
+def test_what_a_lesson_serves_ends_with_it_even_if_a_cell_fails(tmp_path: Path) -> None:
+    source = """from nbpipe import pipeline, step
+@step
+def one() -> int:
+    return 1
+@pipeline
+def ones():
+    return one()
+print(ones.deploy().status.value)
+1 / 0"""
+    lesson = write_lesson(tmp_path / "notebooks" / "serving.ipynb", source, "running\n")
+
+    done = run_with_nbval(lesson)
+
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stdout
+    folders = [*(tmp_path / "workspace" / "deployments").iterdir()]
+    assert [folder for folder in folders if folder.is_dir()] == []

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from nbpipe.errors import SecretWarning
+from tests.server.asking import ask, json_body
 from tests.server.conftest import EVIL
 
 
@@ -209,3 +210,25 @@ def test_what_may_be_a_secret_is_left_out_of_a_template(served):
     assert shown.status == 200
     assert b"hunter2" not in shown.body
     assert b"4f9d8a7b" not in shown.body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"run_configuration": {"parameters": {"rate": NaN}}}',
+        b'{"run_configuration": {"parameters": {"rate": 1e999}}}',
+        b'{"run_configuration": null, "run_configuration": {}}',
+        b"{",
+        b"[" * 1_000_000,
+        b"\xff\xfe",
+    ],
+    ids=["nan", "infinite", "twice", "cut", "deep", "not-utf8"],
+)
+def test_a_body_that_is_no_json_promises_nothing(served, body):
+    bearer = (b"authorization", f"Bearer {served.tokens['admin']}".encode())
+    address = f"/api/v1/pipeline_snapshots/{served.facts['snapshot']}/runs"
+
+    answer = ask(served.guard, address, **json_body(body, bearer))
+
+    assert answer.status == 422
+    assert served.house.queue.all() == []

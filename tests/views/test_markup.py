@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbpipe.errors import BadValueError
-from nbpipe.views.markup import element, number, one_line, plain, render
+from nbpipe.views.markup import element, number, one_line, part, plain, render
 
 ANY_TEXT = st.text(st.characters(codec=None))
 
@@ -104,3 +104,31 @@ def test_children_may_be_nested_and_nothing_is_nothing() -> None:
 )
 def test_numbers_have_no_more_digits_than_they_need(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_a_page_of_our_own_has_controls_classes_and_data_that_are_escaped_like_all_else() -> None:
+    field = part("input", type="text", value='"><script>', **{"class": "a b", "data-place": '["x"]'})
+
+    assert render(part("form", field)) == (
+        '<form><input type="text" value="&quot;&gt;&lt;script&gt;" class="a b" data-place="[&quot;x&quot;]"/></form>'
+    )
+
+
+@pytest.mark.parametrize("name", ["onclick", "action", "formaction", "srcdoc", "data-", "data-A", "data-x y", "method"])
+def test_a_page_of_our_own_knows_no_attribute_that_acts(name: str) -> None:
+    with pytest.raises(BadValueError, match="is not drawn by nbpipe"):
+        part("form", **{name: "x"})
+
+
+@pytest.mark.parametrize("tag", ["script", "style", "iframe", "object", "base", "meta", "link"])
+def test_a_page_of_our_own_knows_no_tag_that_acts(tag: str) -> None:
+    with pytest.raises(BadValueError, match=f"<{tag}>"):
+        part(tag)
+
+
+def test_looks_can_be_written_where_a_strict_policy_lets_them_stand() -> None:
+    drawn = element("div", element("b", 'a style="x"', style="color:red;"), style="margin:0;")
+
+    assert render(drawn, style_as="data-style") == (
+        '<div data-style="margin:0;"><b data-style="color:red;">a style=&quot;x&quot;</b></div>'
+    )

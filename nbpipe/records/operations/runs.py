@@ -34,9 +34,17 @@ class NamedArtifact:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Have pydantic look at the class only, and write it as it would write a record."""
-        as_record = core_schema.plain_serializer_function_ser_schema(lambda one: {"id": one.id, "name": one.name})
-        return core_schema.is_instance_schema(cls, serialization=as_record)
+        """Have pydantic look at the class only, where there is one, and write it as it would write a record."""
+        text = core_schema.typed_dict_field(core_schema.str_schema())
+        written = core_schema.typed_dict_schema({"id": text, "name": text}, extra_behavior="forbid")
+        read = core_schema.no_info_after_validator_function(lambda said: cls(**said), written)
+        return core_schema.union_schema(
+            [core_schema.is_instance_schema(cls), read],
+            mode="left_to_right",
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda one: {"id": one.id, "name": one.name}
+            ),
+        )
 
 
 class ArtifactTags(Record):

@@ -1,0 +1,435 @@
+"""Deployments come up, are taken over, refused, stopped and forgotten; real processes answer."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from nbpipe.base.digest import canonical_json
+from nbpipe.base.ids import new_id
+from nbpipe.errors import (
+    BadValueError,
+    ConflictError,
+    DeploymentError,
+    EnvironmentMismatchError,
+    NbpipeError,
+    NotFoundError,
+    ParameterError,
+)
+from nbpipe.records.deployments import DeploymentStatus
+from nbpipe.records.operations import CreateSnapshot
+from nbpipe.records.snapshots import digest_of
+from tests.serving import Serving, answers, ask, free_port, invoke, is_free, processes_of, served_folder, until
+
+FLOW = """
+@step
+def greet(city: str) -> Annotated[str, "greeting"]:
+    return f"{WORD} {city}"
+
+@pipeline
+def greeting(city: str = "Paris"):
+    return greet(city)
+
+@pipeline
+def farewell(city: str = "Paris"):
+    return greet(city)
+"""
+REFUSED = """
+import pandas
+
+@step
+def use(a: Any, b: Any) -> int:
+    return 1
+
+@pipeline
+def undeployable(frame: pandas.DataFrame, needed: int, given: int = 1):
+    return use(frame, needed)
+
+@pipeline
+def plain(n: int = 1):
+    return use(n, n)
+"""
+KEY = "a-key-that-is-long-enough"
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    with served_folder(tmp_path) as serving:
+        yield serving
+
+
+def flow(serving: Serving, word: str = "Hello") -> Any:
+    return serving.project.load(f"WORD = {word!r}\n{FLOW}")
+
+
+def names(serving: Serving) -> list[str]:
+    return [deployment.name for deployment in serving.client.deployments.list()]
+
+
+# Refused -------------------------------------------------------------------------------------
+
+
+def test_parameters_that_no_request_could_give_are_all_named_and_nothing_is_left(serving: Serving) -> None:
+    block = serving.project.load(REFUSED)
+
+    with pytest.raises(ParameterError) as refused:
+        block.undeployable.deploy()
+
+    said = str(refused.value)
+    assert set(refused.value.problems) == {"frame", "needed"}
+    assert "JSON" in said
+    assert "default" in said
+    assert (names(serving), list(serving.client.snapshots.list())) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"port": 0},
+        {"port": 70_000},
+        {"port": "x"},
+        {"deployment_name": ""},
+        {"deployment_name": "x" * 5000},
+        {"deployment_name": "a\nb"},
+        {"deployment_name": 7},
+        {"api_key": "short"},
+        {"api_key": "ключ" * 10},
+        {"host": "0.0.0.0"},
+        {"host": ""},
+        {"host": "not a host", "api_key": KEY},
+        {"settings": {"timout_s": 1}},
+        {"settings": {"recorded": 2}},
+        {"settings": 7},
+        {"settings": {"routes": {"GET /x": "os.system"}}},
+        {"settings": {"middleware": [len]}},
+    ],
+    ids=lambda told: "-".join(f"{k}={str(v)[:20]}" for k, v in told.items()).encode("ascii", "replace").decode(),
+)
+def test_what_will_not_do_is_refused_in_two_lines_before_anything_is_written(
+    serving: Serving, told: dict[str, Any]
+) -> None:
+    block = serving.project.load(REFUSED)
+
+    with pytest.raises(NbpipeError) as refused:
+        block.plain.deploy(**told)
+
+    assert len(str(refused.value).splitlines()) <= 2
+    assert len(str(refused.value)) < 500
+    assert (names(serving), list(serving.client.snapshots.list())) == ([], [])
+
+
+def test_a_port_that_somebody_has_is_named(serving: Serving) -> None:
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        with pytest.raises(ConflictError, match=f"Port {port} "):
+            flow(serving).greeting.deploy(port=port)
+
+    assert names(serving) == []
+
+
+def test_a_snapshot_that_is_not_there_is_named(serving: Serving) -> None:
+    flow(serving).greeting.create_snapshot(name="nightly")
+
+    with pytest.raises(NotFoundError, match="nightly"):
+        serving.client.deployments.deploy("nightlee")
+
+
+def test_a_secret_needs_a_default_and_one_that_is_sent_is_written_nowhere(serving: Serving) -> None:
+    block = serving.project.load("""
+    from pydantic import SecretStr
+
+    @step
+    def use(key: SecretStr) -> int:
+        return len(key.get_secret_value())
+
+    @pipeline
+    def needing(key: SecretStr):
+        return use(key)
+
+    @pipeline
+    def having(key: SecretStr = SecretStr("")):
+        return use(key)
+    """)
+
+    with pytest.raises(ParameterError, match="key"):
+        block.needing.deploy()
+    assert names(serving) == []
+    answer = block.having.deploy().invoke(key="the-canary")
+
+    assert (answer.output, answer.parameters) == (10, {"key": "**********"})
+    written = [path for path in serving.paths.root.rglob("*") if path.is_file()]
+    assert not [path for path in written if b"the-canary" in path.read_bytes()]
+
+
+def is_content(path: Path, digest: str) -> bool:
+    return digest_of(path.read_bytes()) == digest
+
+
+def test_a_package_that_is_not_here_is_named(serving: Serving) -> None:
+    made = flow(serving).greeting.create_snapshot("nightly")
+    store, catalog = serving.client.workspace.store, serving.client.workspace.catalog
+    (frozen,) = [path for path in serving.paths.blobs.rglob("*") if path.is_file() and is_content(path, made.digest)]
+    content = json.loads(frozen.read_bytes())
+    content["modules"] = [{"name": "nowhere", "distribution": "nowhere-at-all", "version": "1.0"}]
+    data = canonical_json(content)
+    digest = f"{digest_of(data)}:{store.blobs.write((data,))}"
+    catalog.transact(CreateSnapshot(id=new_id(), pipeline="greeting", name="elsewhere", digest=digest))
+
+    with pytest.raises(EnvironmentMismatchError, match=r"nowhere-at-all 1\.0 is not installed"):
+        serving.client.deployments.deploy("elsewhere")
+
+    assert names(serving) == []
+
+
+# The life of one -----------------------------------------------------------------------------
+
+
+def test_a_deployment_lives_from_deploy_to_delete(serving: Serving) -> None:
+    asked = free_port()
+    deployment = flow(serving).greeting.deploy("hello", port=asked)
+
+    assert deployment.url == f"http://127.0.0.1:{asked}"
+    assert deployment.invoke(city="Rome").outputs == {"greeting": "Hello Rome"}
+    assert deployment.invoke().output == "Hello Paris"
+    with pytest.raises(ParameterError, match="did you mean 'city'"):
+        deployment.invoke(cty="Rome")
+
+    stopped = deployment.stop()
+    assert stopped.status is DeploymentStatus.STOPPED
+    assert is_free(deployment.url)
+    assert processes_of(deployment.id) == []
+    with pytest.raises(DeploymentError, match="restart"):
+        deployment.invoke()
+    assert deployment.stop().status is DeploymentStatus.STOPPED
+
+    restarted = deployment.restart()
+    assert (restarted.url, restarted.status) == (deployment.url, DeploymentStatus.RUNNING)
+    assert restarted.invoke().output == "Hello Paris"
+
+    deployment.delete()
+    assert names(serving) == []
+    assert processes_of(deployment.id) == []
+    assert not (serving.paths.deployments / deployment.id).exists()
+    with pytest.raises(NotFoundError):
+        deployment.restart()
+    assert len(serving.client.runs.list(pipeline="greeting")) == 3
+
+
+def test_the_name_of_another_pipeline_is_taken_only_when_that_is_said(serving: Serving) -> None:
+    block = flow(serving)
+    first = block.greeting.deploy("hello")
+
+    with pytest.raises(ConflictError, match="replace"):
+        block.farewell.deploy("hello")
+    assert first.invoke().output == "Hello Paris"
+
+    second = block.farewell.deploy("hello", replace=True)
+    assert (second.url, second.id, second.pipeline) == (first.url, first.id, "farewell")
+    assert names(serving) == ["hello"]
+
+
+def test_only_who_has_the_key_is_let_in(serving: Serving) -> None:
+    deployment = flow(serving).greeting.deploy("hello", api_key=KEY)
+
+    assert invoke(deployment.url).status == 401
+    assert invoke(deployment.url, {"Authorization": f"Bearer {KEY}x"}).status == 401
+    assert invoke(deployment.url, {"Authorization": f"Basic {KEY}"}).status == 401
+    assert ask(deployment.url, "GET", "/metrics").status == 401
+    assert ask(deployment.url, "GET", "/health").status == 200
+    assert invoke(deployment.url, {"Authorization": f"Bearer {KEY}"}).status == 200
+    assert deployment.invoke().output == "Hello Paris"
+    known_by_name = serving.client.deployments.get("hello")
+    with pytest.raises(DeploymentError, match="NBPIPE_API_KEY"):
+        known_by_name.invoke()
+    assert known_by_name.invoke(api_key=KEY).output == "Hello Paris"
+    written = [path for path in serving.paths.root.rglob("*") if path.is_file()]
+    assert not [path for path in written if KEY.encode() in path.read_bytes()], "the key is kept as a digest"
+
+
+def test_one_that_other_machines_reach_is_not_taken_over_without_a_key(serving: Serving) -> None:
+    block = flow(serving)
+    opened = block.greeting.deploy("hello", host="0.0.0.0", api_key=KEY)
+
+    closed = block.greeting.deploy("hello")
+
+    assert invoke(closed.url).status == 200
+    listening = [c for p in processes_of(closed.id) for c in p.net_connections() if c.status == "LISTEN"]
+    assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
+    again = block.greeting.deploy("hello", host="0.0.0.0", api_key=KEY).stop().restart()
+    listening = [c for p in processes_of(again.id) for c in p.net_connections() if c.status == "LISTEN"]
+    assert {connection.laddr.ip for connection in listening} == {"0.0.0.0"}
+    assert opened.id == again.id
+
+
+# Taking over ---------------------------------------------------------------------------------
+
+
+def test_nobody_is_turned_away_while_the_same_pipeline_takes_over(serving: Serving) -> None:
+    deployment = flow(serving, "one").greeting.deploy("hello")
+    stop, wrong, counts = threading.Event(), [], [0] * 8
+
+    def call(n: int) -> None:
+        for asked in itertools.count():
+            if stop.is_set():
+                return
+            try:
+                said = invoke(deployment.url, city=f"{n}-{asked}")
+                if said.status != 200 or said.outputs["greeting"].split()[1] != f"{n}-{asked}":
+                    wrong.append(said)
+            except Exception as error:
+                wrong.append(error)
+            counts[n] += 1
+
+    threads = [threading.Thread(target=call, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        said = []
+        for word in ("two", "three"):
+            new = flow(serving, word).greeting.deploy("hello")
+            said.append((new.url, new.invoke().output))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+    assert said == [(deployment.url, "two Paris"), (deployment.url, "three Paris")]
+    assert wrong == []
+    assert min(counts) > 0
+    assert len(processes_of(deployment.id)) == 2, "who keeps it up and who answers"
+
+
+def test_a_connection_that_is_kept_open_is_moved_without_a_failed_request(serving: Serving) -> None:
+    deployment = flow(serving, "one").greeting.deploy("hello")
+    stop, wrong, greetings = threading.Event(), [], set()
+    place = urlsplit(deployment.url)
+
+    def call() -> None:
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+        while not stop.is_set():
+            try:
+                connection.request("POST", "/invoke", json.dumps({}), {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                greetings.add(json.loads(answer.read())["outputs"]["greeting"])
+            except Exception as error:
+                wrong.append(error)
+                connection.close()
+        connection.close()
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        flow(serving, "two").greeting.deploy("hello")
+        until(lambda: "two Paris" in greetings)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+    assert wrong == []
+    assert greetings == {"one Paris", "two Paris"}
+
+
+def test_a_replacement_that_cannot_come_up_leaves_the_former_serving(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = flow(serving, "one").greeting.deploy("hello")
+    with monkeypatch.context() as here:
+        here.setenv("THE_WORD", "two")
+        block = serving.project.load(f"import os\nWORD = os.environ['THE_WORD']\n{FLOW}")
+
+        # The process that keeps the deployment up was started before, and knows no such variable.
+        with pytest.raises(DeploymentError, match="KeyError: 'THE_WORD'"):
+            block.greeting.deploy("hello")
+
+    found = serving.client.deployments.get("hello")
+    assert (found.snapshot_id, found.url) == (former.snapshot_id, former.url)
+    until(lambda: serving.client.deployments.get("hello").status is DeploymentStatus.RUNNING)
+    assert found.invoke().output == "one Paris"
+    assert len(serving.client.snapshots.list()) == 1
+
+
+def test_one_that_cannot_come_up_at_all_is_not_there(serving: Serving) -> None:
+    at_work = "import sys\nWORD = {False: 'one'}[sys.argv[0].endswith('answering.py')]\n"
+    block = serving.project.load(at_work + FLOW)
+
+    with pytest.raises(DeploymentError, match="KeyError: True"):
+        block.greeting.deploy("hello")
+
+    assert names(serving) == []
+    assert [place.name for place in serving.paths.deployments.iterdir()] == ["lock"]
+
+
+def test_two_that_deploy_one_name_at_once_come_one_after_the_other(serving: Serving) -> None:
+    flow(serving).greeting.create_snapshot(name="nightly")
+    code = "from nbpipe import Client; print(Client().deployments.deploy('nightly', 'hello').url)"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=serving.project.folder,
+            env=dict(os.environ),
+        )
+        for _ in range(2)
+    ]
+
+    urls = {process.communicate(timeout=120)[0] for process in both}
+
+    assert [process.returncode for process in both] == [0, 0]
+    (url,) = urls
+    (deployment,) = serving.client.deployments.list()
+    assert (deployment.url, deployment.generation) == (url.strip(), 2)
+    assert len(processes_of(deployment.id)) == 2
+    assert answers(deployment.url)
+
+
+def test_it_outlives_the_process_that_deployed_it(serving: Serving) -> None:
+    flow(serving).greeting.create_snapshot(name="nightly")
+    code = (
+        "import os; from nbpipe import Client; Client().deployments.deploy('nightly', 'hello'); os.kill(os.getpid(), 9)"
+    )
+
+    killed = serving.project.python(code)
+
+    assert killed.returncode == -9
+    deployment = serving.client.deployments.get("hello")
+    assert deployment.invoke().output == "Hello Paris"
+    assert serving.client.deployments.stop("hello").status is DeploymentStatus.STOPPED
+
+
+def test_the_snapshot_of_a_deployment_is_not_deleted_while_it_serves(serving: Serving) -> None:
+    deployment = flow(serving).greeting.deploy("hello")
+
+    with pytest.raises(ConflictError, match="deployment 'hello' uses it"):
+        serving.client.snapshots.delete(deployment.snapshot_id)
+
+    assert deployment.invoke().output == "Hello Paris"
+
+
+def test_what_names_none_is_refused(serving: Serving) -> None:
+    flow(serving).greeting.deploy("hello")
+
+    for ref in ("helo", "no such", "x" * 5000):
+        with pytest.raises(NotFoundError):
+            serving.client.deployments.get(ref)
+    for ref in ("", None, 7):
+        with pytest.raises(BadValueError):
+            serving.client.deployments.get(ref)
