@@ -6,7 +6,11 @@ step that is not taken gives what stands for that.
 
 from __future__ import annotations
 
+import ast
+import linecache
+import sys
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from nbpipe.define.references import Reference
@@ -33,7 +37,31 @@ class _Mark:
 NOT_TAKEN: Final[Any] = _Mark("<not taken>")
 ANYTHING: Final[Any] = _Mark("<true>")
 
-_Asked = tuple[Any, Any, bool]
+_Asked = tuple[Any, Any, bool, str]
+
+
+def name_passed(condition: object) -> str:
+    """Give the name that the caller of `when` or `unless` wrote for a condition; `""` if it wrote no plain name.
+
+    True and False are the same objects everywhere: which parameter one of them is, only the body's text says.
+    """
+    if not isinstance(condition, bool | None) or current_trace() is None:
+        return ""
+    frame = sys._getframe(2)
+    place = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    if place is None:
+        return ""
+    line, last_line, start, end = place
+    if line is None or line != last_line:
+        return ""
+    text = linecache.getline(frame.f_code.co_filename, line, frame.f_globals).encode()[start:end]
+    try:
+        called = ast.parse(text.decode(), mode="eval").body
+    except (SyntaxError, ValueError):
+        # The text is not that of the code any more.
+        return ""
+    passed = called.args[0] if isinstance(called, ast.Call) and called.args else None
+    return passed.id if isinstance(passed, ast.Name) else ""
 
 
 class _Called(AnyStep, Protocol):
@@ -51,7 +79,7 @@ class ConditionalStep:
 
     Args:
         step: The step.
-        asked: For each condition the value, what it must equal, and whether it must not.
+        asked: For each condition the value, what it must equal, whether it must not, and its `name_passed`.
     """
 
     def __init__(self, step: _Called, asked: tuple[_Asked, ...]) -> None:
@@ -60,11 +88,11 @@ class ConditionalStep:
 
     def when(self, condition: Any, *, equals: Any = ANYTHING) -> ConditionalStep:
         """Add a condition; see `Step.when`."""
-        return ConditionalStep(self._step, (*self._asked, (condition, equals, False)))
+        return ConditionalStep(self._step, (*self._asked, (condition, equals, False, name_passed(condition))))
 
     def unless(self, condition: Any, *, equals: Any = ANYTHING) -> ConditionalStep:
         """Add a condition that must not hold; see `Step.unless`."""
-        return ConditionalStep(self._step, (*self._asked, (condition, equals, True)))
+        return ConditionalStep(self._step, (*self._asked, (condition, equals, True, name_passed(condition))))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Leave a node with its conditions; outside of a pipeline's body call the function, or give `<not taken>`."""
@@ -84,14 +112,14 @@ class ConditionalStep:
         trace = current_trace()
         assert trace is not None, "only a body has conditions"
         return tuple(
-            trace.condition(value, equals=() if equals is ANYTHING else (equals,), negated=negated)
-            for value, equals, negated in self._asked
+            trace.condition(value, equals=() if equals is ANYTHING else (equals,), negated=negated, name=name)
+            for value, equals, negated, name in self._asked
         )
 
     def _hold(self) -> bool:
         return all(
             value is not NOT_TAKEN and bool(value if equals is ANYTHING else value == equals) is not negated
-            for value, equals, negated in self._asked
+            for value, equals, negated, _ in self._asked
         )
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
 from nbpipe.base.digest import quick
-from nbpipe.define.branches import ANYTHING, ConditionalStep, is_untaken, untaken
+from nbpipe.define.branches import ANYTHING, ConditionalStep, is_untaken, name_passed, untaken
 from nbpipe.define.hooks import NO_HOOKS, Hooks
 from nbpipe.define.reading import Reading, read_source
 from nbpipe.define.signature import signature_of
@@ -131,11 +131,11 @@ class Step:
             condition: The value: what a step gives, an artifact, or a plain value.
             equals: What it must be equal to, instead of true.
         """
-        return ConditionalStep(self, ((condition, equals, False),))
+        return ConditionalStep(self, ((condition, equals, False, name_passed(condition)),))
 
     def unless(self, condition: Any, *, equals: Any = ANYTHING) -> ConditionalStep:
         """Give the step as one that runs only if a value is not true, or not equal to `equals`; see `when`."""
-        return ConditionalStep(self, ((condition, equals, True),))
+        return ConditionalStep(self, ((condition, equals, True, name_passed(condition)),))
 
     def map(self, *lists: Any, **fixed: Any) -> Any:
         """Call the step for each item of lists whose length may be known only when the pipeline runs.

@@ -197,8 +197,8 @@ class Trace:
         count, is_plain = self._calls[step.name].count, only_references and not is_mapped
         return _Call(step, args if only_references else None, node, values, _answer(node_id, step), count, is_plain)
 
-    def condition(self, value: Any, *, equals: tuple[Any, ...], negated: bool) -> Condition:
-        """Say what a value must be for a step to run.
+    def condition(self, value: Any, *, equals: tuple[Any, ...], negated: bool, name: str = "") -> Condition:
+        """Say what a value must be for a step to run; `name` is what the body calls it, if that is known.
 
         Raises:
             DefinitionError: It is the output of a step that gives nothing, or no plain value.
@@ -207,7 +207,7 @@ class Trace:
             if isinstance(one, Reference) or not is_plain(one):
                 raise DefinitionError(f"{self.pipeline} compares with {shorten(one)}; equals= takes a plain value.")
         if not isinstance(value, Reference):
-            return Condition(origin=self._origin("a condition", "", value), equals=equals, negated=negated)
+            return Condition(origin=self._origin("a condition", name, value), equals=equals, negated=negated)
         for output in outputs_behind(value.origin):
             if not output.output:
                 raise DefinitionError(f"{self.pipeline} asks what {output.node} gave, but that gives nothing.")

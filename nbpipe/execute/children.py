@@ -69,6 +69,8 @@ class Child:
         self._lock = threading.Lock()
         self._why: BaseException | None = None
         self._task = ""
+        self._is_up = False
+        self._clock: threading.Timer | None = None
 
     @property
     def pid(self) -> int:
@@ -95,25 +97,26 @@ class Child:
             self._task, self._why = task.id, None
         if is_cancelled():
             self.interrupt(task.id)
-        clock = self._clock(task)
+        if self._is_up:
+            self._start_clock(task)
         try:
             return self._asked(plan, task, hear)
         except (OSError, EOFError):
             return self._lost(task)
         finally:
-            if clock is not None:
-                clock.cancel()
+            if self._clock is not None:
+                self._clock.cancel()
+                self._clock = None
             with self._lock:
                 self._task = ""
 
-    def _clock(self, task: SentTask) -> threading.Timer | None:
+    def _start_clock(self, task: SentTask) -> None:
         if task.timeout_s is None:
-            return None
+            return
         late = StepTimeoutError(task.node, task.timeout_s)
-        clock = threading.Timer(task.timeout_s, self.interrupt, (task.id, late))
-        clock.daemon = True
-        clock.start()
-        return clock
+        self._clock = threading.Timer(task.timeout_s, self.interrupt, (task.id, late))
+        self._clock.daemon = True
+        self._clock.start()
 
     def _asked(self, plan: PackedPlan, task: SentTask, hear: Hear) -> SentOutcome:
         asked = packed((plan.run, task))
@@ -123,6 +126,11 @@ class Child:
             if isinstance(answer, Said | Seen):
                 hear(answer)
             elif answer is None:
+                if not self._is_up:
+                    # That it took seconds to start is no step's lateness.
+                    with self._lock:
+                        self._is_up = True
+                    self._start_clock(task)
                 self._channel.send_packed(plan.data)
                 self._channel.send_packed(asked)
             else:
@@ -166,7 +174,8 @@ class Child:
             if self._task != task or self._why is not None:
                 return
             self._why = why or KeyboardInterrupt()
-            self._signal(signal.SIGINT)
+            # Before it has first answered no step has begun in it, and an interrupt would meet its own imports.
+            self._signal(signal.SIGINT if self._is_up else signal.SIGKILL, everything=not self._is_up)
         last = threading.Timer(_GRACE_S, self._kill_if_at, (task,))
         last.daemon = True
         last.start()

@@ -130,7 +130,8 @@ class Feeder:
             return found
         lost = settled.not_carried.get(output)
         if lost is not None:
-            raise NotStorableError(output, lost.type_name, f"{lost.why}; {reader} reads it")
+            cure = f"{node} gives it and {reader} reads it: make it in {reader}, or give data to make it from."
+            raise NotStorableError(output, lost.type_name, f"{lost.why}.\n{cure}")
         raise NotStorableError(output, "name without a value", f"{node} ended without binding it")
 
     def _token(self, artifact: ArtifactVersion) -> str:

@@ -13,8 +13,10 @@ This module knows items and keeps count. Who runs them is the driver's affair.
 from __future__ import annotations
 
 import time
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from nbpipe.base.clock import now_text
@@ -166,8 +168,10 @@ class Fan:
                 counts.reused += 1
             case Status.FAILED:
                 counts.failed += 1
-                if len(self._failures) < _MOST_TOLD and settled.failure is not None:
-                    self._failures.append((place, settled.failure))
+                if settled.failure is not None:
+                    # Which of them ended first depends on who ran them; those that are told do not.
+                    insort(self._failures, (place, settled.failure), key=itemgetter(0))
+                    del self._failures[_MOST_TOLD:]
             case _:
                 counts.interrupted += 1
         for name, artifact in settled.artifacts.items():

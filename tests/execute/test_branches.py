@@ -156,9 +156,44 @@ def test_a_plain_value_may_decide(project: Project) -> None:
 
     run = flow.training()
 
-    assert run.steps["deploy"].why == "not taken: the condition is False"
+    assert run.steps["deploy"].why == "not taken: really is False"
     assert run.output is None
     assert flow.training(really=True).output == "deployed"
+
+
+def test_which_of_several_parameters_was_asked_is_told_also_in_a_snapshot(project: Project) -> None:
+    flow = project.load(
+        """
+        @step
+        def a() -> str:
+            return "a"
+
+        @step
+        def b() -> str:
+            return "b"
+
+        @step
+        def c() -> str:
+            return "c"
+
+        @pipeline
+        def training(dry: bool = False, really: bool = False, n: int = 3, on: bool = True):
+            a.when(really)()
+            b.when(on).unless(on)()
+            c.when(n > 5)()
+        """
+    )
+    whys = {
+        "a": "not taken: really is False",
+        "b": "not taken: on is True",
+        "c": "not taken: the condition is False",
+    }
+
+    run = flow.training()
+    again = flow.training.create_snapshot("nightly").run()
+
+    assert {node: step.why for node, step in run.steps.items()} == whys
+    assert {node: step.why for node, step in again.steps.items()} == whys
 
 
 def test_outside_of_a_pipeline_a_condition_is_looked_at_at_once(project: Project) -> None:

@@ -501,7 +501,8 @@ def test_an_output_that_cannot_be_stored_is_told_only_where_it_is_read(project: 
 
     assert refused.value.name == "handle"
     assert "generator" in str(refused.value)
-    assert "reads_handle" in str(refused.value)
+    assert "opened gives it and reads_handle reads it: make it in reads_handle" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 2
     assert statuses(last_run(project))["reads_number"] in ("completed", "reused")
 
 

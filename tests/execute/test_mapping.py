@@ -101,7 +101,7 @@ def test_items_that_failed_let_the_others_finish_and_run_alone_the_next_time(
     error = failed.value.__cause__
     assert isinstance(error, ItemsFailedError)
     assert (error.failed, error.total, error.step) == (2, 10, "score")
-    assert sorted(error.first) == [(3, "ValueError", "3 is bad"), (7, "ValueError", "7 is bad")]
+    assert list(error.first) == [(3, "ValueError", "3 is bad"), (7, "ValueError", "7 is bad")]
     assert "2 of 10 items failed: [3] ValueError: 3 is bad" in str(failed.value)
     assert len(ran_items(project)) == 8
     run = project.client.runs.newest()

@@ -207,6 +207,32 @@ def test_of_equal_items_one_runs_and_the_others_take_what_it_gave(project: Proje
     assert run.steps["work"].outputs["output"].load() == [2, 2, 2, 4, 2]
 
 
+def test_of_many_items_that_fail_those_are_told_that_come_first_whoever_ended_first(project: Project) -> None:
+    flow = project.load(
+        """
+        import time
+
+        @step
+        def items() -> list:
+            return list(range(8))
+
+        @step
+        def work(item: int) -> int:
+            time.sleep(0.3 if item == 0 else 0)
+            raise ValueError(item)
+
+        @pipeline
+        def mapped():
+            work.map(items())
+        """
+    )
+
+    with pytest.raises(StepFailedError) as failed:
+        parallel(flow.mapped)()
+
+    assert [place for place, _, _ in failed.value.__cause__.first] == [0, 1, 2, 3, 4]  # type: ignore[union-attr]
+
+
 def test_of_equal_items_each_is_told_when_they_fail(project: Project) -> None:
     flow = project.load(MAPPED)
     (project.folder / "fail").touch()

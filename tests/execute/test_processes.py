@@ -14,6 +14,7 @@ import pytest
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import ExecutorError
+from nbpipe.execute import children
 from nbpipe.execute.processes import ProcessPool, process_pool
 from nbpipe.execute.sending import Said, SentOutcome
 from tests.execute.tasks import packed_plan_of, source_of, task_of
@@ -159,6 +160,52 @@ def test_a_task_that_takes_too_long_is_told_as_late(
 
 def test_a_step_that_ends_in_time_is_not_told_as_late(pool: ProcessPool, workspace: WorkspacePaths) -> None:
     assert value_of(ask(pool, workspace, QUICK, timeout_s=30.0, x=3)[1].result(LIMIT_S)) == 6
+
+
+SLOW_TO_START = """
+import time
+
+time.sleep(4)
+from nbpipe.execute.child import main
+
+main()
+"""
+
+
+def start_slowly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "slow_to_start.py").write_text(SLOW_TO_START, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setattr(children, "_CHILD", "slow_to_start")
+
+
+def test_that_its_process_is_slow_to_start_makes_no_step_late(
+    pool: ProcessPool, workspace: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_slowly(tmp_path, monkeypatch)
+
+    assert value_of(ask(pool, workspace, QUICK, timeout_s=3.0, x=3)[1].result(LIMIT_S)) == 6
+
+
+def test_who_is_stopped_before_its_process_is_there_leaves_no_word_on_the_terminal(
+    pool: ProcessPool,
+    workspace: WorkspacePaths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    start_slowly(tmp_path, monkeypatch)
+    task, future = ask(pool, workspace, QUICK, x=3)
+    while not pool._children:
+        time.sleep(0.01)
+    time.sleep(1)  # it hears an interrupt once Python is there
+
+    pool.cancel(task.id)
+    failure = future.result(LIMIT_S).failure
+
+    assert failure is not None
+    assert failure.type_name == "KeyboardInterrupt"
+    assert capfd.readouterr().err == ""
+    assert value_of(ask(pool, workspace, QUICK, x=4)[1].result(LIMIT_S)) == 8
 
 
 def test_an_interrupt_that_comes_too_late_hurts_nobody(pool: ProcessPool, workspace: WorkspacePaths) -> None:
