@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -433,3 +433,20 @@ def test_what_names_none_is_refused(serving: Serving) -> None:
     for ref in ("", None, 7):
         with pytest.raises(BadValueError):
             serving.client.deployments.get(ref)
+
+
+def test_one_that_is_deleted_while_somebody_restarts_it_leaves_no_process(serving: Serving) -> None:
+    deployment = flow(serving).greeting.deploy("hello")
+
+    def restart() -> None:
+        with suppress(NotFoundError):
+            deployment.restart()
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    deployment.delete()
+    thread.join()
+
+    assert names(serving) == []
+    assert processes_of(deployment.id) == []
+    assert not deployment.folder.path.exists()
