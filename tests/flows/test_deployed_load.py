@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nbpipe.errors import BadValueError
+from tests.crash.trials import sizes
 from tests.serving import Serving, served_folder, until
 
 FLOW = """
@@ -61,15 +62,16 @@ def from_all(url: str, each: int) -> list[tuple[str, int, Any]]:
         return [one for told in pool.map(work, range(CLIENTS)) for one in told]
 
 
-def test_a_thousand_invocations_from_eight_clients_are_all_right_and_all_recorded(serving: Serving) -> None:
+@sizes("each", short=(30,), long=(125,))
+def test_invocations_from_eight_clients_are_all_right_and_all_recorded(serving: Serving, each: int) -> None:
     deployment = serving.project.load(FLOW).squaring.deploy()
 
-    told = from_all(deployment.url, 125)
+    told = from_all(deployment.url, each)
 
     right = {said["run_id"]: (n, who) for who, n, said in told if said.get("outputs") == {"squared": f"{who}: {n * n}"}}
-    assert len(right) == 1000
+    assert len(right) == CLIENTS * each
     counted = "SELECT count(*) AS n FROM runs WHERE status = 'completed'"
-    until(lambda: serving.client.query(counted).n[0] >= 1000)
+    until(lambda: serving.client.query(counted).n[0] >= CLIENTS * each)
     found = serving.client.query("SELECT id, status, parameters FROM runs").to_dict(orient="records")
     assert {row["status"] for row in found} == {"completed"}
     parameters = {row["id"]: json.loads(row["parameters"]) for row in found}
