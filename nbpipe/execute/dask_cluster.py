@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from nbpipe.base.ids import new_id
-from nbpipe.errors import ExecutorError
+from nbpipe.errors import EnvironmentMismatchError, ExecutorError
 from nbpipe.execute import dask_worker
 from nbpipe.execute.dask_worker import claim_of, said_of_folder, said_of_versions, versions
 from nbpipe.records.base import shorten
 
 _CONNECT_S = 5.0
-_INSTALL = "The executor 'dask' needs the package distributed: pip install 'nbpipe[dask]'."
+_INSTALL = "Install it: pip install 'nbpipe[dask]'."
 
 
 def connected(address: str) -> tuple[Any, Any]:
@@ -32,12 +32,14 @@ def connected(address: str) -> tuple[Any, Any]:
         The client, and the cluster if it is our own.
 
     Raises:
+        EnvironmentMismatchError: The package is not installed.
         ExecutorError: It cannot be reached, or Dask is not installed.
     """
     try:
         import distributed
     except ImportError:
-        raise ExecutorError(_INSTALL) from None
+        missing = ("the package distributed is not installed",)
+        raise EnvironmentMismatchError("The executor 'dask'", missing, _INSTALL) from None
     if not address:
         cluster = _own_cluster()
         return distributed.Client(cluster, set_as_default=False), cluster

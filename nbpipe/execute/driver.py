@@ -46,6 +46,7 @@ from nbpipe.source.places import Places
 from nbpipe.store.store import Store
 
 _NO_INPUTS = Inputs()
+_CACHING_IS_OFF = "caching is off"
 # An enumeration looks its members up at each mention; these are mentioned for each step.
 _COMPLETED, _REUSED, _FAILED, _INTERRUPTED = Status.COMPLETED, Status.REUSED, Status.FAILED, Status.INTERRUPTED
 
@@ -61,6 +62,7 @@ class Driver(Books):
         recorder: Who keeps facts.
         existing: Artifact versions that are there before the run, by id.
         cache: Whether equal executions may be reused.
+        anew: Why not, if they may not.
         stop: How the run is stopped from outside.
         given: Executions that are taken for nodes, by node, as long as they read what the node would and their
             outputs are there; nobody asks by which key they would be found.
@@ -79,12 +81,13 @@ class Driver(Books):
         recorder: Recorder,
         existing: Mapping[str, ArtifactVersion] | None = None,
         cache: bool = True,
+        anew: str = _CACHING_IS_OFF,
         stop: StopSignal | None = None,
         given: Mapping[str, RecordedExecution] = MappingProxyType({}),
     ) -> None:
         super().__init__(traced, facts, store=store, executions=executions, recorder=recorder, existing=existing or {})
         self._given = dict(given)
-        self._cache = cache
+        self._cache, self._anew = cache, anew
         self._stop = stop or StopSignal()
         self._halves: dict[str, str] = {}
         self._random = RandomChain()
@@ -199,7 +202,7 @@ class Driver(Books):
     def _reason(self, call: PlannedCall) -> tuple[str, str]:
         """Say why a node runs, and against which earlier execution."""
         if not self._may_reuse(call.prepared):
-            return "caching is off", ""
+            return self._anew if call.prepared.step.options.cache else _CACHING_IS_OFF, ""
         before, facts = self._executions.last_facts(self._facts.pipeline, call.node.id) or ("", None)
         if facts is not None and facts.source != call.prepared.source.digest:
             self._describe(call.prepared)
@@ -294,6 +297,7 @@ class Driver(Books):
         self._tell(call.node.id, None)
         self._announce(call, settled, 1)
         self._fans[call.node.id] = fan
+        fan.tell_by(self.glimpses.begin(call.node.id))
         self._walk(fan)
 
     def _walk(self, fan: Fan) -> None:
@@ -340,5 +344,6 @@ class Driver(Books):
         """Write down what became of a mapped node."""
         settled = fan.close(self._store)
         del self._fans[settled.node]
+        self.glimpses.end(settled.node)
         self._write(Execution(fan.call, settled, fan.started, now_text(), 1), None)
         self._tell(settled.node, settled)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -23,6 +23,7 @@ from nbpipe.base.clock import now_text
 from nbpipe.errors import BadValueError, ItemsFailedError
 from nbpipe.execute.calls import PlannedCall
 from nbpipe.execute.context import RUN
+from nbpipe.execute.glimpses import Progress
 from nbpipe.execute.plan import item_half
 from nbpipe.execute.prepared import Inputs, half_of
 from nbpipe.execute.settled import ItemCounts, Settled
@@ -102,6 +103,11 @@ class Fan:
         self._failures: list[tuple[int, Failure]] = []
         self._lost: dict[str, NotCarried] = {}
         self._triggered: list[Triggered] = []
+        self._tell: Callable[[Progress], None] | None = None
+
+    def tell_by(self, tell: Callable[[Progress], None]) -> None:
+        """Have it told, from now on, how many of them are settled."""
+        self._tell = tell
 
     # Beginning -------------------------------------------------------------------------------
 
@@ -161,6 +167,8 @@ class Fan:
         assert settled.item is not None, "it is an item's"
         place, counts = settled.item[1], self.counts
         self._taken += 1
+        if self._tell is not None:
+            self._tell(Progress(self._taken, counts.total))
         match settled.status:
             case Status.COMPLETED:
                 counts.completed += 1

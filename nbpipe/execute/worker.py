@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CoroutineType, ModuleType, TracebackType
 from typing import Any
 
-from nbpipe.errors import DefinitionError
+from nbpipe.errors import DefinitionError, NbpipeError
 from nbpipe.execute.context import StepContext, running
 from nbpipe.records.definitions import StepSignature
 from nbpipe.records.jsonable import writable
@@ -53,9 +53,26 @@ def failure_of(exception: BaseException, *, is_users_own: bool = False) -> Failu
     """Describe an exception; one that came out of the user's code by the user's own frames."""
     frames = _users_frames(exception.__traceback__) if is_users_own else None
     exception.__traceback__ = frames
-    text = "".join(traceback.format_exception(type(exception), exception, frames))
+    text = "".join(traceback.format_exception(type(exception), exception, _without_ours_behind(exception, frames)))
     # It is to be written down, whatever it says.
     return Failure(exception, type(exception).__name__, writable(str(exception)), writable(text), is_users_own)
+
+
+def _without_ours_behind(exception: BaseException, frames: TracebackType | None) -> TracebackType | None:
+    """Leave out the frames by which what we raise on purpose came out of a call of the user's: they help nobody."""
+    if not isinstance(exception, NbpipeError):
+        return frames
+    kept: list[TracebackType] = []
+    users = 0
+    while frames is not None:
+        kept.append(frames)
+        if not frames.tb_frame.f_code.co_filename.startswith(_OUR_FOLDER):
+            users = len(kept)
+        frames = frames.tb_next
+    last: TracebackType | None = None
+    for one in reversed(kept[:users]):
+        last = TracebackType(last, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return last
 
 
 def _users_frames(frames: TracebackType | None) -> TracebackType | None:

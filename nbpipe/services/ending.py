@@ -16,7 +16,7 @@ from nbpipe.execute.context import RUN, RunFacts, artifact_target
 from nbpipe.execute.settled import RunOutcome, Settled, reused
 from nbpipe.records.jsonable import writable
 from nbpipe.records.operations import ArtifactTags, EndRun, NamedArtifact
-from nbpipe.records.parts import Taken
+from nbpipe.records.parts import Part, Taken
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag, as_tags
 
@@ -144,6 +144,8 @@ def end_abandoned(catalog: Catalog, run_id: str, left: Sequence[Mapping[str, Any
         end = end_of(facts, outcome, as_tags(start.get("tags")))
         if performed is not None:
             end = end.model_copy(update=performed["error"])
+        if start.get("part"):
+            end = end_of_part(end, Part.read(start["part"]).taken)
         made = tuple(artifact for artifact in end.made if artifact.id not in numbered)
         catalog.transact(end.model_copy(update={"made": made}))
     except UserError as refused:

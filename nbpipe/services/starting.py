@@ -165,6 +165,7 @@ class RunInProgress:
         executor = executor_for(IN_PROCESS if asked is None or self.request.debug else asked)
         inline = partial(InlineDriver, warm=self._lookups.warm) if self._lookups is not None else InlineDriver
         made = inline if executor is None else partial(ParallelDriver, executor=executor)
+        may_reuse = self.request.definition.cache if configured is None else configured
         return made(
             self.traced,
             facts,
@@ -172,7 +173,8 @@ class RunInProgress:
             executions=self._workspace.executions,
             recorder=self._workspace.catalog,
             existing=existing,
-            cache=not self._part.runs_anew and (self.request.definition.cache if configured is None else configured),
+            cache=not self._part.runs_anew and may_reuse,
+            anew="caching is off" if not may_reuse else "a part that begins here runs anew",
             stop=self.stop_signal,
             given=self.request.given,
         )

@@ -517,3 +517,33 @@ def test_the_items_of_a_run_whose_process_died_are_told_and_not_run_again(projec
     again = project.python("import flow; print(flow.training().steps['score'].items.counts)", check=True)
     assert "'completed': 5, 'reused': 5" in again.stdout
     assert [artifact.name for artifact in project.client.artifacts.list()] == ["score"]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_whoever_looks_on_sees_how_many_items_are_settled_while_others_run(project: Project, executor: str) -> None:
+    flow = project.load("""
+from pathlib import Path
+import time
+
+@step
+def wait_for(name: str) -> str:
+    while name == "last" and not Path("go").exists():
+        time.sleep(0.01)
+    return name
+
+@pipeline
+def training():
+    wait_for.map(["first", "second", "last"])
+""")
+    handle = flow.training.with_options(executor=executor).start()
+    deadline_s = time.monotonic() + 30
+    seen = None
+    while time.monotonic() < deadline_s and (seen is None or seen.done < 2):
+        glimpse = handle.look().get("wait_for")
+        seen = glimpse.progress if glimpse is not None else None
+        time.sleep(0.01)
+    project.write("go", "")
+    handle.wait()
+
+    assert seen == (2, 3, "")
+    assert handle.look() == {}

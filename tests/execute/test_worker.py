@@ -79,3 +79,13 @@ def test_an_exception_without_frames_is_described_all_the_same() -> None:
     failure = failure_of(ValueError("plain"))
 
     assert failure.as_record() == {"type": "ValueError", "message": "plain", "traceback": "ValueError: plain\n"}
+
+
+def test_what_we_raise_on_purpose_shows_the_users_frames_and_none_behind_them() -> None:
+    text = "def work():\n    from nbpipe.records.schedules import Schedule\n    Schedule(interval_second=0)"
+
+    failure = outcome_of(text).failure
+
+    assert failure.type_name == "BadValueError"
+    assert "Schedule(interval_second=0)" in failure.traceback_text
+    assert "records" not in failure.traceback_text.replace("from nbpipe.records.schedules", "").partition("BadValue")[0]

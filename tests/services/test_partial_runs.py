@@ -368,3 +368,13 @@ def test_a_part_with_branches_that_failed_is_resumed_as_that_part(project: Proje
 
     assert ran(again) == ["report"]
     assert again.output == "SHIPPED [0, 10, 20]"
+
+
+def test_the_steps_of_a_part_say_that_they_run_anew_because_it_begins_there(training: Any) -> None:
+    training()
+
+    part = training.with_options(from_steps="train")()
+    whole = training.with_options(cache=False)()
+
+    assert {step.why for step in part.steps.values()} == {"a part that begins here runs anew"}
+    assert {step.why for step in whole.steps.values()} == {"caching is off"}
