@@ -34,7 +34,7 @@ from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.runs import RunService
 from nbpipe.services.snapshot_running import Frozen, check_runnable
 from nbpipe.services.starting import RunInProgress, RunRequest, existing_artifacts, new_run_id
-from nbpipe.services.unrecorded import UnrecordedWorkspace, check_unrecordable
+from nbpipe.services.unrecorded import UnrecordedWorkspace, WithoutReuse, check_unrecordable
 from nbpipe.services.warm_lookups import WarmLookups
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.thaw import thaw
@@ -100,6 +100,7 @@ class Served:
         sources = [content.source_of(text) for text in content.steps]
         self._warm = Warm([*sources, *beside], workspace.store)
         self._lookups = WarmLookups(workspace, self._warm)
+        self._recording = workspace if cache else WithoutReuse(workspace)
         self._unrecorded = UnrecordedWorkspace(workspace)
         self._recorded = recorded
         if recorded < 1:
@@ -152,7 +153,7 @@ class Served:
             NbpipeError: The run was refused; nothing was written.
         """
         request = self._request(given, run_id)
-        workspace = self._workspace if run_id else self._unrecorded
+        workspace = self._recording if run_id else self._unrecorded
         try:
             progress = RunInProgress(workspace, request, self._lookups)
         except NbpipeError:

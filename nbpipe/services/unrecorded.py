@@ -1,4 +1,4 @@
-"""A workspace as runs meet it that are not recorded: all there is can be read, and nothing is written down.
+"""A workspace as runs meet it that reuse nothing, or are not even recorded: all there is can be read.
 
 For a deployment that records a sample of its invocations only. The values that the steps of such a
 run hand on go through the store like any other; those that are large leave files there that no
@@ -52,7 +52,14 @@ class _Silent(Catalog):
 
 
 class _NoExecutions(Executions):
-    """Earlier executions for a run that reuses none and leaves none."""
+    """Earlier executions for a run that reuses none and leaves none.
+
+    Args:
+        index: Where it is known which sources are written down; `None` where nothing is written down.
+    """
+
+    def __init__(self, index: Executions | None = None) -> None:
+        self._index = index
 
     def catch_up(self) -> None:
         """Nothing is asked later."""
@@ -81,16 +88,18 @@ class _NoExecutions(Executions):
         """Keep nothing from one run to the next."""
         return {}
 
-    def knows_source(self, digest: str) -> bool:  # noqa: ARG002
-        """Let nobody write it down."""
-        return True
+    def knows_source(self, digest: str) -> bool:
+        """Tell whether it is written down already; where nothing is written down, let nobody begin."""
+        return self._index is None or self._index.knows_source(digest)
 
     def source(self, digest: str) -> Mapping[str, Any]:  # noqa: ARG002
         """Know none."""
         return {}
 
     def remember_source(self, digest: str, body: Mapping[str, Any]) -> None:
-        """Remember nothing."""
+        """Let it be known that it is written down."""
+        if self._index is not None:
+            self._index.remember_source(digest, body)
 
     def forget(self, key: str) -> None:
         """There is nothing to forget."""
@@ -125,3 +134,21 @@ class UnrecordedWorkspace(Workspace):
     def close(self) -> None:
         """Let go of what was opened to be read."""
         self.catalog.close()
+
+
+class WithoutReuse(Workspace):
+    """A workspace in which runs are recorded and reuse nothing: nobody asks what was executed before.
+
+    Args:
+        workspace: The workspace; whoever opened it closes it.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.paths = workspace.paths
+        self.store = workspace.store
+        self.catalog = workspace.catalog
+        self.executions = _NoExecutions(workspace.executions)  # type: ignore[assignment]
+        self.publish_soon = workspace.publish_soon  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        """Let go of nothing that is another's."""
