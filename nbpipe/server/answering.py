@@ -35,6 +35,7 @@ from nbpipe.errors import NbpipeError
 from nbpipe.records.deployments import DeploymentSettings
 from nbpipe.records.state import Row
 from nbpipe.server.addresses import names_of
+from nbpipe.server.connections import MOST_CONNECTIONS, uvicorn_settings
 from nbpipe.server.deployed import Deployed
 from nbpipe.server.docs import OPEN
 from nbpipe.server.guard import (
@@ -208,17 +209,14 @@ def _answer(alive: Alive, asker: Asker, folder: ServingFolder, listening: socket
         body_limit_bytes=settings.max_body_bytes,
     )
     leaving = Leaving(Guard(deployed.application(), gate, admit_by(alive.key), answered))
-    config = uvicorn.Config(
-        leaving,
-        log_config=None,
-        access_log=False,
-        server_header=False,
+    limits = uvicorn_settings(
         date_header=False,
-        proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=max(1, int(settings.drain_s)),
-        ws="none",
+        # Whoever may wait for a turn holds a connection meanwhile.
+        limit_concurrency=MOST_CONNECTIONS + settings.max_waiting,
     )
+    config = uvicorn.Config(leaving, **limits)
     asyncio.run(_Server(config, asker, leaving, settings.timeout_s + _HELD_UP_S).serve(sockets=[listening]))
     began_s = time.monotonic()
     deployed.close()
