@@ -25,6 +25,7 @@ from nbpipe.commands.showing import (
 )
 from nbpipe.commands.showing_deployments import answer_bundle, deployment_bundle
 from nbpipe.commands.showing_steps import step_bundle
+from nbpipe.commands.showing_tokens import token_bundle
 from nbpipe.commands.snapshot_differences import differences_bundle
 from nbpipe.commands.tracing import lineage_bundle
 from nbpipe.errors import NbpipeError
@@ -44,6 +45,7 @@ from nbpipe.services.snapshot_differences import SnapshotDifferences
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.step_runs import ItemRun
 from nbpipe.services.tags import TagRecord
+from nbpipe.services.tokens import TokenRecord
 from nbpipe.services.versions import ModelVersion
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
@@ -63,6 +65,7 @@ FACES: dict[type, Callable[..., Bundle]] = {
     Explanation: step_explanation_bundle,
     Deployment: deployment_bundle,
     Answer: answer_bundle,
+    TokenRecord: token_bundle,
     Lineage: lineage_bundle,
     ComparedRuns: comparison_bundle,
     SnapshotDifferences: differences_bundle,

@@ -19,6 +19,7 @@ from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import Condition, EitherOf, OutputOf, outputs_behind
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import AnyStep
+from nbpipe.source.syntax import expression_tree
 
 
 class _Mark:
@@ -56,7 +57,7 @@ def name_passed(condition: object) -> str:
         return ""
     text = linecache.getline(frame.f_code.co_filename, line, frame.f_globals).encode()[start:end]
     try:
-        called = ast.parse(text.decode(), mode="eval").body
+        called = expression_tree(text.decode())
     except (SyntaxError, ValueError):
         # The text is not that of the code any more.
         return ""

@@ -164,6 +164,10 @@ def request_schema(parameters: Parameters, values: Mapping[str, Any]) -> dict[st
     schema = parameters.model.model_json_schema(ref_template="#/components/schemas/Parameters.{model}")
     if "$defs" in schema:
         schema["$defs"] = {f"Parameters.{name}": definition for name, definition in schema["$defs"].items()}
+    for definition in schema.get("$defs", {}).values():
+        # As when they are read (`records.unread`): a key that no field reads is refused.
+        if definition.get("type") == "object" and "properties" in definition:
+            definition.setdefault("additionalProperties", False)
     schema.pop("required", None)
     for name, value in values.items():
         if name in schema.get("properties", {}):

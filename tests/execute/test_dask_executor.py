@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from nbpipe.errors import ExecutorError, WorkerLostError
+from nbpipe.errors import EnvironmentMismatchError, ExecutorError, WorkerLostError
 from nbpipe.execute import dask_executor as module
 from nbpipe.execute.dask_executor import dask_executor
 from nbpipe.execute.dask_worker import said_of_versions
@@ -124,7 +124,7 @@ def test_without_the_package_it_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
 
-    with pytest.raises(ExecutorError, match=r"pip install 'nbpipe\[dask\]'"):
+    with pytest.raises(EnvironmentMismatchError, match=r"pip install 'nbpipe\[dask\]'"):
         flow.counting.with_options(executor="dask:tcp://127.0.0.1:9")()
 
     assert project.client.runs.list() == []

@@ -69,15 +69,13 @@ def test_an_invocation_that_raises_takes_nothing_with_it() -> None:
         assert next_one.answer.result(PATIENCE_S).run_id == "b"
 
 
-def test_as_many_wait_as_may_and_a_batch_has_room_for_all_or_none() -> None:
+def test_as_many_wait_as_may() -> None:
     served = Served()
     with invoking(served, max_waiting=2) as invoker:
         first = invoker.put({"until_stopped": True}, "a")
         while not served.begun:
             threading.Event().wait(0.005)
-        with pytest.raises(BusyError):
-            invoker.put({}, "b", places=3)
-        waiting = [invoker.put({}, "b", places=2), invoker.put({}, "c")]
+        waiting = [invoker.put({}, "b"), invoker.put({}, "c")]
         with pytest.raises(BusyError):
             invoker.put({}, "d")
         served.stopped.set()
