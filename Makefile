@@ -102,7 +102,9 @@ bench: environment ## run every benchmark and print the table
 	@$(PYTHON) benchmarks/run.py
 
 soak: environment ## run the long trials, the better part of an hour, and show the line of each
-	@$(PYTEST) -m soak tests -v
+	@$(PYTEST) -m soak tests -v; code=$$?; \
+	$(PYTEST) --hypothesis-profile=thorough -m "hypothesis and not browser and not soak and not extras and not torch" \
+		tests && exit $$code
 
 # The extras that everybody's environment has; the others would hold back what it may have newer.
 lock: environment ## write requirements.lock anew from pyproject.toml

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 Facts = TypeVar("Facts")
 
-# A rule must hold however slow the machine is, and a red build must be red again when it is looked at.
-settings.register_profile("here", deadline=None)
-settings.register_profile("build", deadline=None, derandomize=True, database=None, print_blob=True)
+# A rule must hold however slow the machine is, and a red build must be red again when it is looked at. Every day has
+# its examples; `make soak` tries many more.
+settings.register_profile("here", deadline=None, max_examples=30)
+settings.register_profile("build", deadline=None, max_examples=30, derandomize=True, database=None, print_blob=True)
+settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.load_profile("build" if os.environ.get("CI") else "here")
 
 # Files whose tests start kernels and processes take minutes each. Whoever shares the tests out by files (`make test`)

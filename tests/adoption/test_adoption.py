@@ -21,6 +21,8 @@ NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 # What they show, others show as well, in less time: `make soak` has them.
 LONG = {
+    "01_numpy_views",
+    "04_seeds",
     "05_many_plots",
     "09_scikit_learn",
     "10_strings",
@@ -29,6 +31,7 @@ LONG = {
     "13_control_flow",
     "14_numpy_numerics",
     "15_flats",
+    "16_magics",
 }
 EACH = [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in NOTEBOOKS]
 

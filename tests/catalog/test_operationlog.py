@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nbpipe.base.log import seal, stretches, unseal
@@ -244,7 +244,6 @@ def test_a_durable_operation_syncs_what_it_speaks_of_first(log):
 # What is remembered of the log ----------------------------------------------------------------
 
 
-@settings(max_examples=30)
 @given(names=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=12), data=st.data())
 def test_a_kept_memory_and_the_rest_of_the_log_give_what_the_whole_log_gives(tmp_path_factory, names, data):
     paths = WorkspacePaths(tmp_path_factory.mktemp("workspace") / ".nbpipe").ensure()

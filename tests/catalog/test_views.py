@@ -192,7 +192,7 @@ NESTED = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.dictionaries(KEYS, NESTED, min_size=1, max_size=4))
 def test_metrics_are_those_that_the_rule_finds(catalog, values):
     run = Recording(catalog)

@@ -14,7 +14,7 @@ from tests.crash.ledger import Told, audit
 from tests.crash.trials import LONG, report
 
 PATIENCE_S = 1500
-SHORT = {"fork": 12, "thread": 12, "spawn": 2, "forkserver": 2}
+SHORT = {"fork": 6, "thread": 6, "spawn": 1, "forkserver": 1}
 
 
 # Where each child imports everything anew, fewer must do for every day.

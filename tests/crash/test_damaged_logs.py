@@ -54,7 +54,7 @@ def bases_in(folder: Path) -> dict[bool, str]:
     return {False: str(paths.root), True: str(published)}
 
 
-@sizes("every", short=(511,), long=(1,))
+@sizes("every", short=(1023,), long=(1,))
 def test_a_log_cut_at_any_byte_gives_all_of_its_whole_lines(tmp_path: Path, every: int) -> None:
     bases = bases_in(tmp_path)
 
@@ -75,7 +75,7 @@ def cuts(bases: dict[bool, str], every: int) -> Iterator[Case]:
                 yield Case(str(path.relative_to(paths.root)), place, 0, was_published, goes_on)
 
 
-@sizes("count", short=(16,), long=(1000,))
+@sizes("count", short=(8,), long=(1000,))
 def test_a_flipped_byte_is_told_and_takes_its_own_line_alone(tmp_path: Path, count: int) -> None:
     chance = random.Random(SEED)
     bases = bases_in(tmp_path)

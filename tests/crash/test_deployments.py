@@ -181,7 +181,7 @@ class Killer:
         return found
 
 
-@sizes("kills, longest_pause_s", short=(3, 0.6), long=(110, 1.5))
+@sizes("kills, longest_pause_s", short=(2, 0.5), long=(110, 1.5))
 def test_kills_of_a_deployment_cost_nothing_that_was_answered_and_leave_nothing_behind(
     serving: Serving, kills: int, longest_pause_s: float
 ) -> None:

@@ -16,7 +16,7 @@ from tests.crash.trials import SEED, percentiles, report, sizes
 POLLERS = 2
 
 
-@sizes("processes, count", short=(8, 100), long=(16, 1000))
+@sizes("processes, count", short=(6, 60), long=(16, 1000))
 def test_what_many_processes_are_answered_could_have_come_from_one(
     workspace: WorkspacePaths, tmp_path: Path, processes: int, count: int
 ) -> None:

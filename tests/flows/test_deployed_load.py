@@ -62,7 +62,7 @@ def from_all(url: str, each: int) -> list[tuple[str, int, Any]]:
         return [one for told in pool.map(work, range(CLIENTS)) for one in told]
 
 
-@sizes("each", short=(30,), long=(125,))
+@sizes("each", short=(15,), long=(125,))
 def test_invocations_from_eight_clients_are_all_right_and_all_recorded(serving: Serving, each: int) -> None:
     deployment = serving.project.load(FLOW).squaring.deploy()
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nbpipe.errors import BadValueError
@@ -107,7 +107,6 @@ def sort_key(run: Known, sort: str) -> Any:
 
 
 def test_every_page_is_what_a_plain_list_would_give(browsing: BrowsingService, known: list[Known]) -> None:
-    @settings(max_examples=50)
     @given(
         words=st.lists(st.sampled_from(["alpha", "BETA", "1", "é🌱", "run", "%", "'", LONG[:300]]), max_size=2),
         filters=st.fixed_dictionaries(

@@ -23,7 +23,7 @@ def digest(value: object) -> str | None:
     return content_digest(value).digest
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     frame=parametric.dataframes(
         allow_null=True,
