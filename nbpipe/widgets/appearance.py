@@ -114,6 +114,14 @@ def control(make: Any, width: str = WIDE, height: str | None = None, **options: 
     return make(layout=layout(**facts), **options)
 
 
+def without_label(widget: Any) -> None:
+    """Give a control's label no room: it is for who cannot see what the control shows."""
+    former = widget.style
+    widget.style = _style(type(widget), description_width="0px")
+    if former not in _shared.values():
+        former.close()
+
+
 def close(widgets: Sequence[Any]) -> None:
     """Close widgets that are no longer shown, with all that is in them: otherwise both sides keep them for ever."""
     kept = {id(one) for one in _shared.values()}

@@ -70,7 +70,7 @@ class CatalogControls:
         for control, name in ((self.noun, "what to browse"), (self.text, "search"), (self.size, "rows on a page")):
             appearance.name(control, name)
             # Its name is for who cannot see what it shows; seen, it would leave no room for that.
-            control.style = {"description_width": "0px"}
+            appearance.without_label(control)
         appearance.name(self.tags, "tags that rows must bear")
         self.clear = self._button("Clear filters", "times", {"do": "clear"})
         self.first = self._button("", "angle-double-left", {"do": "page", "to": 1}, "first page")
@@ -194,7 +194,7 @@ class CatalogControls:
         self._filters["since"] = widgets.Dropdown(layout=wide)
         for name, control in self._filters.items():
             appearance.name(control, "a metric's comparison" if name == BY_NOTES[0] else name)
-            control.style = {"description_width": "0px"}
+            appearance.without_label(control)
             if self._watching is not None:
                 self._watch(f"filters.{name}", control)
 
