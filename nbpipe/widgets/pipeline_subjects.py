@@ -1,0 +1,425 @@
+"""What a view of a pipeline shows: a pipeline as it is defined, a run on record, or one that goes on here.
+
+All three answer the same questions: what the graph is, how its steps stand, what there is to say
+of one of them. How that is drawn, and who looks, they do not know.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+from nbpipe.commands.calling import Runnable
+from nbpipe.commands.looking import running_facts
+from nbpipe.commands.node_cards import (
+    defined_node_bundle,
+    pipeline_without_graph,
+    run_node_bundle,
+    run_without_graph,
+)
+from nbpipe.commands.showing import child_facts, drawn, pipeline_bundle, run_bundle
+from nbpipe.commands.showing_steps import standing_of
+from nbpipe.errors import ConflictError, NbpipeError
+from nbpipe.records.runs import NOT_TAKEN, Status
+from nbpipe.services.client import Client
+from nbpipe.services.foreseeing import foresee
+from nbpipe.services.runs import Run, StepRun
+from nbpipe.services.step_history import usual_durations
+from nbpipe.services.watching import StartedRun
+from nbpipe.views.children import with_children
+from nbpipe.views.dag import dag_html, dag_text
+from nbpipe.views.facts import ChildFacts
+from nbpipe.views.frames import Bundle
+from nbpipe.views.graphs import graph_edges, graph_nodes
+from nbpipe.views.steps_graph import DagEdge, DagNode
+from nbpipe.widgets.pipeline_states import (
+    State,
+    about_text,
+    pending_state,
+    running_state,
+    settled_state,
+    states_of_runs,
+)
+
+_RUN = "run\0"  # how the box of a single run is called (`views.children`)
+# What is looked up of earlier runs is not worth it for a run that is over at once.
+_LOOK_BACK_S = 0.4
+
+
+class Subject(Protocol):
+    """What is shown."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it may change by itself."""
+
+    def graph(self) -> tuple[Sequence[DagNode], Sequence[DagEdge]]:
+        """Give the graph; another one if runs were triggered meanwhile."""
+
+    def states(self) -> dict[str, State]:
+        """Say how each node stands."""
+
+    def catch_up(self) -> None:
+        """See how it stands now."""
+
+    def whole(self) -> State:
+        """Say how all of it stands."""
+
+    def card(self, node: str) -> Bundle:
+        """Give the card of a node, or of all of it for `""`."""
+
+    def static(self) -> Bundle:
+        """Give what is shown where nothing is live."""
+
+    def stop(self) -> None:
+        """Ask it to stop."""
+
+
+class DefinedPipeline:
+    """A pipeline as it is defined, with marks at the steps that a run would execute anew.
+
+    Args:
+        pipeline: The pipeline.
+    """
+
+    def __init__(self, pipeline: Runnable) -> None:
+        self._request = pipeline.request({})
+        self._traced = drawn(self._request.definition, self._request.configuration)
+        self._foreseen: Mapping[str, Any] | None = None
+        self.name = self._request.definition.name
+
+    @property
+    def is_going(self) -> bool:
+        """Until it is known what a run would do."""
+        return self._foreseen is None
+
+    def graph(self) -> tuple[Sequence[DagNode], Sequence[DagEdge]]:
+        """See `Subject`."""
+        return graph_nodes(self._traced.graph), graph_edges(self._traced.graph)
+
+    def catch_up(self) -> None:
+        """Find out what a run would do."""
+        self._foreseen = foresee(Client().workspace, self._request)
+
+    def states(self) -> dict[str, State]:
+        """See `Subject`; those that are not stale stand as they are defined."""
+        stale = {node: one for node, one in (self._foreseen or {}).items() if one.standing == "stale"}
+        return {
+            node.id: settled_state("stale", why=stale[node.id].why) if node.id in stale else {}
+            for node in self._traced.graph.nodes
+        }
+
+    def whole(self) -> State:
+        """See `Subject`."""
+        stale = sum(bool(state) for state in self.states().values())
+        return {"note": f"{stale:,} would run anew"} if stale else {}
+
+    def card(self, node: str) -> Bundle:
+        """See `Subject`."""
+        if not node:
+            return pipeline_without_graph(self._request.definition, self._traced)
+        state = self.states().get(node, {})
+        return defined_node_bundle(self._traced, node, status=state.get("status", ""), why=state.get("why", ""))
+
+    def static(self) -> Bundle:
+        """See `Subject`."""
+        return pipeline_bundle(self._request.definition, self._request.configuration)
+
+    def stop(self) -> None:
+        """Refuse: nothing runs.
+
+        Raises:
+            ConflictError: Always.
+        """
+        raise ConflictError(f"Pipeline {self.name} does not run; there is nothing to stop.")
+
+
+class RecordedRun:
+    """A run as the catalog knows it, in whatever process it goes on.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._steps: Mapping[str, StepRun] = run.steps
+        self._children = [child_facts(child) for child in run.children]
+        self._began_s = time.monotonic()
+        self._since: dict[str, float] = {}
+        self._is_stopping = False
+        self.name = run.pipeline or run.name
+
+    @property
+    def is_going(self) -> bool:
+        """See `Subject`."""
+        return not self._run.status.is_over and self._run.kind == "pipeline"
+
+    def graph(self) -> tuple[Sequence[DagNode], Sequence[DagEdge]]:
+        """See `Subject`."""
+        graph = self._run.graph
+        known = {node.id for node in graph.nodes}
+        # A notebook's session has no graph, but it has steps.
+        loose = [DagNode(node) for node in self._steps if node not in known]
+        nodes = [*graph_nodes(graph), *loose]
+        return with_children(self._run.id, nodes, graph_edges(graph), self._children, stable=False)
+
+    def catch_up(self) -> None:
+        """See `Subject`."""
+        self._run = self._run.refresh()
+        self._steps = self._run.steps
+        self._children = [child_facts(child) for child in self._run.children]
+
+    def states(self) -> dict[str, State]:
+        """See `Subject`."""
+        unreached = Status.SKIPPED.value if self._run.status.is_over else Status.PENDING.value
+        nodes, _ = self.graph()
+        return {
+            **{node.id: self._state(node.id, unreached) for node in nodes if not node.is_run},
+            **states_of_runs(nodes),
+        }
+
+    def _state(self, node: str, unreached: str) -> State:
+        step = self._steps.get(node)
+        if step is None:
+            return settled_state(unreached)
+        if not step.status.is_over:
+            since = self._since.setdefault(node, time.monotonic())
+            return running_state(running_facts(node, None, elapsed_s=time.monotonic() - since))
+        counts = step.items.counts if step.items is not None else None
+        return settled_state(standing_of(step), took_s=step.duration_s, why=step.error or step.why, items=counts)
+
+    def whole(self) -> State:
+        """See `Subject`."""
+        run = self._run
+        if not self.is_going:
+            return {**settled_state(run.status.value, took_s=run.duration_s), "note": run.name}
+        elapsed_s = time.time() - run.started.timestamp() if run.started is not None else 0.0
+        return {"status": run.status.value, "live": True, "elapsed": round(elapsed_s, 1), "stopping": self._is_stopping}
+
+    def card(self, node: str) -> Bundle:
+        """See `Subject`."""
+        if node.startswith(_RUN):
+            return run_bundle(Client().runs.get(node.removeprefix(_RUN)))
+        return run_node_bundle(self._run, node) if node else run_without_graph(self._run)
+
+    def static(self) -> Bundle:
+        """See `Subject`."""
+        return run_bundle(self._run)
+
+    def stop(self) -> None:
+        """Ask it to stop, in whatever process it goes on.
+
+        Raises:
+            ConflictError: It is over.
+        """
+        if not self.is_going:
+            raise ConflictError(f"Run {self._run.name} is over: it is {self._run.status.value}.")
+        self._is_stopping = True
+        # It waits for the end, and whoever pressed does not.
+        threading.Thread(target=self._stop, name="nbpipe-view-stop", daemon=True).start()
+
+    def _stop(self) -> None:
+        # It ended by itself, or its process died: the next look tells which.
+        with suppress(NbpipeError):
+            self._run.stop()
+
+
+class _Stand:
+    """How the steps of one run stand that goes on in this process, told by itself.
+
+    Args:
+        started: The run.
+    """
+
+    def __init__(self, started: StartedRun) -> None:
+        self.started = started
+        self.statuses: dict[str, str] = {node.id: Status.PENDING.value for node in started.traced.graph.nodes}
+        self.settled: dict[str, State] = {}
+        self.items: dict[str, dict[str, int]] = {}
+        self.began_s: dict[str, float] = {}
+
+    def take(self, node: str, settled: Any) -> None:
+        """Take in that a node has started or is settled."""
+        if settled is None:
+            self.statuses[node] = Status.RUNNING.value
+            self.began_s[node] = time.monotonic()
+            return
+        self.began_s.pop(node, None)
+        self.statuses[node] = status = standing_of(settled)
+        if settled.items is not None:
+            self.items[node] = settled.items.as_record()
+        error = f"{settled.failure.type_name}: {settled.failure.message}" if settled.failure is not None else ""
+        self.settled[node] = settled_state(
+            status, took_s=settled.duration_s, why=error or settled.why, items=self.items.get(node)
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps are settled."""
+        return all(standing == NOT_TAKEN or Status(standing).is_over for standing in self.statuses.values())
+
+    def became(self) -> str:
+        """Say how the run stands by its steps."""
+        standings = set(self.statuses.values())
+        bad = (Status.FAILED.value, Status.INTERRUPTED.value)
+        ended = next((status for status in bad if status in standings), Status.COMPLETED.value)
+        return ended if self.is_over else Status.RUNNING.value
+
+    def states(self, usual: Mapping[str, float]) -> dict[str, State]:
+        """Say how each step stands."""
+        seen = self.started.look() if self.began_s else {}
+        now_s = time.monotonic()
+        found: dict[str, State] = {}
+        for node in self.statuses:
+            began_s = self.began_s.get(node)
+            if began_s is not None:
+                facts = running_facts(node, seen.get(node), elapsed_s=now_s - began_s)
+                found[node] = running_state(facts, usual.get(node))
+            else:
+                found[node] = self.settled.get(node) or pending_state(usual.get(node))
+        return found
+
+
+class LiveRun:
+    """A run that goes on in this process, from its first step on.
+
+    Args:
+        started: The run.
+        is_blocking: Whether the kernel hears nothing while it goes on: its cell waits for it.
+    """
+
+    def __init__(self, started: StartedRun, *, is_blocking: bool = False) -> None:
+        self._stand = _Stand(started)
+        self._is_blocking = is_blocking
+        self._children: dict[str, ChildFacts] = {}
+        self._stands_of_children: dict[str, _Stand] = {}
+        self._usual: Mapping[str, float] = {}
+        self._usual_s: float | None = None
+        self._has_looked_back = False
+        self._began_s = time.monotonic()
+        self._is_stopping = False
+        self._lock = threading.Lock()
+        self.started = started
+        self.name = started.facts.pipeline
+
+    def take(self, node: str, settled: Any) -> None:
+        """Take in that a node has started or is settled."""
+        with self._lock:
+            self._stand.take(node, settled)
+            if settled is not None and settled.status is Status.REUSED:
+                own = self.started.facts.id
+                for one in settled.triggered:
+                    self._children[one.run] = ChildFacts(one.run, one.pipeline, node, own, "reused")
+
+    def take_child(self, started: StartedRun) -> Any:
+        """Take in a run that a step asked for; the answer is to be told of its steps."""
+        stand = _Stand(started)
+        own, (parent, step) = started.facts, started.parent
+
+        def tell(node: str, settled: Any) -> None:
+            with self._lock:
+                stand.take(node, settled)
+                self._children[own.id] = replace(self._children[own.id], status=stand.became())
+
+        with self._lock:
+            self._stands_of_children[own.id] = stand
+            self._children[own.id] = ChildFacts(own.id, own.pipeline, step, parent, stand.became())
+        return tell
+
+    @property
+    def all_settled(self) -> bool:
+        """Whether all of its steps are settled."""
+        return self._stand.is_over
+
+    @property
+    def is_going(self) -> bool:
+        """See `Subject`."""
+        return not self.all_settled and not self.started.is_over()
+
+    def _nodes(self, *, with_states: bool = False) -> tuple[list[DagNode], list[DagEdge]]:
+        graph = self.started.traced.graph
+        given = (self._stand.statuses, self._stand.items) if with_states else ()
+        nodes, edges = graph_nodes(graph, *given), graph_edges(graph)
+        return with_children(self.started.facts.id, nodes, edges, list(self._children.values()), stable=False)
+
+    def graph(self) -> tuple[Sequence[DagNode], Sequence[DagEdge]]:
+        """See `Subject`."""
+        with self._lock:
+            return self._nodes()
+
+    def catch_up(self) -> None:
+        """Look up once how long the steps usually take, if the run is not over at once."""
+        if self._has_looked_back or time.monotonic() - self._began_s < _LOOK_BACK_S:
+            return
+        self._has_looked_back = True
+        # Nobody must know; the run goes on.
+        with suppress(NbpipeError):
+            self._usual, self._usual_s = usual_durations(Client().workspace, self.name)
+
+    def states(self) -> dict[str, State]:
+        """See `Subject`."""
+        with self._lock:
+            nodes, _ = self._nodes() if self._children else ([], [])
+            return {**self._stand.states(self._usual), **states_of_runs(nodes)}
+
+    def whole(self) -> State:
+        """See `Subject`."""
+        status = self._stand.became()
+        if not self.is_going:
+            return {"status": status}
+        return {
+            "status": status,
+            "live": True,
+            "stopping": self._is_stopping,
+            "blocking": self._is_blocking,
+            "elapsed": round(time.monotonic() - self._began_s, 1),
+            "about": about_text(self._usual_s),
+        }
+
+    def card(self, node: str) -> Bundle:
+        """See `Subject`."""
+        runs, own = Client().runs, self.started.facts.id
+        if node.startswith(_RUN):
+            return run_bundle(runs.get(node.removeprefix(_RUN)))
+        if not node:
+            return run_without_graph(runs.get(own))
+        state = self._stand.settled.get(node)
+        if state is not None:
+            run = runs.get(own)
+            if node in run.steps:
+                return run_node_bundle(run, node)
+        state = state or {"status": self._stand.statuses.get(node, "")}
+        return defined_node_bundle(self.started.traced, node, status=state["status"], why=state.get("why", ""))
+
+    def static(self) -> Bundle:
+        """Give the graph as a picture: the run's card stands below it."""
+        with self._lock:
+            nodes, edges = self._nodes(with_states=True)
+        return Bundle(dag_html(nodes, edges, name=self.name), dag_text(nodes, edges, name=self.name))
+
+    def text(self) -> str:
+        """Give the graph as text alone."""
+        with self._lock:
+            nodes, edges = self._nodes(with_states=True)
+        return dag_text(nodes, edges, name=self.name)
+
+    def stop(self) -> None:
+        """Ask it to stop.
+
+        Raises:
+            ConflictError: It is over.
+        """
+        if not self.is_going:
+            raise ConflictError(f"Run {self.started.facts.name} is over; there is nothing to stop.")
+        self._is_stopping = True
+        self.started.stop.stop()
+
