@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from IPython.display import display
-
 from nbpipe.commands.faces import FACES, face_of
 from nbpipe.commands.showing import run_facts
+from nbpipe.notebook.viewing import show_bundle
 from nbpipe.services.deployment_records import Deployment
 from nbpipe.services.listing import Listing
 from nbpipe.services.runs import Run
@@ -95,11 +94,6 @@ def _live_bundle(deployment: Deployment) -> dict[str, Any]:
     from nbpipe.widgets.deployment_card import DeploymentCard
 
     return DeploymentCard(deployment)._repr_mimebundle_()
-
-
-def show_bundle(bundle: Bundle) -> None:
-    """Show a card."""
-    display({"text/html": bundle.html, "text/plain": bundle.text}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def show_reused(step: str) -> None:

@@ -1,14 +1,52 @@
-"""Faces for a notebook: forms and boards made of ipywidgets, each with a static form beside it."""
+"""Faces for a notebook: forms, boards and views, each with a static form beside it.
+
+Each is loaded when it is first asked for: who shows a graph need not wait for the library of forms.
+"""
 
 from __future__ import annotations
 
-from nbpipe.widgets.catalog_browser import CatalogBrowser
-from nbpipe.widgets.deployment_card import DeploymentCard
-from nbpipe.widgets.form import ParameterForm
-from nbpipe.widgets.pipeline_view import PipelineView
-from nbpipe.widgets.promotion import PromoteModel
-from nbpipe.widgets.run_comparison import RunComparison
-from nbpipe.widgets.runnable_forms import form_of
-from nbpipe.widgets.tag_editor import TagEditor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CatalogBrowser", "DeploymentCard", "ParameterForm", "PipelineView", "PromoteModel", "RunComparison", "TagEditor", "form_of"]
+if TYPE_CHECKING:
+    from nbpipe.widgets.catalog_browser import CatalogBrowser
+    from nbpipe.widgets.deployment_card import DeploymentCard
+    from nbpipe.widgets.form import ParameterForm
+    from nbpipe.widgets.pipeline_view import PipelineView
+    from nbpipe.widgets.promotion import PromoteModel
+    from nbpipe.widgets.run_comparison import RunComparison
+    from nbpipe.widgets.runnable_forms import form_of
+    from nbpipe.widgets.tag_editor import TagEditor
+
+__all__ = [
+    "CatalogBrowser",
+    "DeploymentCard",
+    "ParameterForm",
+    "PipelineView",
+    "PromoteModel",
+    "RunComparison",
+    "TagEditor",
+    "form_of",
+]
+
+_PLACES = {
+    "CatalogBrowser": "catalog_browser",
+    "DeploymentCard": "deployment_card",
+    "ParameterForm": "form",
+    "PipelineView": "pipeline_view",
+    "PromoteModel": "promotion",
+    "RunComparison": "run_comparison",
+    "TagEditor": "tag_editor",
+    "form_of": "runnable_forms",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -24,7 +24,7 @@ from nbpipe.commands.node_cards import (
 from nbpipe.commands.showing import child_facts, drawn, pipeline_bundle, run_bundle
 from nbpipe.commands.showing_steps import standing_of
 from nbpipe.errors import ConflictError, NbpipeError
-from nbpipe.records.runs import NOT_TAKEN, Status
+from nbpipe.records.runs import Status
 from nbpipe.services.client import Client
 from nbpipe.services.foreseeing import foresee
 from nbpipe.services.runs import Run, StepRun
@@ -35,6 +35,7 @@ from nbpipe.views.dag import dag_html, dag_text
 from nbpipe.views.facts import ChildFacts
 from nbpipe.views.frames import Bundle
 from nbpipe.views.graphs import graph_edges, graph_nodes
+from nbpipe.views.running import RunningFacts
 from nbpipe.views.steps_graph import DagEdge, DagNode
 from nbpipe.widgets.pipeline_states import (
     State,
@@ -246,13 +247,18 @@ class _Stand:
         self.settled: dict[str, State] = {}
         self.items: dict[str, dict[str, int]] = {}
         self.began_s: dict[str, float] = {}
+        self._open = set(self.statuses)
+        self._pending: dict[str, State] = {}
+        self._usual: Mapping[str, float] | None = None
 
     def take(self, node: str, settled: Any) -> None:
         """Take in that a node has started or is settled."""
         if settled is None:
+            self._open.add(node)
             self.statuses[node] = Status.RUNNING.value
             self.began_s[node] = time.monotonic()
             return
+        self._open.discard(node)
         self.began_s.pop(node, None)
         self.statuses[node] = status = standing_of(settled)
         if settled.items is not None:
@@ -265,7 +271,7 @@ class _Stand:
     @property
     def is_over(self) -> bool:
         """Whether all steps are settled."""
-        return all(standing == NOT_TAKEN or Status(standing).is_over for standing in self.statuses.values())
+        return not self._open
 
     def became(self) -> str:
         """Say how the run stands by its steps."""
@@ -275,18 +281,21 @@ class _Stand:
         return ended if self.is_over else Status.RUNNING.value
 
     def states(self, usual: Mapping[str, float]) -> dict[str, State]:
-        """Say how each step stands."""
-        seen = self.started.look() if self.began_s else {}
-        now_s = time.monotonic()
-        found: dict[str, State] = {}
-        for node in self.statuses:
-            began_s = self.began_s.get(node)
-            if began_s is not None:
-                facts = running_facts(node, seen.get(node), elapsed_s=now_s - began_s)
-                found[node] = running_state(facts, usual.get(node))
-            else:
-                found[node] = self.settled.get(node) or pending_state(usual.get(node))
-        return found
+        """Say how each step stands; what has not changed is the same object as before."""
+        if usual is not self._usual:
+            self._usual = usual
+            self._pending = {node: pending_state(usual.get(node)) for node in self.statuses}
+        running = {facts.node: running_state(facts, usual.get(facts.node)) for facts in self.running()}
+        return {**self._pending, **self.settled, **running}
+
+    def running(self) -> list[RunningFacts]:
+        """Give what is seen of each step that runs."""
+        if not self.began_s:
+            return []
+        now_s, seen = time.monotonic(), self.started.look()
+        return [
+            running_facts(node, seen.get(node), elapsed_s=now_s - began_s) for node, began_s in self.began_s.items()
+        ]
 
 
 class LiveRun:
@@ -295,6 +304,10 @@ class LiveRun:
     Args:
         started: The run.
         is_blocking: Whether the kernel hears nothing while it goes on: its cell waits for it.
+
+    Attributes:
+        started: The run.
+        changes: How often something has happened to it.
     """
 
     def __init__(self, started: StartedRun, *, is_blocking: bool = False) -> None:
@@ -310,10 +323,12 @@ class LiveRun:
         self._lock = threading.Lock()
         self.started = started
         self.name = started.facts.pipeline
+        self.changes = 0
 
     def take(self, node: str, settled: Any) -> None:
         """Take in that a node has started or is settled."""
         with self._lock:
+            self.changes += 1
             self._stand.take(node, settled)
             if settled is not None and settled.status is Status.REUSED:
                 own = self.started.facts.id
@@ -327,10 +342,12 @@ class LiveRun:
 
         def tell(node: str, settled: Any) -> None:
             with self._lock:
+                self.changes += 1
                 stand.take(node, settled)
                 self._children[own.id] = replace(self._children[own.id], status=stand.became())
 
         with self._lock:
+            self.changes += 1
             self._stands_of_children[own.id] = stand
             self._children[own.id] = ChildFacts(own.id, own.pipeline, step, parent, stand.became())
         return tell
@@ -406,6 +423,15 @@ class LiveRun:
             nodes, edges = self._nodes(with_states=True)
         return Bundle(dag_html(nodes, edges, name=self.name), dag_text(nodes, edges, name=self.name))
 
+    def running(self) -> list[RunningFacts]:
+        """Give what is seen of each step that runs, those of triggered runs too."""
+        with self._lock:
+            found = self._stand.running()
+            for stand in self._stands_of_children.values():
+                within = f"{stand.started.facts.pipeline} › "
+                found += [replace(facts, node=f"{within}{facts.node}") for facts in stand.running()]
+            return found
+
     def text(self) -> str:
         """Give the graph as text alone."""
         with self._lock:
@@ -422,4 +448,3 @@ class LiveRun:
             raise ConflictError(f"Run {self.started.facts.name} is over; there is nothing to stop.")
         self._is_stopping = True
         self.started.stop.stop()
-

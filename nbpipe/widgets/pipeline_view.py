@@ -92,7 +92,7 @@ class PipelineView(Shown, HasTraits):
     folded = Given(False)
     message = Unicode("")
 
-    def __init__(self, what: Runnable | Run | StartedRun | str, *, static: bool = False) -> None:
+    def __init__(self, what: Runnable | Run | StartedRun | Subject | str, *, static: bool = False) -> None:
         HasTraits.__init__(self)
         Shown.__init__(self, static=static)
         self._subject = subject_of(what)
@@ -155,6 +155,11 @@ class PipelineView(Shown, HasTraits):
     def widget(self) -> PipelineGraph:
         """The live face."""
         return self._graph
+
+    def widget_data(self) -> dict[str, Any]:
+        """Give what displays the live face, and nothing else."""
+        shown = self.widget._repr_mimebundle_()
+        return dict(shown[0]) if shown is not None else {}
 
     def static(self) -> Bundle:
         """Give the picture, and what belongs to it."""
@@ -358,8 +363,8 @@ def subject_of(what: Any) -> Subject:
 
 def _differs(told: Mapping[str, Any] | None, state: Mapping[str, Any]) -> bool:
     """Tell whether there is news: that time goes by is none, for the page counts it itself."""
-    if told is None:
-        return True
+    if told is None or told is state:
+        return told is None
     keys = (told.keys() | state.keys()) - {"elapsed"}
     return ("elapsed" in told) != ("elapsed" in state) or any(told.get(key) != state.get(key) for key in keys)
 
@@ -375,5 +380,3 @@ def _reached(start: str, links: list[tuple[str, str]]) -> set[str]:
                 found.add(node)
                 todo.append(node)
     return found
-
-

@@ -139,6 +139,8 @@ class View {
     }
     this.canvas.svg.setAttribute("aria-label", scene.said);
     this.root.setAttribute("aria-label", scene.said);
+    // A graph that runs to the right is low: its card stands below it, and not beside.
+    this.root.classList.toggle("nbp-low", !level.down);
     this.find();
     if (isOther && (this.isMine || !former || former.nodes.length !== level.nodes.length)) {
       this.isMine = true;
@@ -155,7 +157,7 @@ class View {
     const wide = this.stage.clientWidth;
     if (!level || !wide) return;
     const high = Math.max(LOWEST, Math.min(level.height * Math.min(1, wide / level.width) + 2, HIGHEST));
-    const room = this.panel.hidden ? high : Math.max(high, 340);
+    const room = this.panel.hidden || !level.down ? high : Math.max(high, 340);
     this.stage.style.height = `${Math.round(room)}px`;
     this.panel.style.maxHeight = `${Math.round(Math.max(room, 340))}px`;
     this.canvas.covered = null;
