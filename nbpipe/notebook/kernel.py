@@ -122,6 +122,8 @@ class Kernel:
     def after_cell(self, result: Any) -> None:
         """A cell is over."""
         self._is_in_cell = False
+        for live in self._pictures.values():
+            live.leave_cell()
         error = result.error_in_exec or result.error_before_exec
         self._step_cells.finished(error)
         self._count = (result.execution_count if result.info.store_history else None) or self._count + 1

@@ -57,6 +57,10 @@ class LiveRun:
             # What comes next in the cell is drawn after it.
             self._face.end()
 
+    def leave_cell(self) -> None:
+        """Take note that the cell in which it was begun is over; the run may go on behind it."""
+        self._subject.is_blocking = False
+
     def child(self, started: StartedRun) -> Callable[[str, Any], None]:
         """Show a run that a step asked for beside that step; the answer is to be told of its steps."""
         tell: Callable[[str, Any], None] = self._subject.take_child(started)

@@ -24,16 +24,21 @@ _OUTPUT = ".jp-OutputArea-child"
 _RULES = (
     "<style>"
     f"{_OUTPUT}:has(.{_STILL}):has(+ {_OUTPUT} .nbp-view){{display:none}}"
-    f'{_OUTPUT}:has(.{_STILL})+{_OUTPUT}:has(>[data-mime-type="{_WIDGET}"]):not(:has(.nbp-view)){{display:none}}'
+    f"{_OUTPUT}:has(.{_STILL})+{_OUTPUT}:has(>.jp-OutputArea-output.lm-Panel):not(:has(.nbp-view)){{display:none}}"
     "</style>"
 )
 
 
 def show_view(view: PipelineView) -> None:
     """Show a view, and the picture that outlives it."""
-    still = view.static()
-    _show({"text/html": f'{_RULES}<div class="{_STILL}">{still.html}</div>', "text/plain": still.text})
+    # The picture of a large graph takes its time, and nobody needs it before the widget.
+    place = display(_still(Bundle("", "")), raw=True, display_id=True)  # type: ignore[no-untyped-call]
     _show({_WIDGET: view.widget_data()[_WIDGET], "text/plain": ""})
+    place.update(_still(view.static()), raw=True)
+
+
+def _still(bundle: Bundle) -> dict[str, Any]:
+    return {"text/html": f'{_RULES}<div class="{_STILL}">{bundle.html}</div>', "text/plain": bundle.text}
 
 
 def show_bundle(bundle: Bundle) -> None:

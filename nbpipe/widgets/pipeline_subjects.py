@@ -108,7 +108,10 @@ class DefinedPipeline:
 
     def catch_up(self) -> None:
         """Find out what a run would do."""
-        self._foreseen = foresee(Client().workspace, self._request)
+        try:
+            self._foreseen = foresee(Client().workspace, self._request)
+        except Exception:  # noqa: BLE001 — the user's own body runs here; where it raises, nothing is foreseen
+            self._foreseen = {}
 
     def states(self) -> dict[str, State]:
         """See `Subject`; those that are not stale stand as they are defined."""
@@ -202,7 +205,7 @@ class RecordedRun:
         """See `Subject`."""
         run = self._run
         if not self.is_going:
-            return {**settled_state(run.status.value, took_s=run.duration_s), "note": run.name}
+            return {**settled_state(run.status.value, took_s=run.duration_s), "note": f"run {run.id[:8]}"}
         elapsed_s = time.time() - run.started.timestamp() if run.started is not None else 0.0
         return {"status": run.status.value, "live": True, "elapsed": round(elapsed_s, 1), "stopping": self._is_stopping}
 
@@ -303,16 +306,17 @@ class LiveRun:
 
     Args:
         started: The run.
-        is_blocking: Whether the kernel hears nothing while it goes on: its cell waits for it.
+        is_blocking: See below.
 
     Attributes:
         started: The run.
+        is_blocking: Whether its cell is being executed still: it may be waiting, and the kernel hears nothing then.
         changes: How often something has happened to it.
     """
 
     def __init__(self, started: StartedRun, *, is_blocking: bool = False) -> None:
         self._stand = _Stand(started)
-        self._is_blocking = is_blocking
+        self.is_blocking = is_blocking
         self._children: dict[str, ChildFacts] = {}
         self._stands_of_children: dict[str, _Stand] = {}
         self._usual: Mapping[str, float] = {}
@@ -397,7 +401,7 @@ class LiveRun:
             "status": status,
             "live": True,
             "stopping": self._is_stopping,
-            "blocking": self._is_blocking,
+            "blocking": self.is_blocking,
             "elapsed": round(time.monotonic() - self._began_s, 1),
             "about": about_text(self._usual_s),
         }

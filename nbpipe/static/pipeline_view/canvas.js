@@ -5,6 +5,8 @@
  */
 
 const FAR = 0.34; // below this scale letters are not drawn
+const READABLE = 0.5; // a graph that fits at this scale or a larger one is shown as a whole
+const FIRST = 0.7; // the scale at which one begins that does not
 const LEAST = 0.015;
 const MOST = 2.5;
 const ROOM = 0.5; // how much of the view is drawn around it, so that a small move draws nothing
@@ -35,6 +37,7 @@ class Canvas {
     this.boxes = svg("g");
     this.ground = svg("g", {}, this.edges, this.far, this.boxes);
     this.svg = svg("svg", { class: "nbp-canvas", role: "group" }, svg("defs", {}, head), this.ground);
+    this.map = new SmallMap(this);
     this.svg.addEventListener("pointerdown", (event) => this.grab(event));
     this.svg.addEventListener("click", (event) => this.press(event));
     this.svg.addEventListener("wheel", (event) => this.roll(event), { passive: false });
@@ -52,6 +55,7 @@ class Canvas {
     level.extents ??= level.edges.map((edge) => extent(edge.points));
     level.links ??= neighbours(level.nodes.length, level.edges);
     this.covered = null;
+    this.map.colour();
   }
 
   size() {
@@ -76,6 +80,22 @@ class Canvas {
 
   fit() {
     this.look({ left: 0, top: 0, right: this.level.width, bottom: this.level.height });
+  }
+
+  /* As it is first seen: all of it if it can be read, else as much of its beginning as can. */
+  begin() {
+    const whole = { left: 0, top: 0, right: this.level.width, bottom: this.level.height };
+    if (this.fitting(whole) >= READABLE) return this.look(whole);
+    const { width, height } = this.size();
+    const first = this.level.nodes.reduce((best, box, node) => {
+      const other = this.level.nodes[best];
+      return (this.level.down ? box.y < other.y : box.x < other.x) ? node : best;
+    }, 0);
+    const box = this.level.nodes[first];
+    this.scale = FIRST;
+    this.x = this.level.down ? width / 2 - (box.x + box.w / 2) * FIRST : 10 - box.x * FIRST;
+    this.y = this.level.down ? 10 - box.y * FIRST : height / 2 - (box.y + box.h / 2) * FIRST;
+    return this.place();
   }
 
   /* Let the middle of the view, or the point under the pointer, stay where it is. */
@@ -123,6 +143,7 @@ class Canvas {
   place() {
     this.ground.setAttribute("transform", `translate(${this.x} ${this.y}) scale(${this.scale})`);
     this.svg.classList.toggle("nbp-far", this.scale < FAR);
+    this.map.place();
     if (this.waiting) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = 0;
@@ -181,18 +202,21 @@ class Canvas {
     this.colourFar();
   }
 
-  /* From afar: one shape for all boxes of a look. */
-  colourFar() {
+  /* One shape for all boxes of a look. */
+  shapes() {
     const shapes = new Map();
     this.level.nodes.forEach((box, node) => {
       const kind = `${this.told.state(node).status || "none"}|${this.dims(node) ? "nbp-dim" : ""}|${this.found?.has(node) ? "nbp-found" : ""}`;
       shapes.set(kind, `${shapes.get(kind) ?? ""}M${box.x} ${box.y}h${box.w}v${box.h}h${-box.w}z`);
     });
-    const made = [...shapes].map(([kind, d]) => {
+    return [...shapes].map(([kind, d]) => {
       const [status, dim, found] = kind.split("|");
       return svg("path", { d, class: `nbp-box nbp-is-${statusClass(status)} ${dim} ${found}` });
     });
-    this.far.replaceChildren(...made);
+  }
+
+  colourFar() {
+    this.far.replaceChildren(...this.shapes());
   }
 
   keep(wanted) {
@@ -245,7 +269,7 @@ class Canvas {
       svg("rect", { class: "nbp-box nbp-front", ...frame }),
       svg("rect", { class: "nbp-bar", x: box.x + 6, y: box.y + box.h - 6, height: 3, width: 0, rx: 1.5 }),
       svg("text", { class: "nbp-sign", x: box.x + 11 + inset, y: box.y + 20 }),
-      svg("text", { class: "nbp-title", x: box.x + 29 + inset, y: box.y + 20 }, box.title),
+      svg("text", { class: "nbp-title", x: 0, y: 0 }, box.title),
       svg("text", { class: "nbp-note", x: box.x + 29 + inset, y: box.y + 36 }),
     );
     part.addEventListener("focus", () => this.activate(node));
@@ -268,14 +292,18 @@ class Canvas {
     if (this.dims(node)) classes.push("nbp-dim");
     const said = classes.join(" ");
     if (part.getAttribute("class") !== said) part.setAttribute("class", said);
-    const [title, bar, sign, , note] = ["title", ".nbp-bar", ".nbp-sign", null, ".nbp-note"].map((name) => name && part.querySelector(name));
+    const [title, bar, sign, heading, second] = ["title", ".nbp-bar", ".nbp-sign", ".nbp-title", ".nbp-note"].map((name) => part.querySelector(name));
     const label = this.told.label(node);
     if (part.getAttribute("aria-label") !== label) {
       part.setAttribute("aria-label", label);
       title.textContent = label;
     }
+    const note = this.told.note(node);
     write(sign, state.sign);
-    write(note, cut(this.told.note(node), (box.w - 38 - (box.run ? 12 : 0)) / LETTER));
+    write(second, cut(note, (box.w - 38 - (box.run ? 12 : 0)) / LETTER));
+    // Where there is no sign and no second line, none is made room for.
+    heading.setAttribute("x", box.x + (state.sign ? 29 : 11) + (box.run ? 6 : 0));
+    heading.setAttribute("y", box.y + (note ? 20 : box.h / 2 + 5));
     bar.setAttribute("width", state.share === null || state.share === undefined ? 0 : Math.max(0, Math.min(1, state.share)) * (box.w - 12));
   }
 
@@ -283,6 +311,7 @@ class Canvas {
   refresh(nodes) {
     if (!this.level) return;
     if (this.scale < FAR) this.colourFar();
+    this.map.soon();
     for (const node of nodes ?? this.drawn.keys()) this.dress(node);
   }
 
@@ -382,6 +411,58 @@ class Canvas {
     const step = Math.exp(-Math.max(-60, Math.min(60, event.deltaY)) * 0.006);
     this.zoom(this.scale * step, { x: event.clientX - box.left, y: event.clientY - box.top });
     this.told.moved();
+  }
+}
+
+/* The whole in a corner, with a frame around what is in view; a press goes there. */
+class SmallMap {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.shapes = svg("g");
+    this.frame = svg("rect", { class: "nbp-frame" });
+    this.svg = svg("svg", { class: "nbp-map", "aria-hidden": "true" }, this.shapes, this.frame);
+    this.svg.addEventListener("click", (event) => this.go(event));
+  }
+
+  colour() {
+    const { width, height } = this.canvas.level;
+    const scale = Math.min(150 / width, 110 / height);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.svg.setAttribute("width", Math.max(width * scale, 24));
+    this.svg.setAttribute("height", Math.max(height * scale, 24));
+    this.frame.setAttribute("stroke-width", 2 / scale);
+    this.shapes.replaceChildren(...this.canvas.shapes());
+  }
+
+  /* Colours may wait: there are news ten times a second. */
+  soon() {
+    if (this.waiting || this.svg.style.display === "none") return;
+    this.waiting = setTimeout(() => {
+      this.waiting = 0;
+      if (this.canvas.level) this.colour();
+    }, 700);
+  }
+
+  place() {
+    const { level } = this.canvas;
+    const view = this.canvas.seen();
+    const isWhole = view.left <= 0 && view.top <= 0 && view.right >= level.width && view.bottom >= level.height;
+    const wasHidden = this.svg.style.display === "none";
+    this.svg.style.display = isWhole || level.nodes.length < 12 ? "none" : "";
+    if (wasHidden && this.svg.style.display === "") this.soon();
+    this.frame.setAttribute("x", view.left);
+    this.frame.setAttribute("y", view.top);
+    this.frame.setAttribute("width", view.right - view.left);
+    this.frame.setAttribute("height", view.bottom - view.top);
+  }
+
+  go(event) {
+    const box = this.svg.getBoundingClientRect();
+    const { level } = this.canvas;
+    const x = ((event.clientX - box.left) / box.width) * level.width;
+    const y = ((event.clientY - box.top) / box.height) * level.height;
+    this.canvas.look({ left: x, right: x, top: y, bottom: y }, this.canvas.scale);
+    this.canvas.told.moved();
   }
 }
 

@@ -8,6 +8,7 @@
 const HIGHEST = 460;
 const LOWEST = 96;
 const PATIENCE_MS = 1800; // how long the kernel may take to answer before that is said
+const HEARING_MS = 200; // how long a Stop may stay unheard before the kernel is interrupted
 const MOST_RUNNING = 4;
 const FOCUSES = [["", "all steps"], ["ancestors", "what it waits for"], ["descendants", "what waits for it"], ["both", "both"]];
 
@@ -76,7 +77,7 @@ class View {
     this.card = html("div", { class: "nbp-card" });
     this.closeButton = button("×", "close the card", () => this.close(), { class: "nbp-close" });
     this.panel = html("div", { class: "nbp-panel", role: "region", "aria-label": "card", tabindex: "-1", hidden: true }, this.closeButton, this.card);
-    this.stage = html("div", { class: "nbp-stage" }, this.canvas.svg);
+    this.stage = html("div", { class: "nbp-stage" }, this.canvas.svg, this.canvas.map.svg);
     this.now = html("div", { class: "nbp-now", hidden: true });
     this.message = html("div", { class: "nbp-message", role: "status" });
     this.root = html(
@@ -163,8 +164,10 @@ class View {
     this.canvas.covered = null;
     const zoom = this.model.get("zoom");
     if (!this.isMine) this.canvas.place();
-    else if (zoom > 0) this.zoomed();
-    else this.canvas.fit();
+    else if (zoom > 0) this.canvas.zoom(zoom);
+    else if (this.isWhole) this.canvas.fit();
+    else this.canvas.begin();
+    this.follow();
   }
 
   /* Bring what is shown up to date; of the steps only those that have changed, if it is said which. */
@@ -187,6 +190,7 @@ class View {
     else this.canvas.refresh(changed);
     this.showRunning();
     this.showFacts();
+    this.follow();
   }
 
   tick() {
@@ -359,12 +363,12 @@ class View {
     this.isStopping = true;
     this.model.send({ do: "stop" });
     this.refresh([]);
-    // A cell that waits for its run hears no press; the kernel's interrupt reaches it.
     this.unheard = setTimeout(() => {
       const kernel = this.kernel();
-      if (kernel?.interrupt) kernel.interrupt();
-      else this.tell("The kernel is at work in this cell: interrupt it with the notebook's own button.");
-    }, 500);
+      // A cell that waits for its run hears no press; the kernel's interrupt reaches it. Any other cell is left alone.
+      if (this.states.run().blocking && kernel?.interrupt) kernel.interrupt();
+      else this.tell("The kernel is at work and has not heard it yet; its own Interrupt button reaches it at once.");
+    }, HEARING_MS);
   }
 
   // Finding, focus, zoom -----------------------------------------------------------------------
@@ -415,16 +419,25 @@ class View {
   }
 
   fold(isFolded) {
-    this.set("folded", isFolded);
     this.isMine = true;
+    this.isWhole = false;
     this.set("zoom", 0);
+    this.set("folded", isFolded);
     this.layOut();
   }
 
   fit() {
     this.isMine = true;
+    this.isWhole = true;
     this.set("zoom", 0);
     this.resized();
+  }
+
+  /* What runs is kept in view, as long as nobody has looked elsewhere. */
+  follow() {
+    if (!this.isMine || this.isWhole || this.folded || !this.panel.hidden) return;
+    const running = this.states.running();
+    if (running.length && this.canvas.scale >= FAR) this.canvas.reveal(running[0]);
   }
 
   zoomBy(factor) {
