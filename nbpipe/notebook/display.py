@@ -21,7 +21,7 @@ from nbpipe.views.amounts import duration_text
 from nbpipe.views.cards import run_card
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
-from nbpipe.views.tables import Table, table_element, table_text
+from nbpipe.views.tables import Table, table_text
 from nbpipe.views.theme import signed
 
 _REDRAW_S = 0.25
@@ -38,8 +38,11 @@ def run_bundle_below(run: Run) -> Bundle:
     ]
     table = Table(("step", "status", "took", "why", "outputs"), rows, frozenset({"took"}))
     card = run_card(replace(facts, steps=[], edges=[]))
-    steps = element("details", element("summary", "step by step", style=_SUMMARY), table_element(table))
-    return Bundle(card.html + render(steps), f"{card.text}\n\n{table_text(table)}")
+    text = table_text(table)
+    # As lines, and not as a table: what each cell of one says of its looks would make the file several times as large.
+    lines = element("pre", text, style="font-size:12px; overflow:auto;")
+    steps = element("details", element("summary", "step by step", style=_SUMMARY), lines)
+    return Bundle(card.html + render(steps), f"{card.text}\n\n{text}")
 
 
 class RecordFormatters:

@@ -425,7 +425,7 @@ class LiveRun:
         """Give the graph as a picture: the run's card stands below it."""
         with self._lock:
             nodes, edges = self._nodes(with_states=True)
-        return Bundle(dag_html(nodes, edges, name=self.name), dag_text(nodes, edges, name=self.name))
+        return Bundle(dag_html(nodes, edges, name=self.name, is_light=True), dag_text(nodes, edges, name=self.name))
 
     def running(self) -> list[RunningFacts]:
         """Give what is seen of each step that runs, those of triggered runs too."""

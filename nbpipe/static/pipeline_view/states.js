@@ -100,7 +100,7 @@ class States {
       if (!speaks || this.looks(status)[2] > this.looks(speaks)[2]) speaks = status;
     }
     const note = [...counts].map(([status, count]) => `${count} ${this.looks(status)[0] || this.looks(status)[1]}`).join("  ");
-    return { status: speaks, sign: this.looks(speaks)[0], share: null, note: note || `${members.length} steps` };
+    return { status: speaks, sign: this.looks(speaks)[0], share: null, note: note || "press to see them" };
   }
 
   /* The run, or the graph, in a few words: how it stands, how far it is and how long it takes. */

@@ -10,7 +10,7 @@ const LOWEST = 96;
 const PATIENCE_MS = 1800; // how long the kernel may take to answer before that is said
 const HEARING_MS = 200; // how long a Stop may stay unheard before the kernel is interrupted
 const MOST_RUNNING = 4;
-const FOCUSES = [["", "all steps"], ["ancestors", "what it waits for"], ["descendants", "what waits for it"], ["both", "both"]];
+const FOCUSES = [["", "all steps"], ["ancestors", "what it waits for"], ["descendants", "what waits for it"], ["both", "both ways"]];
 
 class View {
   constructor(model, el, states) {
@@ -250,6 +250,7 @@ class View {
 
   close() {
     this.panel.hidden = true;
+    this.root.classList.remove("nbp-open");
     this.cardButton.setAttribute("aria-expanded", "false");
     this.wanted = null;
     this.shownCard = null;
@@ -262,6 +263,7 @@ class View {
   openPanel() {
     if (!this.panel.hidden) return;
     this.panel.hidden = false;
+    this.root.classList.add("nbp-open");
     this.cardButton.setAttribute("aria-expanded", "true");
     this.resized();
   }
