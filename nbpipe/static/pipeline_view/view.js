@@ -124,7 +124,7 @@ class View {
     this.model.set(name, value);
     // A press twenty times a second is one message or two.
     clearTimeout(this.saving);
-    this.saving = setTimeout(() => this.model.save_changes(), 60);
+    if (!this.isGone()) this.saving = setTimeout(() => this.model.save_changes(), 60);
   }
 
   layOut() {
@@ -290,7 +290,7 @@ class View {
     if (node !== this.asked) this.isQuiet = false;
     this.asked = node;
     if (this.shownCard === node || this.wanted === node) return;
-    const isAsked = this.wanted !== null;
+    const isAsked = this.wanted !== null && !this.isGone();
     this.wanted = node;
     // A card that is only brought up to date stays until the new one is there.
     this.showFacts(true);
@@ -298,11 +298,16 @@ class View {
   }
 
   send(node) {
-    this.model.send({ do: "card", node });
     clearTimeout(this.late);
-    this.late = setTimeout(() => this.showFacts(true, this.whySilent()), this.isGone() ? 0 : PATIENCE_MS);
+    if (this.isGone()) {
+      this.showFacts(true, this.whySilent());
+      return;
+    }
+    this.model.send({ do: "card", node });
+    this.late = setTimeout(() => this.showFacts(true, this.whySilent()), PATIENCE_MS);
   }
 
+  /* Why no card comes. */
   whySilent() {
     if (this.isGone()) return "There is no kernel to ask for more.";
     return this.states.run().blocking ? "The kernel is at work in this cell; the rest comes when it is done." : "The kernel does not answer yet.";
