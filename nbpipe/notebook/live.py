@@ -84,9 +84,10 @@ class _LiveView:
         self._subject = subject
         self._lock = threading.Lock()
         self._view: Any = None
-        self._handle: Any = None
         self._is_over = False
-        # Whoever draws, draws for the cell in which the run was begun, wherever that thread's output would go.
+        # Its place is above what the steps print.
+        self._handle = display(_as_data(Bundle("", "")), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        # It draws for the cell in which the run was begun, wherever that thread's output would go.
         self._context = contextvars.copy_context()
         work = contextvars.copy_context().run
         threading.Thread(target=work, args=(self._show,), name="nbpipe-live", daemon=True).start()
@@ -103,7 +104,7 @@ class _LiveView:
                     self._view = PipelineView(self._subject)
                     # The picture is made when the run is over; until then words do.
                     data = {**self._view.widget_data(), "text/plain": self._subject.text()}
-                    self._handle = display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+                    self._handle.update(data, raw=True)
         while not self._subject.started.is_over():
             time.sleep(_REDRAW_S)
         self.end()
@@ -114,11 +115,7 @@ class _LiveView:
             if self._is_over:
                 return
             self._is_over = True
-            data = _as_data(self._subject.static())
-            if self._handle is None:
-                self._context.run(_display, data)
-            else:
-                self._context.run(self._handle.update, data, raw=True)
+            self._context.run(self._handle.update, _as_data(self._subject.static()), raw=True)
         if self._view is not None:
             _keep(self._view)
 
@@ -167,10 +164,6 @@ class _LivePicture:
             return picture
         below = shown_running(running)
         return Bundle(f"{picture.html}{render(below.element)}", f"{picture.text}\n\n{below.text}")
-
-
-def _display(data: dict[str, str]) -> None:
-    display(data, raw=True)  # type: ignore[no-untyped-call]
 
 
 def _keep(view: Any) -> None:

@@ -64,7 +64,8 @@ def about_text(usual_s: float | None) -> str:
     """Say how long something usually takes, in few words; nothing if that is not known."""
     if usual_s is None or not math.isfinite(usual_s) or usual_s < _LEAST_USUAL_S:
         return ""
-    return f"~{duration_text(float(round(usual_s)) if usual_s >= 10 else usual_s).replace('.0 s', ' s')}"
+    whole = float(round(usual_s)) if usual_s >= 2 else usual_s
+    return f"~{duration_text(whole).replace('.0 s', ' s')}"
 
 
 def _line(text: str) -> str:

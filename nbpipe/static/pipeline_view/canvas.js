@@ -10,7 +10,7 @@ const FIRST = 0.7; // the scale at which one begins that does not
 const LEAST = 0.015;
 const MOST = 2.5;
 const ROOM = 0.5; // how much of the view is drawn around it, so that a small move draws nothing
-const LETTER = 6.4; // the width of a letter of the second line
+const LETTER = 5.9; // the width of a letter of the second line
 
 class Canvas {
   /* `told` has: state(node) of a node, note(node) its second line, label(node) in words,

@@ -70,26 +70,27 @@ class States {
     return { status: state.status ?? "", sign: this.looks(state.status)[0], share: state.share };
   }
 
-  note2(node) {
+  second(node) {
     const state = this.of(node);
     const elapsed = this.elapsed(node);
     const parts = [this.looks(state.status)[1]];
     if (elapsed !== null) parts.push(state.about ? `${seconds(elapsed)} of ${state.about}` : seconds(elapsed));
     else if (state.took) parts.push(state.took);
     else if (state.about && state.status === "pending") parts.push(state.about);
-    if (state.share !== undefined && state.share !== null && elapsed !== null) parts.push(`${Math.floor(state.share * 100)} %`);
     if (state.items) parts.push(state.items);
     return parts.filter(Boolean).join(" · ");
   }
 
   label(node) {
     const name = this.scene().nodes[node].name;
-    return [name, this.note2(node)].filter(Boolean).join(": ");
+    const { share } = this.of(node);
+    const far = share === undefined || share === null ? "" : `, ${Math.floor(share * 100)} %`;
+    return [name, this.second(node)].filter(Boolean).join(": ") + far;
   }
 
   /* Several steps as one box of the overview: the weightiest speaks for all, and each is counted. */
   group(members) {
-    if (members.length === 1) return { ...this.shown(members[0]), note: this.note2(members[0]) };
+    if (members.length === 1) return { ...this.shown(members[0]), note: this.second(members[0]) };
     const counts = new Map();
     for (const node of members) {
       const { status } = this.of(node);

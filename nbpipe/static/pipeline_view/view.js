@@ -46,7 +46,7 @@ class View {
   }
 
   noteOf(node) {
-    return this.folded ? this.states.group(this.canvas.level.nodes[node].members).note : this.states.note2(node);
+    return this.folded ? this.states.group(this.canvas.level.nodes[node].members).note : this.states.second(node);
   }
 
   labelOf(node) {
@@ -327,7 +327,7 @@ class View {
 
   noteInFull(node) {
     const state = this.states.of(node);
-    return [this.states.note2(node), state.said, state.why].filter(Boolean).join(" · ");
+    return [this.states.second(node), state.said, state.why].filter(Boolean).join(" · ");
   }
 
   hear(message) {
