@@ -26,6 +26,7 @@ from nbpipe.views.theme import LOOKS
 
 MOST_UNFOLDED = 300
 MOST_CAREFUL = 1_200
+_DENSE = 5  # of so many edges for each box nobody follows one, however carefully it is led
 _MOST_BOXES = 80
 _TITLE, _NOTE = 13, 11
 _SIGN_ROOM, _PADDING, _ROUND_ROOM = 18, 11, 6
@@ -146,4 +147,5 @@ def _said(group: Sequence[int], titles: Sequence[str]) -> str:
 @lru_cache(maxsize=16)
 def _laid_out(boxes: tuple[Box, ...], edges: tuple[tuple[str, str], ...]) -> Layout:
     """Place boxes; what was placed before is known, since the same graph is shown again and again."""
-    return quick_layout(boxes, edges) if len(boxes) > MOST_CAREFUL else layout(boxes, edges, rank_gap=52.0)
+    is_large = len(boxes) > MOST_CAREFUL or len(edges) > _DENSE * len(boxes)
+    return quick_layout(boxes, edges) if is_large else layout(boxes, edges, rank_gap=52.0)

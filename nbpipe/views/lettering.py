@@ -32,10 +32,12 @@ def fitting(text: str, size: float, room_px: float, *, bold: bool = False) -> st
     """Give `text`, or as much of it as fits into `room_px` with an ellipsis."""
     if width_px(text, size, bold=bold) <= room_px:
         return text
-    kept = text[:500]
-    while kept and width_px(kept + "…", size, bold=bold) > room_px:
-        kept = kept[:-1]
-    return kept.rstrip() + "…"
+    factor, mark, wide, kept = 1.1 if bold else 1.0, _advance("…"), 0.0, 0
+    for place, character in enumerate(text[:500], start=1):
+        wide += _advance(character)
+        if size * (wide + mark) * factor <= room_px:
+            kept = place
+    return text[:kept].rstrip() + "…"
 
 
 def cut(text: str, width: int) -> str:

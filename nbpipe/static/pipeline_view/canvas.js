@@ -7,6 +7,7 @@
 const FAR = 0.34; // below this scale letters are not drawn
 const READABLE = 0.5; // a graph that fits at this scale or a larger one is shown as a whole
 const FIRST = 0.7; // the scale at which one begins that does not
+const MANY = 2000;
 const LEAST = 0.015;
 const MOST = 2.5;
 const ROOM = 0.5; // how much of the view is drawn around it, so that a small move draws nothing
@@ -198,7 +199,9 @@ class Canvas {
   drawFar() {
     this.keep(new Set([this.active, ...(this.selected >= 0 ? [this.selected] : [])]));
     this.level.all ??= this.level.paths.join("");
-    this.edges.replaceChildren(svg("path", { d: this.level.all, class: "nbp-edge nbp-all" }));
+    // While thousands of edges are dragged along they are left out: each frame would paint them all.
+    const many = this.level.edges.length > MANY ? "nbp-many" : "";
+    this.edges.replaceChildren(svg("path", { d: this.level.all, class: `nbp-edge nbp-all ${many}` }));
     this.colourFar();
   }
 
