@@ -38,11 +38,15 @@ class Place:
 
 
 PLACES = {
+    "new": Place("nbpipe.commands.new", "Write a notebook to begin with."),
+    "demo": Place("nbpipe.commands.demo", "Run a notebook top to bottom, and tell what came of it."),
     "run": Place("nbpipe.commands.run", "Run a pipeline or a snapshot."),
     "runs": Place("nbpipe.commands.runs", "List, show and compare runs."),
     "adopt": Place("nbpipe.commands.adopt", "Copy an ordinary notebook as a pipeline, and compare the two."),
     "pipeline": Place("nbpipe.commands.pipelines", "List and show pipelines."),
     "snapshot": Place("nbpipe.commands.snapshots", "Freeze pipelines and run them again."),
+    "schedule": Place("nbpipe.commands.schedules", "Have snapshots run at instants to come."),
+    "scheduler": Place("nbpipe.commands.scheduler", "Start, stop and look at what fires schedules."),
     "deploy": Place("nbpipe.commands.deploy", "Serve a pipeline or a snapshot over HTTP."),
     "deployment": Place("nbpipe.commands.deployments", "List, call, stop and restart what is served."),
     "model": Place("nbpipe.commands.models", "List, show, compare and promote model versions."),
