@@ -48,7 +48,10 @@ def settled_state(
 ) -> State:
     """Tell of a step that is over."""
     took = duration_text(took_s) if took_s is not None and status in ("completed", "failed", "interrupted") else ""
-    return _without_empty({"status": status, "took": took, "why": _line(why), "items": items_text(items or {})})
+    counts = items or {}
+    times = f"×{counts['total']:,}" if counts.get("total") else ""
+    said = " · ".join(filter(None, (times, items_text(counts))))
+    return _without_empty({"status": status, "took": took, "why": _line(why), "items": said})
 
 
 def states_of_runs(nodes: Sequence[DagNode]) -> dict[str, State]:
