@@ -28,7 +28,7 @@ from nbpipe.services.watching import StartedRun
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import render
 from nbpipe.views.running import RunningFacts, shown_running
-from nbpipe.widgets.pipeline_subjects import LiveRun as Subject
+from nbpipe.widgets.pipeline_live import LiveRun as Subject
 
 _REDRAW_S = 0.25
 # A bar stands where the cell's output had come to when it was first drawn; that is to be its beginning.

@@ -71,6 +71,14 @@ def about_text(usual_s: float | None) -> str:
     return f"~{duration_text(whole).replace('.0 s', ' s')}"
 
 
+def differs(told: Mapping[str, Any] | None, state: Mapping[str, Any]) -> bool:
+    """Tell whether there is news: that time goes by is none, for the page counts it itself."""
+    if told is None or told is state:
+        return told is None
+    keys = (told.keys() | state.keys()) - {"elapsed"}
+    return ("elapsed" in told) != ("elapsed" in state) or any(told.get(key) != state.get(key) for key in keys)
+
+
 def _line(text: str) -> str:
     return shorten(one_line(text), _MOST_LETTERS)
 

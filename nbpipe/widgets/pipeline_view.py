@@ -32,8 +32,9 @@ from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
 from nbpipe.views.steps_graph import title_of
 from nbpipe.widgets.given import Given
-from nbpipe.widgets.pipeline_states import State
-from nbpipe.widgets.pipeline_subjects import DefinedPipeline, LiveRun, RecordedRun, Subject
+from nbpipe.widgets.pipeline_live import LiveRun
+from nbpipe.widgets.pipeline_states import State, differs
+from nbpipe.widgets.pipeline_subjects import DefinedPipeline, RecordedRun, Subject
 from nbpipe.widgets.running import error_text
 from nbpipe.widgets.showing import Shown
 
@@ -278,10 +279,10 @@ class PipelineView(Shown, HasTraits):
             changed = {
                 self._number[node]: state
                 for node, state in states.items()
-                if _differs(self._told.get(node), state) and node in self._number
+                if differs(self._told.get(node), state) and node in self._number
             }
             graph.tell(changed)
-        if _differs(self._told_whole, whole):
+        if differs(self._told_whole, whole):
             graph.run = whole
         self._told, self._told_whole = dict(states), whole
 
@@ -359,14 +360,6 @@ def subject_of(what: Any) -> Subject:
     if isinstance(what, str):
         return RecordedRun(Client().runs.get(what))
     raise BadValueError(f"{shorten(what)} has no graph to show; give a pipeline, a run, or a run's id.")
-
-
-def _differs(told: Mapping[str, Any] | None, state: Mapping[str, Any]) -> bool:
-    """Tell whether there is news: that time goes by is none, for the page counts it itself."""
-    if told is None or told is state:
-        return told is None
-    keys = (told.keys() | state.keys()) - {"elapsed"}
-    return ("elapsed" in told) != ("elapsed" in state) or any(told.get(key) != state.get(key) for key in keys)
 
 
 def _reached(start: str, links: list[tuple[str, str]]) -> set[str]:

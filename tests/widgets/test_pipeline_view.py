@@ -20,7 +20,7 @@ from nbpipe.services.watching import watch_runs
 from nbpipe.views.dag_scene import dag_scene
 from nbpipe.views.steps_graph import DagNode
 from nbpipe.widgets import PipelineView
-from nbpipe.widgets.pipeline_subjects import LiveRun
+from nbpipe.widgets.pipeline_live import LiveRun
 
 SCALE = 2
 
