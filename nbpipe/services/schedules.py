@@ -170,13 +170,22 @@ class ScheduleService:
 
     # Changing --------------------------------------------------------------------------------
 
-    def update(self, ref: object, *, name: str | None = None, snapshot: object = None, **said: Any) -> ScheduleRecord:
+    def update(
+        self,
+        ref: object,
+        *,
+        name: str | None = None,
+        snapshot: object = None,
+        schedule: Schedule | Mapping[str, Any] | None = None,
+        **said: Any,
+    ) -> ScheduleRecord:
         """Say anew when a schedule fires, what it runs, or what it is called; the rest stays as it is.
 
         Args:
             ref: The schedule.
             name: Another name.
             snapshot: Another snapshot.
+            schedule: All of when it fires: what this does not say is no longer said.
             said: Fields of a `Schedule` that are to be others; a `cron_expression` takes the place of an interval.
 
         Raises:
@@ -189,7 +198,9 @@ class ScheduleService:
         frozen = find_snapshot(self._workspace, snapshot) if snapshot is not None else None
         if frozen is not None:
             traced_for(frozen, PipelineRunConfiguration())
-        kept = self._said_anew(former, said, at) if said else None
+        kept = self._said_anew(former, said, at) if said and schedule is None else None
+        if schedule is not None:
+            kept = settled(as_schedule(schedule, said).model_copy(update={"name": None}), at)
         if title is None and frozen is None and kept is None:
             raise BadValueError(
                 "Nothing was said that is to be changed; give a cron expression, an interval, a snapshot or a name."

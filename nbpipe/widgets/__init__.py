@@ -8,6 +8,16 @@ from nbpipe.widgets.form import ParameterForm
 from nbpipe.widgets.promotion import PromoteModel
 from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.runnable_forms import form_of
+from nbpipe.widgets.schedule_board import ScheduleBoard
 from nbpipe.widgets.tag_editor import TagEditor
 
-__all__ = ["CatalogBrowser", "DeploymentCard", "ParameterForm", "PromoteModel", "RunComparison", "TagEditor", "form_of"]
+__all__ = [
+    "CatalogBrowser",
+    "DeploymentCard",
+    "ParameterForm",
+    "PromoteModel",
+    "RunComparison",
+    "ScheduleBoard",
+    "TagEditor",
+    "form_of",
+]

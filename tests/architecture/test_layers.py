@@ -44,7 +44,8 @@ FLOORS: dict[str, set[str]] = {
     "commands": GROUND | {"services", "records", "views", "define", "graph", "adoption"},
     "server": GROUND | {"services", "records", "views"},
     "export": GROUND | {"services", "records"},
-    "widgets": GROUND | {"services", "records", "views", "commands"},
+    # When something would fire is a pure function, which is asked at every letter that is typed.
+    "widgets": GROUND | {"services", "records", "views", "commands", "schedule"},
     "notebook": GROUND
     | {"commands", "widgets", "views", "source", "define", "services", "records", "execute", "handles"},
     # The four at the door import what they hand on; none of them is imported by a room.
