@@ -41,10 +41,9 @@ FLOORS: dict[str, set[str]] = {
     "views": GROUND | {"records", "graph"},
     # An ordinary notebook as a pipeline: it runs both, and asks each room that has a part in that.
     "adoption": GROUND | {"execute", "store", "records", "source"},
-    "commands": GROUND | {"services", "records", "views", "define", "graph", "adoption"},
+    "commands": GROUND | {"services", "records", "views", "define", "graph", "adoption", "schedule"},
     "server": GROUND | {"services", "records", "views"},
     "export": GROUND | {"services", "records"},
-    # When something would fire is a pure function, which is asked at every letter that is typed.
     "widgets": GROUND | {"services", "records", "views", "commands", "schedule"},
     "notebook": GROUND
     | {"commands", "widgets", "views", "source", "define", "services", "records", "execute", "handles"},
@@ -66,6 +65,7 @@ HEAVY = {
     "numpy": {"store"},
     "fsspec": {"store"},
     "croniter": {"schedule"},
+    "cron_descriptor": {"schedule"},
     "dask": {"execute"},
     "distributed": {"execute"},
     "ipywidgets": {"widgets"},
