@@ -28,7 +28,7 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
             return DeploymentCard(deployment, static=static)
         case "ScheduleBoard", ScheduleRecord() as schedule:
             return ScheduleBoard(schedule, static=static)
-        case "ScheduleBoard", _:
+        case "ScheduleBoard", list() as listing if all(one.deleted is None for one in listing):
             return ScheduleBoard(pipeline=answer.asked.get("pipeline"), static=static)
         case "CatalogBrowser", _ if not static:
             asked = {name: value for name, value in answer.asked.items() if value is not None}

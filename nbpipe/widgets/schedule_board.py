@@ -19,14 +19,17 @@ from typing import Any
 from traitlets import HasTraits, Unicode, observe, validate
 
 from nbpipe.base.clock import now
+from nbpipe.commands.listed import listing_bundle
+from nbpipe.commands.showing_schedules import schedule_bundle
 from nbpipe.errors import BadValueError, NbpipeError, NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.services.client import Client
+from nbpipe.services.listing import Listing
 from nbpipe.services.schedule_records import ScheduleRecord
 from nbpipe.services.scheduler_process import schedulers
 from nbpipe.services.schedules import ScheduleService
 from nbpipe.services.snapshots import SnapshotService
-from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
+from nbpipe.views.frames import Bundle
 from nbpipe.widgets.given import Given
 from nbpipe.widgets.running import error_text
 from nbpipe.widgets.schedule_buttons import ScheduleButtons
@@ -35,9 +38,9 @@ from nbpipe.widgets.schedule_doing import START, STOP, Doing
 from nbpipe.widgets.schedule_editor import ScheduleEditor
 from nbpipe.widgets.schedule_saving import save
 from nbpipe.widgets.schedule_seen import SORTS, SeenSchedule, SeenSchedules, in_order, matching
-from nbpipe.widgets.schedule_tables import facts_of, plain_status, plain_table, view_of
+from nbpipe.widgets.schedule_tables import view_of
 from nbpipe.widgets.schedule_watch import Watch
-from nbpipe.widgets.showing import Shown
+from nbpipe.widgets.showing import Shown, has_front_end
 
 PAGE_SIZE = 12
 _MOST_SNAPSHOTS = 500
@@ -147,12 +150,13 @@ class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
         return self._doing.wait_for_run(timeout_s)
 
     def static(self) -> Bundle:
-        """Give the schedules as a table, or the one that was asked for as a card: without what the clock says."""
+        """Give the list, or the card of the one that was asked for; without a front end without what the clock says."""
         self._look()
-        seen = self._seen.get(self.chosen) if self._is_of_one else None
-        if seen is not None:
-            return written(Card("schedule", seen.record.name, plain_status(seen), facts=facts_of(seen)))
-        return written(Card("board", self._title, sections=[Section("all", shown_table(plain_table(self._listed())))]))
+        stable = self.is_static or not has_front_end()
+        if self._is_of_one and self.schedule is not None:
+            return schedule_bundle(self.schedule, stable=stable)
+        listing = Listing(self.schedules, ScheduleRecord)
+        return listing_bundle(listing, stable=stable)
 
     @property
     def _title(self) -> str:

@@ -209,13 +209,12 @@ class ScheduleEditor(HasTraits):
         controls = self.controls
         controls.write(self.draft, snapshots)
         schedule = reading.schedule
-        words = in_words(schedule) if schedule is not None else ""
         # Nobody is told what is missing before anything was typed.
         untouched = {self.way.value: "needs a value", "snapshot": "needs a value"}
         hushed = {
             name: "" if self.former is None and untouched.get(name) == text else text for name, text in problems.items()
         }
-        controls.remark(hushed, words)
+        controls.remark(hushed, {self.way.value: in_words(schedule)} if schedule is not None else {})
         if schedule is None:
             controls.foretell(None)
         else:

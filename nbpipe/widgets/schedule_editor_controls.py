@@ -130,11 +130,10 @@ class ScheduleEditorControls:
         if self._labels["start"].value != label:
             self._labels["start"].value = label
 
-    def remark(self, problems: Mapping[str, str], words: str) -> None:
-        """Say beside each field what is wrong with it, and beside the expression what it means."""
+    def remark(self, problems: Mapping[str, str], remarks: Mapping[str, str]) -> None:
+        """Say beside each field what is wrong with it, or what is worth knowing."""
         for name, place in self._notes.items():
-            is_way = name in {way.value for way in Way}
-            html = appearance.note([words if is_way and not problems.get(name) else ""], problems.get(name, ""))
+            html = appearance.note([remarks.get(name, "")], problems.get(name, ""))
             if place.value != html:
                 place.value = html
 

@@ -1,7 +1,6 @@
-"""How schedules and their firings are written on the board: rows for the live table, tables beneath it, a plain one.
+"""How schedules and their firings are written on the board: rows for the live table, tables beneath it.
 
-Instants stand on the wall clock of the schedule's own zone. The plain table leaves out what depends on the moment at
-which it is read. This module decides nothing; it is told what was seen, and the present instant.
+Instants stand on the wall clock of the schedule's own zone. This module decides nothing; it is told what was seen, and the present instant.
 """
 
 from __future__ import annotations
@@ -115,22 +114,6 @@ def outcome_text(one: SeenFiring, record: ScheduleRecord) -> str:
     return f"{sign} {firing.outcome}{why}".strip()
 
 
-def plain_table(seen: Sequence[SeenSchedule]) -> Table:
-    """Write schedules as a plain table, without what depends on when it is read."""
-    rows = [
-        (
-            _cut(one.record.name),
-            _plain_status(one),
-            words_of(one.record),
-            one.record.schedule.catchup.value,
-            one.record.schedule.overlap.value,
-            _cut(one.record.pipeline),
-        )
-        for one in seen
-    ]
-    return Table(("schedule", "status", "fires", "catch-up", "overlap", "pipeline"), rows)
-
-
 def words_of(record: ScheduleRecord) -> str:
     """Say when a schedule fires, in words, also where its zone is not known."""
     try:
@@ -147,15 +130,6 @@ def status_text(status: str) -> str:
 def status_look(status: str) -> str:
     """Give the status known to `views.theme` whose look a schedule's has."""
     return _LOOKS.get(status, status)
-
-
-def plain_status(seen: SeenSchedule) -> str:
-    """Give how a schedule stands, whatever the clock says."""
-    return "active" if seen.status == "overdue" else seen.status
-
-
-def _plain_status(seen: SeenSchedule) -> str:
-    return status_text(plain_status(seen))
 
 
 def _cells(one: SeenSchedule, at: datetime) -> list[dict[str, Any]]:
