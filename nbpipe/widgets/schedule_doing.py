@@ -65,7 +65,8 @@ class Doing:
     def _act(self, asked: Mapping[str, Any]) -> str:
         paths = self._workspace.paths
         if asked["verb"] == START:
-            return f"A scheduler runs in the background (process {start_scheduler(paths).pid})."
+            start_scheduler(paths)
+            return "The scheduler has started."
         ended = len(stop_schedulers(paths))
         return "The scheduler has ended." if ended == 1 else f"{ended} schedulers have ended."
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbpipe.errors import BadValueError, ConflictError
+from nbpipe.errors import BadValueError, ConflictError, NotFoundError
 from nbpipe.services.schedule_records import ScheduleRecord
 from nbpipe.services.schedules import ScheduleService
 from nbpipe.widgets.schedule_editor import ScheduleEditor
@@ -27,6 +27,8 @@ def save(service: ScheduleService, editor: ScheduleEditor) -> ScheduleRecord:
     if former is None:
         return service.create(editor.name.strip() or None, editor.snapshot, schedule)
     present = service.get(former)
+    if present.deleted is not None:
+        raise NotFoundError("schedule", present.name)
     if _said(present) != _said(former):
         editor.former = present
         raise ConflictError(
@@ -43,4 +45,4 @@ def save(service: ScheduleService, editor: ScheduleEditor) -> ScheduleRecord:
 
 
 def _said(record: ScheduleRecord) -> tuple[Any, ...]:
-    return record.name, record.snapshot_id, record.schedule, record.deleted is None
+    return record.name, record.snapshot_id, record.schedule

@@ -1,12 +1,13 @@
 """How schedules and their firings are written on the board: rows for the live table, tables beneath it.
 
-Instants stand on the wall clock of the schedule's own zone. This module decides nothing; it is told what was seen, and the present instant.
+Instants stand on the wall clock of the schedule's own zone. This module decides nothing; it is told what was
+seen, and the present instant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,6 +21,7 @@ from nbpipe.widgets.schedule_seen import CATCHUP_WORDS, OVERLAP_WORDS, SeenFirin
 
 _MOST_IN_CELL = 80
 _MOST_IN_TITLE = 500
+_A_WEEK = timedelta(days=6)
 # The look of another thing that stands for it.
 _LOOKS = {"overdue": "stale"}
 _HEADINGS = (("name", "name"), ("status", "status"), ("", "fires"), ("next", "next"), ("", "last fired"))
@@ -84,9 +86,12 @@ def facts_of(seen: SeenSchedule) -> list[tuple[str, object]]:
 
 def fires_table(instants: Sequence[datetime], zone: str, at: datetime) -> Table:
     """Lay out instants to come, each with how long it is until then."""
+    there = [instant.astimezone(ZoneInfo(zone)) for instant in instants]
+    # Either all have seconds or none has.
+    clock = "%H:%M:%S" if any(one.second for one in there) else "%H:%M"
     rows = [
-        (f"{_weekday(instant, zone)} {instant_in_words(instant, zone)}", until_in_words(instant - at))
-        for instant in instants
+        (f"{_weekday(one)} {one:%Y-%m-%d {clock}} {one.tzname()}", until_in_words(instant - at))
+        for one, instant in zip(there, instants, strict=True)
     ]
     return Table(("next fires", ""), rows)
 
@@ -140,7 +145,7 @@ def _cells(one: SeenSchedule, at: datetime) -> list[dict[str, Any]]:
         {"text": status_text(one.status), "fill": shown.fill, "ink": shown.text, "line": shown.line},
         {"text": _cut(words), "title": shorten(f"{record.fires}: {words}", _MOST_IN_TITLE)},
         {"text": _next_text(one, at), "title": _there(one.next, record) if one.next is not None else one.problem},
-        {"text": _there(record.last_fired, record), "title": ""},
+        {"text": _near(record.last_fired, record.timezone, at), "title": _there(record.last_fired, record)},
     ]
 
 
@@ -149,17 +154,28 @@ def _next_text(one: SeenSchedule, at: datetime) -> str:
         return "–"
     # Seconds would have the whole table drawn anew all the time.
     seconds = (one.next - at).total_seconds()
-    soon = until_in_words(one.next - at) if seconds >= 60 else "within a minute"
-    return f"{_clock(one.next, one.record.timezone)}, {soon}"
+    soon = until_in_words(one.next - at) if seconds >= 120 else "in a minute" if seconds >= 60 else "within a minute"
+    return f"{_near(one.next, one.record.timezone, at)}, {soon}"
 
 
-def _clock(instant: datetime, zone: str) -> str:
-    return f"{_weekday(instant, zone)} {instant.astimezone(ZoneInfo(zone)):%H:%M}"
+def _near(instant: datetime | None, zone: str, at: datetime) -> str:
+    """Write an instant briefly: of a day of this week or the last, the weekday says which."""
+    if instant is None:
+        return ""
+    there = instant.astimezone(_zone(zone))
+    return f"{_weekday(there)} {there:%H:%M}" if abs(instant - at) < _A_WEEK else f"{there:%Y-%m-%d %H:%M}"
 
 
-def _weekday(instant: datetime, zone: str) -> str:
+def _weekday(there: datetime) -> str:
     # Not `%a`, which follows the locale.
-    return ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[instant.astimezone(ZoneInfo(zone)).weekday()]
+    return ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[there.weekday()]
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        return UTC
 
 
 def _there(instant: datetime | None, record: ScheduleRecord) -> str:
