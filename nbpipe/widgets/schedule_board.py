@@ -10,19 +10,18 @@ buttons, and `refresh()`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from threading import RLock
 from typing import Any
 
-from traitlets import HasTraits, Unicode, observe, validate
+from traitlets import Unicode, observe, validate
 
 from nbpipe.base.clock import now
 from nbpipe.commands.listed import listing_bundle
 from nbpipe.commands.showing_schedules import schedule_bundle
-from nbpipe.errors import BadValueError, NbpipeError, NotFoundError
-from nbpipe.records.base import shorten
+from nbpipe.errors import NbpipeError, NotFoundError
 from nbpipe.services.client import Client
 from nbpipe.services.listing import Listing
 from nbpipe.services.schedule_records import ScheduleRecord
@@ -36,18 +35,17 @@ from nbpipe.widgets.schedule_buttons import ScheduleButtons
 from nbpipe.widgets.schedule_controls import ScheduleControls
 from nbpipe.widgets.schedule_doing import START, STOP, Doing
 from nbpipe.widgets.schedule_editor import ScheduleEditor
+from nbpipe.widgets.schedule_listing import ScheduleListing
 from nbpipe.widgets.schedule_saving import save
-from nbpipe.widgets.schedule_seen import SORTS, SeenSchedule, SeenSchedules, in_order, matching
-from nbpipe.widgets.schedule_tables import view_of
+from nbpipe.widgets.schedule_seen import SeenSchedules
 from nbpipe.widgets.schedule_watch import Watch
 from nbpipe.widgets.showing import Shown, has_front_end
 
-PAGE_SIZE = 12
 _MOST_SNAPSHOTS = 500
 _CHOOSE = "Choose a schedule first."
 
 
-class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
+class ScheduleBoard(ScheduleButtons, ScheduleListing, Shown):
     """A board of all schedules of a workspace, or of those of one pipeline.
 
     Args:
@@ -69,9 +67,6 @@ class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
     """
 
     chosen = Given("")
-    find = Given("")
-    sort = Given("name")
-    page = Given(1)
     message = Unicode("")
 
     def __init__(
@@ -82,7 +77,7 @@ class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
         client: Client | None = None,
         static: bool = False,
     ) -> None:
-        HasTraits.__init__(self)
+        ScheduleListing.__init__(self)
         Shown.__init__(self, static=static)
         record = schedule if isinstance(schedule, ScheduleRecord) else None
         self._workspace = record.workspace if record is not None else (client or Client()).workspace
@@ -107,11 +102,6 @@ class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
         """The schedule that is shown, as it was when it was last looked at."""
         seen = self._seen.get(self.chosen)
         return seen.record if seen is not None else None
-
-    @property
-    def schedules(self) -> list[ScheduleRecord]:
-        """Those that are listed, on all pages, in their order."""
-        return [one.record for one in self._listed()]
 
     @property
     def is_watching(self) -> bool:
@@ -166,12 +156,6 @@ class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
         with self._lock:
             self._seen.look(now())
 
-    def _listed(self) -> list[SeenSchedule]:
-        return in_order(matching(self._seen.all, self.find), self.sort)
-
-    def _pages(self) -> int:
-        return max(1, -(-len(self._listed()) // PAGE_SIZE))
-
     # What can be set -------------------------------------------------------------------------
 
     @validate("chosen")
@@ -186,45 +170,19 @@ class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
             self._look()
         return found.id
 
-    @validate("find", "sort", "page")
-    def _valid_view(self, proposal: Any) -> Any:
-        name, value = proposal["trait"].name, proposal["value"]
-        if name == "find" and not isinstance(value, str):
-            raise BadValueError(f"find={shorten(value)} should be a text.")
-        if name == "sort" and (not isinstance(value, str) or value.removeprefix("-") not in SORTS):
-            raise BadValueError(f"sort={shorten(value)} should be {', '.join(SORTS)}, or '-name' to turn it round.")
-        if name == "page" and (type(value) is not int or value < 1):
-            raise BadValueError(f"page={shorten(value)} should be a number from 1 on.")
-        return value
-
-    @observe("chosen", "find", "sort", "page")
-    def _decided_otherwise(self, change: Any) -> None:
-        if change["name"] == "chosen":
-            # What was asked was asked of the other.
-            self._to_delete = ""
-        elif change["name"] != "page":
-            self.page = 1
+    @observe("chosen")
+    def _chosen_otherwise(self, _change: Any) -> None:
+        # What was asked was asked of the other.
+        self._to_delete = ""
         self._draw()
 
     # Presses ---------------------------------------------------------------------------------
-
-    def _pressed_in_table(self, message: Mapping[str, Any]) -> None:
-        match message.get("do"):
-            case "open" if isinstance(message.get("id"), str):
-                self._open(message["id"])
-            case "sort" if message.get("column") in SORTS:
-                self.sort = f"-{message['column']}" if self.sort == message["column"] else message["column"]
-            case "page" if message.get("by") in (1, -1):
-                self._turn(message["by"])
 
     def _open(self, schedule_id: str) -> None:
         try:
             self.chosen = "" if schedule_id == self.chosen else schedule_id
         except NbpipeError as error:
             self._tell(error_text(error), "failed")
-
-    def _turn(self, by: int) -> None:
-        self.page = max(1, min(self.page + by, self._pages()))
 
     def _toggle(self, record: ScheduleRecord) -> str:
         if record.is_active:
@@ -352,7 +310,8 @@ class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
         is_needed = any(one.next is not None for one in self._seen.all)
         there = schedulers(self._workspace.paths)
         controls.show_schedulers(there, doing=self._doing.schedulers, is_needed=is_needed)
-        self._draw_list(controls, at)
+        controls.find.value = self.find
+        controls.show_list(*self._page(at, self.chosen))
         controls.say(self.message, self._message_status)
         firings = self._seen.firings(self.chosen) if seen is not None else []
         controls.show_chosen(seen, firings, at)
@@ -362,19 +321,3 @@ class ScheduleBoard(ScheduleButtons, Shown, HasTraits):
         controls.show_editor(title, is_open=editor.is_open)
         if editor.is_open:
             controls.allow_save(editor.draw(self._snapshots, at))
-
-    def _draw_list(self, controls: ScheduleControls, at: Any) -> None:
-        listed, last = self._listed(), self._pages()
-        page = min(self.page, last)
-        first = (page - 1) * PAGE_SIZE
-        view = view_of(
-            listed[first : first + PAGE_SIZE],
-            at,
-            first=first + 1,
-            total=len(listed),
-            sort=self.sort,
-            opened=self.chosen,
-            nothing="None fits." if self.find.strip() else "There are no schedules yet: press New.",
-        )
-        controls.find.value = self.find
-        controls.show_list(view, can_go_back=page > 1, can_go_on=page < last)

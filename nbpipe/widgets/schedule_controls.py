@@ -120,7 +120,7 @@ class ScheduleControls:
             button.disabled = bool(doing) or not is_possible
             button.tooltip = doing or (tooltip if is_possible else "one runs" if there else "none runs")
 
-    def show_list(self, view: Mapping[str, Any], *, can_go_back: bool, can_go_on: bool) -> None:
+    def show_list(self, view: Mapping[str, Any], can_go_back: bool, can_go_on: bool) -> None:
         """Show a page of schedules."""
         if self.table.view != view:
             self.table.view = dict(view)
