@@ -31,6 +31,7 @@ from nbpipe.widgets.schedule_tables import (
 )
 
 COMMAND = "nbpipe scheduler start"
+_WIDEST = "960px"
 
 
 class ScheduleControls:
@@ -51,20 +52,16 @@ class ScheduleControls:
         self.stop = _button("Stop scheduler", "stop")
         self.refresh = _button("Refresh", "refresh", "look again; while the board is shown it does so by itself")
         self.new = _button("New", "plus", "have another snapshot run at times to come")
-        self.back, self.on = (
-            _button("", "chevron-left", "the page before"),
-            _button("", "chevron-right", "the next page"),
-        )
-        appearance.name(self.back, "‹")
-        appearance.name(self.on, "›")
+        self.back = _button("Previous", "chevron-left", "the page before")
+        self.on = _button("Next", "chevron-right", "the page behind")
         self.pause = _button("Pause", "pause")
         self.edit = _button("Edit", "pencil")
         self.run = _button("Run now", "forward", "run its snapshot once, now; that is no firing of the schedule")
         self.delete = _button("Delete", "trash")
         # Beside Delete and not in its place, where the second press of a double click would find one of them.
         kept = "its history stays, its name is free; its runs stay"
-        self.confirm = _button("Confirm: delete, keep its history", "check", kept, style="danger")
-        self.hard = _button("Confirm: delete with its history", "check", "its runs stay", style="danger")
+        self.confirm = _button("Confirm, keep its history", "check", kept, style="danger")
+        self.hard = _button("Confirm, with its history", "check", "its runs stay", style="danger")
         self.cancel = _button("Cancel", "")
         self.save = _button("Save", "check", style="primary")
         self.discard = _button("Discard", "times", "close the editor; nothing is saved")
@@ -93,6 +90,7 @@ class ScheduleControls:
             self._chosen,
         ]
         self.page = appearance.page(parts)
+        appearance.lay_out(self.page, max_width=_WIDEST)
         self.page.add_class("nbpipe-schedules")
 
     def on_press(self, **does: Callable[[], None]) -> None:

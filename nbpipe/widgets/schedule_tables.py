@@ -24,7 +24,8 @@ _MOST_IN_TITLE = 500
 _A_WEEK = timedelta(days=6)
 # The look of another thing that stands for it.
 _LOOKS = {"overdue": "stale"}
-_HEADINGS = (("name", "name"), ("status", "status"), ("", "fires"), ("next", "next"), ("", "last fired"))
+# What may be long comes last, where it can be cut off.
+_HEADINGS = (("name", "name"), ("status", "status"), ("next", "next"), ("", "last fired"), ("", "fires"))
 
 
 def view_of(
@@ -143,9 +144,9 @@ def _cells(one: SeenSchedule, at: datetime) -> list[dict[str, Any]]:
     return [
         {"text": _cut(record.name), "title": shorten(one_line(record.name), _MOST_IN_TITLE)},
         {"text": status_text(one.status), "fill": shown.fill, "ink": shown.text, "line": shown.line},
-        {"text": _cut(words), "title": shorten(f"{record.fires}: {words}", _MOST_IN_TITLE)},
         {"text": _next_text(one, at), "title": _there(one.next, record) if one.next is not None else one.problem},
         {"text": _near(record.last_fired, record.timezone, at), "title": _there(record.last_fired, record)},
+        {"text": _cut(words), "title": shorten(f"{record.fires}: {words}", _MOST_IN_TITLE)},
     ]
 
 

@@ -34,7 +34,6 @@ def training(rate: float = 0.1):
     return learn(rate)
 
 training.create_snapshot(name="nightly")
-# Long ago, and nobody was there.
 Client().schedules.create("every <b>Sunday</b>", "nightly", cron_expression="0 3 * * sun", timezone="Asia/Tokyo")
 board = ScheduleBoard()
 board"""
@@ -72,8 +71,8 @@ def run_cell(notebook: NotebookPage, index: int) -> None:
 
 
 def press(board: Locator, name: str) -> None:
-    # A button's name begins with its icon, which is a letter of a font.
-    board.locator("button", has_text=name).click()
+    # Not exactly: a button's name begins with its icon, which is a letter of a font.
+    board.get_by_role("button", name=name).click()
 
 
 def test_a_schedule_is_made_mistyped_mended_paused_and_fires(notebook: NotebookPage, tmp_path: Path) -> None:
