@@ -226,16 +226,19 @@ class Pipeline:
                 "nbpipe snapshot run NAME --until STEP."
             )
         said = PipelineRunConfiguration(parameters=dict(parameters or {}))
+        given = merge_configurations(self._configuration, said)
         made = Client().snapshots.create(
             self.definition,
             name=name,
-            configuration=merge_configurations(self._configuration, said),
+            configuration=given,
             description=description,
             tags=as_tags(tags),
             replace=replace,
         )
         for suspicion in made.warnings:
             warnings.warn(f"{suspicion}, and is kept with the snapshot.", SecretWarning, stacklevel=2)
+        if left_out := made.not_kept(given):
+            warnings.warn(left_out, SecretWarning, stacklevel=2)
         return made
 
     def deploy(
@@ -243,7 +246,7 @@ class Pipeline:
         deployment_name: str | None = None,
         *,
         port: int | None = None,
-        host: str = "127.0.0.1",
+        host: str | None = None,
         api_key: str | None = None,
         replace: bool = False,
         settings: DeploymentSettings | Mapping[str, Any] | None = None,
