@@ -168,7 +168,7 @@ def test_a_secret_needs_a_default_and_one_that_is_sent_is_written_nowhere(servin
         return use(key)
     """)
 
-    with pytest.raises(ParameterError, match="key"):
+    with pytest.raises(ParameterError, match=r"^needing cannot be deployed as it is.\n  key  needs a default"):
         block.needing.deploy()
     assert names(serving) == []
     answer = block.having.deploy().invoke(key="the-canary")
