@@ -236,14 +236,20 @@ COLUMNS: dict[str, dict[str, str]] = {
         "active": "whether it fires",
         "created": "when it was made",
         "deleted": "when it was deleted; null while it is there",
-        "last_fired": "the last instant at which it was due and somebody saw to it",
+        "last_fired": "the last instant at which it was due and fired",
+        "seen_to": "the instant up to which somebody has seen to what was due",
+        "owed": "the runs that it promised and that have not begun: each with its id and when it was due",
     },
     "firings": {
         "schedule_id": "the schedule",
         "due": "when it was due",
-        "outcome": "fired, missed or skipped",
+        "outcome": "fired, skipped (its last run went on), missed (nobody was there) or refused (it could not be run)",
         "claimed_at": "when a process took it on",
         "claimed_by": "whose process",
+        "run_id": "the run that it made",
+        "last_due": "of several that were missed, when the last was due",
+        "number": "how many were missed, 10,000 if it was as many or more; 1 of others",
+        "error": "why it was refused",
     },
     "deployments": {
         "id": "the deployment's id",
@@ -322,7 +328,7 @@ _HEADS = {
 # `at` and `by` are words of SQL; nobody should have to quote a column.
 _STORED_AS = {
     **{"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"},
-    **{"deleted_at": "at", "deleted_by": "by"},
+    **{"deleted_at": "at", "deleted_by": "by", "seen_to": "since"},
 }
 
 
@@ -344,7 +350,6 @@ _PLAIN = {
     "snapshots": "snapshot",
     "deletions": "deletion",
     "schedules": "schedule",
-    "firings": "firing",
     "deployments": "deployment",
     "tokens": "token",
 }
@@ -359,6 +364,8 @@ _INTERRUPTED_RUNS = """
 SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
 """
 
+_OF_KNOWN_SCHEDULES = "WHERE schedule_id IN (SELECT id FROM {rows[schedule]})"
+
 _SELECT = {
     "runs": _RUNS,
     "steps": _NODES,
@@ -366,6 +373,8 @@ _SELECT = {
     "tags": _TAGS,
     "tag_history": TAG_HISTORY,
     "sources": _SOURCES,
+    # With a schedule that was deleted for good goes what was known of its firings.
+    "firings": f"{_plain('firings', 'firing')} {_OF_KNOWN_SCHEDULES}",
 } | {view: _plain(view, table) for view, table in _PLAIN.items()}
 KEYED = ("runs", "steps", "items", "tags", "tag_history", *_HEADS)
 
