@@ -116,7 +116,7 @@ def runs_that_disagree(serving: Serving, told: dict[str, tuple[int, str]]) -> di
         lambda: not client.runs.list(status=Status.RUNNING, limit=1) or (client.workspace.catalog.publish() and False)
     )
     sql = "SELECT id, status, parameters FROM runs WHERE pipeline = 'doubling'"
-    rows = {row["id"]: row for row in client.query(sql).to_dict(orient="records")}
+    rows = {row["id"]: row for row in client.query(sql, limit=1_000_000).to_dict(orient="records")}
     untrue: dict[str, list[Any]] = {"lost": [], "not_completed": [], "other_values": [], "left_running": []}
     for run_id, (n, who) in told.items():
         if run_id not in rows:
