@@ -53,7 +53,6 @@ FLOORS: dict[str, set[str]] = {
     "model_handle": GROUND | {"services", "records"},
     "__init__": GROUND | ROOMS | {"inside", "handles", "model_handle"},
     "cli": GROUND | ROOMS | {"inside", "handles", "__init__"},
-    "demo": GROUND | ROOMS | {"inside", "handles", "__init__"},
     "__main__": {"cli"},
 }
 
