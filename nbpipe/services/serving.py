@@ -35,9 +35,9 @@ from nbpipe.records.runs import Status
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.seen_runs import RunsSeen
 from nbpipe.services.snapshot_running import Frozen, check_runnable
-from nbpipe.services.starting import RunInProgress, RunRequest, existing_artifacts, new_run_id
+from nbpipe.services.starting import RunInProgress, RunRequest, new_run_id
 from nbpipe.services.unrecorded import UnrecordedWorkspace, WithoutReuse, check_unrecordable
-from nbpipe.services.warm_lookups import WarmLookups
+from nbpipe.services.warm_lookups import WarmLookups, existing_artifacts
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.thaw import thaw
 from nbpipe.source.closure import Source

@@ -45,13 +45,12 @@ from nbpipe.records.parameters import as_json
 from nbpipe.records.parts import WHOLE, Part
 from nbpipe.records.runs import Status, fill_template, run_name
 from nbpipe.records.tags import Tag, as_tags, check_declared
-from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.ending import PERFORMED, end_of, end_of_part, failed_end_of, performed_as
 from nbpipe.services.partial_runs import part_of
 from nbpipe.services.run_code import keep_code
 from nbpipe.services.stopping import stoppable
-from nbpipe.services.warm_lookups import WarmLookups
+from nbpipe.services.warm_lookups import WarmLookups, existing_artifacts
 from nbpipe.services.watching import StartedRun, observe
 from nbpipe.services.workspace import Workspace
 from nbpipe.source.places import Places
@@ -393,11 +392,3 @@ def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[st
         **substitutions,
     }
     return plain_name("version", fill_template(text, values))
-
-
-def existing_artifacts(
-    workspace: Workspace, traced: Traced, lookups: WarmLookups | None = None
-) -> dict[str, ArtifactVersion]:
-    """Find the artifact versions that a traced pipeline reads and does not make, by id."""
-    stored = lookups.stored if lookups is not None else ArtifactService(workspace).stored
-    return {artifact_id: stored(artifact_id) for artifact_id in traced.graph.existing}
