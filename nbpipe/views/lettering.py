@@ -6,6 +6,7 @@ Estimates after a wide sans-serif font: a box rather has room to spare than text
 from __future__ import annotations
 
 import unicodedata
+from math import fsum
 
 _NARROW = frozenset("ijlI.,:;'|!()[]{} ft-·/\\")
 _BROAD = frozenset("mwMW@%…—")
@@ -25,7 +26,7 @@ def text_columns(text: str) -> int:
 
 def width_px(text: str, size: float, *, bold: bool = False) -> float:
     """Estimate the width of `text`, in pixels, at a font size in pixels."""
-    return size * sum(map(_advance, text)) * (1.1 if bold else 1.0)
+    return size * fsum(map(_advance, text)) * (1.1 if bold else 1.0)
 
 
 def fitting(text: str, size: float, room_px: float, *, bold: bool = False) -> str:
