@@ -7,8 +7,10 @@ A schedule fires when some scheduler runs (`services.scheduler`), or when somebo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 from nbpipe.base.clock import now
 from nbpipe.base.ids import may_be_id_prefix, new_id
@@ -272,8 +274,10 @@ class ScheduleService:
     def _tell_missed(self, row: Row, at: datetime) -> None:
         """Have what came due by an instant, and nobody has seen to, be told as missed: it will not be made up for."""
         firer = Firer(self._workspace)
-        while row["active"] and firer.pass_over(row, at):
-            row = find_schedule(self._workspace, row["id"])
+        # When it was due in a zone that this machine does not know, nobody here can tell.
+        with suppress(ZoneInfoNotFoundError):
+            while row["active"] and firer.pass_over(row, at):
+                row = find_schedule(self._workspace, row["id"])
 
     # Firing ----------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
             return snapshot_form(snapshot, static=static)
         case "DeploymentCard", Deployment() as deployment:
             return DeploymentCard(deployment, static=static)
-        case "ScheduleBoard", ScheduleRecord() as schedule:
+        case "ScheduleBoard", ScheduleRecord() as schedule if schedule.deleted is None:
             return ScheduleBoard(schedule, static=static)
         case "ScheduleBoard", list() as listing if all(one.deleted is None for one in listing):
             return ScheduleBoard(pipeline=answer.asked.get("pipeline"), static=static)

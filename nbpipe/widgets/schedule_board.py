@@ -163,11 +163,11 @@ class ScheduleBoard(ScheduleButtons, ScheduleListing, Shown):
         if proposal["value"] == "":
             return ""
         found = self._service.get(proposal["value"])
-        if found.deleted is not None:
-            raise NotFoundError("schedule", found.name)
         if self._seen.get(found.id) is None:
-            # It was made since the last look.
+            # It was made since the last look; or it was deleted, or is another pipeline's.
             self._look()
+        if self._seen.get(found.id) is None:
+            raise NotFoundError("schedule", found.name, [one.record.name for one in self._seen.all])
         return found.id
 
     @observe("chosen")

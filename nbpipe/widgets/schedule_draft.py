@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
@@ -132,7 +132,11 @@ def read(draft: Draft, now: datetime, former: ScheduleRecord | None = None) -> R
     """
     before = draft_of(former) if former is not None else None
     if former is not None and before is not None and draft.timing == before.timing:
-        # One that is over was right when it was made.
+        # One that is over was right when it was made; only its zone may be one that another machine knew.
+        try:
+            zone_name(former.timezone)
+        except ValueError as error:
+            return Reading(None, {"timezone": str(error)})
         return Reading(former.schedule, {})
     said, problems = _said(draft)
     if problems:
@@ -219,7 +223,10 @@ def _instant(text: str) -> datetime:
 def _instant_text(instant: datetime | None, zone: str) -> str:
     if instant is None:
         return ""
-    there = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None, microsecond=0)
+    try:
+        there = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None, microsecond=0)
+    except ZoneInfoNotFoundError:
+        there = instant.replace(microsecond=0)
     return there.isoformat(sep=" ", timespec="seconds" if there.second else "minutes")
 
 

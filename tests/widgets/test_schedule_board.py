@@ -16,11 +16,12 @@ from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.commands.answers import Answer
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.changes import Decision
+from nbpipe.records.operations import ChangeSchedule
 from nbpipe.records.operations.base import Operation
 from nbpipe.records.schedules import cron_fields
 from nbpipe.records.state import Draft, OperationState
 from nbpipe.services.listing import Listing
-from nbpipe.services.schedule_records import ScheduleRecord
+from nbpipe.services.schedule_records import ScheduleRecord, timing_of
 from nbpipe.services.scheduler_process import schedulers
 from nbpipe.services.schedules import ScheduleService
 from nbpipe.views.theme import look, signed
@@ -229,6 +230,24 @@ def test_a_firing_that_was_refused_says_why(schedules: ScheduleService, project:
     assert board.message == "renamed is changed."
 
 
+def test_a_schedule_of_a_zone_that_is_not_known_here_says_so_and_can_be_mended(
+    schedules: ScheduleService, project: Project
+) -> None:
+    former = nightly(schedules, end_time=datetime(2028, 1, 1))
+    lost = timing_of(former.schedule).model_copy(update={"timezone": "Mars/Olympus"})
+    project.client.workspace.catalog.transact(ChangeSchedule(id=former.id, timing=lost))
+    board = opened(former)
+    assert "This machine knows no zone Mars/Olympus." in shown(board)
+    board.edit_button.click()
+    assert list(board.editor.problems) == ["timezone"]
+
+    assert typed(board, timezone="Asia/Tokyo") == {}
+    board.save_button.click()
+
+    assert board.message == "every night is changed."
+    assert rows(board)[0][4] == "At 02:00 (Asia/Tokyo)"
+
+
 def test_nothing_is_asked_of_the_catalog_while_nothing_has_changed(
     schedules: ScheduleService, project: Project, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,7 +319,10 @@ def test_a_board_of_one_pipeline_shows_no_other_schedules(schedules: ScheduleSer
     nightly(schedules)
 
     assert [record.name for record in ScheduleBoard(pipeline="training").schedules] == ["every night"]
-    assert ScheduleBoard(pipeline="other").schedules == []
+    other = ScheduleBoard(pipeline="other")
+    assert other.schedules == []
+    with pytest.raises(NotFoundError):
+        other.chosen = "every night"
 
 
 @pytest.mark.parametrize(
@@ -704,11 +726,11 @@ def test_what_a_command_answers_is_shown_as_a_board(schedules: ScheduleService) 
     of_one = widget_for(Answer(None, record, widget="ScheduleBoard"), static=False)  # type: ignore[arg-type]
     schedules.delete(record)
     with_deleted = schedules.list(include_deleted=True)
-    answer = Answer(None, with_deleted, widget="ScheduleBoard")  # type: ignore[arg-type]
+    answers = [Answer(None, one, widget="ScheduleBoard") for one in (with_deleted, with_deleted[0])]  # type: ignore[arg-type]
 
     assert isinstance(of_all, ScheduleBoard)
     assert of_one.chosen == record.id
-    assert widget_for(answer, static=False) is answer
+    assert [widget_for(answer, static=False) for answer in answers] == answers
 
 
 def test_the_static_face_says_nothing_of_the_clock_and_escapes_names(schedules: ScheduleService, clock: Clock) -> None:
