@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nbpipe.records.deployments import DeploymentSettings
     from nbpipe.records.metadata import StorageSize, Uri
     from nbpipe.records.models import ModelStages
+    from nbpipe.records.schedules import Schedule
     from nbpipe.records.steps import ArtifactConfig, UnmaterializedArtifact
     from nbpipe.records.tags import Tag
     from nbpipe.services.client import Client
@@ -45,6 +46,7 @@ _PLACES = {
     "Model": "nbpipe.handles",
     "ModelStages": "nbpipe.records.models",
     "PipelineRunConfiguration": "nbpipe.records.config",
+    "Schedule": "nbpipe.records.schedules",
     "StorageSize": "nbpipe.records.metadata",
     "Tag": "nbpipe.records.tags",
     "UnmaterializedArtifact": "nbpipe.records.steps",
@@ -71,6 +73,7 @@ __all__ = [
     "Model",
     "ModelStages",
     "PipelineRunConfiguration",
+    "Schedule",
     "StorageSize",
     "Tag",
     "UnmaterializedArtifact",

@@ -23,6 +23,7 @@
     ├── ExecutorError                  what was to run the steps is not to be had
     │   └── WorkerLostError            the process of a step ended without an answer
     ├── DeploymentError                a deployment does not answer, or cannot be brought to
+    ├── SchedulerError                 a scheduler does not come up, or does not end
     ├── WorkspaceError                 the workspace folder cannot be used
     │   ├── NotRecordedError           a record could not be written in full
     │   │   └── NotUploadedError       a value did not reach the artifact root on object storage
@@ -372,6 +373,10 @@ class WorkerLostError(ExecutorError):
 
 class DeploymentError(NbpipeError):
     """A deployment does not answer, cannot be brought to, or does not let us."""
+
+
+class SchedulerError(NbpipeError):
+    """A scheduler does not come up, or does not end."""
 
 
 class WorkspaceError(NbpipeError):

@@ -36,8 +36,10 @@ from nbpipe.services.starting import RunRequest
 
 if TYPE_CHECKING:
     from nbpipe.records.deployments import DeploymentSettings
+    from nbpipe.records.schedules import Schedule
     from nbpipe.services.deployment_records import Deployment
     from nbpipe.services.runs import Run
+    from nbpipe.services.schedule_records import ScheduleRecord
     from nbpipe.services.snapshot_records import Snapshot
     from nbpipe.services.versions import ModelVersion
 
@@ -79,13 +81,15 @@ class Pipeline:
         """What it takes."""
         return self.definition.parameters
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Run:
-        """Run it, wait for its end and give the run.
+    def __call__(self, *args: Any, **kwargs: Any) -> Run | ScheduleRecord:
+        """Run it, wait for its end and give the run. With a schedule it runs nothing, and gives the schedule.
 
         Raises:
             ParameterError: Values that do not fit; nothing ran.
             StepFailedError: A step failed; the original is its cause.
         """
+        if self._configuration.schedule is not None:
+            return self._schedule(self._configuration.schedule, self._named(args, kwargs))
         run: Run = self.start(*args, **kwargs).wait()
         return run
 
@@ -93,7 +97,21 @@ class Pipeline:
         """Start it in a thread of its own: the answer has `.wait()`, `.stop()` and `.status`."""
         if current_trace() is not None:
             raise DefinitionError(f"{self.name} is called inside the body of another pipeline; call its steps instead.")
+        if self._configuration.schedule is not None:
+            raise BadValueError(
+                f"{self.name} has a schedule, which a call makes: {self.name}.with_options(schedule=…)()."
+            )
         return Client().runs.start(self.request(self._named(args, kwargs)))
+
+    def _schedule(self, schedule: Schedule, values: Mapping[str, Any]) -> ScheduleRecord:
+        """Freeze it with these values, and have that run as the schedule says."""
+        if current_trace() is not None:
+            raise DefinitionError(f"{self.name} is scheduled inside the body of another pipeline; do that outside.")
+        self._check_whole("is scheduled")
+        client = Client()
+        said = PipelineRunConfiguration(parameters=dict(values))
+        made = client.snapshots.create(self.definition, configuration=merge_configurations(self._configuration, said))
+        return client.schedules.take(made, schedule)
 
     async def run_async(self, *args: Any, **kwargs: Any) -> Run:
         """Run it while the event loop goes on; a cancelled await stops the run."""
@@ -150,6 +168,7 @@ class Pipeline:
         cache: bool | None = None,
         enable_cache: bool | None = None,
         executor: str | None = None,
+        schedule: Schedule | Mapping[str, Any] | None = None,
         config_path: str | Path | None = None,
         run_name: str | None = None,
         parameters: Mapping[str, Any] | None = None,
@@ -168,6 +187,7 @@ class Pipeline:
             cache: Whether equal executions may be reused.
             enable_cache: Another spelling of `cache`.
             executor: Who runs the steps: `"in-process"`, `"processes"`, `"processes:4"`, `"dask"`, `"dask:tcp://…"`.
+            schedule: When it is to run: calling it then makes a schedule, or changes the one of its name, and runs nothing.
             config_path: A YAML or JSON file with a run configuration; what is said here wins over it.
             run_name: A name for the run.
             parameters: Values of its parameters.
@@ -189,6 +209,7 @@ class Pipeline:
                 "model": model,
                 "enable_cache": enable_cache if cache is None else cache,
                 "executor": check_executor(executor) if executor is not None else None,
+                "schedule": schedule,
                 "run_name": run_name,
                 "parameters": dict(parameters or {}),
                 "steps": dict(steps or {}),
@@ -221,11 +242,7 @@ class Pipeline:
             UncapturedNameError: A step reads a name that is no text.
             BadValueError: Only a part of it is to run.
         """
-        if not self._part.is_whole:
-            raise BadValueError(
-                f"A snapshot holds all of {self.name}; say which part is to run when it runs: "
-                "nbpipe snapshot run NAME --until STEP."
-            )
+        self._check_whole("is frozen")
         said = PipelineRunConfiguration(parameters=dict(parameters or {}))
         made = Client().snapshots.create(
             self.definition,
@@ -283,6 +300,13 @@ class Pipeline:
             # Nobody would ever use it.
             client.snapshots.delete(made)
             raise
+
+    def _check_whole(self, does: str) -> None:
+        if not self._part.is_whole:
+            raise BadValueError(
+                f"All of {self.name} {does}, not a part; say which part is to run when it runs: "
+                "nbpipe snapshot run NAME --until STEP."
+            )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from nbpipe.commands.showing import pipeline_bundle

@@ -96,6 +96,11 @@ class WorkspacePaths:
         return self.root / "queue"
 
     @property
+    def schedules(self) -> Path:
+        """Lock files of schedulers and of the runs of schedules."""
+        return self.root / "schedules"
+
+    @property
     def quarantine(self) -> Path:
         """Damaged lines and files, kept for people to look at."""
         return self.root / "quarantine"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from nbpipe.catalog.heads import CREATE_HEAD_OF
 from nbpipe.records.state import TABLES
 
-SCHEMA = 7
+SCHEMA = 8
 
 Columns = dict[str, str]
 

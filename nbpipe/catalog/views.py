@@ -236,14 +236,20 @@ COLUMNS: dict[str, dict[str, str]] = {
         "active": "whether it fires",
         "created": "when it was made",
         "deleted": "when it was deleted; null while it is there",
-        "last_fired": "the last instant at which it was due and somebody saw to it",
+        "last_fired": "the last instant at which it was due and fired",
+        "seen_to": "the instant up to which somebody has seen to what was due",
+        "owed": "the runs that it promised and that have not begun: each with its id and when it was due",
     },
     "firings": {
         "schedule_id": "the schedule",
         "due": "when it was due",
-        "outcome": "fired, missed or skipped",
+        "outcome": "fired, skipped (its last run went on), missed (nobody was there) or refused (it could not be run)",
         "claimed_at": "when a process took it on",
         "claimed_by": "whose process",
+        "run_id": "the run that it made",
+        "last_due": "of several that were missed, when the last was due",
+        "number": "how many were missed, 10,000 if it was as many or more; 1 of others",
+        "error": "why it was refused",
     },
     "deployments": {
         "id": "the deployment's id",
@@ -322,7 +328,7 @@ _HEADS = {
 # `at` and `by` are words of SQL; nobody should have to quote a column.
 _STORED_AS = {
     **{"logged_at": "at", "moved_at": "at", "moved_by": "by", "claimed_at": "at", "claimed_by": "by"},
-    **{"deleted_at": "at", "deleted_by": "by"},
+    **{"deleted_at": "at", "deleted_by": "by", "seen_to": "since"},
 }
 
 

@@ -20,6 +20,7 @@ from nbpipe.errors import BadValueError
 from nbpipe.records.base import Record, plain_name, shorten
 from nbpipe.records.executors import check_executor
 from nbpipe.records.models import ModelConfig
+from nbpipe.records.schedules import Schedule
 from nbpipe.records.tags import Tag, as_tags
 
 _LARGEST_BYTES = 1 << 20
@@ -47,6 +48,7 @@ class PipelineRunConfiguration(Record):
         enable_cache: Whether equal executions may be reused; `None` for what the pipeline says.
         executor: Who runs the steps: `in-process`, `processes`, `processes:4`, `dask`, `dask:tcp://…`; `None` for what
             the pipeline says.
+        schedule: When it is to run; calling it then makes a schedule, and runs nothing.
     """
 
     run_name: str | None = None
@@ -56,6 +58,7 @@ class PipelineRunConfiguration(Record):
     model: ModelConfig | None = None
     enable_cache: bool | None = None
     executor: str | None = None
+    schedule: Schedule | None = None
 
     @field_validator("tags", mode="before")
     @classmethod
@@ -71,6 +74,10 @@ class PipelineRunConfiguration(Record):
     @classmethod
     def _is_executor(cls, asked: object) -> str | None:
         return None if asked is None else check_executor(asked)
+
+    def without_schedule(self) -> PipelineRunConfiguration:
+        """Give it without what it says of when to run."""
+        return self.model_copy(update={"schedule": None}) if self.schedule is not None else self
 
     @property
     def step_values(self) -> dict[str, dict[str, Any]]:
@@ -312,4 +319,5 @@ def merge_configurations(
         model=stronger.model or weaker.model,
         enable_cache=weaker.enable_cache if stronger.enable_cache is None else stronger.enable_cache,
         executor=stronger.executor or weaker.executor,
+        schedule=stronger.schedule or weaker.schedule,
     )

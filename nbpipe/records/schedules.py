@@ -111,6 +111,11 @@ def aware(instant: datetime, zone: Any) -> datetime:
     return instant if instant.tzinfo is not None else instant.replace(tzinfo=zone)
 
 
+def instant_text(instant: datetime | None) -> str | None:
+    """Give an instant as it stands in a record: ISO 8601 in UTC with microseconds."""
+    return None if instant is None else instant.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def zone_name(name: object) -> str:
     """Give the name of a zone that is known here.
 

@@ -93,6 +93,8 @@ TABLES: dict[str, dict[str, str]] = {
         "created": "TIMESTAMPTZ",
         "deleted": "TIMESTAMPTZ",
         "last_fired": "TIMESTAMPTZ",
+        "since": "TIMESTAMPTZ",
+        "owed": "JSON",
     },
     "firing": {
         "schedule_id": "VARCHAR",
@@ -100,6 +102,10 @@ TABLES: dict[str, dict[str, str]] = {
         "outcome": "VARCHAR",
         "at": "TIMESTAMPTZ",
         "by": "VARCHAR",
+        "run_id": "VARCHAR",
+        "last_due": "TIMESTAMPTZ",
+        "number": "BIGINT",
+        "error": "VARCHAR",
     },
     "deployment": {
         "id": "VARCHAR",

@@ -1,6 +1,6 @@
 """When a schedule fires, and what is to become of the instants that passed: functions of a schedule and two instants.
 
-Nothing here reads a clock or knows a catalog; the loop that does is `schedule.loop`.
+Nothing here reads a clock or knows a catalog; who does is `services.firing`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import takewhile
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 from nbpipe.errors import BadValueError
@@ -18,6 +18,7 @@ from nbpipe.records.schedules import CatchUp, Schedule, aware
 from nbpipe.schedule.cron import Cron, local_zone_name
 
 MOST_CAUGHT_UP = 10
+MOST_COUNTED = 10_000
 GRACE = timedelta(hours=1)
 _JUST_BEFORE = timedelta(microseconds=1)
 
@@ -128,7 +129,7 @@ class Due:
 
     Attributes:
         fire: The instants that are to be fired, in order.
-        missed: How many others are told as missed.
+        missed: How many others are told as missed: `MOST_COUNTED` if it is as many or more.
         missed_from: The first of those, if there are any.
         missed_until: The last of those.
     """
@@ -147,13 +148,23 @@ def due(schedule: Schedule, since: datetime, now: datetime) -> Due:
         since: The last instant that somebody has seen to.
         now: The present instant.
     """
-    last: list[datetime] = []
-    missed, first_missed, last_missed = 0, None, None
     most = MOST_CAUGHT_UP if schedule.catchup is CatchUp.ALL else 1
-    for instant in takewhile(lambda instant: instant <= now, fires_after(schedule, since)):
-        last.append(instant)
-        if len(last) > most:
-            missed, first_missed, last_missed = missed + 1, first_missed or last[0], last.pop(0)
-    if schedule.catchup is CatchUp.NONE and last and now - last[0] > GRACE:
-        missed, first_missed, last_missed = missed + 1, first_missed or last[0], last.pop(0)
-    return Due(tuple(last), missed, first_missed, last_missed)
+    found = list(islice(takewhile(lambda instant: instant <= now, fires_after(schedule, since)), MOST_COUNTED + most))
+    if len(found) == MOST_COUNTED + most:
+        found[-most - 1 :] = _last(schedule, now, most + 1)
+    fire, missed = found[-most:], found[:-most]
+    if schedule.catchup is CatchUp.NONE and fire and now - fire[0] > GRACE:
+        fire, missed = [], found[-MOST_COUNTED:]
+    return Due(tuple(fire), len(missed), missed[0] if missed else None, missed[-1] if missed else None)
+
+
+def _last(schedule: Schedule, now: datetime, most: int) -> list[datetime]:
+    """Give the last instants up to now of a schedule that has had many: walked through from ever farther back."""
+    zone: tzinfo = ZoneInfo(schedule.timezone) if schedule.timezone is not None else UTC
+    end = now if schedule.end_time is None else min(now, aware(schedule.end_time, zone).astimezone(UTC))
+    span = timedelta(seconds=1)
+    while True:
+        found = list(takewhile(lambda instant: instant <= now, fires_after(schedule, end - span)))
+        if len(found) >= most:
+            return found[-most:]
+        span *= 2

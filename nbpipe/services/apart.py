@@ -58,6 +58,7 @@ class Asked:
         place: The environment in which it runs; that of this process if not given.
         run_id: The id that the run is to have; a new one if `""`.
         held: Open files that its process gets too.
+        schedule_id: The schedule that fired it, or `""`.
     """
 
     snapshot_id: str
@@ -70,6 +71,7 @@ class Asked:
     place: Rebuilt | None = None
     run_id: str = ""
     held: tuple[int, ...] = ()
+    schedule_id: str = ""
 
 
 class RunApart:
@@ -104,6 +106,8 @@ class RunApart:
                 parent=list(asked.parent),
                 bound=asked.is_bound,
                 id=asked.run_id,
+                schedule=asked.schedule_id,
+                held=list(asked.held),
                 pid=os.getpid(),
             )
             while not self._is_answered.wait(LOOK_UP_S) and not self._child.is_over():

@@ -158,6 +158,7 @@ def main(answers: int, *heard: int) -> int:
             request["configuration"],
             parent=tuple(request["parent"]),
             run_id=request.get("id", ""),
+            schedule_id=request.get("schedule", ""),
         )
         handle = RunService(workspace).start(asked)
     except NbpipeError as error:
@@ -169,6 +170,10 @@ def main(answers: int, *heard: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
+    # They say that the run goes on, and it does not.
+    for descriptor in request.get("held", ()):
+        with suppress(OSError):
+            os.close(descriptor)
     asker.answer(end)
     workspace.close()
     return exit_code

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbpipe.services.models import ModelService
     from nbpipe.services.pipelines import PipelineService
     from nbpipe.services.runs import Run, RunService
+    from nbpipe.services.schedules import ScheduleService
     from nbpipe.services.snapshot_records import Snapshot
     from nbpipe.services.snapshots import SnapshotService
     from nbpipe.services.tags import TagService
@@ -104,6 +105,13 @@ class Client:
         from nbpipe.services.deployments import DeploymentService
 
         return DeploymentService(self.workspace)
+
+    @property
+    def schedules(self) -> ScheduleService:
+        """What may be asked of schedules."""
+        from nbpipe.services.schedules import ScheduleService
+
+        return ScheduleService(self.workspace)
 
     @property
     def tokens(self) -> TokenService:

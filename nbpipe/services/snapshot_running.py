@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbpipe.define.overrides import check_complete, with_step_values
-from nbpipe.errors import EnvironmentMismatchError
+from nbpipe.errors import BadValueError, EnvironmentMismatchError
 from nbpipe.execute.context import current_step
 from nbpipe.records.config import (
     PipelineRunConfiguration,
@@ -74,7 +74,12 @@ def enter_folder(snapshot: Frozen) -> None:
 
 
 def snapshot_request(
-    snapshot: Frozen, configuration: Any = None, *, parent: tuple[str, str] = ("", ""), run_id: str = ""
+    snapshot: Frozen,
+    configuration: Any = None,
+    *,
+    parent: tuple[str, str] = ("", ""),
+    run_id: str = "",
+    schedule_id: str = "",
 ) -> RunRequest:
     """Bring a snapshot to life and say what a run of it asks for.
 
@@ -83,13 +88,21 @@ def snapshot_request(
         configuration: How the run is to differ.
         parent: The run and the step that ask, if any.
         run_id: The id that the run is to have, if one was promised.
+        schedule_id: The schedule that fired it, if one did.
 
     Raises:
         EnvironmentMismatchError: A package that its steps import is not installed.
         ParameterError: Values that do not fit.
+        BadValueError: It is to have a schedule.
     """
     content = check_runnable(snapshot)
-    changed = content.changed_by(as_configuration(configuration))
+    given = as_configuration(configuration)
+    if given.schedule is not None:
+        raise BadValueError(
+            f"A run of snapshot {snapshot.label} is now, and takes no schedule; "
+            "make one with: nbpipe schedule create NAME --snapshot SNAPSHOT --cron '0 2 * * *'."
+        )
+    changed = content.changed_by(given)
     definition = thaw(content)
     return RunRequest(
         definition,
@@ -99,6 +112,7 @@ def snapshot_request(
         parent_run_id=parent[0],
         parent_step=parent[1],
         run_id=run_id,
+        schedule_id=schedule_id,
     )
 
 
@@ -156,6 +170,7 @@ def run_apart(
     place: Rebuilt | None = None,
     run_id: str = "",
     held: Sequence[int] = (),
+    schedule_id: str = "",
 ) -> RunApart:
     """Run a snapshot in a fresh process; the answer has `.wait()`, `.stop()` and `.status`.
 
@@ -169,6 +184,7 @@ def run_apart(
         place: That environment, where it was rebuilt already.
         run_id: The id that the run is to have, if one was promised.
         held: Open files that its process is to have, too, and holds as long as it lives.
+        schedule_id: The schedule that fired it, if one did.
 
     Raises:
         ParameterError: Values that do not fit; no process was started.
@@ -187,7 +203,17 @@ def run_apart(
     context = current_step()
     parent = (context.run_id, context.step) if context is not None else ("", "")
     asked = Asked(
-        snapshot.id, snapshot.digest, traced, snapshot.pipeline, given, parent, is_bound, place, run_id, tuple(held)
+        snapshot.id,
+        snapshot.digest,
+        traced,
+        snapshot.pipeline,
+        given,
+        parent,
+        is_bound,
+        place,
+        run_id,
+        tuple(held),
+        schedule_id,
     )
     run = RunApart(snapshot.workspace, asked)
     if context is not None:

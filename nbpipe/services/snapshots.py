@@ -79,7 +79,8 @@ class SnapshotService:
         title = checked_name(name)
         if (definition is None) == (run is None):
             raise BadValueError("Give either a pipeline or a run: client.snapshots.create(run='RUN', name='nightly').")
-        given = as_configuration(configuration)
+        # When it runs is no part of it.
+        given = as_configuration(configuration).without_schedule()
         if definition is not None:
             content, run_id = content_of_pipeline(self._workspace, definition, given), ""
         else:

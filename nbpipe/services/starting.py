@@ -73,6 +73,7 @@ class RunRequest:
         part: What is to run of the pipeline.
         debug: Whether it runs in the thread that waits for it, so that a debugger works in it.
         run_id: The id that the run is to have, where it was promised already; a new one if `""`.
+        schedule_id: The schedule that fired it, or `""`.
     """
 
     definition: PipelineDefinition
@@ -87,6 +88,7 @@ class RunRequest:
     part: Part = WHOLE
     debug: bool = False
     run_id: str = ""
+    schedule_id: str = ""
 
 
 class RunInProgress:
@@ -217,7 +219,7 @@ class RunInProgress:
             "differences": self.differences,
             "tags": [tag.model_dump() for tag in self._tags],
             "snapshot_id": request.snapshot_id,
-            "schedule_id": "",
+            "schedule_id": request.schedule_id,
             "parent_run_id": request.parent_run_id,
             "parent_step": request.parent_step,
             "model_version_id": self.facts.model_version_id,

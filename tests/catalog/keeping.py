@@ -25,7 +25,7 @@ from nbpipe.catalog.views import COLUMNS
 from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.operations import (
     AddTags,
-    ClaimFiring,
+    ClaimFirings,
     CreateSchedule,
     CreateSnapshot,
     CreateToken,
@@ -33,11 +33,13 @@ from nbpipe.records.operations import (
     DeleteRuns,
     OpenModelVersion,
     PointedAt,
+    Promise,
     RenameRun,
     RenameTag,
     RevokeToken,
     SetStage,
     StartDeployment,
+    Timing,
 )
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
@@ -89,10 +91,12 @@ def _session(catalog: Catalog, nth: int) -> None:
     catalog.transact(AddTags(tags=(Tag(name=f"mine {nth}"),), targets=pointed))
     catalog.transact(RenameTag(name=f"mine {nth}", to=f"ours {nth}"))
     catalog.transact(CreateSnapshot(id=f"snap-{nth}", pipeline="training", name=f"nightly {nth}", digest=f"d{nth}"))
-    told = {"cron_expression": "0 2 * * *", "catchup": "last", "overlap": "skip", "timezone": "Europe/Berlin"}
-    told |= {"pipeline": "training", "snapshot_id": f"snap-{nth}"}
+    timing = Timing(cron_expression="0 2 * * *", catchup="last", overlap="skip", timezone="Europe/Berlin")
+    since, due = datetime(2026, 11, 20, 12, tzinfo=UTC), datetime(2026, 11, 21, 1, tzinfo=UTC)
+    told = {"pipeline": "training", "snapshot_id": f"snap-{nth}", "timing": timing, "since": since}
     catalog.transact(CreateSchedule(id=f"schedule-{nth}", name=f"every night {nth}", **told))
-    catalog.transact(ClaimFiring(id=f"schedule-{nth}", due=datetime(2026, 11, 21, 1, tzinfo=UTC)))
+    promises = (Promise(run_id=f"promised-{nth}", due=due, alone=False),)
+    catalog.transact(ClaimFirings(id=f"schedule-{nth}", since=since, until=due, promises=promises))
     served = {"pipeline": "training", "snapshot_id": f"snap-{nth}", "url": "http://127.0.0.1:8000"}
     served["settings"] = {"timeout_s": 30}
     catalog.transact(StartDeployment(id=f"deployment-{nth}", name="predictor", replace=True, **served))

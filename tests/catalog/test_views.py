@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +17,7 @@ from nbpipe.records.models import ModelConfig, ModelStages
 from nbpipe.records.operations import (
     AddTags,
     ChangeSnapshot,
-    ClaimFiring,
+    ClaimFirings,
     CreateSchedule,
     CreateSnapshot,
     DeleteArtifacts,
@@ -27,11 +27,13 @@ from nbpipe.records.operations import (
     DeleteTag,
     OpenModelVersion,
     PointedAt,
+    Promise,
     RemoveTags,
     RenameRun,
     RenameTag,
     SetStage,
     StartDeployment,
+    Timing,
 )
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
@@ -345,9 +347,11 @@ def test_all_views_are_the_same_over_the_logs_over_a_published_file_and_after_a_
 @pytest.mark.parametrize("is_published", [False, True], ids=["in the logs", "published"])
 def test_schedules_their_firings_and_deployments_are_shown(catalog, is_published):
     due = datetime(2026, 11, 21, 2, tzinfo=UTC)
-    told = {"cron_expression": "0 2 * * *", "catchup": "last", "overlap": "skip", "timezone": "UTC"}
+    timing = Timing(cron_expression="0 2 * * *", catchup="last", overlap="skip", timezone="UTC")
+    told = {"timing": timing, "since": due - timedelta(hours=1)}
     catalog.transact(CreateSchedule(id="s", name="nightly", pipeline="training", snapshot_id="snap", **told))
-    catalog.transact(ClaimFiring(id="s", due=due))
+    promises = (Promise(run_id="r", due=due, alone=False),)
+    catalog.transact(ClaimFirings(id="s", since=told["since"], until=due, promises=promises))
     served = {"url": "http://127.0.0.1:8000", "settings": {"timeout_s": 30}}
     catalog.transact(StartDeployment(id="d", name="predictor", pipeline="training", snapshot_id="snap", **served))
     if is_published:

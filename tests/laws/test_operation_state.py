@@ -17,8 +17,9 @@ from nbpipe.records.operations import (
     ActivateSchedule,
     AddTags,
     ArtifactTags,
+    ChangeSchedule,
     ChangeSnapshot,
-    ClaimFiring,
+    ClaimFirings,
     CreateSchedule,
     CreateSnapshot,
     DeleteArtifacts,
@@ -30,10 +31,12 @@ from nbpipe.records.operations import (
     DeleteTag,
     DescribeModel,
     EndRun,
+    KeepPromise,
     NamedArtifact,
     NumberArtifacts,
     OpenModelVersion,
     PointedAt,
+    Promise,
     RemoveTags,
     RenameModelVersion,
     RenameRun,
@@ -42,6 +45,7 @@ from nbpipe.records.operations import (
     SetStage,
     StartDeployment,
     StopDeployment,
+    Timing,
 )
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
@@ -64,6 +68,14 @@ TARGETS = st.builds(
 ARTIFACTS = st.lists(st.builds(NamedArtifact, id=IDS, name=st.sampled_from(["a", "b"])), max_size=2).map(tuple)
 TAGGED = st.lists(st.builds(ArtifactTags, id=IDS, name=st.sampled_from(["a", "b"]), tags=TAGS), max_size=2).map(tuple)
 DUE = st.integers(0, 5).map(lambda hour: datetime(2026, 11, 21, hour, tzinfo=UTC))
+TIMINGS = st.builds(
+    Timing,
+    cron_expression=st.just("0 2 * * *"),
+    timezone=st.just("UTC"),
+    catchup=st.just("last"),
+    overlap=st.just("skip"),
+)
+PROMISES = st.lists(st.builds(Promise, run_id=IDS, due=DUE, alone=st.booleans()), max_size=2).map(tuple)
 OPERATIONS = st.one_of(
     st.builds(
         CreateSchedule,
@@ -71,13 +83,14 @@ OPERATIONS = st.one_of(
         name=st.sampled_from(["a", "b"]),
         pipeline=st.just("p"),
         snapshot_id=IDS,
-        cron_expression=st.just("0 2 * * *"),
-        catchup=st.just("last"),
-        overlap=st.just("skip"),
+        timing=TIMINGS,
+        since=DUE,
     ),
-    st.builds(ActivateSchedule, id=IDS, active=st.booleans()),
+    st.builds(ChangeSchedule, id=IDS, name=st.sampled_from(["a", "b"]), since=DUE),
+    st.builds(ActivateSchedule, id=IDS, active=st.booleans(), since=DUE),
     st.builds(DeleteSchedule, id=IDS, for_good=st.booleans()),
-    st.builds(ClaimFiring, id=IDS, due=DUE, outcome=st.sampled_from(["fired", "missed", "skipped"])),
+    st.builds(ClaimFirings, id=IDS, since=DUE, until=DUE, promises=PROMISES, skipped=st.none() | DUE),
+    st.builds(KeepPromise, id=IDS, due=DUE, run_id=IDS, error=st.sampled_from(["", "gone"])),
     st.builds(
         StartDeployment,
         id=IDS,

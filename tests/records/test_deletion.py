@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from nbpipe.records.operations import (
     DeletePipeline,
     DeleteRuns,
     DeleteSnapshot,
+    Timing,
 )
 from nbpipe.records.refs import Kind
 from nbpipe.records.tags import Tag
@@ -34,7 +36,8 @@ def deletions(ledger: Ledger) -> set[tuple[str, str]]:
 
 def schedule(ledger: Ledger) -> None:
     told: dict[str, Any] = {"id": "i", "name": "every_night", "pipeline": "p", "snapshot_id": "s"}
-    ledger.ask(CreateSchedule(**told, cron_expression="0 2 * * *", catchup="last", overlap="skip"))
+    timing = Timing(cron_expression="0 2 * * *", timezone="UTC", catchup="last", overlap="skip")
+    ledger.ask(CreateSchedule(**told, timing=timing, since=datetime(2026, 11, 21, tzinfo=UTC)))
 
 
 @pytest.mark.parametrize("operation", [DeleteRuns(ids=("r",)), DeleteArtifacts(ids=("a",)), DeletePipeline(name="p")])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError
-from nbpipe.records.operations import AddTags, CreateSchedule, PointedAt, StartDeployment
+from nbpipe.records.operations import AddTags, CreateSchedule, PointedAt, StartDeployment, Timing
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
@@ -420,7 +420,8 @@ def test_what_is_scheduled_or_deployed_is_not_deleted(opened_workspace: Workspac
     told: dict[str, Any] = {"id": "i", "name": "every_night", "pipeline": "training", "snapshot_id": snapshot}
     if what == "schedule":
         at = datetime(2030, 1, 1, tzinfo=UTC)
-        opened_workspace.catalog.transact(CreateSchedule(**told, run_at=at, catchup="last", overlap="skip"))
+        timing = Timing(run_at=at, timezone="UTC", catchup="last", overlap="skip")
+        opened_workspace.catalog.transact(CreateSchedule(**told, timing=timing, since=at - timedelta(days=1)))
     else:
         opened_workspace.catalog.transact(StartDeployment(**told, url="http://127.0.0.1:1"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from nbpipe import Client
 from nbpipe.errors import BadValueError, BundleDamagedError, ConflictError, NotFoundError, NotRecordedError
-from nbpipe.records.operations import CreateSchedule
+from nbpipe.records.operations import CreateSchedule, Timing
 from nbpipe.records.runs import Status
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.workspace import workspace_at
@@ -297,9 +297,8 @@ def test_pruning_leaves_what_is_scheduled(flow: Any, project: Project, snapshots
             name="nightly",
             snapshot_id=made.id,
             pipeline="training",
-            cron_expression="0 2 * * *",
-            catchup="latest",
-            overlap="skip",
+            timing=Timing(cron_expression="0 2 * * *", timezone="UTC", catchup="last", overlap="skip"),
+            since=datetime(2026, 11, 21, tzinfo=UTC),
         )
     )
 

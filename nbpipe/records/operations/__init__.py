@@ -21,7 +21,17 @@ from nbpipe.records.operations.models import (
     UndoPromotion,
 )
 from nbpipe.records.operations.runs import ArtifactTags, EndRun, NamedArtifact, NumberArtifacts
-from nbpipe.records.operations.schedules import ActivateSchedule, ClaimFiring, CreateSchedule, DeleteSchedule
+from nbpipe.records.operations.schedules import (
+    ActivateSchedule,
+    ChangeSchedule,
+    ClaimFirings,
+    CreateSchedule,
+    DeleteSchedule,
+    KeepPromise,
+    Missed,
+    Promise,
+    Timing,
+)
 from nbpipe.records.operations.snapshots import ChangeSnapshot, CreateSnapshot, DeleteSnapshot
 from nbpipe.records.operations.tags import AddTags, DeleteTag, RemoveTags, RenameTag
 from nbpipe.records.operations.tokens import CreateToken, RevokeToken
@@ -30,8 +40,9 @@ __all__ = [
     "ActivateSchedule",
     "AddTags",
     "ArtifactTags",
+    "ChangeSchedule",
     "ChangeSnapshot",
-    "ClaimFiring",
+    "ClaimFirings",
     "CreateSchedule",
     "CreateSnapshot",
     "CreateToken",
@@ -47,11 +58,14 @@ __all__ = [
     "DescribeModel",
     "DescribeModelVersion",
     "EndRun",
+    "KeepPromise",
+    "Missed",
     "NamedArtifact",
     "NumberArtifacts",
     "OpenModelVersion",
     "Operation",
     "PointedAt",
+    "Promise",
     "RemoveTags",
     "RenameModelVersion",
     "RenameRun",
@@ -61,5 +75,6 @@ __all__ = [
     "SetStage",
     "StartDeployment",
     "StopDeployment",
+    "Timing",
     "UndoPromotion",
 ]
