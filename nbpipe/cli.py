@@ -26,6 +26,7 @@ from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
 from nbpipe.views.markup import plain
 
 if TYPE_CHECKING:
+    from nbpipe.services.scheduler_process import SchedulerSettings
     from nbpipe.services.serving_settings import ServerSettings
 
 FAILED = 1
@@ -68,6 +69,8 @@ def _answer(words: list[str], out: TextIO) -> int:
             return answer
         if answer.serving is not None:
             return _serve(answer.serving, call)
+        if answer.scheduling is not None:
+            return _schedule(answer.scheduling, call)
         _show(answer, out)
         return answer.exit_code
     except NbpipeError as error:
@@ -88,6 +91,14 @@ def _serve(settings: ServerSettings, call: Call) -> int:
     from nbpipe.server.running import serve
 
     serve(settings, call.opened.client, _say)
+    return 0
+
+
+def _schedule(settings: SchedulerSettings, call: Call) -> int:
+    """Fire schedules until somebody ends that."""
+    from nbpipe.services.scheduler_process import run_scheduler
+
+    run_scheduler(call.opened.client.workspace, settings, _say)
     return 0
 
 

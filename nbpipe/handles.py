@@ -98,9 +98,7 @@ class Pipeline:
         if current_trace() is not None:
             raise DefinitionError(f"{self.name} is called inside the body of another pipeline; call its steps instead.")
         if self._configuration.schedule is not None:
-            raise BadValueError(
-                f"{self.name} has a schedule, which a call makes: {self.name}.with_options(schedule=…)()."
-            )
+            raise BadValueError(f"{self.name} has a schedule, which is made by calling it; only runs are started.")
         return Client().runs.start(self.request(self._named(args, kwargs)))
 
     def _schedule(self, schedule: Schedule, values: Mapping[str, Any]) -> ScheduleRecord:
@@ -187,7 +185,7 @@ class Pipeline:
             cache: Whether equal executions may be reused.
             enable_cache: Another spelling of `cache`.
             executor: Who runs the steps: `"in-process"`, `"processes"`, `"processes:4"`, `"dask"`, `"dask:tcp://…"`.
-            schedule: When it is to run: calling it then makes a schedule, or changes the one of its name, and runs nothing.
+            schedule: When it is to run: a call then makes a schedule, or changes the one of its name, and runs nothing.
             config_path: A YAML or JSON file with a run configuration; what is said here wins over it.
             run_name: A name for the run.
             parameters: Values of its parameters.

@@ -351,7 +351,6 @@ _PLAIN = {
     "snapshots": "snapshot",
     "deletions": "deletion",
     "schedules": "schedule",
-    "firings": "firing",
     "deployments": "deployment",
     "tokens": "token",
 }
@@ -366,6 +365,8 @@ _INTERRUPTED_RUNS = """
 SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
 """
 
+_OF_KNOWN_SCHEDULES = "WHERE schedule_id IN (SELECT id FROM {rows[schedule]})"
+
 _SELECT = {
     "runs": _RUNS,
     "steps": _NODES,
@@ -373,6 +374,8 @@ _SELECT = {
     "tags": _TAGS,
     "tag_history": TAG_HISTORY,
     "sources": _SOURCES,
+    # With a schedule that was deleted for good goes what was known of its firings.
+    "firings": f"{_plain('firings', 'firing')} {_OF_KNOWN_SCHEDULES}",
 } | {view: _plain(view, table) for view, table in _PLAIN.items()}
 KEYED = ("runs", "steps", "items", "tags", "tag_history", *_HEADS)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbpipe.services.apart import RunApart
     from nbpipe.services.run_handle import RunHandle
     from nbpipe.services.runs import Run
+    from nbpipe.services.scheduler_process import SchedulerSettings
     from nbpipe.services.serving_settings import ServerSettings
 
 _DEEPEST = 40
@@ -42,6 +43,7 @@ class Answer:
         note: A remark beside it, not part of it.
         exit_code: What the command line ends with.
         serving: How the workspace is to be served from now on, by whoever can: that is the command line.
+        scheduling: How its schedules are to be fired from now on; likewise.
     """
 
     bundle: Bundle
@@ -53,10 +55,15 @@ class Answer:
     exit_code: int = 0
     asked: Mapping[str, Any] = field(default_factory=dict)
     serving: ServerSettings | None = None
+    scheduling: SchedulerSettings | None = None
 
     def to_serve(self, settings: ServerSettings) -> Answer:
         """Give this answer as one that is to serve."""
         return replace(self, serving=settings)
+
+    def to_schedule(self, settings: SchedulerSettings) -> Answer:
+        """Give this answer as one that is to fire schedules."""
+        return replace(self, scheduling=settings)
 
     @property
     def text(self) -> str:

@@ -28,6 +28,7 @@ TAG = "TAG"
 STATUS = "STATUS"
 EXECUTOR = "EXECUTOR"
 DEPLOYMENT = "DEPLOYMENT"
+SCHEDULE = "SCHEDULE"
 SETTING = "NAME=VALUE"
 
 AsJson = Annotated[bool, Option("--json", help="Answer with plain facts as JSON.")]

@@ -143,6 +143,10 @@ def _deployments(_: str) -> list[str]:
     return [one.name for one in current_client().deployments.list()] if _has_workspace() else []
 
 
+def _schedules(_: str) -> list[str]:
+    return [one.name for one in current_client().schedules.list()] if _has_workspace() else []
+
+
 def _runs(_: str) -> list[str]:
     return [run.id[:8] for run in current_client().runs.list(limit=_NEWEST_RUNS)] if _has_workspace() else []
 
@@ -184,6 +188,7 @@ _NAMES: dict[str, Callable[[str], Iterable[str]]] = {
     arguments.SOURCE_OR_SNAPSHOT: _runnable,
     arguments.RUN: _runs,
     arguments.DEPLOYMENT: _deployments,
+    arguments.SCHEDULE: _schedules,
     arguments.SNAPSHOT: _snapshots,
     arguments.PIPELINE: _pipelines,
     arguments.MODEL: _models,

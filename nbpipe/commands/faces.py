@@ -24,6 +24,7 @@ from nbpipe.commands.showing import (
     version_bundle,
 )
 from nbpipe.commands.showing_deployments import answer_bundle, deployment_bundle
+from nbpipe.commands.showing_schedules import firing_bundle, schedule_bundle
 from nbpipe.commands.showing_steps import step_bundle
 from nbpipe.commands.showing_tokens import token_bundle
 from nbpipe.commands.snapshot_differences import differences_bundle
@@ -41,6 +42,7 @@ from nbpipe.services.logs import StepLog
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run, StepRun
+from nbpipe.services.schedule_records import Firing, ScheduleRecord
 from nbpipe.services.snapshot_differences import SnapshotDifferences
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.step_runs import ItemRun
@@ -65,6 +67,8 @@ FACES: dict[type, Callable[..., Bundle]] = {
     Explanation: step_explanation_bundle,
     Deployment: deployment_bundle,
     Answer: answer_bundle,
+    ScheduleRecord: schedule_bundle,
+    Firing: firing_bundle,
     TokenRecord: token_bundle,
     Lineage: lineage_bundle,
     ComparedRuns: comparison_bundle,

@@ -43,6 +43,8 @@ PLACES = {
     "adopt": Place("nbpipe.commands.adopt", "Copy an ordinary notebook as a pipeline, and compare the two."),
     "pipeline": Place("nbpipe.commands.pipelines", "List and show pipelines."),
     "snapshot": Place("nbpipe.commands.snapshots", "Freeze pipelines and run them again."),
+    "schedule": Place("nbpipe.commands.schedules", "Have snapshots run at instants to come."),
+    "scheduler": Place("nbpipe.commands.scheduler", "Start, stop and look at what fires schedules."),
     "deploy": Place("nbpipe.commands.deploy", "Serve a pipeline or a snapshot over HTTP."),
     "deployment": Place("nbpipe.commands.deployments", "List, call, stop and restart what is served."),
     "model": Place("nbpipe.commands.models", "List, show, compare and promote model versions."),

@@ -15,6 +15,7 @@ from nbpipe.commands.answers import Answer, listing
 from nbpipe.commands.reasons import explained_against
 from nbpipe.commands.showing import flags_text
 from nbpipe.commands.showing_steps import artifact_label
+from nbpipe.schedule.words import instant_in_words
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.browsing_conditions import known_filters
 from nbpipe.services.browsing_nouns import noun_named
@@ -24,6 +25,7 @@ from nbpipe.services.listing import Listing
 from nbpipe.services.model_records import ModelRecord
 from nbpipe.services.pipelines import PipelineRecord
 from nbpipe.services.runs import Run
+from nbpipe.services.schedule_records import Firing, ScheduleRecord
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.services.tag_foresight import named
 from nbpipe.services.tag_history import TagTenure
@@ -101,6 +103,24 @@ def _deployment(one: Deployment) -> tuple[object, ...]:
     return one.name, signed(row["status"]), one.url, one.pipeline, row["snapshot"], one.started
 
 
+def _schedule(one: ScheduleRecord) -> tuple[object, ...]:
+    row, zone = one.as_row(), one.timezone
+    next_fire = instant_in_words(one.next_fire, zone) if one.next_fire is not None else ""
+    rules = f"{row['catchup']}, {row['overlap']}"
+    return one.name, signed(one.status), one.words, next_fire, rules, one.pipeline, row["snapshot"]
+
+
+def _firing(one: Firing) -> tuple[object, ...]:
+    outcome = f"missed {one.number:,}" if one.outcome == "missed" and one.number > 1 else one.outcome
+    return (
+        one.schedule,
+        one.due,
+        signed(one.outcome) if outcome == one.outcome else outcome,
+        one.run_id[:_SHORT],
+        one.error,
+    )
+
+
 def _tag(one: TagRecord) -> tuple[object, ...]:
     return one.name, one.count, flags_text(one), one.created
 
@@ -135,6 +155,12 @@ _FORMS: dict[type, Form] = {
     StageChange: Form(("when", "version", "stage", "", "who", "note"), _stage_change, frozenset({"when", "who"})),
     Snapshot: Form(("name", "pipeline", "id", "created", "description"), _snapshot),
     Deployment: Form(("deployment", "status", "address", "pipeline", "snapshot", "started"), _deployment),
+    ScheduleRecord: Form(
+        ("schedule", "status", "fires", "next", "catch-up, overlap", "pipeline", "snapshot"),
+        _schedule,
+        frozenset({"next", "snapshot"}),
+    ),
+    Firing: Form(("schedule", "due", "outcome", "run", "why"), _firing, frozenset({"run"})),
     TagRecord: Form(("tag", "on", "flags", "created"), _tag),
     TokenRecord: Form(
         ("token", "scope", "status", "created", "expires", "id"), _token, frozenset({"id", "created", "expires"})

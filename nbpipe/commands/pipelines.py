@@ -1,4 +1,4 @@
-"""`nbpipe pipeline`: what was run, and what a source would run; `pipeline snapshot …` is `snapshot …`."""
+"""`nbpipe pipeline`: what was run, and what a source would run; `snapshot` and `schedule` stand below it too."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import definition_plain
+from nbpipe.commands.schedules import commands as schedule_commands
 from nbpipe.commands.showing import pipeline_bundle, recorded_bundle
 from nbpipe.commands.snapshots import commands as snapshot_commands
 from nbpipe.commands.sources import find_pipeline, here_named, is_importable, looks_like_source
@@ -34,6 +35,7 @@ from nbpipe.services.foreseeing import foresee
 
 commands = noun("List, show and delete pipelines.")
 commands.add_typer(snapshot_commands, name="snapshot")
+commands.add_typer(schedule_commands, name="schedule")
 
 
 @verb(commands, "list", "nbpipe pipeline list", "nbpipe pipeline list --since 2d --status failed --json")

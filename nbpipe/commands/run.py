@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument
 
-from nbpipe.commands.answers import Started
+from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.arguments import (
     SOURCE_OR_SNAPSHOT,
     AsJson,
@@ -55,7 +55,7 @@ def run(
     only_steps: OnlySteps = None,
     debug: Debug = False,
     as_json: AsJson = False,
-) -> Started:
-    """Run a pipeline or a snapshot, wait for its end and show what came of it."""
+) -> Started | Answer:
+    """Run a pipeline or a snapshot, wait for its end and show what came of it; with a schedule in FILE, make that."""
     given = configuration_of(settings, config, no_cache=no_cache, executor=executor, tags=tags)
     return begin_named(what, given, part=as_part(from_steps, until_steps, only_steps), debug=debug, as_json=as_json)

@@ -16,8 +16,9 @@ from nbpipe.commands.plain import run_plain
 from nbpipe.commands.progress import told_on
 from nbpipe.commands.reaching import reached
 from nbpipe.commands.showing import run_bundle, run_facts
+from nbpipe.commands.showing_schedules import schedule_bundle
 from nbpipe.commands.sources import files_here, find_pipeline, here_named, is_importable, looks_like_source, names_here
-from nbpipe.errors import NotFoundError
+from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.config import (
     PipelineRunConfiguration,
     merge_configurations,
@@ -26,6 +27,7 @@ from nbpipe.records.config import (
 )
 from nbpipe.records.executors import check_executor
 from nbpipe.records.parts import WHOLE, Part
+from nbpipe.records.schedules import Schedule
 from nbpipe.records.tags import as_tags
 from nbpipe.services.resuming import resumed_request
 from nbpipe.services.run_code import code_of, work_in
@@ -102,8 +104,8 @@ def begin_named(
     part: Part = WHOLE,
     debug: bool = False,
     as_json: bool,
-) -> Started:
-    """Start a run of what is named, or of a part of it.
+) -> Started | Answer:
+    """Start a run of what is named, or of a part of it; where the configuration says a schedule, make that.
 
     Raises:
         NbpipeError: It is neither a pipeline nor a snapshot, or is refused; nothing was written.
@@ -112,8 +114,20 @@ def begin_named(
     if isinstance(found, Snapshot):
         return begin_snapshot(found, given, part=part, debug=debug, as_json=as_json)
     request = _request(found, given)
+    if request.configuration.schedule is not None:
+        return _scheduled(request, request.configuration.schedule, part, as_json=as_json)
     wished = replace(request, part=request.part if part.is_whole else part, debug=debug or request.debug)
     return begin(wished, as_json=as_json)
+
+
+def _scheduled(request: RunRequest, schedule: Schedule, part: Part, *, as_json: bool) -> Answer:
+    """Freeze what is asked for, and have it run as its schedule says."""
+    if not part.is_whole or not request.part.is_whole:
+        raise BadValueError("All of a pipeline is scheduled, not a part; leave out --from, --until and --only.")
+    client = current_client()
+    made = client.snapshots.create(request.definition, configuration=request.configuration)
+    record = client.schedules.take(made, schedule)
+    return Answer(schedule_bundle(record), record, record.as_row(), widget="ScheduleBoard", as_json=as_json)
 
 
 def _request(pipeline: Runnable, given: PipelineRunConfiguration) -> RunRequest:

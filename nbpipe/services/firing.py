@@ -98,6 +98,17 @@ class Firer:
             )["is_claimed"]
         )
 
+    def pass_over(self, row: Row, now: datetime) -> bool:
+        """Tell all that has come due of a schedule as missed; give whether there was anything."""
+        schedule, since = schedule_of(row), as_instant(row["since"])
+        found = due(schedule, since, now)
+        instants = [*filter(None, (found.missed_from, found.missed_until)), *found.fire]
+        if instants:
+            missed = Missed(number=found.missed + len(found.fire), first=instants[0], last=instants[-1])
+            operation = ClaimFirings(id=row["id"], since=since, until=instants[-1], missed=missed)
+            self._workspace.catalog.transact(operation, durable=True)
+        return bool(instants)
+
     def _is_skipped(self, row: Row, overlap: Overlap) -> bool:
         if overlap is Overlap.SKIP:
             return bool(row["owed"]) or self.is_running(row["id"])

@@ -67,27 +67,40 @@ def schedulers(paths: WorkspacePaths) -> list[SchedulerProcess]:
     return sorted(found, key=lambda each: each.started)
 
 
-def run_scheduler(workspace: Workspace, say: Say, *, workers: int = USUAL_WORKERS, background: bool = False) -> None:
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """How a scheduler is to be.
+
+    Attributes:
+        workers: How many runs go on at once.
+        background: Whether it is there by itself.
+    """
+
+    workers: int = USUAL_WORKERS
+    background: bool = False
+
+
+def run_scheduler(workspace: Workspace, settings: SchedulerSettings, say: Say) -> None:
     """Be a scheduler until somebody ends that: by an interrupt, SIGTERM, or `stop_schedulers`.
 
     Args:
         workspace: Whose schedules.
+        settings: How.
         say: Told in lines what is going on.
-        workers: How many runs go on at once.
-        background: Whether it is to be there by itself.
 
     Raises:
         BadValueError: A number of workers that is none.
         WorkspaceError: The workspace cannot be written.
     """
-    scheduler = Scheduler(workspace, at_once=workers, say=say)
+    scheduler = Scheduler(workspace, at_once=settings.workers, say=say)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     paths = workspace.paths
-    me = SchedulerProcess(os.getpid(), now_text(), workers, background)
+    me = SchedulerProcess(os.getpid(), now_text(), settings.workers, settings.background)
     with _noted(workspace, me) as place:
         ended = {number: signal.signal(number, lambda *_: scheduler.end()) for number in _SIGNALS}
         watch = threading.Thread(target=_watch, args=(place, scheduler), name="nbpipe-scheduler-watch", daemon=True)
         watch.start()
+        say(f"A scheduler fires what is due in {paths.root}; an interrupt ends it.")
         try:
             scheduler.run()
         finally:

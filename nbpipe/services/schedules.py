@@ -123,6 +123,8 @@ class ScheduleService:
             timing=None if same else timing_of(kept),
             since=None if same else _since(kept, at),
         )
+        if not same:
+            self._tell_missed(former, at)
         return record_in(self._workspace.catalog.transact(operation, durable=True), self._workspace)
 
     # Asking ----------------------------------------------------------------------------------
@@ -131,7 +133,8 @@ class ScheduleService:
         """Find a schedule.
 
         Args:
-            ref: Its name, its id, a unique prefix of that, or a record. A deleted one answers to its id only.
+            ref: Its name, its id, a unique prefix of that, or a record. A deleted one answers to its
+                name as long as no other has it.
 
         Raises:
             NotFoundError: There is none.
@@ -202,6 +205,8 @@ class ScheduleService:
             timing=timing_of(kept) if kept is not None else None,
             since=_since(kept, at) if kept is not None else None,
         )
+        if kept is not None:
+            self._tell_missed(former, at)
         return record_in(self._workspace.catalog.transact(operation, durable=True), self._workspace)
 
     def _said_anew(self, former: Row, said: Mapping[str, Any], at: datetime) -> Schedule:
@@ -234,21 +239,30 @@ class ScheduleService:
         return self._let(ref, is_active=False)
 
     def _let(self, ref: object, *, is_active: bool) -> ScheduleRecord:
-        operation = ActivateSchedule(id=find_schedule(self._workspace, ref)["id"], active=is_active, since=now())
+        row, at = find_schedule(self._workspace, ref), now()
+        self._tell_missed(row, at)
+        operation = ActivateSchedule(id=row["id"], active=is_active, since=at)
         return record_in(self._workspace.catalog.transact(operation, durable=True), self._workspace)
 
     def delete(self, ref: object, *, hard: bool = False) -> None:
         """Delete a schedule: its history stays and its name is free. Its runs stay in any case.
 
         Args:
-            ref: The schedule; one that was deleted before answers to its id.
+            ref: The schedule; one that was deleted before can be deleted for good.
             hard: Whether its history goes too.
 
         Raises:
             NotFoundError: There is no such schedule.
         """
-        operation = DeleteSchedule(id=find_schedule(self._workspace, ref)["id"], for_good=hard)
-        self._workspace.catalog.transact(operation, durable=True)
+        row = find_schedule(self._workspace, ref)
+        self._tell_missed(row, now())
+        self._workspace.catalog.transact(DeleteSchedule(id=row["id"], for_good=hard), durable=True)
+
+    def _tell_missed(self, row: Row, at: datetime) -> None:
+        """Have what came due by an instant, and nobody has seen to, be told as missed: it will not be made up for."""
+        firer = Firer(self._workspace)
+        while row["active"] and firer.pass_over(row, at):
+            row = find_schedule(self._workspace, row["id"])
 
     # Firing ----------------------------------------------------------------------------------
 
@@ -285,7 +299,7 @@ class ScheduleService:
 
 
 def find_schedule(workspace: Workspace, ref: object) -> Row:
-    """Find a schedule's row by its name, its id, a unique prefix of that, or a record.
+    """Find a schedule's row by its name, its id, a unique prefix of that, or a record; a deleted one last of all.
 
     Raises:
         NotFoundError: There is none.
@@ -301,6 +315,8 @@ def find_schedule(workspace: Workspace, ref: object) -> Row:
     begun = [row for row in rows if may_be_id_prefix(prefix) and row["id"].startswith(prefix)]
     if len(begun) > 1:
         raise AmbiguousNameError("schedule", text, [row["id"] for row in begun])
+    if not begun:
+        begun = [row for row in rows if row["name"] == text.strip()][-1:]
     if not begun:
         raise NotFoundError("schedule", text, [row["name"] for row in rows if row["deleted"] is None])
     return begun[0]

@@ -41,10 +41,10 @@ FLOORS: dict[str, set[str]] = {
     "views": GROUND | {"records", "graph"},
     # An ordinary notebook as a pipeline: it runs both, and asks each room that has a part in that.
     "adoption": GROUND | {"execute", "store", "records", "source"},
-    "commands": GROUND | {"services", "records", "views", "define", "graph", "adoption"},
+    "commands": GROUND | {"services", "records", "views", "define", "graph", "adoption", "schedule"},
     "server": GROUND | {"services", "records", "views"},
     "export": GROUND | {"services", "records"},
-    "widgets": GROUND | {"services", "records", "views", "commands"},
+    "widgets": GROUND | {"services", "records", "views", "commands", "schedule"},
     "notebook": GROUND
     | {"commands", "widgets", "views", "source", "define", "services", "records", "execute", "handles"},
     # The four at the door import what they hand on; none of them is imported by a room.
@@ -65,6 +65,7 @@ HEAVY = {
     "numpy": {"store"},
     "fsspec": {"store"},
     "croniter": {"schedule"},
+    "cron_descriptor": {"schedule"},
     "dask": {"execute"},
     "distributed": {"execute"},
     "ipywidgets": {"widgets"},
