@@ -41,7 +41,8 @@ endef
 # Where a machine forbids it, each of the hundreds of processes that tests start would compile every library anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help environment browser demo lab test test-rooms test-pages test-extras test-torch check bench soak lock outputs
+.PHONY: help environment browser demo lab test test-rooms test-pages test-extras test-torch check bench soak lock
+.PHONY: reference outputs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +122,9 @@ soak: environment ## run the long trials, the better part of an hour, and show t
 lock: environment ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra lab --extra test --no-header \
 		--no-emit-index-url --generate-hashes pyproject.toml -o requirements.lock
+
+reference: environment ## write docs/commands.md and docs/reference.md anew
+	@$(PYTHON) -m tests.reference
 
 outputs: environment ## run the lessons and store what they show, each in a fresh workspace
 	@for lesson in notebooks/*.ipynb; do \

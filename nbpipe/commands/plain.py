@@ -42,6 +42,7 @@ def run_plain(run: Run, tags: Sequence[str], *, metrics: Mapping[str, float] | N
         **run.as_row(),
         "ended": run.ended,
         "snapshot_id": run.snapshot,
+        "schedule_id": run.schedule,
         "differences": run.differences,
         "parent_run_id": run.parent_run_id,
         "parent_step": run.parent_step,

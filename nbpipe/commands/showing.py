@@ -144,6 +144,7 @@ def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float
         asked_by=(run.parent_run_id, run.parent_step),
         children=[child_facts(child) for child in run.children],
         snapshot=run.snapshot_name,
+        schedule=run.schedule_name,
         differences=list(run.differences),
         resumed_from=run.resumed_from,
         part=part_said(run.part) if run.part else "",

@@ -173,6 +173,12 @@ class Run(Displayed):
         return (row["name"] if row is not None else "") or self.snapshot[:8]
 
     @property
+    def schedule_name(self) -> str:
+        """What the schedule that fired it is called; its id's beginning if it is gone for good, `""` if none."""
+        row = self.workspace.catalog.state().schedules.get(self.schedule) if self.schedule else None
+        return row["name"] if row is not None else self.schedule[:8]
+
+    @property
     def tags(self) -> list[str]:
         """Its tags, as they are now."""
         return [row["tag"] for row in self.workspace.catalog.rows(TAGS_OF_RUN, by_head(run=self.id))]

@@ -29,6 +29,7 @@ from nbpipe.services.workspace import Workspace
 
 USUAL_WORKERS = 2
 LOOK_UP_S = 0.2
+_LONGEST_PAUSE_S = 30.0
 _LOG = logging.getLogger("nbpipe.scheduler")
 
 Say = Callable[[str], None]
@@ -62,13 +63,17 @@ class Scheduler:
     def run(self) -> None:
         """Fire what is due until it is told to end."""
         self._firer.tidy_up()
+        pause_s = LOOK_UP_S
         while not self._ending.is_set():
             try:
                 self.look()
-            except (NbpipeError, OSError):
-                # The workspace cannot be read or written now, as on a full disk: what is due is still due.
-                _LOG.exception("the schedules could not be seen to")
-            self._ending.wait(LOOK_UP_S)
+                pause_s = LOOK_UP_S
+            except (NbpipeError, OSError) as error:
+                # The workspace cannot be read or written now, as on a full disk: what is due is still due, and is seen
+                # to later. A log that grows five times a second would make it worse.
+                _LOG.error("the schedules could not be seen to: %s", error)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            self._ending.wait(pause_s)
 
     def look(self) -> None:
         """Claim what is due now, and start what may be started."""

@@ -53,6 +53,7 @@ def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
             [
                 *moving,
                 ("snapshot", facts.snapshot),
+                ("schedule", facts.schedule),
                 ("differs in", ", ".join(facts.differences)),
                 ("model", model),
                 ("part", facts.part),

@@ -105,6 +105,7 @@ class RunFacts:
         asked_by: The run and the step that asked for it.
         children: The runs that its steps asked for, and theirs, each after its parent.
         snapshot: The snapshot that it ran, if one.
+        schedule: The schedule that fired it, if one.
         differences: Where it differs from that, by name.
         running: What is seen of the steps that run now, where somebody sees them.
         resumed_from: The run that it goes on from.
@@ -127,6 +128,7 @@ class RunFacts:
     asked_by: tuple[str, str] = ("", "")
     children: Sequence[ChildFacts] = ()
     snapshot: str = ""
+    schedule: str = ""
     differences: Sequence[str] = ()
     running: Sequence[RunningFacts] = ()
     resumed_from: str = ""

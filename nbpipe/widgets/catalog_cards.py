@@ -21,13 +21,12 @@ from nbpipe.commands.showing import (
     version_bundle,
 )
 from nbpipe.commands.showing_deployments import deployment_bundle
+from nbpipe.commands.showing_schedules import schedule_bundle
 from nbpipe.commands.showing_steps import artifact_label
 from nbpipe.errors import NotFoundError
 from nbpipe.records.refs import EntityRef, Kind
 from nbpipe.services.artifact_records import Artifact
-from nbpipe.services.browsing import BrowsingService
 from nbpipe.services.browsing_nouns import NOUNS
-from nbpipe.services.browsing_questions import Question
 from nbpipe.services.tags import TagHolder
 from nbpipe.services.versions import ModelVersion
 from nbpipe.views.frames import Bundle, Card, written
@@ -114,7 +113,9 @@ def card_of(client: Client, noun: str, identity: str) -> OpenedCard:
             return _tag(client, identity)
         case "deployments":
             return _deployment(client, identity)
-    return _facts(client, noun, identity)
+        case "schedules":
+            return _schedule(client, identity)
+    raise NotFoundError(noun, identity)
 
 
 def _run(client: Client, run_id: str) -> OpenedCard:
@@ -175,16 +176,12 @@ def _deployment(client: Client, deployment_id: str) -> OpenedCard:
     return replace(opened, live=DeploymentCard(deployment))
 
 
-def _facts(client: Client, noun: str, identity: str) -> OpenedCard:
-    """Show a row's own facts, where there is no card for it."""
-    page = BrowsingService(client.workspace).page(Question(noun, text=identity, size=500))
-    row = next((row for row in page.rows if row.id == identity), None)
-    if row is None:
-        raise NotFoundError(NOUNS[noun].said, identity)
-    card = Card(
-        NOUNS[noun].said, row.label, facts=[(column.heading, row.values[column.name]) for column in page.columns]
-    )
-    return _opened(noun, identity, written(card), [])
+def _schedule(client: Client, schedule_id: str) -> OpenedCard:
+    schedule = client.schedules.get(schedule_id)
+    links = [Link("runs", schedule.snapshot_label, "snapshots", schedule.snapshot_id)]
+    fired = [one for one in client.schedules.fires(schedule, limit=_ENOUGH) if one.run_id]
+    links += [_to_run("fired", one.run_id[:8], one.run_id) for one in fired]
+    return _opened("schedules", schedule_id, schedule_bundle(schedule), links)
 
 
 def _near(client: Client, group: str, ids: Iterable[str]) -> list[Link]:

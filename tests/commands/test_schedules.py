@@ -123,9 +123,9 @@ def test_an_expression_is_explained_without_writing_anything(said: Callable[[str
 def test_a_tick_runs_what_is_due_and_fires_tells_of_it(said: Callable[[str], str]) -> None:
     said(CREATE)
 
-    assert "✓ fired" in said("schedule tick --now 2026-11-23T01:00+00:00")
+    assert "● fired" in said("schedule tick --now 2026-11-23T01:00+00:00")
     assert "(none)" in said("schedule tick --now 2026-11-23T01:00+00:00")
-    assert "✓ fired" in said("schedule fires every_night")
+    assert "● fired" in said("schedule fires every_night")
     (run,) = Client().runs.list()
     plain = json.loads(said("schedule fires --json"))
     assert [one["run"] for one in plain] == [run.id]

@@ -38,7 +38,7 @@ def test_every_status_of_a_run_has_a_look_and_no_two_share_a_sign_or_a_word() ->
 
 
 def test_a_status_nobody_knows_is_shown_by_its_own_word() -> None:
-    assert signed("paused") == "• paused"
+    assert signed("dreaming") == "• dreaming"
     assert look("") == DEFINED
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from ipywidgets.widgets.widget import _instances
 
+from nbpipe.base.ids import new_id
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, NbpipeError, NotFoundError
+from nbpipe.records.operations import ClaimFirings, CreateSchedule, Promise, Timing
 from nbpipe.records.runs import Status
 from nbpipe.services.client import Client
 from nbpipe.services.metadata import MetadataService
@@ -522,6 +525,26 @@ def test_everything_that_is_listed_can_be_opened(client: Client) -> None:
     for noun in ("runs", "artifacts", "models", "snapshots", "tags", "schedules"):
         with pytest.raises((NotFoundError, NbpipeError)):
             browser.open(noun, "00000000-0000-0000-0000-000000000000")
+
+
+def test_a_schedule_is_opened_with_what_it_runs_and_what_it_fired(client: Client, runs: list[Built]) -> None:
+    workspace, identity, due = client.workspace, new_id(), datetime(2026, 11, 22, 2, tzinfo=UTC)
+    snapshot = create_snapshot(workspace, "training", "nightly")
+    timing = Timing(interval_s=60, starts=due, timezone="UTC", catchup="last", overlap="skip")
+    since = due - timedelta(seconds=1)
+    told: dict[str, Any] = {"pipeline": "training", "snapshot_id": snapshot, "timing": timing, "since": since}
+    workspace.catalog.transact(CreateSchedule(id=identity, name=SCRIPT, **told))
+    promises = (Promise(run_id=runs[3].id, due=due, alone=True),)
+    workspace.catalog.transact(ClaimFirings(id=identity, since=since, until=due, promises=promises))
+
+    opened_card = card_of(client, "schedules", identity)
+
+    assert [(link.noun, link.id) for link in opened_card.links] == [("snapshots", snapshot), ("runs", runs[3].id)]
+    assert "<script" not in opened_card.bundle.html
+    browser = CatalogBrowser(client)
+    _ = browser.widget
+    browser.noun = "schedules"
+    assert [row.id for row in browser.rows] == [identity]
 
 
 def test_names_come_out_as_text_wherever_they_stand(client: Client) -> None:

@@ -1,0 +1,36 @@
+"""The pages of the reference say what the code says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from nbpipe.commands.grammar import PLACES
+from tests.reference import DOCS, PAGES
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_of_the_reference_is_as_the_code_is(name: str) -> None:
+    written = (DOCS / name).read_text(encoding="utf-8")
+
+    assert written == PAGES[name](), "it is stale: python -m tests.reference"
+
+
+def test_every_noun_and_every_public_name_has_its_place() -> None:
+    commands = (DOCS / "commands.md").read_text(encoding="utf-8")
+    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
+
+    assert all(f"\n## nbpipe {name}\n" in commands for name in PLACES)
+    assert all(f"`nbpipe.{name}" in reference for name in ("step", "pipeline", "Schedule", "Model", "log_metadata"))
+
+
+def test_nothing_in_the_reference_stands_without_words() -> None:
+    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^#{3,4} .*\n\n(?=#|\Z)", reference, re.MULTILINE) == []
+
+
+def test_the_pages_name_no_place_of_this_machine() -> None:
+    for name in PAGES:
+        assert re.search(r"(/root/|/home/|/tmp/|/work/|0x[0-9a-f]{6})", (DOCS / name).read_text("utf-8")) is None
