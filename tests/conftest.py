@@ -39,7 +39,10 @@ LONGEST_FIRST = (
     "notebook",
     "catalog",
     "commands",
+    "tests",
+    "laws",
     "execute",
+    "server",
     "widgets",
     "services",
 )
