@@ -75,7 +75,7 @@ browser: environment
 	|| echo "No browser could be installed; the browser tests will fail." >&2
 
 demo: environment ## run the quickstart in a real kernel and tell what came of it
-	@$(PYTHON) -m nbpipe.demo notebooks/$(QUICKSTART) .demo/$(QUICKSTART)
+	@$(BIN)/nbpipe demo notebooks/$(QUICKSTART) --to .demo/$(QUICKSTART)
 
 lab: environment ## open JupyterLab on the lessons
 	@$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root)

@@ -62,8 +62,8 @@ def commands_page() -> str:
         "",
         "<!-- Made by `python -m tests.reference`. -->",
         "",
-        "What `nbpipe` says on the command line, `%nbpipe` says in a notebook: with a widget where the terminal prints a",
-        "table. `--json` answers with plain facts, `--help` works everywhere, Tab completes in a notebook.",
+        "What `nbpipe` says on the command line, `%nbpipe` says in a notebook: with a widget where the terminal prints",
+        "a table. `--json` answers with plain facts, `--help` works everywhere, Tab completes in a notebook.",
         "",
         *(f"* [`nbpipe {name}`](#nbpipe-{name}): {place.purpose}" for name, place in PLACES.items()),
     ]

@@ -38,6 +38,8 @@ class Place:
 
 
 PLACES = {
+    "new": Place("nbpipe.commands.new", "Write a notebook to begin with."),
+    "demo": Place("nbpipe.commands.demo", "Run a notebook top to bottom, and tell what came of it."),
     "run": Place("nbpipe.commands.run", "Run a pipeline or a snapshot."),
     "runs": Place("nbpipe.commands.runs", "List, show and compare runs."),
     "adopt": Place("nbpipe.commands.adopt", "Copy an ordinary notebook as a pipeline, and compare the two."),

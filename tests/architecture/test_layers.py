@@ -52,7 +52,6 @@ FLOORS: dict[str, set[str]] = {
     "handles": GROUND | ROOMS - {"notebook"} | {"inside"},
     "__init__": GROUND | ROOMS | {"inside", "handles"},
     "cli": GROUND | ROOMS | {"inside", "handles", "__init__"},
-    "demo": GROUND | ROOMS | {"inside", "handles", "__init__"},
     "__main__": {"cli"},
 }
 

@@ -63,7 +63,7 @@ def test_whatever_lists_or_shows_can_answer_in_json(verb):
         ("runs list --jsno", "Did you mean --json?"),
         ("runs list --pipelin=x", "Did you mean --pipeline?"),
         ("run x --tags=v1", "Did you mean --tag?"),
-        ("zzz", "There are run, runs,"),
+        ("zzz", "There are new, demo, run, runs,"),
         ("runs list --zzz", "See `nbpipe runs list --help`."),
     ],
 )

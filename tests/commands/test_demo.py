@@ -1,4 +1,4 @@
-"""The demo: a small notebook in a real kernel, and what is told of it."""
+"""`nbpipe demo`: a small notebook in a real kernel, and what is told of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from nbpipe.demo import main
+from nbpipe.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def test_the_executed_copy_holds_the_outputs_and_the_source_stays_as_it_was(tmp_
     source = write_source(tmp_path / "lessons", "6 * 7")
     before = source.read_bytes()
 
-    code = main([str(source), str(tmp_path / "executed" / "small.ipynb")])
+    code = main(["demo", str(source), "--to", str(tmp_path / "executed" / "small.ipynb")])
 
     executed = nbformat.read(tmp_path / "executed" / "small.ipynb", as_version=4)
     assert executed.cells[0].outputs[0].data["text/plain"] == "42"
@@ -39,7 +39,7 @@ def test_what_each_cell_showed_is_told_and_where_everything_lies(
     source = write_source(tmp_path / "lessons", "print('one')\nprint('two')", "import os\nprint(os.getcwd())")
     (source.parent / ".nbpipe").mkdir()
 
-    main([str(source), str(tmp_path / "small.ipynb")])
+    main(["demo", str(source), "--to", str(tmp_path / "small.ipynb")])
 
     folder = source.parent.resolve()
     assert capsys.readouterr().out.splitlines() == [
@@ -60,7 +60,7 @@ def test_a_cell_that_raises_is_told_and_what_ran_before_it_is_kept(
 ) -> None:
     source = write_source(tmp_path / "lessons", "print('before')", "1 / 0")
 
-    code = main([str(source), str(tmp_path / "small.ipynb")])
+    code = main(["demo", str(source), "--to", str(tmp_path / "small.ipynb")])
 
     assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
     assert nbformat.read(tmp_path / "small.ipynb", as_version=4).cells[0].outputs[0].text == "before\n"
@@ -75,8 +75,25 @@ def test_a_path_that_cannot_be_meant_is_refused_before_anything_is_run(
     if executed != source.name:
         source.unlink()
 
-    code = main([str(source), str(source.parent / executed)])
+    code = main(["demo", str(source), "--to", str(source.parent / executed)])
 
     assert said in capsys.readouterr().err
     assert not (source.parent / "ran").exists()
     assert code == 2
+
+
+def test_without_a_notebook_the_starter_is_told_from_top_to_bottom(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("NBPIPE_HOME", raising=False)
+
+    code = main(["demo"])
+
+    told = capsys.readouterr().out
+    assert code == 0
+    assert "pipeline run of demo: 4 reused" in told
+    assert "pipeline run of demo: 2 completed, 2 reused" in told
+    assert "degree 2 → 1" in told
+    (folder,) = tmp_path.glob("nbpipe-demo-*")
+    assert {place.name for place in folder.iterdir()} >= {"demo.ipynb", "demo_executed.ipynb", ".nbpipe"}

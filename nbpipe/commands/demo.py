@@ -1,30 +1,61 @@
-"""`make demo`: a notebook run top to bottom in a real kernel, and what came of it.
+"""`nbpipe demo`: a notebook run top to bottom in a real kernel, and what came of it.
 
-    python -m nbpipe.demo notebooks/01_quickstart.ipynb .demo/01_quickstart.ipynb
-
-The source is left as it is; the executed copy goes to the second path. The kernel works in
-the source's folder, so that the workspace is the one a user of that notebook gets.
+Without a notebook it is the starter's story (`commands.starter`), told in a folder of its own. A notebook that is named
+is left as it is: the executed copy goes elsewhere. The kernel works in the notebook's folder, so that the workspace is
+the one that its user gets.
 """
 
 from __future__ import annotations
 
-import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
+
+from typer import Argument, Option
 
 from nbpipe.base.clock import now
 from nbpipe.base.workspace import WorkspacePaths, find_workspace
+from nbpipe.commands.answers import Answer, sentence
+from nbpipe.commands.calling import current_call
+from nbpipe.commands.grammar import verb, verbs
 from nbpipe.commands.showing import mark, run_bundle
-from nbpipe.errors import BadValueError, StepFailedError, UserError
+from nbpipe.commands.starter import write_starter
+from nbpipe.errors import BadValueError, StepFailedError
 from nbpipe.records.runs import Status
 from nbpipe.services.client import Client
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+commands = verbs()
 
 CELL_LIMIT_S = 600
+
+
+@verb(commands, "demo", "nbpipe demo", "nbpipe demo analysis.ipynb --to executed.ipynb")
+def demo(
+    notebook: Annotated[
+        Path | None, Argument(metavar="NOTEBOOK", help="A notebook to run; the starter's story if none is given.")
+    ] = None,
+    *,
+    to: Annotated[
+        Path | None,
+        Option("--to", metavar="FILE", help="Where the executed copy goes; beside the notebook if not given."),
+    ] = None,
+) -> Answer:
+    """Run a notebook top to bottom in a kernel of its own, and tell what each cell showed and what was recorded."""
+    if current_call().surroundings is not None:
+        raise BadValueError("A demo runs a whole notebook in a kernel of its own: ask for it in a terminal.")
+    source = (
+        notebook
+        if notebook is not None
+        else write_starter(Path(tempfile.mkdtemp(prefix="nbpipe-demo-")) / "demo.ipynb")
+    )
+    executed = to or source.with_name(f"{source.stem}_executed.ipynb")
+    since = now()
+    ran = execute(source, executed)
+    workspace = find_workspace(source.parent)
+    return sentence("\n".join((*transcript(ran), "", *recap(workspace, since), *whereabouts(source, executed))))
 
 
 def execute(source: Path, executed: Path) -> Any:
@@ -97,28 +128,7 @@ def whereabouts(source: Path, executed: Path) -> Iterator[str]:
     yield f"catalog    {workspace.published}"
 
 
-def main(arguments: list[str]) -> int:
-    """Execute the notebook named first, print what came of it, and give the exit code."""
-    if len(arguments) != 2:
-        print("usage: python -m nbpipe.demo NOTEBOOK EXECUTED_COPY", file=sys.stderr)
-        return UserError.exit_code
-    source, executed = map(Path, arguments)
-    since = now()
-    try:
-        notebook = execute(source, executed)
-    except (BadValueError, StepFailedError) as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    workspace = find_workspace(source.parent)
-    print(*transcript(notebook), "", *recap(workspace, since), *whereabouts(source, executed), sep="\n")
-    return 0
-
-
 def _text(output: Any) -> str:
     if output.output_type == "stream":
         return str(output.text)
     return str(output.get("data", {}).get("text/plain", ""))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
