@@ -33,10 +33,13 @@ def fitting(text: str, size: float, room_px: float, *, bold: bool = False) -> st
     """Give `text`, or as much of it as fits into `room_px` with an ellipsis."""
     if width_px(text, size, bold=bold) <= room_px:
         return text
-    kept = text[:500]
-    while kept and width_px(kept + "…", size, bold=bold) > room_px:
-        kept = kept[:-1]
-    return kept.rstrip() + "…"
+    kept, advanced, last = [], 0.0, _advance("…")
+    for character in text:
+        advanced += _advance(character)
+        if size * (advanced + last) * (1.1 if bold else 1.0) > room_px:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
 
 
 def cut(text: str, width: int) -> str:

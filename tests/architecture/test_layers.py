@@ -40,7 +40,7 @@ FLOORS: dict[str, set[str]] = {
     "services": GROUND | BELOW_SERVICES,
     "views": GROUND | {"records", "graph"},
     # An ordinary notebook as a pipeline: it runs both, and asks each room that has a part in that.
-    "adoption": GROUND | {"execute", "store", "records", "source"},
+    "adoption": GROUND | {"define", "execute", "store", "records", "source"},
     "commands": GROUND | {"services", "records", "views", "define", "graph", "adoption", "schedule"},
     "server": GROUND | {"services", "records", "views"},
     "export": GROUND | {"services", "records"},

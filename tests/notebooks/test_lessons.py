@@ -30,13 +30,15 @@ def run_with_nbval(*notebooks: Path) -> subprocess.CompletedProcess[str]:
     folder = notebooks[0].parent
     outside = folder.parent
     private = {"NBPIPE_HOME": outside / "workspace", "IPYTHONDIR": outside / "ipython"}
+    # Of pytest's plugins that one alone: to load the others takes each lesson more than a second.
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [
-        *(sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"),
+        *(sys.executable, "-m", "pytest", "-p", "nbval.plugin", "--nbval", "--nbval-current-env"),
         *("--nbval-sanitize-with", str(TESTS / "nbval.cfg"), "--nbval-cell-timeout", str(CELL_LIMIT_S)),
         *("-c", os.devnull, "--rootdir", str(folder), "-p", "no:cacheprovider", "-W", "error"),
         *(notebook.name for notebook in notebooks),
     ]
-    environment = {**os.environ, **{name: str(folder) for name, folder in private.items()}}
+    environment = {**os.environ, **alone, **{name: str(folder) for name, folder in private.items()}}
     try:
         return subprocess.run(
             command,
