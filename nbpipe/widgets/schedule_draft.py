@@ -142,7 +142,11 @@ def read(draft: Draft, now: datetime, former: ScheduleRecord | None = None) -> R
     if problems:
         return Reading(None, problems)
     if former is not None and before is not None and draft.timezone == before.timezone:
-        names = (("start", "start_time"), ("end", "end_time"), ("at", "run_once_start_time"))
+        names = (
+            ("start", "start_time"),
+            ("end", "end_time"),
+            ("at", "run_once_start_time"),
+        )
         untouched = {
             name: getattr(former.schedule, name) for f, name in names if getattr(draft, f) == getattr(before, f)
         }
@@ -233,5 +237,6 @@ def _instant_text(instant: datetime | None, zone: str) -> str:
 def _span_text(seconds: float) -> str:
     for size, unit in _UNITS:
         if not seconds % size:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{int(seconds // size)}{unit}"
+    # A bare number of seconds can be written in full.
+    return f"{int(seconds)}s" if seconds.is_integer() else repr(seconds)
