@@ -180,14 +180,15 @@ class ScheduleBoard(ScheduleButtons, ScheduleListing, Shown):
 
     def _open(self, schedule_id: str) -> None:
         try:
-            self.chosen = "" if schedule_id == self.chosen else schedule_id
+            self.chosen = schedule_id
         except NbpipeError as error:
             self._tell(error_text(error), "failed")
 
-    def _toggle(self, record: ScheduleRecord) -> str:
-        if record.is_active:
-            self._service.deactivate(record)
-            return f"{record.name} is paused."
+    def _pause(self, record: ScheduleRecord) -> str:
+        self._service.deactivate(record)
+        return f"{record.name} is paused."
+
+    def _resume(self, record: ScheduleRecord) -> str:
         self._service.activate(record)
         return f"{record.name} fires again."
 
@@ -272,7 +273,8 @@ class ScheduleBoard(ScheduleButtons, ScheduleListing, Shown):
             new=lambda: self._edit(new=True),
             back=lambda: self._turn(-1),
             on=lambda: self._turn(1),
-            pause=lambda: self._do(self._toggle),
+            pause=lambda: self._do(self._pause),
+            resume=lambda: self._do(self._resume),
             edit=lambda: self._edit(new=False),
             run=self._run,
             delete=lambda: self._ask_to_delete(asks=True),

@@ -45,8 +45,13 @@ class ScheduleButtons:
 
     @property
     def pause_button(self) -> Any:
-        """Pauses the schedule that is shown, or lets it fire again."""
+        """Pauses the schedule that is shown."""
         return self._controls.pause
+
+    @property
+    def resume_button(self) -> Any:
+        """Lets the schedule that is shown fire again."""
+        return self._controls.resume
 
     @property
     def edit_button(self) -> Any:

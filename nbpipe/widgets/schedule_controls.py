@@ -54,7 +54,9 @@ class ScheduleControls:
         self.new = _button("New", "plus", "have another snapshot run at times to come")
         self.back = _button("Previous", "chevron-left", "the page before")
         self.on = _button("Next", "chevron-right", "the page behind")
-        self.pause = _button("Pause", "pause")
+        # Two buttons, not one that changes: the second press of a double click would undo the first.
+        self.pause = _button("Pause", "pause", "keep it from firing; a run that goes on, goes on")
+        self.resume = _button("Resume", "play", "let it fire from now on; what was due meanwhile is not made up for")
         self.edit = _button("Edit", "pencil")
         self.run = _button("Run now", "forward", "run its snapshot once, now; that is no firing of the schedule")
         self.delete = _button("Delete", "trash")
@@ -73,7 +75,9 @@ class ScheduleControls:
         self._chosen = appearance.stack(
             [
                 self._title,
-                appearance.bar([self.pause, self.edit, self.run, self.delete, self.confirm, self.hard, self.cancel]),
+                appearance.bar(
+                    [self.pause, self.resume, self.edit, self.run, self.delete, self.confirm, self.hard, self.cancel]
+                ),
                 self._standing,
                 self._detail,
             ]
@@ -151,10 +155,7 @@ class ScheduleControls:
     def offer(self, seen: SeenSchedule | None, *, asks: bool, doing: str) -> None:
         """Offer what can be done with the schedule that is shown; `asks` while a deletion is to be confirmed."""
         is_paused = seen is not None and not seen.record.is_active
-        self.pause.description, self.pause.icon = ("Resume", "play") if is_paused else ("Pause", "pause")
-        self.pause.tooltip = (
-            "let it fire from now on; what was due meanwhile is not made up for" if is_paused else "keep it from firing"
-        )
+        self.pause.disabled, self.resume.disabled = is_paused, not is_paused
         self.run.disabled = bool(doing)
         self.delete.disabled = asks
         for button in (self.confirm, self.hard, self.cancel):
