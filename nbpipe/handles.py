@@ -104,7 +104,7 @@ class Pipeline:
         """Freeze it with these values, and have that run as the schedule says."""
         if current_trace() is not None:
             raise DefinitionError(f"{self.name} is scheduled inside the body of another pipeline; do that outside.")
-        self._check_whole("is scheduled")
+        self._check_whole("A schedule runs")
         client = Client()
         said = PipelineRunConfiguration(parameters=dict(values))
         made = client.snapshots.create(self.definition, configuration=merge_configurations(self._configuration, said))
@@ -239,7 +239,7 @@ class Pipeline:
             UncapturedNameError: A step reads a name that is no text.
             BadValueError: Only a part of it is to run.
         """
-        self._check_whole("is frozen")
+        self._check_whole("A snapshot holds")
         said = PipelineRunConfiguration(parameters=dict(parameters or {}))
         given = merge_configurations(self._configuration, said)
         made = Client().snapshots.create(
@@ -304,7 +304,7 @@ class Pipeline:
     def _check_whole(self, does: str) -> None:
         if not self._part.is_whole:
             raise BadValueError(
-                f"All of {self.name} {does}, not a part; say which part is to run when it runs: "
+                f"{does} all of {self.name}; say which part is to run when it runs: "
                 "nbpipe snapshot run NAME --until STEP."
             )
 
