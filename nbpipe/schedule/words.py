@@ -6,6 +6,7 @@ What a cron expression says in English is cron-descriptor's business. Nothing he
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from nbpipe.records.schedules import Schedule
@@ -25,6 +26,7 @@ def in_words(schedule: Schedule) -> str:
     return f"Once, at {instant_in_words(schedule.run_once_start_time, schedule.timezone)}"
 
 
+@lru_cache(maxsize=1024)
 def cron_in_words(expression: str) -> str:
     """Say a cron expression, as `records.schedules.cron_fields` gives it, in English."""
     from cron_descriptor import ExpressionDescriptor, Options

@@ -217,7 +217,8 @@ class Firing(Displayed):
             row = self.workspace.catalog.state().schedules.get(self.schedule_id)
             if row is not None and any(promise["run_id"] == self.run_id for promise in row["owed"]):
                 return None
-            raise
+        # It may have begun between the two looks.
+        return run_with_id(self.workspace, self.run_id)
 
     def as_row(self) -> dict[str, Any]:
         """Give its plain facts."""

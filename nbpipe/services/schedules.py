@@ -7,8 +7,10 @@ A schedule fires when some scheduler runs (`services.scheduler`), or when somebo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 from nbpipe.base.clock import now
 from nbpipe.base.ids import may_be_id_prefix, new_id
@@ -173,13 +175,22 @@ class ScheduleService:
 
     # Changing --------------------------------------------------------------------------------
 
-    def update(self, ref: object, *, name: str | None = None, snapshot: object = None, **said: Any) -> ScheduleRecord:
+    def update(
+        self,
+        ref: object,
+        *,
+        name: str | None = None,
+        snapshot: object = None,
+        schedule: Schedule | Mapping[str, Any] | None = None,
+        **said: Any,
+    ) -> ScheduleRecord:
         """Say anew when a schedule fires, what it runs, or what it is called; the rest stays as it is.
 
         Args:
             ref: The schedule.
             name: Another name.
             snapshot: Another snapshot.
+            schedule: All of when it fires: what this does not say is no longer said.
             said: Fields of a `Schedule` that are to be others; a `cron_expression` takes the place of an interval.
 
         Raises:
@@ -192,7 +203,9 @@ class ScheduleService:
         frozen = find_snapshot(self._workspace, snapshot) if snapshot is not None else None
         if frozen is not None:
             traced_for(frozen, PipelineRunConfiguration())
-        kept = self._said_anew(former, said, at) if said else None
+        kept = self._said_anew(former, said, at) if said and schedule is None else None
+        if schedule is not None:
+            kept = settled(as_schedule(schedule, said).model_copy(update={"name": None}), at)
         if title is None and frozen is None and kept is None:
             raise BadValueError(
                 "Nothing was said that is to be changed; give a cron expression, an interval, a snapshot or a name."
@@ -261,8 +274,10 @@ class ScheduleService:
     def _tell_missed(self, row: Row, at: datetime) -> None:
         """Have what came due by an instant, and nobody has seen to, be told as missed: it will not be made up for."""
         firer = Firer(self._workspace)
-        while row["active"] and firer.pass_over(row, at):
-            row = find_schedule(self._workspace, row["id"])
+        # When it was due in a zone that this machine does not know, nobody here can tell.
+        with suppress(ZoneInfoNotFoundError):
+            while row["active"] and firer.pass_over(row, at):
+                row = find_schedule(self._workspace, row["id"])
 
     # Firing ----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nbpipe.widgets.promotion import PromoteModel
     from nbpipe.widgets.run_comparison import RunComparison
     from nbpipe.widgets.runnable_forms import form_of
+    from nbpipe.widgets.schedule_board import ScheduleBoard
     from nbpipe.widgets.tag_editor import TagEditor
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PipelineView",
     "PromoteModel",
     "RunComparison",
+    "ScheduleBoard",
     "TagEditor",
     "form_of",
 ]
@@ -36,6 +38,7 @@ _PLACES = {
     "PipelineView": "pipeline_view",
     "PromoteModel": "promotion",
     "RunComparison": "run_comparison",
+    "ScheduleBoard": "schedule_board",
     "TagEditor": "tag_editor",
     "form_of": "runnable_forms",
 }
