@@ -10,6 +10,7 @@ around it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 
 from nbpipe.errors import BadValueError
 from nbpipe.views.layout import Box, Direction, Layout, PlacedBox, Route
@@ -38,10 +39,10 @@ def quick_layout(nodes: Sequence[Box], edges: Sequence[tuple[str, str]]) -> Layo
     ranks = longest_paths(len(nodes), links)
     boxes: list[PlacedBox | None] = [None] * len(nodes)
     rows = [row for layer in ordered_ranks(ranks, links) for row in _rows(layer)]
-    wide = max(sum(nodes[node].width + _GAP for node in row) - _GAP for row in rows)
+    wide = max(fsum(nodes[node].width + _GAP for node in row) - _GAP for row in rows)
     y = _MARGIN
     for row in rows:
-        x = _MARGIN + (wide - sum(nodes[node].width + _GAP for node in row) + _GAP) / 2
+        x = _MARGIN + (wide - fsum(nodes[node].width + _GAP for node in row) + _GAP) / 2
         for node in row:
             box = nodes[node]
             boxes[node] = PlacedBox(box.id, x, y, box.width, box.height, ranks[node])
@@ -68,7 +69,7 @@ def ordered_ranks(ranks: Sequence[int], edges: Sequence[Edge]) -> list[list[int]
     for sweep in range(_SWEEPS):
         near = before if sweep % 2 == 0 else after
         for layer in layers if sweep % 2 == 0 else reversed(layers):
-            wish = {node: sum(place[n] for n in near[node]) / len(near[node]) for node in layer if near[node]}
+            wish = {node: fsum(place[n] for n in near[node]) / len(near[node]) for node in layer if near[node]}
             layer.sort(key=lambda node, wish=wish: wish.get(node, place[node]))  # type: ignore[misc]
             _number(layer, place)
     return layers

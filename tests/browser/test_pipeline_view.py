@@ -139,7 +139,7 @@ def test_a_run_is_watched_asked_and_stopped_and_leaves_a_picture(open_notebook: 
     view = cell.locator(VIEW)
     view.locator("text=/[0-9]+ %, [0-9]+ of 400/").first.wait_for()
     view.locator(NODE.format(0)).click()
-    cell.locator(".nbp-card", has_text="never ran before").wait_for()
+    cell.locator(".nbp-card", has_text="no result so far").wait_for()
     notebook.screenshot(tmp_path / "live.png")
     during = view.inner_text()
     assert serious_findings(notebook, view) == []

@@ -214,7 +214,7 @@ def test_the_card_of_a_step_that_ran_has_inputs_outputs_tags_metadata_logs_and_s
     assert "&lt;b&gt;all&lt;/b&gt;" in cards["clean"].html
     assert "data  load" in cards["clean"].text
     assert "return value * SCALE" in cards["clean"].text
-    assert "never ran before" in cards["train"].text
+    assert "no result so far" in cards["train"].text
     assert "the parameter rate" in cards["train"].text
 
 
