@@ -21,7 +21,7 @@ from nbpipe.base.locks import is_locked, try_lock_file
 from nbpipe.catalog.writable import cannot_write
 from nbpipe.errors import NbpipeError, NotFoundError
 from nbpipe.records.operations import ClaimFirings, KeepPromise, Missed, Promise
-from nbpipe.records.schedules import CatchUp, Overlap
+from nbpipe.records.schedules import CatchUp, Overlap, is_zone
 from nbpipe.records.state import Row
 from nbpipe.schedule.firing import Due, due
 from nbpipe.services.apart import RunApart
@@ -69,10 +69,10 @@ class Firer:
         self._folder = workspace.paths.schedules
 
     def rows(self) -> list[Row]:
-        """Give the schedules that may fire."""
+        """Give the schedules that may fire: those that are not paused, and of a zone that is known here."""
         # The state goes on changing while others write.
         rows = [*self._workspace.catalog.state().schedules.values()]
-        return [row for row in rows if row is not None and row["active"]]
+        return [row for row in rows if row is not None and row["active"] and is_zone(row["timezone"])]
 
     def claim(self, row: Row, now: datetime) -> bool:
         """Claim what has come due of a schedule; tell whether there was anything and nobody was quicker."""

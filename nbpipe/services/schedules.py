@@ -7,10 +7,8 @@ A schedule fires when some scheduler runs (`services.scheduler`), or when somebo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfoNotFoundError
 
 from nbpipe.base.clock import now
 from nbpipe.base.ids import may_be_id_prefix, new_id
@@ -18,7 +16,7 @@ from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
 from nbpipe.records.base import plain_name, shorten
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.operations import ActivateSchedule, ChangeSchedule, CreateSchedule, DeleteSchedule, DeleteSnapshot
-from nbpipe.records.schedules import Schedule
+from nbpipe.records.schedules import Schedule, is_zone
 from nbpipe.records.state import Row
 from nbpipe.schedule.firing import settled
 from nbpipe.services.firing import Firer, claim_due
@@ -275,9 +273,8 @@ class ScheduleService:
         """Have what came due by an instant, and nobody has seen to, be told as missed: it will not be made up for."""
         firer = Firer(self._workspace)
         # When it was due in a zone that this machine does not know, nobody here can tell.
-        with suppress(ZoneInfoNotFoundError):
-            while row["active"] and firer.pass_over(row, at):
-                row = find_schedule(self._workspace, row["id"])
+        while row["active"] and is_zone(row["timezone"]) and firer.pass_over(row, at):
+            row = find_schedule(self._workspace, row["id"])
 
     # Firing ----------------------------------------------------------------------------------
 

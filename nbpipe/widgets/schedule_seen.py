@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
-from zoneinfo import ZoneInfoNotFoundError
 
 from nbpipe.errors import NbpipeError
 from nbpipe.records.schedules import CatchUp, Overlap
@@ -135,10 +134,9 @@ class SeenSchedules:
         known = self._known.get(row["id"])
         if known is None or known.row is not row:
             record = record_in(row, self._workspace)
-            try:
-                known = _Known(row, record, next_fire(record.schedule, record.seen_to), None)
-            except ZoneInfoNotFoundError:
-                return _Known(row, record, None, None, f"This machine knows no zone {record.timezone}.")
+            if record.problem:
+                return _Known(row, record, None, None, record.problem)
+            known = _Known(row, record, next_fire(record.schedule, record.seen_to), None)
             known.next = known.first
         if known.next is not None and known.next <= at:
             known.next = next_fire(known.record.schedule, at)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from nbpipe.schedule.words import in_words, instant_in_words, until_in_words
+from nbpipe.schedule.words import instant_in_words, until_in_words
 from nbpipe.services.schedule_records import ScheduleRecord
 from nbpipe.views.amounts import shorten
 from nbpipe.views.markup import one_line
@@ -73,7 +73,7 @@ def facts_of(seen: SeenSchedule) -> list[tuple[str, object]]:
     kept = record.schedule
     begins = ("begins", kept.start_time) if kept.interval_second is not None else ("not before", kept.start_time)
     facts: list[tuple[str, object]] = [
-        ("fires", words_of(record)),
+        ("fires", record.words),
         ("cron", kept.cron_expression),
         ("zone", record.timezone),
         (begins[0], _there(begins[1], record)),
@@ -120,14 +120,6 @@ def outcome_text(one: SeenFiring, record: ScheduleRecord) -> str:
     return f"{sign} {firing.outcome}{why}".strip()
 
 
-def words_of(record: ScheduleRecord) -> str:
-    """Say when a schedule fires, in words, also where its zone is not known."""
-    try:
-        return in_words(record.schedule)
-    except ZoneInfoNotFoundError:
-        return record.fires
-
-
 def status_text(status: str) -> str:
     """Write how a schedule stands, with its sign."""
     return f"{look(_LOOKS.get(status, status)).sign} {status}"
@@ -140,7 +132,7 @@ def status_look(status: str) -> str:
 
 def _cells(one: SeenSchedule, at: datetime) -> list[dict[str, Any]]:
     record, shown = one.record, look(_LOOKS.get(one.status, one.status))
-    words = words_of(record)
+    words = record.words
     return [
         {"text": _cut(record.name), "title": shorten(one_line(record.name), _MOST_IN_TITLE)},
         {"text": status_text(one.status), "fill": shown.fill, "ink": shown.text, "line": shown.line},
@@ -180,12 +172,7 @@ def _zone(name: str) -> tzinfo:
 
 
 def _there(instant: datetime | None, record: ScheduleRecord) -> str:
-    if instant is None:
-        return ""
-    try:
-        return instant_in_words(instant, record.timezone)
-    except ZoneInfoNotFoundError:
-        return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return instant_in_words(instant, record.timezone) if instant is not None else ""
 
 
 def _cut(text: str) -> str:
