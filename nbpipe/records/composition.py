@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from nbpipe.graph.order import cycle_in, in_order
+from nbpipe.graph.order import cycle_in, descendants, in_order
 from nbpipe.records.definitions import AnyStep
 
 
@@ -90,7 +91,7 @@ class ComposedParameter:
         return f"{self.name}={self.default}" if self.default else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Composition:
     """A pipeline as it is put together.
 
@@ -118,26 +119,36 @@ class Composition:
 
     def call(self, key: str) -> ComposedCall | None:
         """Find a call by its key."""
-        return next((call for call in self.calls if call.key == key), None)
+        return self._by_key.get(key)
 
     def parameter(self, name: str) -> ComposedParameter | None:
         """Find a parameter by its name."""
         return next((one for one in self.parameters if one.name == name), None)
 
-    @property
+    @cached_property
+    def _by_key(self) -> dict[str, ComposedCall]:
+        return {call.key: call for call in reversed(self.calls)}
+
+    @cached_property
+    def _upstream(self) -> dict[str, list[str]]:
+        """What each call waits for, without what is not there."""
+        return {call.key: [key for key in call.upstream if key in self._by_key] for call in self.calls}
+
+    @cached_property
     def circle(self) -> tuple[str, ...]:
-        """The keys of calls that wait for each other, if any do."""
-        known = {call.key for call in self.calls}
-        return tuple(cycle_in({call.key: [k for k in call.upstream if k in known] for call in self.calls}) or ())
+        """The keys of calls that wait for each other, the first one last again; none if no calls do."""
+        return tuple(cycle_in(self._upstream))
 
     def waits_for(self, key: str) -> frozenset[str]:
         """Name the calls that wait for a call, directly or through others, and the call itself."""
-        found = {key}
-        while True:
-            more = {call.key for call in self.calls if found.intersection(call.upstream)} - found
-            if not more:
-                return frozenset(found)
-            found |= more
+        known = self._waiting.get(key)
+        if known is None:
+            known = self._waiting[key] = frozenset({key, *descendants(self._upstream, [key])})
+        return known
+
+    @cached_property
+    def _waiting(self) -> dict[str, frozenset[str]]:
+        return {}
 
     # Changes ---------------------------------------------------------------------------------
 
@@ -229,11 +240,12 @@ def keys_of(steps: Sequence[str]) -> list[str]:
 
 
 def new_key(step: str, taken: Sequence[str]) -> str:
-    """Give the key of another call of a step."""
-    key, count = step, 1
+    """Give the key of another call of a step; of an imported one (`flow.load`) the module is left out."""
+    name = step.rpartition(".")[2]
+    key, count = name, 1
     while key in taken:
         count += 1
-        key = f"{step}_{count}"
+        key = f"{name}_{count}"
     return key
 
 

@@ -13,6 +13,7 @@ import ipywidgets as widgets
 
 from nbpipe.views.markup import element, render
 from nbpipe.widgets import appearance
+from nbpipe.widgets.composer_feeding import AUTOMATIC
 from nbpipe.widgets.composer_rows import CallBox, ParameterRow
 from nbpipe.widgets.composer_writing import CellWriter
 
@@ -131,6 +132,16 @@ class ComposerControls:
         children = tuple(row.widget for row in rows)
         if self.parameters.children != children:
             self.parameters.children = children
+
+    def show_returns(self, outputs: Mapping[str, Any], now: Any) -> None:
+        """Offer what can be given back: what the last step gives, nothing, or one output; with what is chosen."""
+        options: dict[str, Any] = {"what the last step gives": AUTOMATIC, "nothing": (), **outputs}
+        if now is not None and now not in options.values():
+            options[", ".join(f"{feed.call}.{feed.output}" for feed in now)] = now
+        pairs = tuple(options.items())
+        if self.returns.options != pairs:
+            self.returns.options = pairs
+        self.returns.value = AUTOMATIC if now is None else now
 
     def note(self, problems: Mapping[str, str], remarks: Mapping[str, str]) -> None:
         """Say what is wrong with the pipeline's own fields, and what is worth knowing of them."""

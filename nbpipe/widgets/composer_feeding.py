@@ -43,7 +43,14 @@ class AnyLiteral:
     """To be fed by a value that is still to be written."""
 
 
-Choice = Feed | NewParameter | AnyLiteral | None
+@dataclass(frozen=True, slots=True)
+class Unfed:
+    """To be fed by nothing: a list of choices takes `None` as none being chosen."""
+
+
+UNFED = Unfed()
+AUTOMATIC = "automatic"
+Choice = Feed | NewParameter | AnyLiteral | Unfed
 
 
 def picked(composition: Composition, step: str, materials: Materials) -> tuple[Composition, str]:
@@ -85,9 +92,9 @@ def choices(composition: Composition, call: ComposedCall, one: OfferedInput, mat
     now = call.inputs.get(one.name)
     found: dict[str, Choice] = {}
     if not one.is_required:
-        found[f"the step's own default ({_cut(one.default)})" if one.default else "the step's own default"] = None
+        found[f"the step's own default ({_cut(one.default)})" if one.default else "the step's own default"] = UNFED
     elif now is None:
-        found["choose…"] = None
+        found["choose…"] = UNFED
     for feed in outputs_before(composition, materials):
         if not materials.misfit(feed, one, call, composition):
             found[feed_said(feed, composition, materials)] = feed
@@ -97,7 +104,7 @@ def choices(composition: Composition, call: ComposedCall, one: OfferedInput, mat
     if composition.parameter(new) is None:
         found[f"new parameter {new}"] = NewParameter(new)
     found["a value…"] = now if isinstance(now, Literal) else AnyLiteral()
-    if now not in found.values():
+    if now is not None and now not in found.values():
         found[f"{feed_said(now, composition, materials)} (does not fit)"] = now
     return found
 

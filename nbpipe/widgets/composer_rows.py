@@ -29,8 +29,8 @@ class InputRow:
     """
 
     def __init__(self, call: str, name: str, chosen: Told, typed: Told) -> None:
-        self._name = name
         self._is_drawing = False
+        self._shown = True
         self.label = appearance.markup()
         self.choice = appearance.control(widgets.Dropdown, options=[])
         self.value = appearance.control(widgets.Text, placeholder="as Python writes it: 0.2, 'forest', [1, 2]")
@@ -54,7 +54,7 @@ class InputRow:
             is_written = isinstance(now, Literal | AnyLiteral)
             if isinstance(now, Literal) and self.value.value != now.text:
                 self.value.value = now.text
-            appearance.lay_out(self.value, display=None if is_written else "none")
+            self._shown = _laid_out(self.value, was=self._shown, now=is_written)
             self.note.value = appearance.note([], problem)
         finally:
             self._is_drawing = False
@@ -69,7 +69,7 @@ class CallBox:
     """
 
     def __init__(self, key: str, remove: Callable[[], None]) -> None:
-        self._key = key
+        self._shown = True
         self.title = appearance.markup()
         self.remove = widgets.Button(
             description="Remove",
@@ -95,7 +95,7 @@ class CallBox:
             self._columns.children = [part for row in self.rows.values() for part in (row.label, row.cell)]
             for row in former:
                 appearance.close([row.label, row.cell])
-        appearance.lay_out(self._columns, display=None if self.rows else "none")
+        self._shown = _laid_out(self._columns, was=self._shown, now=bool(self.rows))
 
     def close(self) -> None:
         """Close all its widgets."""
@@ -156,6 +156,13 @@ class ParameterRow:
         # Taken when it is left: half a name is none.
         control.continuous_update = False
         return control
+
+
+def _laid_out(widget: Any, *, was: bool, now: bool) -> bool:
+    """Show a widget or not; to lay one out anew costs more than all else, so only what changes is."""
+    if was != now:
+        appearance.lay_out(widget, display=None if now else "none")
+    return now
 
 
 def _mark(text: str) -> Any:

@@ -37,9 +37,6 @@ def test_two_steps_are_picked_wired_and_written_as_a_cell_that_runs(
 
     composer.locator("button", has_text="+ load").click()
     composer.locator("button", has_text="+ total").click()
-    source = composer.locator(
-        "select[aria-label='total: numbers comes from'], [title='total: numbers comes from'] select"
-    )
     notebook.screenshot(tmp_path / "picked.png")
     composer.get_by_label("total: numbers comes from").select_option(label="load → names: list")
     name = composer.get_by_label("name", exact=True)
