@@ -28,6 +28,7 @@ from nbpipe.records.composition import (
 from nbpipe.records.parameters import type_text
 
 _PLAIN_MODULES = {"builtins", "datetime", "decimal", "fractions", "uuid", "pathlib", "typing", "types"}
+_SCALARS = (bool, int, float, complex, str, bytes)
 _LONGEST = 60
 
 
@@ -158,15 +159,18 @@ def _likely_output(composition: Composition, key: str, one: OfferedInput, materi
     for feed in reversed(fitting):
         if feed.output == one.name:
             return feed
-    if not one.is_required or (one.annotation is not Any and is_plain_type(one.annotation)):
+    if not one.is_required or one.annotation in _SCALARS:
+        # A number is a setting more often than it is what another step gives.
         return None
     if one.annotation is Any:
         # Nothing is said of what it takes: what the step before it gives is a good guess, if that is one thing.
         before = [feed for feed in fitting if feed.call == composition.calls[-2].key] if fitting else []
         return before[0] if len(before) == 1 else None
-    same = [feed for feed in fitting if _annotation_of(feed, composition, materials) is one.annotation]
-    unused = [feed for feed in same or fitting if not _is_taken(feed, composition)]
-    guessed = unused or same
+    same = [feed for feed in fitting if _annotation_of(feed, composition, materials) == one.annotation]
+    unused = [feed for feed in same if not _is_taken(feed, composition)]
+    if is_plain_type(one.annotation):
+        return unused[-1] if unused else None
+    guessed = unused or same or fitting
     return guessed[-1] if guessed else None
 
 
