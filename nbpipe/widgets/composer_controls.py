@@ -11,6 +11,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from nbpipe.views.amounts import shorten as cut
 from nbpipe.views.markup import element, render
 from nbpipe.widgets import appearance
 from nbpipe.widgets.composer_feeding import AUTOMATIC
@@ -18,6 +19,7 @@ from nbpipe.widgets.composer_rows import CallBox, ParameterRow
 from nbpipe.widgets.composer_writing import CellWriter
 
 _MOST_CHIPS = 24
+_LONGEST_CHIP = 40
 _MOST_SUGGESTED = 1000
 
 
@@ -94,6 +96,7 @@ class ComposerControls:
                 self.writer,
             ]
         )
+        self._is_silent = False
         self._chips: list[tuple[str, str]] = []
 
     def offer_steps(self, steps: Mapping[str, str], note: str, problem: str) -> None:
@@ -101,7 +104,7 @@ class ComposerControls:
         names = tuple(steps)[:_MOST_SUGGESTED]
         if self.step.options != names:
             self.step.options = names
-        self.steps_note.value = appearance.note([note] if note else [], problem)
+        self.note_step(note, problem)
         shown = list(steps.items())[:_MOST_CHIPS]
         if shown == self._chips:
             # A button that is pressed must not be replaced under the pointer.
@@ -110,6 +113,14 @@ class ComposerControls:
         former = self.chips.children
         self.chips.children = [self._chip(name, said) for name, said in shown]
         appearance.close(former)
+
+    def note_step(self, note: str, problem: str = "") -> None:
+        """Say what the step takes that is named, or that there is none."""
+        self.steps_note.value = appearance.note([note] if note else [], problem)
+        is_silent = not (note or problem)
+        if is_silent != self._is_silent:
+            self._is_silent = is_silent
+            appearance.lay_out(self.steps_note, display="none" if is_silent else None)
 
     def offer_pipelines(self, names: Sequence[str]) -> None:
         """Offer pipelines to open; nothing where there are none."""
@@ -161,8 +172,8 @@ class ComposerControls:
 
     def _chip(self, name: str, said: str) -> Any:
         chip = widgets.Button(
-            description=f"+ {name}",
-            tooltip=said,
+            description=f"+ {cut(name, _LONGEST_CHIP)}",
+            tooltip=cut(said, 300),
             layout=widgets.Layout(width="auto", height="26px"),
             style={"font_size": "12px"},
         )

@@ -160,6 +160,9 @@ class ComposerDraft:
         known = self._composition.parameter(parameter)
         if known is None:
             raise NotFoundError("parameter", parameter, existing=[one.name for one in self._composition.parameters])
+        for field, text in (("name", name), ("type", type), ("default", default)):
+            if text is not None and not isinstance(text, str):
+                raise BadValueError(f"{field}={shorten(text)} is no text; write it as Python does.")
         draft = self._composition
         if name is not None and name.strip() != parameter:
             if draft.parameter(name.strip()) is not None:

@@ -132,7 +132,12 @@ class ParameterRow:
             for field, control in self.fields.items():
                 if control.value != getattr(one, field):
                     control.value = getattr(one, field)
-            self.note.value = appearance.note([], "\n".join(problems.values()))
+            # The row has one line for all three: it says which is meant, unless that is the name.
+            said = [
+                f"{key}: {text}" if (key := path.rpartition(".")[2]) in self.fields else text
+                for path, text in problems.items()
+            ]
+            self.note.value = appearance.note([], "\n".join(said))
         finally:
             self._is_drawing = False
 

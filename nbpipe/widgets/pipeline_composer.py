@@ -192,6 +192,12 @@ class PipelineComposer(ComposerDraft, Shown, HasTraits):
         else:
             self._tell("", "")
 
+    def _press_open(self) -> None:
+        name = self._controls.existing.value
+        self._do(lambda: self.open(name))
+        if self._message_status != "failed":
+            self._tell(f"{name} is opened; what is written is a new cell.", "")
+
     def _press_add(self) -> None:
         name = self._controls.step.value.strip()
         if not name:
@@ -249,10 +255,10 @@ class PipelineComposer(ComposerDraft, Shown, HasTraits):
         self._parts = ShownParts(controls, self)
         controls.add.on_click(lambda _: self._press_add())
         controls.look.on_click(lambda _: self._do(self.reload))
-        controls.open.on_click(lambda _: self._do(lambda: self.open(controls.existing.value)))
+        controls.open.on_click(lambda _: self._press_open())
         controls.write.on_click(lambda _: self._press_write())
         controls.existing.observe(lambda _: self._refresh(), "value")
-        controls.step.observe(lambda _: self._refresh(), "value")
+        controls.step.observe(lambda _: controls.note_step(self._step_note(), self._missing), "value")
         for name in _TEXTS:
             getattr(controls, name).observe(lambda change, name=name: self._typed(name, change["new"]), "value")
         controls.tags.observe(lambda change: self._typed("tags", change["new"].split(",")), "value")
@@ -284,8 +290,7 @@ class PipelineComposer(ComposerDraft, Shown, HasTraits):
     def _draw(self, controls: Any) -> None:
         draft, problems = self._composition, self.problems
         offers = {name: offer_said(offer) for name, offer in self._materials.offers.items()}
-        note = "" if offers else "No step is in reach: run a cell with @step or %%step, then look again."
-        controls.offer_steps(offers, offers.get(controls.step.value.strip(), note), self._missing)
+        controls.offer_steps(offers, self._step_note(), self._missing)
         controls.offer_pipelines(self._materials.pipelines())
         self._parts.show(draft, self._materials, problems, self._unwritten)
         for name in _TEXTS:
@@ -299,6 +304,14 @@ class PipelineComposer(ComposerDraft, Shown, HasTraits):
         text = "" if problems else self._materials.text(draft)
         controls.offer_writing("" if first is None else ": ".join(first), text, graph_of(draft, self._materials))
         controls.say(self.message, self._message_status)
+
+    def _step_note(self) -> str:
+        """Say what the step takes and gives that is named beside Add."""
+        offers = self._materials.offers
+        if not offers:
+            return "No step is in reach: run a cell with @step or %%step, then look again."
+        named = offers.get(self._controls.step.value.strip())
+        return offer_said(named) if named is not None else ""
 
     def _remarks(self) -> dict[str, str]:
         """Say what running the cell would replace."""
