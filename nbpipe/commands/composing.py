@@ -17,6 +17,7 @@ from nbpipe.define.cells import CellStep
 from nbpipe.define.composed_problems import identifier_problem, misfit, problems_of
 from nbpipe.define.composing import cell_text, composition_of, results
 from nbpipe.define.grammar import PipelineLine
+from nbpipe.define.hooks import NO_HOOKS
 from nbpipe.define.offering import offered
 from nbpipe.define.pipeline import FunctionPipeline
 from nbpipe.errors import DefinitionError, NotFoundError
@@ -124,6 +125,17 @@ class Materials:
         keys = {id(offer.step): key for key, offer in self.offers.items()}
         called = {name: keys[id(step)] for name, step in definition.steps_in_reach().items() if id(step) in keys}
         return composition_of(definition.text, self.offers, line=line, called=called)
+
+    def left_out(self, name: str) -> list[str]:
+        """Say what a pipeline of the workbench has that a `%%pipeline` cell cannot say."""
+        definition = self.bench.pipelines()[name].definition
+        model = definition.model
+        found = {
+            "its hooks": definition.hooks != NO_HOOKS,
+            "the tags of its model": model is not None and bool(model.tags),
+            "the description of its model": model is not None and bool(model.description),
+        }
+        return [what for what, is_there in found.items() if is_there]
 
     def problems(self, composition: Composition) -> dict[str, str]:
         """Give a sentence for each field that will not do."""

@@ -15,6 +15,7 @@ from nbpipe.views.previews import Shown
 from nbpipe.views.theme import MONOSPACE
 
 _LONGEST = 80
+_MOST_NAMED = 40
 
 
 def offer_said(offer: OfferedStep) -> str:
@@ -47,6 +48,10 @@ def graph_of(composition: Composition, materials: Materials) -> Element | None:
 
 def composed_bundle(composition: Composition, materials: Materials, problems: Mapping[str, str]) -> Bundle:
     """Write what is put together as a card: its problems, its graph and the cell."""
+    if not composition.calls and not composition.name:
+        # What a saved notebook says of a composer that was opened with nothing.
+        offered = ", ".join(_cut(name) for name in list(materials.offers)[:_MOST_NAMED]) or "none"
+        return written(Card("nothing is put together yet", "Compose a pipeline", facts=[("steps in reach", offered)]))
     sections = []
     if composition.calls and not composition.circle:
         nodes, edges = _shape(composition, materials)

@@ -275,7 +275,7 @@ class _Reader:
                 raise self._refused(statement, "does more than calling steps one after the other")
 
     def _call(self, node: ast.Call) -> ComposedCall:
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        name = _dotted(node.func)
         step = self._called.get(name, name)
         offer = self._offers.get(step)
         if offer is None:
@@ -302,7 +302,7 @@ class _Reader:
         return self.calls[-1]
 
     def _feed(self, node: ast.expr) -> Feed:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and self._is_step(node.func.id):
+        if isinstance(node, ast.Call) and self._is_step(_dotted(node.func)):
             return self._only(self._call(node), node)
         if isinstance(node, ast.Name):
             if node.id in self._variables:
@@ -348,3 +348,8 @@ class _Reader:
     def _refused(self, node: ast.AST, said: str) -> DefinitionError:
         line = getattr(node, "lineno", 0)
         return DefinitionError(f"{self._name} {said} (line {line}); change that cell itself.")
+
+
+def _dotted(node: ast.expr) -> str:
+    """Give what is called as one writes it: `load`, `flow.load`; `""` where it is no name."""
+    return ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""

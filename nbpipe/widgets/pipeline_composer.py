@@ -196,7 +196,12 @@ class PipelineComposer(ComposerDraft, Shown, HasTraits):
         name = self._controls.existing.value
         self._do(lambda: self.open(name))
         if self._message_status != "failed":
-            self._tell(f"{name} is opened; what is written is a new cell.", "")
+            lost = self._materials.left_out(name)
+            said = f"{name} is opened; what is written is a new cell."
+            if lost:
+                self._tell(f"{said} A %%pipeline cell cannot say, and so leaves out, {' and '.join(lost)}.", "stale")
+            else:
+                self._tell(said, "")
 
     def _press_add(self) -> None:
         name = self._controls.step.value.strip()

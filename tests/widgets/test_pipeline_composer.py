@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbpipe import pipeline, step
+from nbpipe import Model, pipeline, step
 from nbpipe.commands.composing import Materials, PlainNames
-from nbpipe.define.body import pipeline_from_body
-from nbpipe.define.grammar import parse_pipeline
+from nbpipe.define.body import function_text, pipeline_from_body
+from nbpipe.define.composing import composition_of
+from nbpipe.define.grammar import PipelineLine, parse_pipeline
 from nbpipe.errors import BadValueError, ConflictError, DefinitionError, NotFoundError
 from nbpipe.graph.graph import Constant, OutputOf, ParameterOf
 from nbpipe.handles import Pipeline
@@ -85,6 +86,14 @@ def birding(share: float = 0.25, trees: int = 60) -> float:
 def looping() -> None:
     for _ in range(3):
         load()
+
+
+def alarm() -> None: ...
+
+
+@pipeline(model=Model(name="iris", version="production", tags=["v1"]), on_failure=alarm)
+def hooked() -> None:
+    clean(load())
 
 
 STEPS = {one.name: one for one in (load, clean, split, train, evaluate, tell, mix)}
@@ -407,6 +416,7 @@ def test_two_hundred_steps_are_offered_by_name_and_the_first_as_buttons() -> Non
 
 
 def test_the_static_face_says_what_is_there_and_what_is_wrong() -> None:
+    assert "nothing is put together yet" in composer().static().text
     made = composed("load", "clean")
     made.name = ""
 
@@ -471,6 +481,42 @@ def test_a_pipeline_that_a_user_wrote_is_opened() -> None:
         "model = train(training, kind='logistic', trees=trees)",
         "evaluate(model, testing)",
     ]
+
+
+def test_what_a_cell_cannot_say_of_a_pipeline_is_told_when_it_is_opened() -> None:
+    made = composer(hooked=hooked)
+    made._controls.existing.value = "hooked"
+
+    made.open_button.click()
+
+    assert made.message.endswith("leaves out, its hooks and the tags of its model.")
+    assert made.text.partition("\n")[0] == "%%pipeline hooked --model iris@production"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x = load()\nx.head()",
+        "load.map([1, 2])",
+        "birds = clean(load(), 3)",
+        "a = split(load())",
+        "return 3",
+        "clean(raw=load(), birds=1)",
+        "train(split(load()))",
+        "clean([load()])",
+        "x = [load() for _ in range(2)]",
+        "clean(*[load()])",
+        "global y\nload()",
+    ],
+)
+def test_a_body_that_is_no_row_of_calls_is_refused_with_a_typed_error(body: str) -> None:
+    names = dict(KNOWN)
+    materials = Materials(PlainNames(names))
+    materials.look()
+    text = function_text("mine", "n: int = 1", body)
+
+    with pytest.raises(DefinitionError, match=r"change that cell itself"):
+        composition_of(text, materials.offers, line=PipelineLine("mine"))
 
 
 def test_a_pipeline_that_does_more_than_calling_steps_is_refused_with_its_line() -> None:
