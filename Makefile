@@ -12,6 +12,8 @@ PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest
 STAMP := $(VENV)/.as-locked
 QUICKSTART := 01_quickstart.ipynb
+# What `make soak` tries once more as users have it, with everything published behind it.
+PUBLISHED_MEANWHILE := $(addprefix tests/,commands execute flows notebook services widgets)
 
 # A command named python3.13 may be there and not work (pyenv's shims), so each is asked.
 FIND_PYTHON := for each in python3.13 python3.12 python3.11 python3; do \
@@ -39,7 +41,8 @@ endef
 # Where a machine forbids it, each of the hundreds of processes that tests start would compile every library anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help environment browser demo lab test test-extras test-torch check bench soak lock reference outputs
+.PHONY: help environment browser demo lab test test-rooms test-pages test-extras test-torch check bench soak lock
+.PHONY: reference outputs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,9 +81,16 @@ lab: environment ## open JupyterLab on the lessons
 	@$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
 test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
-# JupyterLab's own timing is the subject of the browser's tests: nothing else runs beside the two pages that are open.
-	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not browser and not soak and not extras and not torch"; code=$$?; \
-	$(PYTEST) -n 2 --dist loadfile -m browser && exit $$code
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-rooms test-pages
+
+test-rooms: environment
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/browser \
+		-m "not browser and not soak and not extras and not torch"
+
+# These wait half of the time, so they go on beside the others; what they say is shown when they are done.
+test-pages: environment browser
+	@told="$$(mktemp)"; $(PYTEST) -n 2 --dist loadfile -m browser tests/browser >"$$told" 2>&1; code=$$?; \
+	cat "$$told"; rm -f "$$told"; exit $$code
 
 # Extras for few stay out of the locked environment, also because some hold other packages back (s3fs: dateutil):
 # each target has an environment of its own beside it, which begins as the locked one.
@@ -104,7 +114,9 @@ bench: environment ## run every benchmark and print the table
 soak: environment ## run the long trials, the better part of an hour, and show the line of each
 	@$(PYTEST) -m soak tests -v; code=$$?; \
 	$(PYTEST) --hypothesis-profile=thorough -m "hypothesis and not browser and not soak and not extras and not torch" \
-		tests && exit $$code
+		tests || code=$$?; \
+	$(PYTEST) --published-meanwhile -m "not browser and not soak and not extras and not torch" \
+		$(PUBLISHED_MEANWHILE) && exit $$code
 
 # The extras that everybody's environment has; the others would hold back what it may have newer.
 lock: environment ## write requirements.lock anew from pyproject.toml

@@ -70,7 +70,7 @@ def _facts(run_id: str, artifacts: list[str], numbers: list[int]) -> Iterator[by
         output |= {"materializer": "json:1", "size_bytes": 1, "inline": {"json": 1}, "made_by": step_id, "tags": []}
         output |= {"blob": "", "member": None, "pickled": False, "preview": {"kind": "text", "text": "1"}}
         step: dict[str, Any] = {"pipeline": "other", "node": f"make_{n}", "step": "make", "status": "completed"}
-        step |= {"why": "never ran before", "key": step_id, "half": step_id, "source": "", "started": at, "ended": at}
+        step |= {"why": "no result so far", "key": step_id, "half": step_id, "source": "", "started": at, "ended": at}
         step |= {"attempt": 1, "parameters": {}, "inputs": inputs, "outputs": [output], "not_carried": [], "tags": {}}
         step |= {"metadata": [{"kind": "step", "id": step_id, "values": {"rows": n}}], "reused_from": ""}
         yield _fact("step", step_id, run_id, at, step)

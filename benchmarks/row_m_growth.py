@@ -116,7 +116,7 @@ def facts_of(run_id: str, step_id: str, artifact_id: str) -> list[tuple[str, str
     output = {"id": artifact_id, "name": "output", "output": "output", "digest": run_id, "type_name": "int"}
     output |= {"materializer": "json:1", "size_bytes": 1, "inline": {"json": 1}, "made_by": step_id, "tags": []}
     output |= {"blob": "", "member": None, "pickled": False, "preview": {"kind": "text", "text": "1"}}
-    step = {"pipeline": "other", "node": "make", "step": "make", "status": "completed", "why": "never ran before"}
+    step = {"pipeline": "other", "node": "make", "step": "make", "status": "completed", "why": "no result so far"}
     step |= {"key": run_id, "half": run_id, "source": "", "started": at, "ended": at, "attempt": 1, "parameters": {}}
     step |= {"inputs": [], "outputs": [output], "not_carried": [], "metadata": [], "tags": {}, "reused_from": ""}
     return [("run_started", run_id, run_id, started), ("step", step_id, run_id, step)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbpipe.define.branches import either
     from nbpipe.define.step import step
     from nbpipe.execute.progress import progress
-    from nbpipe.handles import Model, pipeline
+    from nbpipe.handles import pipeline
     from nbpipe.inside import (
         add_tags,
         get_pipeline_context,
@@ -43,7 +43,7 @@ _PLACES = {
     "ArtifactConfig": "nbpipe.records.steps",
     "Client": "nbpipe.services.client",
     "DeploymentSettings": "nbpipe.records.deployments",
-    "Model": "nbpipe.handles",
+    "Model": "nbpipe.model_handle",
     "ModelStages": "nbpipe.records.models",
     "PipelineRunConfiguration": "nbpipe.records.config",
     "Schedule": "nbpipe.records.schedules",

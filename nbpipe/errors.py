@@ -62,6 +62,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+# How many of the names that there are a message tells, and how much of each.
+_SHOWN = 5
+_LONGEST_NAME = 40
+
 
 class NbpipeError(Exception):
     """Base of all errors that nbpipe raises on purpose."""
@@ -99,11 +103,11 @@ class ParameterError(BadValueError):
         problems: A sentence for each field, by the field's dotted name.
     """
 
-    def __init__(self, subject: str, problems: Mapping[str, str]) -> None:
+    def __init__(self, subject: str, problems: Mapping[str, str], said: str = "") -> None:
         self.subject = subject
         self.problems = dict(problems)
         lines = [f"  {name}  {said}" for name, said in self.problems.items()]
-        super().__init__("\n".join([f"{subject} does not take these values.", *lines]))
+        super().__init__("\n".join([said or f"{subject} does not take these values.", *lines]))
 
 
 class DefinitionError(UserError):
@@ -153,7 +157,7 @@ class NotFoundError(UserError, LookupError):
     Attributes:
         kind: What was looked for, such as `"model"`.
         name: The name as the caller gave it.
-        near: Up to three existing names that resemble it, best first.
+        near: Up to three existing names that resemble it, best first; where none does, the message tells a few of them.
     """
 
     exit_code = 3
@@ -161,9 +165,11 @@ class NotFoundError(UserError, LookupError):
     def __init__(self, kind: str, name: str, existing: Iterable[str] = (), *, hint: str = "") -> None:
         self.kind = kind
         self.name = name
+        existing = list(existing)
         self.near = nearest(name, existing)
-        if not hint and self.near:
-            hint = f"Did you mean {self.near[0]!r}?"
+        if not hint:
+            # Names of runs are instants; a few of thousands tell nothing.
+            hint = f"Did you mean {self.near[0]!r}?" if self.near else _there_is(existing if kind != "run" else ())
         shown = name if len(name) <= 80 else f"{name[:79]}…"
         super().__init__(f"No {kind} is named {shown!r} in this workspace.{' ' + hint if hint else ''}")
 
@@ -523,6 +529,17 @@ class BundleDamagedError(NbpipeError):
         self.path = path
         self.why = why
         super().__init__(f"{path.name} is damaged or was changed: {why}. Export it again; nothing was imported.")
+
+
+def _there_is(existing: Iterable[str]) -> str:
+    """Tell a few of the names that there are."""
+    names = sorted(existing, key=str.casefold)
+    if not names:
+        return ""
+    short = (name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names[:_SHOWN])
+    shown = ", ".join(map(repr, short))
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"There {'is' if len(names) == 1 else 'are'} {shown}{more}."
 
 
 def nearest(name: str, existing: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
-"""The public `pipeline` and `Model`, and what their objects can do.
+"""The public `pipeline`, and what its objects can do.
 
 A handle joins a definition, which knows nothing of workspaces, to the services that run, freeze
-and promote it. It decides nothing itself.
+and deploy it. It decides nothing itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nbpipe.records.config import (
     read_configuration,
 )
 from nbpipe.records.executors import check_executor
-from nbpipe.records.models import ModelConfig, ModelStages
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import Parameters
 from nbpipe.records.parts import WHOLE, Part, as_part
 from nbpipe.records.tags import Tag, as_tags
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from nbpipe.services.runs import Run
     from nbpipe.services.schedule_records import ScheduleRecord
     from nbpipe.services.snapshot_records import Snapshot
-    from nbpipe.services.versions import ModelVersion
 
 
 class Pipeline:
@@ -105,7 +104,7 @@ class Pipeline:
         """Freeze it with these values, and have that run as the schedule says."""
         if current_trace() is not None:
             raise DefinitionError(f"{self.name} is scheduled inside the body of another pipeline; do that outside.")
-        self._check_whole("is scheduled")
+        self._check_whole("A schedule runs")
         client = Client()
         said = PipelineRunConfiguration(parameters=dict(values))
         made = client.snapshots.create(self.definition, configuration=merge_configurations(self._configuration, said))
@@ -240,18 +239,21 @@ class Pipeline:
             UncapturedNameError: A step reads a name that is no text.
             BadValueError: Only a part of it is to run.
         """
-        self._check_whole("is frozen")
+        self._check_whole("A snapshot holds")
         said = PipelineRunConfiguration(parameters=dict(parameters or {}))
+        given = merge_configurations(self._configuration, said)
         made = Client().snapshots.create(
             self.definition,
             name=name,
-            configuration=merge_configurations(self._configuration, said),
+            configuration=given,
             description=description,
             tags=as_tags(tags),
             replace=replace,
         )
         for suspicion in made.warnings:
             warnings.warn(f"{suspicion}, and is kept with the snapshot.", SecretWarning, stacklevel=2)
+        if left_out := made.not_kept(given):
+            warnings.warn(left_out, SecretWarning, stacklevel=2)
         return made
 
     def deploy(
@@ -259,7 +261,7 @@ class Pipeline:
         deployment_name: str | None = None,
         *,
         port: int | None = None,
-        host: str = "127.0.0.1",
+        host: str | None = None,
         api_key: str | None = None,
         replace: bool = False,
         settings: DeploymentSettings | Mapping[str, Any] | None = None,
@@ -302,7 +304,7 @@ class Pipeline:
     def _check_whole(self, does: str) -> None:
         if not self._part.is_whole:
             raise BadValueError(
-                f"All of {self.name} {does}, not a part; say which part is to run when it runs: "
+                f"{does} all of {self.name}; say which part is to run when it runs: "
                 "nbpipe snapshot run NAME --until STEP."
             )
 
@@ -393,55 +395,3 @@ def pipeline(
         return Pipeline(definition)
 
     return wrap(function) if function is not None else wrap
-
-
-class Model(ModelConfig):
-    """A model, and which of its versions is meant: `Model(name="iris", version="1.2.3")`.
-
-    Used in `@pipeline(model=…)` it says what a run works on; by itself it looks a version up. See `ModelConfig`
-    for its fields.
-    """
-
-    def _version(self) -> ModelVersion:
-        return Client().models.version(self)
-
-    def set_stage(self, stage: str | ModelStages, force: bool = False, note: str = "") -> ModelVersion:
-        """Move the version to a stage.
-
-        Args:
-            stage: `staging`, `production`, `archived` or `none`.
-            force: Take the stage from its present holder, who is archived.
-            note: Why; kept in the history.
-
-        Raises:
-            NotFoundError: No such version; none is made.
-            ConflictError: Another version holds the stage, and `force` is off.
-        """
-        return self._version().set_stage(stage, force=force, note=note)
-
-    @property
-    def run_metadata(self) -> Any:
-        """The version's metadata as entries, by top-level key."""
-        return self._version().run_metadata
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The version's metadata as plain nested data."""
-        return self._version().metadata
-
-    @property
-    def stage(self) -> str:
-        """The stage of the version."""
-        return self._version().stage
-
-    def get_artifact(self, name: str) -> Any:
-        """Give the newest version of an artifact that the model version holds."""
-        return self._version().get_artifact(name)
-
-    def get_model_artifact(self, name: str) -> Any:
-        """Another name for `get_artifact`."""
-        return self.get_artifact(name)
-
-    def get_data_artifact(self, name: str) -> Any:
-        """Another name for `get_artifact`."""
-        return self.get_artifact(name)

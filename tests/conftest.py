@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import shutil
 import uuid
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from nbpipe.base.workspace import WorkspacePaths
-from nbpipe.services.workspace import _opened
+from nbpipe.services.workspace import Workspace, _opened
 from tests.object_storage import BUCKET, S3Server
 
 if TYPE_CHECKING:
@@ -38,10 +39,22 @@ LONGEST_FIRST = (
     "notebook",
     "catalog",
     "commands",
+    "tests",
+    "laws",
     "execute",
+    "server",
     "widgets",
     "services",
 )
+
+# Where what is published meanwhile is a part of what is tried. Elsewhere it would be one of a test's larger costs,
+# though no test asks for it: a file is made of a workspace that is thrown away a moment later.
+PUBLISHED_MEANWHILE = ("crash", "laws")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make soak` try everything as users have it."""
+    parser.addoption("--published-meanwhile", action="store_true", help="publish behind every test, not behind some")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -56,6 +69,17 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the folders with the longest files first; within them, and among the rest, nothing changes its place."""
     items.sort(key=_turn)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there until the end, modules and thousands of tests, out of every later look for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Have it found again, or libraries would tell at the interpreter's end what they take for leaks."""
+    gc.unfreeze()
 
 
 def _turn(item: pytest.Item) -> int:
@@ -78,6 +102,13 @@ def _workspaces_end_with_their_test() -> Iterator[None]:
     yield
     for opened in list(_opened.values()):
         opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_published_meanwhile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no run's end publish in the background; processes that a test starts do, and so does who is asked to."""
+    if request.path.parent.name not in PUBLISHED_MEANWHILE and not request.config.getoption("--published-meanwhile"):
+        monkeypatch.setattr(Workspace, "publish_soon", lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 import nbpipe
 from nbpipe import widgets
 from nbpipe.commands.grammar import PLACES, Noun, command_in, names_in, root
@@ -179,6 +181,9 @@ def _member(path: str, member: Any, *, level: int = 3) -> list[str]:
 def _signature(member: Any) -> str:
     if inspect.isclass(member) and issubclass(member, str):
         return ""
+    if inspect.isclass(member) and issubclass(member, BaseModel):
+        # Records are built on first use, and say what they take from then on.
+        member.model_rebuild()
     try:
         signature = inspect.signature(member)
     except (TypeError, ValueError):

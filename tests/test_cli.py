@@ -211,31 +211,45 @@ def test_help_and_version_end_with_nought(words, capsys, project):
     assert "nbpipe" in out
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (("rnu",), 2),
-        (("runs", "list", "--nope"), 2),
-        (("runs", "show"), 2),
-        (("run", "flow.py:training", "--set", "rate"), 2),
-        (("run", "flow.py:training", "--set", "rte=1"), 2),
-        (("run", "flow.py:training", "--set", "n=x", "--set", "rate=y"), 2),
-        (("catalog", "query", "drop table runs"), 2),
-        (("run", "nothing"), 3),
-        (("run", "nothing.py"), 3),
-        (("run", "flow.py"), 3),
-        (("runs", "show", "ffffffff"), 3),
-        (("model", "show", "nothing"), 3),
-        (("tag", "delete", "nothing"), 3),
-        (("run", "needy.py"), 6),
-    ],
-)
-def test_each_mistake_has_its_exit_code_and_two_lines_at_most(project, words, code):
+MISTAKES = {
+    ("rnu",): 2,
+    ("runs", "list", "--nope"): 2,
+    ("runs", "show"): 2,
+    ("run", "flow.py:training", "--set", "rate"): 2,
+    ("run", "flow.py:training", "--set", "rte=1"): 2,
+    ("run", "flow.py:training", "--set", "n=x", "--set", "rate=y"): 2,
+    ("catalog", "query", "drop table runs"): 2,
+    ("run", "nothing"): 3,
+    ("run", "nothing.py"): 3,
+    ("run", "flow.py"): 3,
+    ("runs", "show", "ffffffff"): 3,
+    ("model", "show", "nothing"): 3,
+    ("tag", "delete", "nothing"): 3,
+    ("run", "needy.py"): 6,
+}
+# A process of its own for one of each exit code; `make soak` has one for all.
+OFTEN = {("rnu",), ("run", "nothing"), ("run", "needy.py")}
+EACH_APART = [pytest.param(words, marks=[] if words in OFTEN else [pytest.mark.soak]) for words in MISTAKES]
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_each_mistake_has_its_exit_code_and_two_lines_at_most(capsys, project, words):
+    (project / "needy.py").write_text("import surely_not_installed\n")
+
+    code, out, err = asked(capsys, *words)
+
+    assert (code, out) == (MISTAKES[words], "")
+    assert 1 <= len(err.splitlines()) <= 2
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("words", EACH_APART)
+def test_a_mistake_ends_a_process_with_its_exit_code_and_two_lines_at_most(project, words):
     (project / "needy.py").write_text("import surely_not_installed\n")
 
     done = ran(*words)
 
-    assert done.returncode == code
+    assert done.returncode == MISTAKES[words]
     assert done.stdout == ""
     assert 1 <= len(done.stderr.splitlines()) <= 2
     assert "Traceback" not in done.stderr
@@ -249,12 +263,23 @@ def test_a_conflict_ends_with_four(project):
     assert done.returncode == 4
 
 
-@pytest.mark.parametrize("words", [("run", "flow.py:training"), ("runs", "list"), ("snapshot", "list"), ("doctor",)])
-def test_a_workspace_that_cannot_be_used_ends_with_five(project, monkeypatch, words):
+@pytest.fixture
+def unusable(project, monkeypatch):
+    """Have `NBPIPE_HOME` name what is no folder."""
     (project / "file").write_text("no folder")
     monkeypatch.setenv("NBPIPE_HOME", str(project / "file"))
 
-    done = ran(*words)
+
+@pytest.mark.parametrize("words", [("run", "flow.py:training"), ("runs", "list"), ("snapshot", "list"), ("doctor",)])
+def test_a_workspace_that_cannot_be_used_ends_with_five(capsys, unusable, words):
+    code, out, err = asked(capsys, *words)
+
+    assert code == 5, out + err
+    assert "Traceback" not in err
+
+
+def test_a_workspace_that_cannot_be_used_ends_a_process_with_five(unusable):
+    done = ran("run", "flow.py:training")
 
     assert done.returncode == 5, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

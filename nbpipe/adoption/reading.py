@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbpipe.define.first_line import magic_on
 from nbpipe.errors import BadValueError, ConflictError
 from nbpipe.records.base import shorten
 from nbpipe.source.notebook_files import NotebookCell, cell_in, check_is_there, check_language, said
 
-_OURS = ("%%step", "%%params", "%%pipeline", "%%catalog", "%load_ext nbpipe")
+_LOADING = "%load_ext nbpipe"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,14 @@ def read_notebook(path: Path) -> NotebookFile:
     if not any(cell.is_code and cell.text.strip() for cell in cells):
         raise BadValueError(f"{path.name} has no code cell; there is nothing to adopt.")
     for cell in cells:
-        if cell.is_code and any(line.lstrip().startswith(_OURS) for line in cell.text.splitlines()):
+        if cell.is_code and _is_ours(cell.text):
             raise BadValueError(f"{path.name} has steps already; open it and run it as it is.")
     return NotebookFile(path, cells, raw)
+
+
+def _is_ours(text: str) -> bool:
+    """Tell whether a cell is one of ours already."""
+    return any(magic_on(line.lstrip())[0] or line.lstrip().startswith(_LOADING) for line in text.splitlines())
 
 
 def check_free(source: Path, copy_path: Path, *, replace: bool) -> None:

@@ -65,6 +65,26 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def try_lock_file(path: Path) -> int | None:
+    """Open a file, made if need be, and take its lock if that is free at once.
+
+    Returns:
+        The open file; nothing if somebody has the lock, or took the file away meanwhile: who comes next locks another.
+
+    Raises:
+        OSError: It can be neither opened nor made.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if try_lock(descriptor) and _is_named(path, descriptor):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
 def is_locked(path: Path) -> bool:
     """Tell whether somebody holds the lock of the file at `path`; a missing file has no holder.
 
@@ -185,7 +205,7 @@ class PolledLock:
         except OSError as error:
             why = error.strerror or str(error)
             raise WorkspaceError(f"{self.path} cannot be locked: {why}. Mend that, then try again.") from error
-        if not self._is_named(descriptor):
+        if not _is_named(self._name, descriptor):
             # Its folder was deleted: whoever comes later locks another file.
             self.close()
             return False
@@ -194,12 +214,6 @@ class PolledLock:
         with suppress(OSError):
             os.pwrite(descriptor, b"%-20d\n" % os.getpid(), 0)
         return True
-
-    def _is_named(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.stat(self._name), os.fstat(descriptor))
-        except FileNotFoundError:
-            return False
 
     def _opened(self) -> int:
         if self._descriptor < 0:
@@ -217,3 +231,11 @@ def _pauses() -> Iterator[float]:
 def _pid_in(descriptor: int) -> int | None:
     text = os.pread(descriptor, 20, 0).strip()
     return int(text) if text.isdigit() else None
+
+
+def _is_named(path: Path | str, descriptor: int) -> bool:
+    """Tell whether an open file is still there under its name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

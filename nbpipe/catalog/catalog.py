@@ -30,6 +30,7 @@ from nbpipe.errors import CatalogError, WorkspaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from nbpipe.base.workspace import WorkspacePaths
     from nbpipe.catalog.checks import Finding
@@ -112,6 +113,15 @@ class Catalog:
             WorkspaceError: The workspace cannot be written.
         """
         return self._operations.transact(operation, durable=durable, before_sync=self._log.sync)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Take the lock once for all operations that are transacted in the block; others wait meanwhile.
+
+        Raises:
+            CatalogBusyError: Another process held the log for too long.
+            WorkspaceError: The workspace cannot be written.
+        """
+        return self._operations.together()
 
     def sync(self) -> None:
         """Have the disk hold the facts that this process recorded.

@@ -58,7 +58,12 @@ class Fold:
         self._noted_again = metrics.NOTED_AGAIN.format(metadata=metadata)
         deletions = f"(FROM rows.deletion UNION ALL FROM {base}.rows.deletion)" if base else "rows.deletion"
         self._deletions = deletions
-        self._has_deletions = cursor.execute(statements.HAS_DELETIONS.format(deletions=deletions)).fetchone() == (True,)
+        # What there is none of, as mostly, need not be looked for again with each batch: to plan a statement is what
+        # takes time here, however few rows it then finds.
+        self._has_deletions = self._has_open_steps = self._has_makerless_below = False
+        if top:
+            known = statements.KNOWN.format(deletions=deletions, below=f"{base}.rows" if base else "rows")
+            ((self._has_deletions, self._has_open_steps, self._has_makerless_below),) = cursor.execute(known).fetchall()
 
     def take_in(self, batch: Batch) -> list[Damage]:
         """Put the lines of `batch` into the tables; give those that could not be read, which are left out."""
@@ -106,6 +111,7 @@ class Fold:
             self._number(statements.RUNS)
         if kinds.get("step_started"):
             self._number(statements.STEP_STARTS)
+            self._has_open_steps = True
         if kinds.get("step"):
             rows = self._take_in_steps(may_reuse=reuses)
         if kinds.get("source"):
@@ -132,13 +138,16 @@ class Fold:
 
     def _take_in_steps(self, *, may_reuse: bool) -> int:
         self._run(statements.PARSE_STEPS)
-        self._bring_up("open_step", "id", "SELECT id FROM new_step")
-        self._run(statements.CLOSE_STEPS)
+        if self._has_open_steps:
+            self._bring_up("open_step", "id", "SELECT id FROM new_step")
+            self._run(statements.CLOSE_STEPS)
         self._number(statements.STEPS)
         outputs = self._run(statements.PARSE_OUTPUTS)
         self._run(statements.LINEAGE)
-        self._hide(statements.HIDE_MAKERLESS)
-        self._run(statements.FORGET_MAKERLESS)
+        if self._has_makerless_below:
+            self._hide(statements.HIDE_MAKERLESS)
+        if self._cursor.execute(statements.HAS_MAKERLESS).fetchone() == (True,):
+            self._run(statements.FORGET_MAKERLESS)
         if may_reuse:
             self._bring_up("artifact", "id", statements.REUSED_OUTPUTS)
             self._run(statements.FORGET_KNOWN_OUTPUTS)
@@ -176,7 +185,8 @@ class Fold:
         for table, note in tag_history.NOTE_LOST.items():
             if table in changed and changed[table].are_gone:
                 self._run(note)
-        self._run(statements.OVERTAKEN)
+        if changes > sum(rows for rows, _ in changed.values()):
+            self._run(statements.OVERTAKEN)
         for table, (rows, _) in changed.items():
             self._take_in_state(table, rows)
         if "deletion" in changed:
@@ -229,8 +239,9 @@ class Fold:
             ended = self._run(statements.RUN_ENDS)
         if ended < count:
             self._number(statements.RUNS_WITHOUT_BEGINNING)
-        self._bring_up("open_step", "run_id", keys)
-        self._run(statements.ENDED_RUNS_LEAVE_STEPS)
+        if self._has_open_steps:
+            self._bring_up("open_step", "run_id", keys)
+            self._run(statements.ENDED_RUNS_LEAVE_STEPS)
 
     def _bring_up(self, table: str, column: str, keys: str) -> int:
         """Bring the rows with these keys up from the file into the layer, unless they are there; give their number."""

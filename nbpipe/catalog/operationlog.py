@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.base.clock import now_text
@@ -27,7 +27,7 @@ from nbpipe.catalog.writable import cannot_write, prepare
 from nbpipe.errors import CatalogDamagedError, CatalogError, NbpipeError, NotRecordedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from nbpipe.base.workspace import WorkspacePaths
@@ -59,6 +59,7 @@ class OperationLog:
         self._saved_number = 0
         self._is_to_be_loaded = True
         self._is_writable = False
+        self._is_held = self._is_alone = False
         forget_in_children(self)
 
     @property
@@ -97,6 +98,27 @@ class OperationLog:
         except OSError as error:
             raise _cannot_use(error) from error
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Take the lock once for all operations of the block, each of which is decided and written for itself.
+
+        Others wait meanwhile: it is for several that are there already.
+
+        Raises:
+            CatalogBusyError: Another process held the lock for too long.
+            WorkspaceError: The workspace cannot be written.
+        """
+        with self._mutex:
+            prepare(self._paths)
+            self._lock.__enter__()
+            self._is_held, self._is_alone = True, False
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._is_held = self._is_alone = False
+                self._lock.leave()
+
     def state(self) -> OperationState:
         """Give the state after every operation recorded so far; it goes on changing, so look and let go.
 
@@ -124,13 +146,22 @@ class OperationLog:
     def after_fork(self) -> None:
         """Leave the handles to the parent, and trust nothing that another thread was changing."""
         self._mutex = threading.Lock()
+        self._is_held = self._is_alone = False
         self._forget()
 
     def _transact(self, operation: Operation, *, durable: bool) -> dict[str, Any]:
-        if not self._is_writable or self._file is None or not _is_same(self._name, self._file.descriptor):
-            prepare(self._paths)
-        with self._lock:
-            file, memory = self._caught_up(writing=True)
+        if self._is_held:
+            held: AbstractContextManager[object] = nullcontext()
+        else:
+            held = self._lock
+            if not self._is_writable or self._file is None or not _is_same(self._name, self._file.descriptor):
+                prepare(self._paths)
+        with held:
+            file, memory = self._file, self._memory
+            if file is None or self._is_to_be_loaded or not self._is_alone:
+                file, memory = self._caught_up(writing=True)
+                # While the lock is kept nobody else appends.
+                self._is_alone = self._is_held
             former = memory.n
             answer: dict[str, Any] | None = memory.answers.get(operation.request_id)
             if answer is None:

@@ -272,7 +272,7 @@ def _nothing(cursor: DuckDBPyConnection, base: str) -> _Layer:
     cursor.execute(f"USE {base}")
     cursor.execute(CREATE_ALL)
     rows = {table: f"rows.{table}" for table in ALL}
-    cursor.execute(create_views(rows))
+    cursor.execute(create_views(rows, are_deferred=True))
     cursor.execute(create_tops(["rows"]))
     return _Layer(0, base, base, Fold(cursor, top=0), cursor, {}, rows)
 
@@ -297,7 +297,7 @@ def _lay_over(layer: _Layer, name: str) -> Fold:
     rows = {table: _UNION.format(base=base, name=name, table=table) for table in CHANGING}
     rows |= {table: _UNION_OF_GROWING.format(base=base, name=name, table=table) for table in GROWING}
     rows["dead_log"] = f"{name}.rows.dead_log"
-    cursor.execute(create_views(rows))
+    cursor.execute(create_views(rows, are_deferred=True))
     cursor.execute(create_tops([f"{base}.rows", f"{name}.rows"]))
     cursor.execute(_PUT_DEAD_LOGS, {"logs": sorted(layer.dead_logs)})
     layer.name, layer.rows = name, rows

@@ -57,7 +57,8 @@ FROM (SELECT nth, id, run, "at", log,
 
 PARSE_STEPS = """
 CREATE OR REPLACE TEMP TABLE new_step AS
-SELECT nth, id, run AS run_id, "at", unnest(json_transform(b, '{
+SELECT nth, id, run AS run_id, "at", rows.head_of(id) AS id_head, rows.head_of(run) AS run_head,
+       unnest(json_transform(b, '{
     "node": "VARCHAR", "step": "VARCHAR", "status": "VARCHAR", "why": "VARCHAR", "key": "VARCHAR", "source": "VARCHAR",
     "started": "TIMESTAMPTZ", "ended": "TIMESTAMPTZ", "attempt": "BIGINT", "parameters": "JSON",
     "inputs": [{"name": "VARCHAR", "artifact": "VARCHAR", "digest": "VARCHAR"}], "files": "JSON", "against": "VARCHAR",
@@ -78,7 +79,7 @@ SELECT $top + nth AS seq, id, run_id, node, step, status, why, key, source, star
        item_of, item, items, CASE WHEN item IS NOT NULL THEN to_json(outputs) END AS outputs,
        error.type AS error_type, error.message AS error_message,
        error.traceback AS error_traceback, nullif(reused_from, '') AS reused_from,
-       rows.head_of(id) AS id_head, rows.head_of(run_id) AS run_head
+       id_head, run_head
 FROM new_step
 """
 
@@ -93,22 +94,26 @@ CLOSE_STEPS = "DELETE FROM rows.open_step WHERE id IN (SELECT id FROM new_step)"
 PARSE_OUTPUTS = """
 CREATE OR REPLACE TEMP TABLE new_output AS
 SELECT row_number() OVER () AS nth, * FROM (
-    SELECT nth AS line, place, step_id, run_id, node, status, made, unnest(output)
-    FROM (SELECT nth, id AS step_id, run_id, node, status, coalesce(ended, "at") AS made,
-                 unnest(outputs) AS output, generate_subscripts(outputs, 1) AS place FROM new_step WHERE item IS NULL)
+    SELECT nth AS line, place, step_id, step_head, run_id, run_head, node, status, made, unnest(output)
+    FROM (SELECT nth, id AS step_id, id_head AS step_head, run_id, run_head, node, status,
+                 coalesce(ended, "at") AS made, unnest(outputs) AS output,
+                 generate_subscripts(outputs, 1) AS place
+          FROM new_step WHERE item IS NULL)
     ORDER BY line, place)
 """
 
 LINEAGE = """
 INSERT INTO rows.lineage BY NAME
-SELECT run_id, step_id, node, direction, name, artifact_id, rows.head_of(run_id) AS run_head,
-       rows.head_of(step_id) AS step_head, rows.head_of(artifact_id) AS artifact_head
+SELECT run_id, step_id, node, direction, name, artifact_id, run_head, step_head,
+       rows.head_of(artifact_id) AS artifact_head
 FROM (
-    SELECT line, 1 AS side, place, run_id, step_id, node, 'out' AS direction, output AS name, id AS artifact_id
+    SELECT line, 1 AS side, place, run_id, run_head, step_id, step_head, node, 'out' AS direction, output AS name,
+           id AS artifact_id
     FROM new_output
     UNION ALL
-    SELECT nth, 0, place, run_id, step_id, node, 'in', input.name, input.artifact
-    FROM (SELECT nth, run_id, id AS step_id, node, unnest(inputs) AS input, generate_subscripts(inputs, 1) AS place
+    SELECT nth, 0, place, run_id, run_head, id, id_head, node, 'in', input.name, input.artifact
+    FROM (SELECT nth, run_id, run_head, id, id_head, node, unnest(inputs) AS input,
+                 generate_subscripts(inputs, 1) AS place
           FROM new_step WHERE item IS NULL)
     WHERE input.artifact <> '')
 ORDER BY line, side, place
@@ -116,6 +121,7 @@ ORDER BY line, side, place
 
 # A reuse may have been read before what it reuses was: then the version stands here without the run that made it.
 MAKERLESS = "run_id IS NULL AND id IN (SELECT id FROM new_output WHERE status <> 'reused')"
+HAS_MAKERLESS = "SELECT count(*) > 0 FROM rows.artifact WHERE run_id IS NULL"
 FORGET_MAKERLESS = f"DELETE FROM rows.artifact WHERE {MAKERLESS}"  # noqa: S608 — made of constants
 
 # A reused output is the version that was made before, perhaps in these very lines.
@@ -151,7 +157,9 @@ FROM (SELECT "at" AS said, "by", k AS through, nullif(body.op.run_id, '') AS run
                 "op": {"run_id": "VARCHAR"}, "changes": [{"t": "VARCHAR", "key": "VARCHAR", "row": "JSON"}]}') AS body
             FROM (SELECT n, "at", "by", k, b FROM new_line WHERE n IS NOT NULL ORDER BY n)))
 """
-CHANGED_TABLES = "SELECT t, count(DISTINCT key), bool_or(gone) FROM new_change GROUP BY t"
+CHANGED_TABLES = """
+SELECT t, count(*), bool_or(gone) FROM (SELECT t, key, bool_or(gone) AS gone FROM new_change GROUP BY t, key) GROUP BY t
+"""
 # What a later change says of the same row is all that counts.
 OVERTAKEN = "DELETE FROM new_change WHERE nth NOT IN (SELECT max(nth) FROM new_change GROUP BY t, key)"
 
@@ -247,7 +255,10 @@ DELETE_AGAIN = """
 DELETE FROM rows.{table} WHERE EXISTS (
     FROM {deletions} AS gone WHERE gone.entity_id = {table}.{column} AND gone.entity_kind = {kind})
 """
-HAS_DELETIONS = "SELECT count(*) > 0 FROM {deletions}"
+KNOWN = """
+SELECT (SELECT count(*) > 0 FROM {deletions}), (SELECT count(*) > 0 FROM {below}.open_step),
+       (SELECT count(*) > 0 FROM {below}.artifact WHERE run_id IS NULL)
+"""
 
 HIDE = """
 INSERT INTO hidden.{table}

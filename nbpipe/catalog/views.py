@@ -334,7 +334,8 @@ _STORED_AS = {
 
 def _plain(view: str, table: str) -> str:
     stored = [(f'"{_STORED_AS.get(column, column)}"', column) for column in COLUMNS[view]]
-    columns = ", ".join([*(f'{name} AS "{column}"' for name, column in stored), *_HEADS.get(view, ())])
+    named = (name if name == f'"{column}"' else f'{name} AS "{column}"' for name, column in stored)
+    columns = ", ".join([*named, *_HEADS.get(view, ())])
     return f"SELECT {columns} FROM {{rows[{table}]}}"  # noqa: S608 — made of constants
 
 
@@ -379,26 +380,32 @@ _SELECT = {
 KEYED = ("runs", "steps", "items", "tags", "tag_history", *_HEADS)
 
 
-def _create(view: str) -> list[str]:
+def _create(view: str, how: str) -> list[str]:
     if view not in KEYED:
-        return [f"CREATE OR REPLACE VIEW {view} AS {_SELECT[view]}"]
+        return [f"CREATE VIEW {view}{how} AS {_SELECT[view]}"]
     columns = ", ".join(f'"{column}"' for column in COLUMNS[view])
     return [
-        f"CREATE OR REPLACE VIEW keyed.{view} AS {_SELECT[view]}",
-        f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM keyed.{view}",  # noqa: S608 — made of constants
+        f"CREATE VIEW keyed.{view}{how} AS {_SELECT[view]}",
+        f"CREATE VIEW {view}{how} AS SELECT {columns} FROM keyed.{view}",  # noqa: S608 — made of constants
     ]
 
 
-_CREATE = ["CREATE SCHEMA IF NOT EXISTS keyed", *(statement for view in COLUMNS for statement in _create(view))]
+def _create_all(how: str) -> str:
+    return ";\n".join(["CREATE SCHEMA keyed", *(statement for view in COLUMNS for statement in _create(view, how))])
 
 
-def create_views(rows: Mapping[str, str]) -> str:
+_CREATE = {False: _create_all(""), True: _create_all(" WITH (DEFER_BINDING)")}
+
+
+def create_views(rows: Mapping[str, str], *, are_deferred: bool = False) -> str:
     """Write the statements that make all views.
 
     Args:
         rows: For each table of `catalog.schema`, where its rows are found: its name, or a subquery.
+        are_deferred: Have each looked into when it is first asked, which makes all of them in half the time. In a file
+            that others open, each is to say its columns from the beginning.
     """
-    return ";\n".join(_CREATE).format(rows=rows)
+    return _CREATE[are_deferred].format(rows=rows)
 
 
 def create_tops(schemas: Sequence[str]) -> str:

@@ -48,8 +48,8 @@ def deploy(
         int | None, Option("--port", metavar="N", help="The port; the first free one from 8000 if none is given.")
     ] = None,
     host: Annotated[
-        str, Option("--host", metavar="ADDRESS", help="The address to bind; others than loopback need a key.")
-    ] = "127.0.0.1",
+        str | None, Option("--host", metavar="ADDRESS", help="The address to bind; others than loopback need a key.")
+    ] = None,
     settings: Settings = None,
     config: Configuration = None,
     serving: Annotated[

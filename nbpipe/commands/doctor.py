@@ -144,7 +144,7 @@ def _disk_use(client: Client) -> Iterator[Line]:
         return
     if counted["runs"]:
         runs, values = counted["runs"], sum(part.size_bytes for part in parts if part.name == "blobs")
-        rest = sum(part.size_bytes for part in parts if part.name not in ("blobs", "backups"))
+        rest = sum(part.size_bytes for part in parts if part.name not in ("blobs", "backups", "deployments", "queue"))
         each = f"{size_text(rest // runs)} of records and {size_text(values // runs)} of values"
         yield Line(True, "disk use of a run", f"{each} ({'1 run' if runs == 1 else f'{runs:,} runs'})")
 

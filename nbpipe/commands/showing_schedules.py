@@ -56,7 +56,7 @@ def schedule_bundle(record: ScheduleRecord, *, stable: bool = False) -> Bundle:
             ("id", record.id),
         ]
     sections = [] if stable else _sections(record)
-    problem = "" if stable else overdue_text(record)
+    problem = record.problem or ("" if stable else overdue_text(record))
     return written(Card("schedule", record.name, record.status, facts=facts, problem=problem, sections=sections))
 
 

@@ -100,6 +100,8 @@ def create(
         replace=replace_former,
     )
     names = [tag.name for tag in wanted]
+    if left_out := made.not_kept(given):
+        current_call().say(left_out)
     return Answer(snapshot_bundle(made, tags=names), made, snapshot_plain(made, names), as_json=as_json)
 
 

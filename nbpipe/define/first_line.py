@@ -1,5 +1,8 @@
 """The first line of a cell: which of our magics stands there, and what stands behind it.
 
+A magic may stand as a comment, `#| step train --tag v1`: such a cell is plain Python for everybody who does not know
+us, for editors, linters and a kernel without the extension. (`%%catalog` has no such form: its body is no Python.)
+
 Both faces of a notebook read it the same way: a kernel that runs the cells, and a file that is
 only read. What may stand behind a magic is `define.grammar`.
 """
@@ -9,11 +12,15 @@ from __future__ import annotations
 import re
 
 MAGICS = ("step", "params", "pipeline", "catalog")
+_COMMENT = re.compile(r"#\|[ \t]*(step|params|pipeline)(?=\s|$)[ \t]*(.*)")
 _INDENTATION = re.compile(r"[ \t]+")
 
 
 def magic_on(line: str) -> tuple[str, str]:
     """Give our cell magic on a line and what stands behind it; two empty texts if there is none."""
+    comment = _COMMENT.match(line)
+    if comment is not None:
+        return comment[1], comment[2].strip()
     name, _, arguments = line.removeprefix("%%").strip().partition(" ")
     return (name, arguments.strip()) if line.startswith("%%") and name in MAGICS else ("", "")
 

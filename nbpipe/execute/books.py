@@ -70,6 +70,10 @@ class Books(Feeder, ABC):
         """Take what is known of the run only once nothing can be refused any more."""
         self._facts = facts
 
+    def begin_with(self, fact: Fact) -> None:
+        """Have a fact written before all others, with the first of them."""
+        self._waiting.insert(0, fact)
+
     def listen(self, listeners: Sequence[Listener]) -> None:
         """Have each called with a node's name when it starts (and `None`), and when it is settled."""
         self._listeners = tuple(listeners)

@@ -10,7 +10,7 @@ the other in this process, `execute.parallel` hands them to an executor, `execut
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +19,7 @@ from nbpipe.base.ids import new_id
 from nbpipe.errors import NbpipeError
 from nbpipe.execute.books import Books
 from nbpipe.execute.branches import hindrance, refusal
-from nbpipe.execute.calls import Execution, Executions, PlannedCall, Recorder
+from nbpipe.execute.calls import Execution, Executions, Fact, PlannedCall, Recorder
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.files import move_as, same_folder_afterwards
 from nbpipe.execute.glimpses import Glimpses
@@ -115,15 +115,21 @@ class Driver(Books):
             found[node] = known
         self._has_cells = any(prepared.is_cell for prepared in by_step.values())
 
-    def run(self) -> RunOutcome:
-        """Settle every node; whatever the user's code does, this returns."""
+    def run(self, last: Callable[[RunOutcome], Fact] | None = None) -> RunOutcome:
+        """Settle every node; whatever the user's code does, this returns.
+
+        Args:
+            last: Gives what is to be written last, in one write with what was not written before.
+        """
         with same_folder_afterwards():
             try:
                 self._settle_all()
+                if self._was_stopped and self._outcome.status is not Status.FAILED:
+                    self._outcome.status = Status.INTERRUPTED
+                if last is not None:
+                    self._waiting.append(last(self._outcome))
             finally:
                 self._flush()
-        if self._was_stopped and self._outcome.status is not Status.FAILED:
-            self._outcome.status = Status.INTERRUPTED
         return self._outcome
 
     @abstractmethod

@@ -68,14 +68,12 @@ class InlineDriver(Driver):
         try:
             self._watch = FileWatch(self._store.workspace)
             with self._books, capturing() as self._capture:
-                try:
-                    for node in self._traced.graph.ordered:
-                        if self._unwritten:
-                            self._write_ready()
-                        self._settle(node)
+                for node in self._traced.graph.ordered:
+                    if self._unwritten:
+                        self._write_ready()
+                    self._settle(node)
+                if self._unwritten:
                     self._write_all()
-                finally:
-                    self._flush()
         finally:
             # Whoever keeps the run need not keep what its steps gave.
             self._live.clear()

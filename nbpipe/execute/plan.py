@@ -74,7 +74,7 @@ def reason(now: Facts, before: Facts | None, source_of: SourceLookup) -> str:
         source_of: Gives what a source's digest stands for (`execute.sources`).
     """
     if before is None:
-        return "never ran before"
+        return "no result so far"
     changes = []
     if now.source != before.source:
         parts = changed_parts(source_of(now.source), source_of(before.source))

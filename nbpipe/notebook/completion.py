@@ -8,10 +8,11 @@ from typing import Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from nbpipe.commands.dispatch import completions
+from nbpipe.define.first_line import magic_on
 from nbpipe.notebook.kernel import Kernel
 
 _OPTIONS = {
-    "%%step": (
+    "step": (
         "--tag",
         "--no-cache",
         "--retries",
@@ -22,22 +23,23 @@ _OPTIONS = {
         "--define",
         "--help",
     ),
-    "%%params": ("--name", "--tag", "--model", "--help"),
-    "%%pipeline": ("--tag", "--model", "--no-cache", "--help"),
+    "params": ("--name", "--tag", "--model", "--help"),
+    "pipeline": ("--tag", "--model", "--no-cache", "--help"),
 }
 
 
 def suggestions(line: str, kernel: Kernel) -> Sequence[str]:
     """Give what may stand at the end of `line`, each as the whole of its last word."""
-    magic, _, rest = line.partition(" ")
-    if magic == "%nbpipe":
+    word, _, rest = line.partition(" ")
+    if word == "%nbpipe":
         return completions(rest, len(rest), kernel)
-    if magic not in _OPTIONS or (not rest and not line.endswith(" ")):
+    magic, said = magic_on(line)
+    if magic not in _OPTIONS or (not said and not line.endswith(" ")):
         return ()
-    words = rest.split(" ")
+    words = [*said.split(" "), *([""] if said and line.endswith(" ") else [])]
     last = words[-1]
     after_option = words[-2] if len(words) > 1 else ""
-    names = sorted(kernel.session.steps) if magic == "%%step" else []
+    names = sorted(kernel.session.steps) if magic == "step" else []
     options: Sequence[str] = names if after_option == "--after" else [*names, *_OPTIONS[magic]]
     return [word for word in options if word.startswith(last)]
 
@@ -48,7 +50,7 @@ def completer_for(kernel: Kernel) -> Callable[[CompletionContext], SimpleMatcher
     @context_matcher()  # type: ignore[untyped-decorator]
     def nbpipe_matcher(context: CompletionContext) -> SimpleMatcherResult:
         line = context.line_with_cursor[: context.cursor_position]
-        found: Sequence[Any] = suggestions(line, kernel) if line.startswith("%") else ()
+        found: Sequence[Any] = suggestions(line, kernel) if line.startswith(("%", "#|")) else ()
         return SimpleMatcherResult(
             completions=[SimpleCompletion(text=word, type="nbpipe") for word in found],
             matched_fragment=line.rpartition(" ")[2],

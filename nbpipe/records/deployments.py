@@ -142,7 +142,7 @@ def check_deployable(parameters: Parameters, values: Mapping[str, Any]) -> None:
         if name in parameters.names and name not in problems and not is_plain(value):
             problems[name] = "has a default that JSON cannot say"
     if problems:
-        raise ParameterError(f"{parameters.subject} cannot be deployed; it", problems)
+        raise ParameterError(parameters.subject, problems, f"{parameters.subject} cannot be deployed as it is.")
 
 
 def _is_sayable(annotation: Any) -> bool:

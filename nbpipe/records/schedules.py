@@ -116,6 +116,15 @@ def instant_text(instant: datetime | None) -> str | None:
     return None if instant is None else instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def is_zone(name: str) -> bool:
+    """Tell whether a zone of this name is known on this machine."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def zone_name(name: object) -> str:
     """Give the name of a zone that is known here.
 

@@ -158,7 +158,7 @@ class OperationState:
 
     def draft(self) -> OperationState:
         """Give a state that lies over this one: changes applied to it leave this one alone."""
-        return OperationState(*[_Layer({}, getattr(self, name)) for name in _PARTS])
+        return _Drafted(self)
 
     def apply(self, change: Change) -> None:
         """Take in one change of any table; tables that no rule looks at are passed over."""
@@ -263,7 +263,24 @@ class OperationState:
         return cls(**{part.name: dict(data.get(part.name, {})) for part in fields(cls)})
 
 
-_PARTS = tuple(part.name for part in fields(OperationState))
+_PARTS = frozenset(part.name for part in fields(OperationState))
+
+
+class _Drafted(OperationState):
+    """A state that lies over another, part by part as they are asked for: most rules ask for few."""
+
+    __slots__ = ("_below",)
+
+    def __init__(self, below: OperationState) -> None:
+        self._below = below
+
+    def __getattr__(self, name: str) -> Any:
+        """Lay a part over the one below; only called while there is none."""
+        if name not in _PARTS:
+            raise AttributeError(name)
+        layer = _Layer({}, getattr(self._below, name))
+        setattr(self, name, layer)
+        return layer
 
 
 class _Layer(ChainMap[str, Any]):

@@ -5,10 +5,11 @@ What a cron expression says in English is cron-descriptor's business. Nothing he
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from nbpipe.records.schedules import Schedule
+from nbpipe.records.schedules import Schedule, is_zone
 
 # The units in which an interval is said, the largest first: seconds, one, several.
 _UNITS = ((604_800, "week", "weeks"), (86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes"))
@@ -25,6 +26,7 @@ def in_words(schedule: Schedule) -> str:
     return f"Once, at {instant_in_words(schedule.run_once_start_time, schedule.timezone)}"
 
 
+@lru_cache(maxsize=1024)
 def cron_in_words(expression: str) -> str:
     """Say a cron expression, as `records.schedules.cron_fields` gives it, in English."""
     from cron_descriptor import ExpressionDescriptor, Options
@@ -47,7 +49,7 @@ def span_in_words(seconds: float) -> str:
 
 def instant_in_words(instant: datetime, zone: str | None) -> str:
     """Say an instant on the wall clock of a zone, to the minute where seconds say nothing more."""
-    there = instant.astimezone(ZoneInfo(zone) if zone is not None else None)
+    there = instant.astimezone(None if zone is None else ZoneInfo(zone) if is_zone(zone) else UTC)
     written = there.strftime("%Y-%m-%d %H:%M" if not there.second else "%Y-%m-%d %H:%M:%S")
     return f"{written} {there.tzname() or zone}"
 

@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from typing import Any
 
@@ -99,6 +99,9 @@ class Asker:
 class RequestLog:
     """One JSON line for each request, in a file that is begun anew when it is long.
 
+    Lines are gathered while requests are answered, and written when there is nothing to answer or a tenth of a second
+    has passed. What they tell of is recorded elsewhere.
+
     Args:
         folder: The deployment's folder.
     """
@@ -107,14 +110,21 @@ class RequestLog:
         self._handler = RotatingFileHandler(
             folder.requests, maxBytes=_LOG_BYTES, backupCount=_LOGS_KEPT, encoding="utf-8", delay=True
         )
+        self._lines: list[dict[str, Any]] = []
 
-    def write(self, **said: Any) -> None:
-        """Write down one request."""
-        line = json.dumps({"at": now_text(), **said})
-        self._handler.handle(logging.makeLogRecord({"msg": line}))
+    def add(self, **said: Any) -> None:
+        """Have one request written down soon."""
+        self._lines.append({"at": now_text(), **said})
+
+    def write(self) -> None:
+        """Write down what was gathered."""
+        lines, self._lines = self._lines, []
+        if lines:
+            self._handler.handle(logging.makeLogRecord({"msg": "\n".join(map(json.dumps, lines))}))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Write down the last requests, and let go of the file."""
+        self.write()
         self._handler.close()
 
 
@@ -198,9 +208,15 @@ def _answer(alive: Alive, asker: Asker, folder: ServingFolder, listening: socket
     deployed = Deployed(alive.name, alive.served, settings, on_stuck, alive.routes, alive.around)
 
     def answered(request: Answered) -> None:
-        told = asdict(request)
-        took_ms = round(told.pop("took_s") * 1e3, 3)
-        log.write(**told, took_ms=took_ms, **deployed.noted.pop(request.request_id, {}))
+        log.add(
+            request_id=request.request_id,
+            who=request.who,
+            method=request.method,
+            path=request.path,
+            status=request.status,
+            took_ms=round(request.took_s * 1e3, 3),
+            **deployed.noted.pop(request.request_id, {}),
+        )
 
     gate = GuardSettings(
         hosts=names_of(listening.getsockname()[0]),
@@ -208,7 +224,7 @@ def _answer(alive: Alive, asker: Asker, folder: ServingFolder, listening: socket
         origins=frozenset(settings.cors_origins),
         body_limit_bytes=settings.max_body_bytes,
     )
-    leaving = Leaving(Guard(deployed.application(), gate, admit_by(alive.key), answered))
+    leaving = Leaving(Guard(deployed.application(), gate, admit_by(alive.key), answered), log.write)
     limits = uvicorn_settings(
         date_header=False,
         timeout_keep_alive=30,
@@ -217,7 +233,8 @@ def _answer(alive: Alive, asker: Asker, folder: ServingFolder, listening: socket
         limit_concurrency=MOST_CONNECTIONS + settings.max_waiting,
     )
     config = uvicorn.Config(leaving, **limits)
-    asyncio.run(_Server(config, asker, leaving, settings.timeout_s + _HELD_UP_S).serve(sockets=[listening]))
+    server = _Server(config, asker, leaving, settings.timeout_s + _HELD_UP_S, log.write)
+    asyncio.run(server.serve(sockets=[listening]))
     began_s = time.monotonic()
     deployed.close()
     log.close()
@@ -229,24 +246,36 @@ class Leaving:
 
     Args:
         application: What answers.
+        when_idle: Called when there is nothing to answer any more.
 
     Attributes:
         has_begun: Whether they are told.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, when_idle: Callable[[], None]) -> None:
         self._application = application
+        self._when_idle = when_idle
+        self._answering = 0
         self.has_begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
 
         async def telling(message: Message) -> None:
             if self.has_begun and message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
-        await self._application(scope, receive, telling if scope["type"] == "http" else send)
+        self._answering += 1
+        try:
+            await self._application(scope, receive, telling)
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._when_idle()
 
 
 class _Server(uvicorn.Server):
@@ -256,11 +285,19 @@ class _Server(uvicorn.Server):
     in that case is a thread that needs no interpreter (`faulthandler`); it is put off as long as there is life.
     """
 
-    def __init__(self, config: uvicorn.Config, asker: Asker, leaving: Leaving, held_up_s: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        asker: Asker,
+        leaving: Leaving,
+        held_up_s: float,
+        often: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._asker = asker
         self._leaving = leaving
         self._held_up_s = held_up_s
+        self._often = often
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
@@ -269,6 +306,7 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is to be done ten times a second."""
+        self._often()
         if counter % _TICKS_PUT_OFF == 0:
             # The log shows then where it hangs.
             faulthandler.dump_traceback_later(self._held_up_s, exit=True, file=_STANDARD_ERROR)

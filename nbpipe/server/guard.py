@@ -24,6 +24,7 @@ from typing import Any
 
 from nbpipe.base.ids import new_id
 from nbpipe.server.addresses import host_name, same_origin
+from nbpipe.server.heads import Headers, read_headers
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -118,17 +119,6 @@ class GuardSettings:
     policy: str = POLICY
 
 
-@dataclass(frozen=True, slots=True)
-class _Headers:
-    """The headers of a request, those that may stand once only apart from the others."""
-
-    names: dict[str, str]
-    repeated: frozenset[str]
-
-    def get(self, name: str) -> str:
-        return self.names.get(name, "")
-
-
 class _RefusedError(Exception):
     """The request ends here."""
 
@@ -181,7 +171,7 @@ class Guard:
             # No server of ours speaks anything else; the close is what ASGI has for a refusal.
             await send({"type": "websocket.close", "code": 1008})
 
-    async def judge(self, scope: Scope, headers: _Headers) -> Admission:
+    async def judge(self, scope: Scope, headers: Headers) -> Admission:
         """Give leave to a request by all that can be said before its body is read.
 
         Raises:
@@ -202,7 +192,7 @@ class Guard:
         challenge = ((b"www-authenticate", b'Bearer realm="nbpipe"'),) if answer.status == 401 else ()
         raise _RefusedError(answer.status, answer.detail, challenge)
 
-    def is_preflight(self, scope: Scope, headers: _Headers) -> bool:
+    def is_preflight(self, scope: Scope, headers: Headers) -> bool:
         """Tell whether a browser asks here whether a page of a site that may call may send a request."""
         return (
             scope["method"] == "OPTIONS"
@@ -210,7 +200,7 @@ class Guard:
             and bool(headers.get("access-control-request-method"))
         )
 
-    def _check_form(self, scope: Scope, headers: _Headers) -> None:
+    def _check_form(self, scope: Scope, headers: Headers) -> None:
         target = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
         if target > _LONGEST_TARGET:
             raise _RefusedError(414, f"The address is longer than {_LONGEST_TARGET:,} characters.")
@@ -221,7 +211,7 @@ class Guard:
         if headers.repeated:
             raise _RefusedError(400, f"The header {min(headers.repeated)} stands more than once.")
 
-    def _check_address(self, scope: Scope, headers: _Headers) -> None:
+    def _check_address(self, scope: Scope, headers: Headers) -> None:
         host = host_name(headers.get("host"))
         if host is None or host not in self.settings.hosts:
             raise _RefusedError(421, "The Host header does not name this server.")
@@ -234,7 +224,7 @@ class Guard:
         if site not in ("", "none", "same-origin") and not self._is_followed_link(scope, headers):
             raise _RefusedError(403, "Pages of other sites may not call this server.")
 
-    def _is_followed_link(self, scope: Scope, headers: _Headers) -> bool:
+    def _is_followed_link(self, scope: Scope, headers: Headers) -> bool:
         """Tell whether somebody followed a link to an open path: they see it, the other page does not."""
         return (
             scope["method"] == "GET"
@@ -264,7 +254,7 @@ class _Exchange:
 
     def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
         self._guard, self._scope, self._receive, self._send = guard, scope, receive, send
-        self._headers = _read_headers(scope)
+        self._headers = read_headers(scope["headers"])
         wanted = self._headers.get("x-request-id")
         self.request_id = wanted if _REQUEST_ID.fullmatch(wanted) else new_id()
         self._admission = Admission()
@@ -387,20 +377,3 @@ class _Exchange:
         method, path = self._scope["method"], self._scope["path"]
         took_s = time.perf_counter() - self._began
         self._guard.served(Served(self.request_id, self._admission.who, method, path, self._status, took_s))
-
-
-# A second of these would be read by one program and overlooked by another.
-_ONCE = frozenset(
-    {"authorization", "content-length", "content-type", "host", "origin", "sec-fetch-site", "transfer-encoding"}
-)
-
-
-def _read_headers(scope: Scope) -> _Headers:
-    names: dict[str, str] = {}
-    repeated = set()
-    for raw, value in scope["headers"]:
-        name = raw.decode("latin-1").lower()
-        if name in names and name in _ONCE:
-            repeated.add(name)
-        names[name] = value.decode("latin-1").strip()
-    return _Headers(names, frozenset(repeated))

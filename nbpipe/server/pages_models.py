@@ -89,7 +89,7 @@ def _move(version: ModelVersion) -> Element:
         "form",
         part("select", options, name="stage", **{"aria-label": f"Stage of version {number}"}),
         part("input", **{**why, "aria-label": f"Why version {number} is moved"}),
-        part("label", part("input", name="force", type="checkbox"), " force: replace its holder"),
+        part("label", part("input", name="force", type="checkbox"), " replace its holder"),
         part("button", "Move", type="submit", **{"aria-label": f"Move version {number}"}),
         **{"class": "move", "data-model": version.model, "data-version": str(number)},
     )

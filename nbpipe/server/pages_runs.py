@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
@@ -14,7 +15,7 @@ from nbpipe.records.tokens import TokenScope
 from nbpipe.server.house import House, needs
 from nbpipe.server.page_parts import facts, is_admin, link, moment, pager, piece, quiet, search, status, table
 from nbpipe.server.pages_snapshots import PAGE, TEXT
-from nbpipe.services.artifact_records import Artifact
+from nbpipe.services.artifact_records import Artifact, previews_of
 from nbpipe.services.browsing import BrowsingService
 from nbpipe.services.browsing_questions import Question
 from nbpipe.services.logs import StepLog
@@ -123,13 +124,14 @@ def _results(run: Run) -> Child:
     made = [(step.node, artifact) for step in run.steps.values() for artifact in step.outputs.values()]
     if not made:
         return None
-    return [part("h2", "Results"), [_result(node, artifact) for node, artifact in made]]
+    previews = previews_of(run.workspace, run.id)
+    return [part("h2", "Results"), [_result(node, artifact, previews.get(artifact.id, {})) for node, artifact in made]]
 
 
-def _result(node: str, artifact: Artifact) -> Element:
+def _result(node: str, artifact: Artifact, preview: Mapping[str, Any]) -> Element:
     about = quiet(f"{artifact.type}, {size_text(artifact.size_bytes)}, from {node}")
     whole = part("p", link("All about it", "artifacts", artifact.id))
-    shown = part("div", shown_preview(artifact.preview).element, whole)
+    shown = part("div", shown_preview(preview).element, whole)
     return part("details", part("summary", f"{artifact.name} ", about), shown)
 
 

@@ -30,12 +30,14 @@ from nbpipe.services.workspace import Workspace
 COLUMNS = """
     id, name, number, output, type_name, materializer, digest, size_bytes, pickled, run_id, step_id, created, node
 """
-GIVEN_IN = f"""
+_GIVEN = f"""
     {near("lineage", "run_head")}, given AS MATERIALIZED (
         FROM keyed.artifacts WHERE id_head IN (SELECT artifact_head FROM near))
-    SELECT {COLUMNS} FROM given WHERE id IN (SELECT artifact_id FROM near WHERE run_id = $run AND direction = 'out')
+    SELECT {{columns}} FROM given WHERE id IN (SELECT artifact_id FROM near WHERE run_id = $run AND direction = 'out')
     ORDER BY seq DESC
 """  # noqa: S608 — made of constants
+GIVEN_IN = _GIVEN.format(columns=COLUMNS)
+PREVIEWS_IN = _GIVEN.format(columns="id, preview")
 STORED = f"""
     {near("artifacts", "id_head")}
     SELECT id, name, number, output, type_name, materializer, digest, size_bytes, inline, blob, member, pickled,
@@ -185,6 +187,12 @@ def _artifact_in(row: Mapping[str, Any], workspace: Workspace) -> Artifact:
 def outputs_of(workspace: Workspace, run_id: str) -> Listing[Artifact]:
     """Give the versions that a run made or reused, the newest first."""
     return artifacts_in(workspace, workspace.catalog.rows(GIVEN_IN, by_head(run=run_id)))
+
+
+def previews_of(workspace: Workspace, run_id: str) -> dict[str, dict[str, Any]]:
+    """Give what cards show of the values that a run made or reused, by the id of the version."""
+    rows = workspace.catalog.rows(PREVIEWS_IN, by_head(run=run_id))
+    return {row["id"]: dict(row["preview"] or {}) for row in rows}
 
 
 def stored_version(workspace: Workspace, artifact_id: str) -> ArtifactVersion:

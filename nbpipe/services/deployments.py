@@ -46,7 +46,7 @@ class DeploymentService:
         name: str | None = None,
         *,
         port: int | None = None,
-        host: str = LOOPBACK,
+        host: str | None = None,
         api_key: str | None = None,
         replace: bool = False,
         settings: DeploymentSettings | Mapping[str, Any] | None = None,
@@ -56,12 +56,13 @@ class DeploymentService:
         Args:
             snapshot: The snapshot, or what names one.
             name: The deployment's name; that of the pipeline if not given. If there is one of this name and pipeline,
-                the snapshot takes the place of the one that it serves, at the same address.
+                the snapshot takes the place of the one that it serves, at the same address; what is not said anew
+                stays as it was: the key, the settings, the host.
             port: The port; the first free one from 8000 if not given.
-            host: The address to bind; others than loopback need an `api_key`.
+            host: The address to bind, 127.0.0.1 if not given; others than loopback need an `api_key`.
             api_key: Requests must have it, as a bearer token. It is kept as a digest.
-            replace: Whether to take the name from another pipeline.
-            settings: How it serves.
+            replace: Whether to take the name from another pipeline; of that, the key stays, unless another is given.
+            settings: How it serves; `{}` for the defaults.
 
         Raises:
             NotFoundError: There is no such snapshot.
@@ -73,11 +74,11 @@ class DeploymentService:
         """
         frozen = find_snapshot(self._workspace, snapshot)
         title = plain_name("deployment", frozen.pipeline if name is None else name)
-        place, said = Place(host, port), _as_settings(settings)
+        said = _as_settings(settings)
         free_ports(port)
         key = checked_key(api_key) if api_key is not None else None
-        if not _is_loopback(host) and key is None:
-            raise BadValueError(f"host={shorten(host)} lets other machines in, so an api_key is needed.")
+        if host is not None:
+            _is_loopback(host)
         content = check_runnable(frozen)
         check_servable(self._workspace, thaw(content), content.configuration)
         functions = read_functions(said)
@@ -88,10 +89,17 @@ class DeploymentService:
                     f"Deployment {title!r} serves pipeline {former['pipeline']!r}. "
                     "Pass replace=True (--replace), or take another name."
                 )
-            plain = said.model_dump(mode="json", exclude={"routes", "middleware"}, exclude_defaults=True)
-            plain["key"] = hashlib.sha256(key.encode()).hexdigest() if key is not None else ""
-            plain["functions"] = keep_functions(self._workspace, functions)
-            plain["host"] = host if host != LOOPBACK else ""
+            plain = _kept(former, frozen.pipeline)
+            if key is not None:
+                plain["key"] = hashlib.sha256(key.encode()).hexdigest()
+            place = Place(plain.get("host", LOOPBACK) if host is None else host, port)
+            if not _is_loopback(place.host) and not plain.get("key"):
+                raise BadValueError(f"host={shorten(place.host)} lets other machines in, so an api_key is needed.")
+            plain["host"] = place.host if place.host != LOOPBACK else ""
+            if settings is not None:
+                plain = {name: plain[name] for name in ("key", "host") if name in plain}
+                plain |= said.model_dump(mode="json", exclude={"routes", "middleware"}, exclude_defaults=True)
+                plain["functions"] = keep_functions(self._workspace, functions)
             operation = StartDeployment(
                 id=new_id(),
                 name=title,
@@ -190,6 +198,17 @@ def _rows(workspace: Workspace) -> list[Row]:
 
 def _row(workspace: Workspace, name: str) -> Row | None:
     return next((row for row in _rows(workspace) if row["name"] == name), None)
+
+
+def _kept(former: Row | None, pipeline: str) -> dict[str, Any]:
+    """Give what stays of a deployment that is deployed again; of another pipeline's, the key alone.
+
+    Whoever leaves the key out must not open to everybody what was closed.
+    """
+    settings = dict((former or {}).get("settings") or {})
+    if former is None or former["pipeline"] != pipeline:
+        return {name: value for name, value in settings.items() if name == "key"}
+    return settings
 
 
 def _as_settings(given: DeploymentSettings | Mapping[str, Any] | None) -> DeploymentSettings:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from nbpipe.base.locks import is_locked, try_lock
+from nbpipe.base.locks import is_locked, try_lock_file
 from nbpipe.catalog.writable import cannot_write
 from nbpipe.errors import NbpipeError, NotFoundError
 from nbpipe.records.operations import ClaimFirings, KeepPromise, Missed, Promise
-from nbpipe.records.schedules import CatchUp, Overlap
+from nbpipe.records.schedules import CatchUp, Overlap, is_zone
 from nbpipe.records.state import Row
 from nbpipe.schedule.firing import Due, due
 from nbpipe.services.apart import RunApart
@@ -69,10 +69,10 @@ class Firer:
         self._folder = workspace.paths.schedules
 
     def rows(self) -> list[Row]:
-        """Give the schedules that may fire."""
+        """Give the schedules that may fire: those that are not paused, and of a zone that is known here."""
         # The state goes on changing while others write.
         rows = [*self._workspace.catalog.state().schedules.values()]
-        return [row for row in rows if row is not None and row["active"]]
+        return [row for row in rows if row is not None and row["active"] and is_zone(row["timezone"])]
 
     def claim(self, row: Row, now: datetime) -> bool:
         """Claim what has come due of a schedule; tell whether there was anything and nobody was quicker."""
@@ -189,14 +189,9 @@ class Firer:
         try:
             self._workspace.paths.ensure()
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return try_lock_file(place)
         except OSError as error:
             raise cannot_write(self._workspace.paths, error.strerror or str(error)) from error
-        # Who had it before takes the file away at the end: a lock of a file without a name is nobody's.
-        if try_lock(lock) and _is_named(place, lock):
-            return lock
-        os.close(lock)
-        return None
 
     def _is_owed(self, owed: Owed) -> bool:
         row = self._workspace.catalog.state().schedules.get(owed.schedule_id)
@@ -236,10 +231,3 @@ def _missed(found: Due) -> Missed | None:
     assert found.missed_from is not None, "what was missed has a first"
     assert found.missed_until is not None, "what was missed has a last"
     return Missed(number=found.missed, first=found.missed_from, last=found.missed_until)
-
-
-def _is_named(place: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(place.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

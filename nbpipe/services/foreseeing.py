@@ -10,7 +10,8 @@ from nbpipe.errors import NbpipeError
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.foresight import Foreseen, Foresight
 from nbpipe.services.bound_model import BoundModel
-from nbpipe.services.starting import RunRequest, existing_artifacts
+from nbpipe.services.starting import RunRequest
+from nbpipe.services.warm_lookups import existing_artifacts
 from nbpipe.services.workspace import Workspace
 
 __all__ = ["Foreseen", "foresee"]

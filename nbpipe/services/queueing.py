@@ -24,7 +24,7 @@ from typing import Any
 
 from nbpipe.base.clock import now_text
 from nbpipe.base.ids import is_uuid_like
-from nbpipe.base.locks import is_locked, try_lock
+from nbpipe.base.locks import is_locked, try_lock_file
 from nbpipe.base.log import sync_folder
 from nbpipe.catalog.writable import cannot_write
 from nbpipe.errors import BadValueError, NotFoundError, QueueFullError
@@ -135,16 +135,14 @@ class RunQueue:
 
     def claim(self, asked: QueuedRun) -> int | None:
         """Take a run on if nobody has: the open lock file, or nothing. A run that has begun is no longer kept here."""
-        place = self._lock_place(asked.id)
         try:
-            lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = try_lock_file(self._lock_place(asked.id))
         except FileNotFoundError:
             return None
-        if not try_lock(lock):
-            os.close(lock)
+        if lock is None:
             return None
         # Another may have been quicker, and may be done with it already.
-        if not self._place(asked.id).exists() or not _is_named(place, lock):
+        if not self._place(asked.id).exists():
             os.close(lock)
             return None
         if self._has_begun(asked.id):
@@ -225,14 +223,6 @@ def _plain(asked: QueuedRun) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise BadValueError(f"A run that waits takes plain values only: {error}.") from None
     return asdict(asked)
-
-
-def _is_named(place: Path, descriptor: int) -> bool:
-    """Tell whether the file is still there under its name: who had the lock before takes it away at the end."""
-    try:
-        return os.path.samestat(place.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _private(path: str, flags: int) -> int:

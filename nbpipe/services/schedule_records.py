@@ -17,7 +17,7 @@ from nbpipe.base.displaying import Displayed
 from nbpipe.errors import NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.operations import Timing
-from nbpipe.records.schedules import CatchUp, Overlap, Schedule
+from nbpipe.records.schedules import CatchUp, Overlap, Schedule, is_zone
 from nbpipe.records.state import Row
 from nbpipe.schedule.firing import Due, due, fires_after, what
 from nbpipe.schedule.words import in_words
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nbpipe.services.recorded import Run
     from nbpipe.services.snapshot_records import Snapshot
 
-ACTIVE, PAUSED, OVER, DELETED = "active", "paused", "over", "deleted"
+ACTIVE, PAUSED, OVER, STUCK, DELETED = "active", "paused", "over", "stuck", "deleted"
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,21 @@ class ScheduleRecord(Displayed):
 
     @property
     def status(self) -> str:
-        """How it stands: `active`, `paused`, `over` (it fires no more) or `deleted`."""
+        """How it stands: `active`, `paused`, `over` (it fires no more), `stuck` (see `problem`) or `deleted`."""
         if self.deleted is not None:
             return DELETED
+        if self.problem:
+            return STUCK
         if not self.is_active:
             return PAUSED
         return ACTIVE if self.owed or next(fires_after(self.schedule, self.seen_to), None) is not None else OVER
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot fire on this machine, or `""`: one that was made elsewhere may be of a zone not known here."""
+        if is_zone(self.timezone):
+            return ""
+        return f"This machine knows no zone {shorten(self.timezone)}, so it cannot fire: update it with another."
 
     @property
     def cron_expression(self) -> str | None:
@@ -116,7 +125,7 @@ class ScheduleRecord(Displayed):
 
     def next_fires(self, number: int = 5) -> list[datetime]:
         """Give the next instants at which it fires, in UTC: none if it is paused, deleted or over."""
-        if not self.is_active:
+        if not self.is_active or self.problem:
             return []
         return list(islice(fires_after(self.schedule, max(self.seen_to, now())), number))
 
@@ -126,7 +135,7 @@ class ScheduleRecord(Displayed):
         Args:
             at: The instant of which that is asked; now if not given.
         """
-        return due(self.schedule, self.seen_to, at or now()) if self.is_active else Due()
+        return due(self.schedule, self.seen_to, at or now()) if self.is_active and not self.problem else Due()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -217,7 +226,8 @@ class Firing(Displayed):
             row = self.workspace.catalog.state().schedules.get(self.schedule_id)
             if row is not None and any(promise["run_id"] == self.run_id for promise in row["owed"]):
                 return None
-            raise
+        # It may have begun between the two looks.
+        return run_with_id(self.workspace, self.run_id)
 
     def as_row(self) -> dict[str, Any]:
         """Give its plain facts."""

@@ -14,7 +14,6 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from zoneinfo import ZoneInfoNotFoundError
 
 from nbpipe.base.clock import now
 from nbpipe.errors import BadValueError, NbpipeError
@@ -89,11 +88,7 @@ class Scheduler:
         known = self._known.get(row["id"])
         if known is not None and known[0] is row:
             return known
-        try:
-            return row, next_fire(schedule_of(row), as_instant(row["since"]))
-        except ZoneInfoNotFoundError:
-            _LOG.error("schedule %s cannot fire: this machine knows no zone %s", row["name"], row["timezone"])
-            return row, None
+        return row, next_fire(schedule_of(row), as_instant(row["since"]))
 
     def _start_what_may(self) -> None:
         # A state in which nobody is owed anything is told apart without touching a file.

@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 
 from nbpipe.base.clock import now_text
-from nbpipe.base.locks import is_locked, try_lock
+from nbpipe.base.locks import is_locked, try_lock_file
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog.writable import cannot_write
 from nbpipe.errors import ConflictError, SchedulerError
@@ -225,12 +225,10 @@ def _watch(place: Path, scheduler: Scheduler) -> None:
 
 def _opened(place: Path) -> int:
     """Open a file of our own and lock it; another that tidies up may take it for a killed one's just before that."""
-    while True:
-        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try_lock(descriptor)
-        if place.exists():
-            return descriptor
-        os.close(descriptor)
+    while (descriptor := try_lock_file(place)) is None:
+        time.sleep(_LOOK_UP_S)
+    os.ftruncate(descriptor, 0)
+    return descriptor
 
 
 def _place(paths: WorkspacePaths, pid: int) -> Path:

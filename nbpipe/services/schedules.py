@@ -16,7 +16,7 @@ from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
 from nbpipe.records.base import plain_name, shorten
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.operations import ActivateSchedule, ChangeSchedule, CreateSchedule, DeleteSchedule, DeleteSnapshot
-from nbpipe.records.schedules import Schedule
+from nbpipe.records.schedules import Schedule, is_zone
 from nbpipe.records.state import Row
 from nbpipe.schedule.firing import settled
 from nbpipe.services.firing import Firer, claim_due
@@ -173,13 +173,22 @@ class ScheduleService:
 
     # Changing --------------------------------------------------------------------------------
 
-    def update(self, ref: object, *, name: str | None = None, snapshot: object = None, **said: Any) -> ScheduleRecord:
+    def update(
+        self,
+        ref: object,
+        *,
+        name: str | None = None,
+        snapshot: object = None,
+        schedule: Schedule | Mapping[str, Any] | None = None,
+        **said: Any,
+    ) -> ScheduleRecord:
         """Say anew when a schedule fires, what it runs, or what it is called; the rest stays as it is.
 
         Args:
             ref: The schedule.
             name: Another name.
             snapshot: Another snapshot.
+            schedule: All of when it fires: what this does not say is no longer said.
             said: Fields of a `Schedule` that are to be others; a `cron_expression` takes the place of an interval.
 
         Raises:
@@ -192,7 +201,9 @@ class ScheduleService:
         frozen = find_snapshot(self._workspace, snapshot) if snapshot is not None else None
         if frozen is not None:
             traced_for(frozen, PipelineRunConfiguration())
-        kept = self._said_anew(former, said, at) if said else None
+        kept = self._said_anew(former, said, at) if said and schedule is None else None
+        if schedule is not None:
+            kept = settled(as_schedule(schedule, said).model_copy(update={"name": None}), at)
         if title is None and frozen is None and kept is None:
             raise BadValueError(
                 "Nothing was said that is to be changed; give a cron expression, an interval, a snapshot or a name."
@@ -261,7 +272,8 @@ class ScheduleService:
     def _tell_missed(self, row: Row, at: datetime) -> None:
         """Have what came due by an instant, and nobody has seen to, be told as missed: it will not be made up for."""
         firer = Firer(self._workspace)
-        while row["active"] and firer.pass_over(row, at):
+        # When it was due in a zone that this machine does not know, nobody here can tell.
+        while row["active"] and is_zone(row["timezone"]) and firer.pass_over(row, at):
             row = find_schedule(self._workspace, row["id"])
 
     # Firing ----------------------------------------------------------------------------------

@@ -15,9 +15,11 @@ import random
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from nbpipe.define.overrides import check_complete, with_step_values
@@ -31,14 +33,18 @@ from nbpipe.records.deployments import check_deployable, request_schema
 from nbpipe.records.jsonable import as_answer
 from nbpipe.records.runs import Status
 from nbpipe.services.bound_model import BoundModel
-from nbpipe.services.runs import RunService
+from nbpipe.services.seen_runs import RunsSeen
 from nbpipe.services.snapshot_running import Frozen, check_runnable
-from nbpipe.services.starting import RunInProgress, RunRequest, existing_artifacts, new_run_id
+from nbpipe.services.starting import RunInProgress, RunRequest, new_run_id
 from nbpipe.services.unrecorded import UnrecordedWorkspace, WithoutReuse, check_unrecordable
-from nbpipe.services.warm_lookups import WarmLookups
+from nbpipe.services.warm_lookups import WarmLookups, existing_artifacts
 from nbpipe.services.workspace import Workspace
 from nbpipe.snapshot.thaw import thaw
 from nbpipe.source.closure import Source
+
+# So many ends are recorded for one taking of a lock that other processes wait for, and so far apart.
+_MOST_AT_ONCE = 32
+_APART_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ class Served:
         self._recorded = recorded
         if recorded < 1:
             check_unrecordable(content.configuration.model or content.model)
-        self._ends = Ends()
+        self._ends = Ends(workspace.catalog.together)
         self.pipeline = content.pipeline
         self._is_of_cells = content.body is None
         self.defaults = {field.name: field.value for field in content.parameters}
@@ -163,24 +169,22 @@ class Served:
             said = {"step": "", "type": type(error).__name__, "message": str(error)}
             return Invocation("", dict(given), {}, 0.0, said, Status.FAILED)
         stop(progress.stop_signal.stop)
-        runs = RunService(workspace)
-        hooks = runs.hooks_of(progress)
+        seen = RunsSeen(workspace)
+        hooks = seen.hooks_of(progress)
         began_s = time.perf_counter()
-        outcome = progress.perform([hooks.tell])
+        outcome = progress.perform(hooks.listeners, noted=bool(run_id))
         took_s = time.perf_counter() - began_s
 
-        def end() -> None:
+        def record() -> None:
             if run_id:
                 progress.end(outcome)
-            hooks.end(outcome, lambda: runs.seen(progress, outcome))
 
         try:
-            if run_id:
-                progress.note_performed(outcome)
             parameters = self._parameters.as_json(progress.facts.parameters)
             return self._answer(progress, outcome, run_id, parameters, took_s)
         finally:
-            self._ends.put(progress.facts.id, end)
+            run_of = partial(seen.run, progress, outcome)
+            self._ends.put(End(progress.facts.id, record, partial(hooks.end, outcome, run_of)))
 
     def _answer(
         self, progress: RunInProgress, outcome: RunOutcome, run_id: str, parameters: dict[str, Any], took_s: float
@@ -256,34 +260,89 @@ def _last_outputs(traced: Traced) -> dict[str, Origin]:
     return {name if names.count(name) == 1 else f"{o.node}.{name}": o for name, o in zip(names, last, strict=True)}
 
 
-class Ends:
-    """Records the ends of runs behind their answers, in their order, in a thread of its own."""
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a run that was answered.
 
-    def __init__(self) -> None:
-        self._waiting: SimpleQueue[tuple[str, Callable[[], None]] | None] = SimpleQueue()
+    Attributes:
+        run_id: The run.
+        record: Records it.
+        tell: Tells the user's hooks of it, once it is recorded.
+    """
+
+    run_id: str
+    record: Callable[[], None]
+    tell: Callable[[], None]
+
+
+class Ends:
+    """Records the ends of runs behind their answers, in their order, in a thread of its own.
+
+    One that comes alone is recorded at once. Where they come quickly, those of some milliseconds are recorded together:
+    they take the lock of the operation log once, and the thread that answers has the interpreter for itself meanwhile.
+
+    Args:
+        together: Gives the block in which several are recorded.
+    """
+
+    def __init__(self, together: Callable[[], AbstractContextManager[None]]) -> None:
+        self._together = together
+        self._waiting: SimpleQueue[End | None] = SimpleQueue()
+        self._backlog = 0
+        self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="nbpipe-ends", daemon=True)
         self._thread.start()
 
     @property
     def backlog(self) -> int:
         """How many are still to be recorded."""
-        return self._waiting.qsize()
+        return self._waiting.qsize() + self._backlog
 
-    def put(self, run_id: str, end: Callable[[], None]) -> None:
-        """Have the end of a run recorded soon: `end` does it."""
-        self._waiting.put((run_id, end))
+    def put(self, end: End) -> None:
+        """Have the end of a run recorded soon."""
+        self._waiting.put(end)
 
     def _work(self) -> None:
-        while (waiting := self._waiting.get()) is not None:
-            run_id, end = waiting
-            try:
-                end()
-            except Exception as error:  # noqa: BLE001 — one end that fails, for whatever reason, must not hold up the others
-                # Its answer was given. When this process is gone, whoever opens the workspace finds the run
-                # without an end, and ends it.
-                print(f"The end of run {run_id} could not be recorded: {type(error).__name__}: {error}", flush=True)
+        while (first := self._waiting.get()) is not None:
+            ends, is_last = [first], False
+            with suppress(Empty):
+                while len(ends) < _MOST_AT_ONCE and not is_last:
+                    end = self._waiting.get_nowait()
+                    if end is None:
+                        is_last = True
+                    else:
+                        ends.append(end)
+            self._backlog = len(ends)
+            self._record(ends)
+            self._backlog = 0
+            if is_last:
+                return
+            self._is_closing.wait(_APART_S)
+
+    def _record(self, ends: Sequence[End]) -> None:
+        try:
+            with self._together():
+                recorded = [end for end in ends if _done(end, end.record)]
+        except (NbpipeError, OSError):
+            # The lock cannot be had: each says so for itself.
+            recorded = [end for end in ends if _done(end, end.record)]
+        for end in recorded:
+            # Code of the user's, which may take long: nobody waits for a lock meanwhile.
+            _done(end, end.tell)
 
     def close(self) -> None:
         """Record what is waiting, and end."""
+        self._is_closing.set()
         self._waiting.put(None)
         self._thread.join()
+
+
+def _done(end: End, what: Callable[[], None]) -> bool:
+    try:
+        what()
+    except Exception as error:  # noqa: BLE001 — one end that fails, for whatever reason, must not hold up the others
+        # Its answer was given. When this process is gone, whoever opens the workspace finds the run
+        # without an end, and ends it.
+        print(f"The end of run {end.run_id} could not be recorded: {type(error).__name__}: {error}", flush=True)
+        return False
+    return True

@@ -109,6 +109,17 @@ class Snapshot(Displayed):
         """What in its code and values looks like a secret; `str` of one is a sentence that shows no value."""
         return suspicions(self.content)
 
+    def not_kept(self, given: PipelineRunConfiguration) -> str:
+        """Say which of the values that it was to be made with are secrets, which no snapshot keeps; `""` if none is."""
+        kept = self.content.configuration
+        names = [name for name in given.parameters if name not in kept.parameters]
+        for step, values in given.step_values.items():
+            names += [f"{step}.{name}" for name in values if name not in kept.step_values.get(step, {})]
+        if not names:
+            return ""
+        shown = ", ".join(names)
+        return f"{shown}: {'a secret is' if len(names) == 1 else 'secrets are'} not kept; each run is given its own."
+
     @property
     def tags(self) -> list[str]:
         """Its tags."""

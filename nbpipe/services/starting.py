@@ -23,6 +23,7 @@ from nbpipe.define.overrides import check_complete, with_secrets_hidden, with_st
 from nbpipe.define.pipeline import PipelineDefinition
 from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.books import Listener
+from nbpipe.execute.calls import Fact
 from nbpipe.execute.context import RunFacts
 from nbpipe.execute.driver import Driver
 from nbpipe.execute.executors import executor_for
@@ -44,13 +45,12 @@ from nbpipe.records.parameters import as_json
 from nbpipe.records.parts import WHOLE, Part
 from nbpipe.records.runs import Status, fill_template, run_name
 from nbpipe.records.tags import Tag, as_tags, check_declared
-from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.bound_model import BoundModel
 from nbpipe.services.ending import PERFORMED, end_of, end_of_part, failed_end_of, performed_as
 from nbpipe.services.partial_runs import part_of
 from nbpipe.services.run_code import keep_code
 from nbpipe.services.stopping import stoppable
-from nbpipe.services.warm_lookups import WarmLookups
+from nbpipe.services.warm_lookups import WarmLookups, existing_artifacts
 from nbpipe.services.watching import StartedRun, observe
 from nbpipe.services.workspace import Workspace
 from nbpipe.source.places import Places
@@ -190,7 +190,8 @@ class RunInProgress:
             if tag.cascade:
                 raise ConflictError(f"Tag {tag.name!r} cascades; only a pipeline's own tags can.")
         meant = as_tags((*self._tags, *outputs, *steps, *model))
-        check_declared(self._workspace.catalog.state(), meant)
+        if meant:
+            check_declared(self._workspace.catalog.state(), meant)
         self._meant = {tag.name: tag for tag in meant}
 
     def _with_model(self, facts: RunFacts) -> RunFacts:
@@ -232,7 +233,11 @@ class RunInProgress:
             "host": platform.node(),
             "pid": os.getpid(),
         }
-        self._workspace.catalog.append("run_started", id=self.facts.id, run=self.facts.id, body=body)
+        if self._lookups is None:
+            self._workspace.catalog.append("run_started", id=self.facts.id, run=self.facts.id, body=body)
+        else:
+            # Nobody looks for it before its first step begins, and that is written at the same time.
+            self._driver.begin_with(("run_started", self.facts.id, self.facts.id, body))
 
     # Running ---------------------------------------------------------------------------------
 
@@ -242,8 +247,17 @@ class RunInProgress:
         self.end(outcome)
         return outcome
 
-    def perform(self, listeners: Sequence[Listener] = ()) -> RunOutcome:
-        """Run to the end, in this thread; `end` records it. What nobody foresaw ends the run here."""
+    def perform(self, listeners: Sequence[Listener] = (), *, noted: bool = False) -> RunOutcome:
+        """Run to the end, in this thread; `end` records it. What nobody foresaw ends the run here.
+
+        Args:
+            listeners: Who is told of each node.
+            noted: Whether to write down how it came out: where `end` is called behind somebody's back, so that a kill
+                in between changes nothing.
+
+        Raises:
+            NotRecordedError: What it did could not be written.
+        """
         parent = self.request.parent_run_id, self.request.parent_step
         begun = StartedRun(
             self.facts, self.traced, self.started, self.stop_signal, parent, self.look, lambda: bool(self.ended)
@@ -252,19 +266,13 @@ class RunInProgress:
         self._driver.listen([*listeners, *watching])
         try:
             with stoppable(self._workspace.paths, self.facts.id, self.stop_signal):
-                return self._driver.run()
+                return self._driver.run(self._performed if noted else None)
         except BaseException as error:
             self._end(self._driver.outcome, error)
             raise
 
-    def note_performed(self, outcome: RunOutcome) -> None:
-        """Write down how it came out, where `end` is called behind somebody's back: a kill in between changes nothing.
-
-        Raises:
-            NotRecordedError: It could not be written.
-        """
-        run_id = self.facts.id
-        self._workspace.catalog.append(PERFORMED, id=run_id, run=run_id, body=performed_as(outcome))
+    def _performed(self, outcome: RunOutcome) -> Fact:
+        return PERFORMED, self.facts.id, self.facts.id, performed_as(outcome)
 
     def end(self, outcome: RunOutcome) -> None:
         """Record the end of a run that was performed, with all that moves by it.
@@ -384,11 +392,3 @@ def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[st
         **substitutions,
     }
     return plain_name("version", fill_template(text, values))
-
-
-def existing_artifacts(
-    workspace: Workspace, traced: Traced, lookups: WarmLookups | None = None
-) -> dict[str, ArtifactVersion]:
-    """Find the artifact versions that a traced pipeline reads and does not make, by id."""
-    stored = lookups.stored if lookups is not None else ArtifactService(workspace).stored
-    return {artifact_id: stored(artifact_id) for artifact_id in traced.graph.existing}

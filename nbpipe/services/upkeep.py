@@ -57,7 +57,7 @@ Progress = Callable[[int, int], None]
 _YOUNG_S = 3600
 _SWEEP = "run `nbpipe catalog gc` to remove them"
 _TRUTH = ("operations", "logs", "archive", "blobs")
-_PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups")
+_PARTS = (*_TRUTH, "catalog", "index.sqlite", "unpacked", "quarantine", "backups", "deployments", "queue")
 _ALL_VIEWS = f"There are {', '.join(COLUMNS)}."
 
 

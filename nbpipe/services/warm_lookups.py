@@ -13,6 +13,7 @@ import time
 
 from nbpipe.execute.warm import Warm
 from nbpipe.records.artifacts import ArtifactVersion
+from nbpipe.records.definitions import Traced
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.versions import ModelVersion
@@ -68,3 +69,11 @@ class WarmLookups:
         if artifact_id not in self._stored:
             self._stored[artifact_id] = self._artifacts.stored(artifact_id)
         return self._stored[artifact_id]
+
+
+def existing_artifacts(
+    workspace: Workspace, traced: Traced, lookups: WarmLookups | None = None
+) -> dict[str, ArtifactVersion]:
+    """Find the artifact versions that a traced pipeline reads and does not make, by id."""
+    stored = lookups.stored if lookups is not None else ArtifactService(workspace).stored
+    return {artifact_id: stored(artifact_id) for artifact_id in traced.graph.existing}

@@ -1,4 +1,4 @@
-/* The table of the catalog browser.
+/* The table of the catalog browser and of the board of schedules.
  *
  * It draws the page that it is told of, and tells what was pressed; what that means is decided in
  * Python. Whatever comes from the catalog is set as text, never read as HTML.
@@ -73,8 +73,11 @@ function bodyCell(cell, column, row, isFirst, tell) {
 function render({ model, el }) {
   let active = 0; // the row that Tab reaches
   let anchor = null; // where a range of selected rows begins
+  let isPressed = false; // a button that is drawn anew under the pointer never hears of its click
+  let isStale = false;
   const tell = (message) => model.send(message);
   const rows = () => model.get("view").rows || [];
+  const hasBoxes = () => model.get("view").selectable !== false;
 
   const select = (ids, on) => {
     const kept = new Set(model.get("selected"));
@@ -120,7 +123,8 @@ function render({ model, el }) {
       ArrowLeft: () => within[Math.max(place - 1, 0)].focus(),
       PageDown: () => tell({ do: "page", by: 1 }),
       PageUp: () => tell({ do: "page", by: -1 }),
-      ...(isRow ? { " ": () => toggle(index, event.shiftKey), Enter: () => tell({ do: "open", id: rows()[index].id }) } : {}),
+      ...(isRow ? { Enter: () => tell({ do: "open", id: rows()[index].id }) } : {}),
+      ...(isRow && hasBoxes() ? { " ": () => toggle(index, event.shiftKey) } : {}),
     };
     if (moves[event.key]) {
       moves[event.key]();
@@ -137,12 +141,13 @@ function render({ model, el }) {
     for (const line of lines()) {
       const row = shown[Number(line.dataset.index)];
       const isChosen = chosen.has(row.id);
-      line.setAttribute("aria-selected", String(isChosen));
+      line.setAttribute("aria-selected", String(hasBoxes() ? isChosen : row.id === opened));
       line.classList.toggle("nbp-chosen", isChosen);
       line.classList.toggle("nbp-opened", row.id === opened);
-      line.querySelector("input").checked = isChosen;
+      const box = line.querySelector(".nbp-box input");
+      if (box) box.checked = isChosen;
     }
-    const all = el.querySelector("thead input");
+    const all = el.querySelector("thead .nbp-box input");
     if (all) {
       const count = shown.filter((row) => chosen.has(row.id)).length;
       all.checked = shown.length > 0 && count === shown.length;
@@ -153,12 +158,14 @@ function render({ model, el }) {
 
   const rowLine = (row, index, view) => {
     const line = make("tr", { "data-index": index, tabindex: index === active ? 0 : -1, "aria-rowindex": view.first + index + 1 });
-    const box = make("input", { type: "checkbox", tabindex: -1, "aria-label": `select ${row.label}` });
-    box.addEventListener("click", (event) => {
-      event.stopPropagation();
-      toggle(index, event.shiftKey);
-    });
-    line.append(make("td", { class: "nbp-box" }, box));
+    if (hasBoxes()) {
+      const box = make("input", { type: "checkbox", tabindex: -1, "aria-label": `select ${row.label}` });
+      box.addEventListener("click", (event) => {
+        event.stopPropagation();
+        toggle(index, event.shiftKey);
+      });
+      line.append(make("td", { class: "nbp-box" }, box));
+    }
     row.cells.forEach((cell, n) => line.append(bodyCell(cell, view.columns[n], row, n === 0, tell)));
     line.addEventListener("focus", () => {
       active = index;
@@ -170,6 +177,8 @@ function render({ model, el }) {
   const draw = () => {
     const view = model.get("view");
     if (!view.columns) return;
+    isStale = isPressed;
+    if (isPressed) return;
     const focused = el.contains(document.activeElement) ? document.activeElement : null;
     const heldRow = focused?.closest("tbody") !== null && focused !== null;
     const heldSort = focused?.classList.contains("nbp-sort") ? view.columns.findIndex((column) => column.name === focused.dataset.column) : -1;
@@ -178,28 +187,44 @@ function render({ model, el }) {
 
     const all = make("input", { type: "checkbox", "aria-label": "select all rows of this page" });
     all.addEventListener("click", () => select(rows().map((row) => row.id), all.checked));
-    const head = make("tr", { "aria-rowindex": 1 }, make("th", { class: "nbp-box", scope: "col" }, all));
+    const head = make("tr", { "aria-rowindex": 1 }, hasBoxes() ? make("th", { class: "nbp-box", scope: "col" }, all) : "");
     view.columns.forEach((column) => head.append(headCell(column, view, tell)));
 
     const body = make("tbody");
     view.rows.forEach((row, index) => body.append(rowLine(row, index, view)));
     if (!view.rows.length) {
-      body.append(make("tr", {}, make("td", { colspan: view.columns.length + 1, class: "nbp-none" }, view.none)));
+      body.append(make("tr", {}, make("td", { colspan: view.columns.length + Number(hasBoxes()), class: "nbp-none" }, view.none)));
     }
-    const attributes = { role: "grid", "aria-label": view.label, "aria-rowcount": view.total + 1, "aria-multiselectable": "true" };
+    const attributes = { role: "grid", "aria-label": view.label, "aria-rowcount": view.total + 1, "aria-multiselectable": hasBoxes() ? "true" : null };
     const table = make("table", attributes, make("thead", {}, head), body);
     el.replaceChildren(make("div", { class: "nbp-catalog", "data-lm-suppress-shortcuts": "true" }, table));
     mark();
     if (heldRow) focusRow(active);
-    else if (heldSort >= 0) el.querySelectorAll("thead th")[heldSort + 1]?.querySelector("button")?.focus();
+    else if (heldSort >= 0) el.querySelectorAll("thead th")[heldSort + Number(hasBoxes())]?.querySelector("button")?.focus();
+  };
+
+  const press = () => {
+    isPressed = true;
+  };
+  const release = () => {
+    if (!isPressed) return;
+    isPressed = false;
+    // The click comes after the release.
+    if (isStale) setTimeout(draw);
   };
 
   el.addEventListener("keydown", pressed);
+  el.addEventListener("pointerdown", press);
+  window.addEventListener("pointerup", release);
+  window.addEventListener("pointercancel", release);
   model.on("change:view", draw);
   model.on("change:selected", mark);
   draw();
   return () => {
     el.removeEventListener("keydown", pressed);
+    el.removeEventListener("pointerdown", press);
+    window.removeEventListener("pointerup", release);
+    window.removeEventListener("pointercancel", release);
     model.off("change:view", draw);
     model.off("change:selected", mark);
   };

@@ -49,7 +49,7 @@ class BlobWriter:
 
     def wait(self) -> None:
         """Wait until all that was handed in is done; errors stay with their futures."""
-        if self._pid == os.getpid():
+        if self._open and self._pid == os.getpid():
             wait(tuple(self._open))
 
     def close(self) -> None:

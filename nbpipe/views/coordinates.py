@@ -10,7 +10,7 @@ Distances are in the units of `extents`. Which way the ranks run is `views.layou
 from __future__ import annotations
 
 import itertools
-from math import inf
+from math import fsum, inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def _settle(
 ) -> None:
     wishes = []
     for node, at in zip(layer, offset, strict=True):
-        force = sum([pull for _, pull in pulls[node]])
+        force = fsum([pull for _, pull in pulls[node]])
         # What nobody pulls stays where it is, but yields to all that is pulled.
-        wish = sum([middles[other] * pull for other, pull in pulls[node]]) / force if force else middles[node]
+        wish = fsum([middles[other] * pull for other, pull in pulls[node]]) / force if force else middles[node]
         wishes.append((wish - at, force or 0.01))
     for node, at, base in zip(layer, offset, _isotonic(wishes), strict=True):
         middles[node] = base + at
@@ -134,6 +134,6 @@ def _single_files(layering: Layering) -> list[list[int]]:
 
 def _align(line: list[int], low: float, high: float, middles: list[float]) -> None:
     if len(line) > 1:
-        at = min(max(sum(middles[node] for node in line) / len(line), low), high)
+        at = min(max(fsum(middles[node] for node in line) / len(line), low), high)
         for node in line:
             middles[node] = at

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from math import ceil
+from math import ceil, fsum
 
 from nbpipe.views.ink import canvas
 from nbpipe.views.layout import Box, Direction, Layout, PlacedBox, Point, Route, layout
@@ -217,8 +217,8 @@ def _on_swing(start: Point, end: Point, direction: Direction, part: float) -> Po
     weights = (rest**3, 3 * rest**2 * part, 3 * rest * part**2, part**3)
     points = (start, *_handles(start, end, direction), end)
     return (
-        sum(weight * point[0] for weight, point in zip(weights, points, strict=True)),
-        sum(weight * point[1] for weight, point in zip(weights, points, strict=True)),
+        fsum(weight * point[0] for weight, point in zip(weights, points, strict=True)),
+        fsum(weight * point[1] for weight, point in zip(weights, points, strict=True)),
     )
 
 

@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import fsum
 
 from nbpipe.errors import BadValueError
 from nbpipe.views.coordinates import place_along_ranks
@@ -145,7 +146,7 @@ def _best_direction(nodes: Sequence[Box], ranks: Sequence[int], rank_gap: float)
     for box, rank in zip(nodes, ranks, strict=True):
         deep[rank] = max(deep[rank], box.width)
         wide[rank] += box.width + _GAP_IN_RANK
-    to_the_right = sum(deep) + rank_gap * (len(deep) - 1)
+    to_the_right = fsum(deep) + rank_gap * (len(deep) - 1)
     return Direction.RIGHT if to_the_right <= max(READABLE_WIDTH, *wide) else Direction.DOWN
 
 
@@ -213,10 +214,10 @@ class _Drawing:
         tail, head = chain[0], chain[-1]
         first, last = self.bands[self.ranks[tail]], self.bands[self.ranks[head]]
         out, into = self.ports[tail, chain[1]], self.ports[head, chain[-2]]
-        points = [self._point(out, (sum(first) + self.depths[tail]) / 2), self._point(out, first[1])]
+        points = [self._point(out, (fsum(first) + self.depths[tail]) / 2), self._point(out, first[1])]
         for step, bend in enumerate(chain[1:-1], start=self.ranks[tail] + 1):
             points += [self._point(self.along[bend], at) for at in self.bands[step]]
-        points += [self._point(into, last[0]), self._point(into, (sum(last) - self.depths[head]) / 2)]
+        points += [self._point(into, last[0]), self._point(into, (fsum(last) - self.depths[head]) / 2)]
         return Route(self.nodes[tail].id, self.nodes[head].id, tuple(points))
 
     def _point(self, along: float, depth: float) -> Point:

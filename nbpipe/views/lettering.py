@@ -6,6 +6,7 @@ Estimates after a wide sans-serif font: a box rather has room to spare than text
 from __future__ import annotations
 
 import unicodedata
+from math import fsum
 
 _NARROW = frozenset("ijlI.,:;'|!()[]{} ft-·/\\")
 _BROAD = frozenset("mwMW@%…—")
@@ -25,17 +26,20 @@ def text_columns(text: str) -> int:
 
 def width_px(text: str, size: float, *, bold: bool = False) -> float:
     """Estimate the width of `text`, in pixels, at a font size in pixels."""
-    return size * sum(map(_advance, text)) * (1.1 if bold else 1.0)
+    return size * fsum(map(_advance, text)) * (1.1 if bold else 1.0)
 
 
 def fitting(text: str, size: float, room_px: float, *, bold: bool = False) -> str:
     """Give `text`, or as much of it as fits into `room_px` with an ellipsis."""
     if width_px(text, size, bold=bold) <= room_px:
         return text
-    kept = text[:500]
-    while kept and width_px(kept + "…", size, bold=bold) > room_px:
-        kept = kept[:-1]
-    return kept.rstrip() + "…"
+    kept, advanced, last = [], 0.0, _advance("…")
+    for character in text:
+        advanced += _advance(character)
+        if size * (advanced + last) * (1.1 if bold else 1.0) > room_px:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
 
 
 def cut(text: str, width: int) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from dataclasses import dataclass
+from math import fsum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class _Search:
                     continue
                 half = len(ends) // 2
                 median = ends[half] if len(ends) % 2 else (ends[half - 1] + ends[half]) / 2
-                wish[node] = median if by_median else sum(ends) / len(ends)
+                wish[node] = median if by_median else fsum(ends) / len(ends)
             # A node without neighbours there keeps its place; the others fill the rest in their order.
             movers = iter(sorted(wish, key=wish.__getitem__))
             layer[:] = [next(movers) if node in wish else node for node in layer]

@@ -61,6 +61,7 @@ LOOKS = {
     "active": Look("▶", "active", "#e3f6e8", "#1a7f37", "#0f4a21", 2),
     "paused": Look("‖", "paused", "#fdf6d3", "#8a6d00", "#574500", 5),
     "over": Look("◌", "over", "#f3f4f6", "#6b7280", "#374151", 3),
+    "stuck": Look("⚠", "stuck", "#ffe7e5", "#c62828", "#7d1414", 9),
     "deleted": Look("×", "deleted", "#f3f4f6", "#6b7280", "#4b5563", 4),
     "fired": Look("●", "fired", "#e3f6e8", "#1a7f37", "#0f4a21", 2),
     "missed": Look("▽", "missed", "#fdf6d3", "#8a6d00", "#574500", 5),

@@ -9,6 +9,7 @@ from nbpipe.widgets.pipeline_composer import PipelineComposer
 from nbpipe.widgets.promotion import PromoteModel
 from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.runnable_forms import form_of
+from nbpipe.widgets.schedule_board import ScheduleBoard
 from nbpipe.widgets.tag_editor import TagEditor
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "PipelineComposer",
     "PromoteModel",
     "RunComparison",
+    "ScheduleBoard",
     "TagEditor",
     "form_of",
 ]

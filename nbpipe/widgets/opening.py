@@ -9,6 +9,7 @@ from nbpipe.commands.composing import Workbench
 from nbpipe.services.client import Client
 from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.deployment_records import Deployment
+from nbpipe.services.schedule_records import ScheduleRecord
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.deployment_card import DeploymentCard
@@ -16,6 +17,7 @@ from nbpipe.widgets.pipeline_composer import PipelineComposer
 from nbpipe.widgets.promotion import PromoteModel
 from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.runnable_forms import snapshot_form
+from nbpipe.widgets.schedule_board import ScheduleBoard
 from nbpipe.widgets.tag_editor import TagEditor
 
 
@@ -26,6 +28,10 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
             return snapshot_form(snapshot, static=static)
         case "DeploymentCard", Deployment() as deployment:
             return DeploymentCard(deployment, static=static)
+        case "ScheduleBoard", ScheduleRecord() as schedule if schedule.deleted is None:
+            return ScheduleBoard(schedule, static=static)
+        case "ScheduleBoard", list() as listing if all(one.deleted is None for one in listing):
+            return ScheduleBoard(pipeline=answer.asked.get("pipeline"), static=static)
         case "CatalogBrowser", _ if not static:
             asked = {name: value for name, value in answer.asked.items() if value is not None}
             return CatalogBrowser(Client(), **asked)

@@ -23,6 +23,7 @@ NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 LONG = {
     "01_numpy_views",
     "04_seeds",
+    "05_plots",
     "05_many_plots",
     "09_scikit_learn",
     "10_strings",

@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for all browser tests of a process; a notebook, a folder and a page for each.
+"""One JupyterLab and one Chromium for all browser tests of a process; a notebook and a folder for each.
 
 The two live as long as this package's tests and not for the session: while Playwright's
 synchronous interface is up, its event loop counts as running in the main thread, and a test
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.browser.lab import LabServer, NotebookPage, Theme, launch_browser, write_notebook
+from tests.browser.lab import LabPages, LabServer, NotebookPage, Theme, launch_browser, write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,8 +44,14 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def lab_pages(lab_server: LabServer, browser: Browser) -> LabPages:
+    """Give the pages in which JupyterLab is open; they end with the browser."""
+    return LabPages(lab_server, browser)
+
+
 @pytest.fixture
-def open_notebook(lab_server: LabServer, browser: Browser, tmp_path: Path) -> Iterator[OpenNotebook]:
+def open_notebook(lab_server: LabServer, lab_pages: LabPages, tmp_path: Path) -> Iterator[OpenNotebook]:
     """Give the function that opens a notebook; what it opened is closed after the test."""
     opened: list[NotebookPage] = []
 
@@ -55,8 +61,7 @@ def open_notebook(lab_server: LabServer, browser: Browser, tmp_path: Path) -> It
         (folder / ".nbpipe").mkdir(parents=True)
         path = folder / (source.name if isinstance(source, Path) else "notebook.ipynb")
         write_notebook(path, source)
-        lab_server.use_theme(theme)
-        opened.append(NotebookPage(lab_server, browser, path))
+        opened.append(NotebookPage(lab_pages, path, theme))
         return opened[-1]
 
     yield open_one

@@ -1,9 +1,11 @@
 """A real JupyterLab in a real Chromium, driven from a test.
 
 `LabServer` is one JupyterLab on loopback whose every directory is private: nothing of the
-user's settings, kernels or trust reaches it, and nothing of it stays behind. `NotebookPage` is
-one notebook open in it. Work is done through JupyterLab's own commands and read from its own
-model; only what a person would click is clicked. Every wait is bounded.
+user's settings, kernels or trust reaches it, and nothing of it stays behind. `LabPages` are the
+pages in which it is open: to load one takes a processor four seconds, so a page that a test
+leaves as it was is used by the next. `NotebookPage` is one notebook open in such a page. Work is
+done through JupyterLab's own commands and read from its own model; only what a person would
+click is clicked. Every wait is bounded.
 
 This module knows JupyterLab. It does not know nbpipe: a notebook finds its workspace as a
 user's does, in the folder it lies in.
@@ -26,16 +28,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import nbformat
 from nbformat import v4
+from playwright.sync_api import Error as PlaywrightError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from playwright.sync_api import Browser, Locator, Page, Playwright
+    from playwright.sync_api import Browser, Locator, Page, Playwright, ViewportSize
 
 Theme = Literal["light", "dark"]
 
 START_LIMIT_S = 90
 PAGE_LIMIT_S = 60
+EMPTY_LIMIT_S = 10
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 INSTALLED_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = [
@@ -73,6 +77,17 @@ START_COMMAND = """([name, options]) => {
     value => { window.answer = {value: value ?? null}; },
     error => { window.answer = {error: String(error)}; });
 }"""
+VIEWPORT: ViewportSize = {"width": 1280, "height": 1000}
+# What the notebook holds is not asked about: its test is over. What a test said to the page goes with it.
+CLOSE = """async () => {
+  const app = window.jupyterapp;
+  for (const widget of [...app.shell.widgets('main')]) {
+    if (widget.context?.model) widget.context.model.dirty = false;
+    widget.close();
+  }
+  delete window.answer;
+}"""
+IS_EMPTY = """() => !document.querySelector('.jp-NotebookPanel, .jp-Dialog, #jupyterlab-splash')"""
 CELLS = "window.jupyterapp.shell.currentWidget.content.widgets"
 OUTPUTS = f"(index) => {CELLS}[index].model.outputs?.toJSON() ?? []"
 TRUSTED = f"() => {CELLS}.filter(cell => cell.model.type === 'code').every(cell => cell.model.trusted)"
@@ -202,6 +217,55 @@ class LabServer:
         file.write_text(json.dumps(value), encoding="utf-8")
 
 
+class LabPages:
+    """Pages in which JupyterLab is up and shows nothing yet.
+
+    Args:
+        server: The server.
+        browser: In which pages are opened, each with storage of its own.
+    """
+
+    def __init__(self, server: LabServer, browser: Browser) -> None:
+        self.server = server
+        self._browser = browser
+        self._spare: dict[Theme, Page] = {}
+
+    def take(self, theme: Theme) -> Page:
+        """Give a page of this theme: one that was given back, or a new one."""
+        # Also for a page that is loaded anew later.
+        self.server.use_theme(theme)
+        spare = self._spare.pop(theme, None)
+        if spare is not None:
+            return spare
+        page = self._browser.new_context(viewport=VIEWPORT).new_page()
+        page.set_default_timeout(PAGE_LIMIT_S * 1000)
+        self.load(page)
+        return page
+
+    def load(self, page: Page) -> None:
+        """Have a page load JupyterLab, with nothing open in it."""
+        page.goto(self.server.new_page(), wait_until="commit")
+        page.wait_for_function("() => window.jupyterapp")
+        page.evaluate("async () => { await window.jupyterapp.restored; }")
+
+    def give_back(self, page: Page, theme: Theme) -> None:
+        """Take back a page whose theme and scripts are as they were; it is closed if it cannot be emptied."""
+        try:
+            page.evaluate(CLOSE)
+            page.wait_for_function(IS_EMPTY, timeout=EMPTY_LIMIT_S * 1000)
+            page.set_viewport_size(VIEWPORT)
+        except PlaywrightError:
+            page.context.close()
+        else:
+            self.close(self._spare.pop(theme, None))
+            self._spare[theme] = page
+
+    def close(self, page: Page | None) -> None:
+        """Close a page, if it is one, with all that it stored."""
+        if page is not None:
+            page.context.close()
+
+
 class NotebookPage:
     """One notebook, open in a page of its own, its kernel idle.
 
@@ -211,15 +275,16 @@ class NotebookPage:
         page_errors: What JavaScript threw and nobody caught, in order.
     """
 
-    def __init__(self, server: LabServer, browser: Browser, path: Path) -> None:
+    def __init__(self, pages: LabPages, path: Path, theme: Theme) -> None:
         self.path = path
         self.page_errors: list[str] = []
-        self._server = server
-        self._context = browser.new_context(viewport={"width": 1280, "height": 1000})
-        self.page: Page = self._context.new_page()
-        self.page.set_default_timeout(PAGE_LIMIT_S * 1000)
-        self.page.on("pageerror", lambda error: self.page_errors.append(str(error)))
-        self._load()
+        self._pages = pages
+        self._server = pages.server
+        self._theme = theme
+        self._is_as_it_was = True
+        self.page: Page = pages.take(theme)
+        self.page.on("pageerror", self._note_error)
+        self._open()
 
     @property
     def trusted(self) -> bool:
@@ -271,6 +336,7 @@ class NotebookPage:
 
     def set_theme(self, theme: Theme) -> None:
         """Switch the open page to the light or the dark theme."""
+        self._is_as_it_was = False
         self.command("apputils:change-theme", {"theme": THEMES[theme]})
         light = "true" if theme == "light" else "false"
         self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
@@ -304,27 +370,32 @@ class NotebookPage:
             notebook = nbformat.read(self.path, as_version=4)
             notebook.metadata["from"] = secrets.token_hex(4)
             nbformat.write(notebook, self.path)
-        self._load()
+        self._pages.load(self.page)
+        self._open()
         if self.trusted is not trusted:
             raise LabError(f"The reopened notebook should be {'trusted' if trusted else 'untrusted'} and is not")
 
     def close(self) -> None:
-        """Close the page and end the kernel."""
-        self._context.close()
+        """Close the notebook and end its kernel."""
+        self.page.remove_listener("pageerror", self._note_error)
+        if self._is_as_it_was and not self.page_errors:
+            self._pages.give_back(self.page, self._theme)
+        else:
+            self._pages.close(self.page)
         self._server.end_sessions(self._address)
 
     @property
     def _address(self) -> str:
         return self.path.relative_to(self._server.root).as_posix()
 
-    def _load(self) -> None:
+    def _open(self) -> None:
         # By an address that names the notebook it would be opened, too, a second later.
-        self.page.goto(self._server.new_page(), wait_until="commit")
-        self.page.wait_for_function("() => window.jupyterapp")
-        self.page.evaluate("async () => { await window.jupyterapp.restored; }")
         self.command("docmanager:open", {"path": self._address})
         self.page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
         self.page.wait_for_function(OPEN)
+
+    def _note_error(self, error: Any) -> None:
+        self.page_errors.append(str(error))
 
     def _errors(self) -> list[str]:
         outputs = [output for index in range(self.page.evaluate(CELL_COUNT)) for output in self.outputs(index)]

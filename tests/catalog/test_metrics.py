@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbpipe.base.clock import clock_set_to
@@ -81,6 +81,8 @@ NESTED = st.recursive(
 )
 
 
+# Each example has a catalog of its own.
+@settings(max_examples=settings().max_examples // 3)
 @given(lines=st.lists(st.tuples(st.dictionaries(KEYS, NESTED, min_size=1, max_size=2), st.booleans()), max_size=5))
 def test_the_newest_metrics_are_the_numbers_of_the_merged_metadata(tmp_path_factory, lines) -> None:
     catalog = Catalog(WorkspacePaths(tmp_path_factory.mktemp("workspace") / ".nbpipe").ensure())

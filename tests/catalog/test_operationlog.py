@@ -88,6 +88,46 @@ def test_a_refused_operation_leaves_nothing(workspace, log):
     assert list(log.state().tags) == []
 
 
+def test_several_operations_take_the_lock_once_and_each_is_decided_for_itself(log, other):
+    log.ask(next_version())
+    bad = AddTags(tags=(Tag(name="best", exclusive=True),), targets=(PointedAt(kind=Kind.MODEL, id="iris"),))
+
+    with log.together():
+        numbers = [log.ask(next_version())["number"]]
+        with pytest.raises(ConflictError):
+            log.ask(bad)
+        with pytest.raises(CatalogBusyError):
+            other.ask(next_version())
+        assert len(other.state().versions) == 2, "what is written is seen by all"
+        numbers += [log.ask(next_version("once"))["number"], log.ask(next_version("once"))["number"]]
+
+    assert (numbers, other.ask(next_version())["number"], log.ask(next_version())["number"]) == ([2, 3, 3], 4, 5)
+    assert [operation["n"] for operation in operations_in(log.path)] == [1, 2, 3, 4, 5]
+
+
+def test_the_lock_is_given_back_whatever_happens_between(log, other):
+    with pytest.raises(ZeroDivisionError), log.together():
+        log.ask(next_version())
+        raise ZeroDivisionError
+    with pytest.raises(CatalogBusyError), other.together(), log.together():
+        pass
+
+    assert other.ask(next_version())["number"] == 2
+    assert log.ask(next_version())["number"] == 3
+
+
+def test_one_of_several_operations_that_could_not_be_written_leaves_the_others_right(log, other):
+    log.ask(next_version())
+    with log.together():
+        assert log.ask(next_version())["number"] == 2
+        with files_of_at_most(log.path.stat().st_size + 100), pytest.raises(NotRecordedError):
+            log.ask(next_version())
+        assert log.ask(next_version())["number"] == 3
+
+    assert other.ask(next_version())["number"] == 4
+    assert [operation["n"] for operation in operations_in(log.path)] == [1, 2, 3, 4]
+
+
 def test_the_state_is_that_after_everybodys_operations(log, other):
     log.ask(DescribeModel(name="iris"))
     seen = set(other.state().models)

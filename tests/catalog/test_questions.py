@@ -14,6 +14,7 @@ import pytest
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog import engine
 from nbpipe.catalog.catalog import Catalog
+from nbpipe.catalog.views import COLUMNS
 from nbpipe.errors import BadValueError
 from tests.catalog.histories import everything, small_run
 
@@ -224,6 +225,31 @@ def test_instants_are_aware_and_the_order_asked_for_is_kept(asked):
     assert answer.columns == ("started", "id", "again")
     assert all(row[0].tzinfo is UTC for row in answer.rows)
     assert [row[0] for row in answer.rows] == sorted((row[0] for row in answer.rows), reverse=True)
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+def test_every_view_says_its_columns_before_anybody_asked_it(catalog, is_published):
+    small_run(catalog)
+    if is_published:
+        catalog.publish()
+        small_run(catalog)
+
+    found = catalog.query("""SELECT table_name, list(column_name ORDER BY ordinal_position)
+        FROM information_schema.columns WHERE table_catalog = current_database() AND table_schema = 'main'
+        GROUP BY table_name""")
+
+    assert dict(found.rows) == {view: list(columns) for view, columns in COLUMNS.items()}
+
+
+def test_a_published_file_says_the_columns_of_its_views_to_any_tool(workspace, catalog):
+    small_run(catalog)
+    catalog.publish()
+
+    with duckdb.connect(str(workspace.published), read_only=True) as tool:
+        found = tool.execute("""SELECT view_name, column_count FROM duckdb_views()
+            WHERE NOT internal AND schema_name = 'main'""").fetchall()
+
+    assert dict(found) == {view: len(columns) for view, columns in COLUMNS.items()}
 
 
 def test_columns_may_have_one_name(asked):

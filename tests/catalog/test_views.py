@@ -316,7 +316,8 @@ DEEDS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=12)
+# Each example publishes, rebuilds and asks for every view each time.
+@settings(max_examples=settings().max_examples // 5)
 @given(deeds=st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(0, 9)), min_size=3, max_size=25))
 def test_all_views_are_the_same_over_the_logs_over_a_published_file_and_after_a_rebuild(tmp_path_factory, deeds):
     paths = WorkspacePaths(tmp_path_factory.mktemp("workspace") / ".nbpipe").ensure()

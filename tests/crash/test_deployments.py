@@ -116,15 +116,17 @@ def runs_that_disagree(serving: Serving, told: dict[str, tuple[int, str]]) -> di
         lambda: not client.runs.list(status=Status.RUNNING, limit=1) or (client.workspace.catalog.publish() and False)
     )
     sql = "SELECT id, status, parameters FROM runs WHERE pipeline = 'doubling'"
-    rows = {row["id"]: row for row in client.query(sql).to_dict(orient="records")}
+    # There may be more than a user's question is answered with.
+    found = client.workspace.catalog.query(sql, limit=1_000_000).df()
+    rows = {row["id"]: row for row in found.to_dict(orient="records")}
     untrue: dict[str, list[Any]] = {"lost": [], "not_completed": [], "other_values": [], "left_running": []}
     for run_id, (n, who) in told.items():
         if run_id not in rows:
             untrue["lost"].append(run_id)
         elif rows[run_id]["status"] != "completed":
             untrue["not_completed"].append((run_id, rows[run_id]["status"]))
-        elif (found := json.loads(rows[run_id]["parameters"]))["n"] != n or found["who"] != who:
-            untrue["other_values"].append((run_id, found))
+        elif (given := json.loads(rows[run_id]["parameters"]))["n"] != n or given["who"] != who:
+            untrue["other_values"].append((run_id, given))
     untrue["left_running"] = [run_id for run_id, row in rows.items() if row["status"] == "running"]
     return untrue
 

@@ -84,7 +84,7 @@ SOURCES = {
 @pytest.mark.parametrize(
     ("now", "before", "said"),
     [
-        (Facts("s", {}, {}), None, "never ran before"),
+        (Facts("s", {}, {}), None, "no result so far"),
         (Facts("s", {}, {}), Facts("s", {}, {}), "no result is kept"),
         (Facts("s scale 2", {}, {}), Facts("s scale 1", {}, {}), "source of scale changed"),
         (Facts("s scale 1", {}, {}), Facts("s", {}, {}), "source of scale changed"),

@@ -123,6 +123,6 @@ def test_an_input_leads_to_the_step_that_made_it_and_to_the_run_it_was_compared_
 def test_one_step_is_explained_alone_and_another_is_not_found(flow: Project) -> None:
     (one,) = Client().runs.explain(Client().runs.newest(), "total")
 
-    assert (one.node, one.why, one.against) == ("total", "never ran before", None)
+    assert (one.node, one.why, one.against) == ("total", "no result so far", None)
     with pytest.raises(NotFoundError, match="'totl'"):
         Client().runs.explain(Client().runs.newest(), "totl")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
+import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbformat import v4
 
+from nbpipe import Client
 from nbpipe.define.first_line import MAGICS, as_marked, magic_on
+from nbpipe.define.notebooks import read_pipelines
 from nbpipe.notebook.first_line import mark_first_line, marker_in
+from tests.notebook.shells import Notebook
 
 LINES = st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc"))).map("{}\n".format), max_size=5)
 ARGUMENTS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp"))).map(str.strip)
@@ -67,3 +73,44 @@ def test_a_plain_cell_is_read_as_a_whole() -> None:
 @pytest.mark.parametrize("text", ["", "x = 1", "__nbpipe__", "print('step')", "f().g()"])
 def test_a_cell_without_a_marker_has_none(text: str) -> None:
     assert marker_in(ast.parse(text)) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("#| step train --tag v1", ("step", "train --tag v1")),
+        ("#|step train", ("step", "train")),
+        ("#| params", ("params", "")),
+        ("#|  pipeline nightly(n: int = 1)", ("pipeline", "nightly(n: int = 1)")),
+        ("#| step: train", ("", "")),
+        ("#| steps", ("", "")),
+        ("#| catalog", ("", "")),
+        ("#| label: fig-1", ("", "")),
+        ("# | step train", ("", "")),
+        ("# step train", ("", "")),
+    ],
+)
+def test_a_magic_may_stand_as_a_comment(line: str, said: tuple[str, str]) -> None:
+    assert magic_on(line) == said
+
+
+def test_a_cell_that_is_marked_by_a_comment_does_what_one_with_the_magic_does(notebook: Notebook) -> None:
+    notebook.ok("#| params --name commented\nn: int = 3", "\n#| step load --tag raw\nrows = list(range(n))")
+    run = notebook.ok("%%step load --tag raw\nrows = list(range(n))", "%nbpipe run --set n=4")
+
+    assert notebook["rows"] == [0, 1, 2]
+    assert "run commented: completed" in run.text
+    statuses = Client().query("SELECT s.status FROM steps AS s WHERE s.node = 'load' ORDER BY s.started")["status"]
+    assert list(statuses) == ["completed", "reused", "completed"]
+    assert Client().query("SELECT count(DISTINCT source) AS n FROM steps WHERE node = 'load'")["n"][0] == 1
+
+
+def test_a_notebook_file_is_read_with_magics_that_stand_as_comments(tmp_path: Path) -> None:
+    texts = ["#| params --name commented\nn: int = 3", "#| step load\nrows = list(range(n))", "#| label: plain\nx = 1"]
+    path = tmp_path / "commented.ipynb"
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(text) for text in texts]), path)
+
+    own = read_pipelines(path).own
+
+    assert own is not None
+    assert (own.name, [cell.name for cell in own.cells], own.parameters.names) == ("commented", ["load"], ("n",))

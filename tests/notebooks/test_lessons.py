@@ -17,6 +17,7 @@ import pytest
 from nbformat import v4
 
 from nbpipe import Client
+from tests.notebooks.second_runner import run_with_nbclient
 
 TESTS = Path(__file__).parents[1]
 NOTEBOOKS = TESTS.parent / "notebooks"
@@ -30,13 +31,15 @@ def run_with_nbval(*notebooks: Path) -> subprocess.CompletedProcess[str]:
     folder = notebooks[0].parent
     outside = folder.parent
     private = {"NBPIPE_HOME": outside / "workspace", "IPYTHONDIR": outside / "ipython"}
+    # Of pytest's plugins that one alone: to load the others takes each lesson more than a second.
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [
-        *(sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"),
+        *(sys.executable, "-m", "pytest", "-p", "nbval.plugin", "--nbval", "--nbval-current-env"),
         *("--nbval-sanitize-with", str(TESTS / "nbval.cfg"), "--nbval-cell-timeout", str(CELL_LIMIT_S)),
         *("-c", os.devnull, "--rootdir", str(folder), "-p", "no:cacheprovider", "-W", "error"),
         *(notebook.name for notebook in notebooks),
     ]
-    environment = {**os.environ, **{name: str(folder) for name, folder in private.items()}}
+    environment = {**os.environ, **alone, **{name: str(folder) for name, folder in private.items()}}
     try:
         return subprocess.run(
             command,
@@ -80,6 +83,39 @@ def test_a_lesson_still_shows_what_it_says(lesson: Path, tmp_path: Path) -> None
     done = run_with_nbval(copy / lesson.name)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_second_runner_finds_every_bundle_of_a_lesson_as_it_is_stored(lesson: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "notebooks"
+    shutil.copytree(NOTEBOOKS, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    try:
+        assert run_with_nbclient(copy / lesson.name, tmp_path) == []
+    finally:
+        end_what_is_served(tmp_path / "workspace")
+
+
+def test_the_second_runner_tells_what_came_out_otherwise(tmp_path: Path) -> None:
+    lesson = tmp_path / "notebooks" / "stale.ipynb"
+    lesson.parent.mkdir()
+    html = v4.new_output("display_data", data={"text/plain": "a", "text/html": "<b>a</b>"})
+    result = v4.new_output("execute_result", data={"text/plain": "41"}, execution_count=2)
+    cells = [
+        v4.new_code_cell("print(1)\nprint(2)", outputs=[v4.new_output("stream", text="1\n2\n")]),
+        v4.new_code_cell("6 * 7", outputs=[result]),
+        v4.new_code_cell("display('a')", outputs=[html]),
+        v4.new_code_cell("1"),
+    ]
+    nbformat.write(v4.new_notebook(cells=cells), lesson)
+
+    told = run_with_nbclient(lesson, tmp_path)
+
+    assert [line.partition("\n")[0] for line in told] == [
+        "cell 1: execute_result text/plain",
+        "cell 2: a display_data of ['text/html', 'text/plain'] became one of ['text/plain']",
+        "cell 2: display_data text/plain",
+        "cell 3: [] became ['execute_result']",
+    ]
 
 
 def test_a_lesson_passes_only_if_its_stored_output_is_what_it_prints_in_a_workspace_of_its_own(tmp_path: Path) -> None:

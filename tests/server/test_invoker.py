@@ -136,3 +136,23 @@ def test_where_one_can_not_be_stopped_all_that_wait_are_told_before_the_process_
         asyncio.run(asyncio.wait_for(scene(invoker), PATIENCE_S))
     assert stuck == [1]
     assert served.begun == ["a"]
+
+
+def test_the_loop_goes_on_beside_an_invocation_that_is_not_short() -> None:
+    async def both(invoker: Invoker) -> list[int]:
+        watch = asyncio.create_task(invoker.watch())
+        await asyncio.sleep(0)
+        beats = 0
+        first = asyncio.wrap_future(invoker.put({"until_stopped": True}, "a").answer)
+        while beats < 50:
+            beats += 1
+            await asyncio.sleep(0.001)
+        served.stopped.set()
+        await first
+        ids = [int((await invoker.invoke({}, str(n))).run_id) for n in range(50)]
+        watch.cancel()
+        return ids
+
+    served = Served()
+    with invoking(served) as invoker:
+        assert asyncio.run(both(invoker)) == list(range(50))

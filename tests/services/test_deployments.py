@@ -168,7 +168,7 @@ def test_a_secret_needs_a_default_and_one_that_is_sent_is_written_nowhere(servin
         return use(key)
     """)
 
-    with pytest.raises(ParameterError, match="key"):
+    with pytest.raises(ParameterError, match=r"^needing cannot be deployed as it is.\n  key  needs a default"):
         block.needing.deploy()
     assert names(serving) == []
     answer = block.having.deploy().invoke(key="the-canary")
@@ -263,19 +263,29 @@ def test_only_who_has_the_key_is_let_in(serving: Serving) -> None:
     assert not [path for path in written if KEY.encode() in path.read_bytes()], "the key is kept as a digest"
 
 
-def test_one_that_other_machines_reach_is_not_taken_over_without_a_key(serving: Serving) -> None:
+def test_what_is_not_said_anew_stays_as_it_was(serving: Serving) -> None:
     block = flow(serving)
-    opened = block.greeting.deploy("hello", host="0.0.0.0", api_key=KEY)
+    block.greeting.deploy("hello", host="0.0.0.0", api_key=KEY, settings={"timeout_s": 7})
 
-    closed = block.greeting.deploy("hello")
+    again = block.greeting.deploy("hello")
+    assert (invoke(again.url).status, invoke(again.url, {"Authorization": f"Bearer {KEY}"}).status) == (401, 200)
+    assert (again.has_key, again.settings.timeout_s, listening_at(again)) == (True, 7, {"0.0.0.0"})
 
-    assert invoke(closed.url).status == 200
-    listening = [c for p in processes_of(closed.id) for c in p.net_connections() if c.status == "LISTEN"]
-    assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
-    again = block.greeting.deploy("hello", host="0.0.0.0", api_key=KEY).stop().restart()
-    listening = [c for p in processes_of(again.id) for c in p.net_connections() if c.status == "LISTEN"]
-    assert {connection.laddr.ip for connection in listening} == {"0.0.0.0"}
-    assert opened.id == again.id
+    moved = block.greeting.deploy("hello", host="127.0.0.1", settings={})
+    assert (moved.has_key, moved.settings.timeout_s, listening_at(moved)) == (True, 60, {"127.0.0.1"})
+    assert invoke(moved.url).status == 401
+
+    other = block.farewell.deploy("hello", replace=True)
+    assert (other.has_key, other.id) == (True, again.id)
+    assert (listening_at(other.stop().restart()), invoke(other.url).status) == ({"127.0.0.1"}, 401)
+
+    other.delete()
+    assert invoke(block.greeting.deploy("hello").url).status == 200
+
+
+def listening_at(deployment: Any) -> set[str]:
+    found = [c for p in processes_of(deployment.id) for c in p.net_connections() if c.status == "LISTEN"]
+    return {connection.laddr.ip for connection in found}
 
 
 # Taking over ---------------------------------------------------------------------------------

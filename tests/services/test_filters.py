@@ -230,7 +230,8 @@ NESTED = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Each example has a workspace of its own.
+@settings(max_examples=settings().max_examples // 3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     logged=st.lists(st.dictionaries(st.sampled_from("ab"), NESTED, min_size=1, max_size=2), min_size=1, max_size=4),
     path=st.lists(st.sampled_from(["a", "b", "$type", "value", "0"]), min_size=1, max_size=3).map(tuple),

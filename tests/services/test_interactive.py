@@ -72,7 +72,7 @@ def the_run() -> Any:
 def test_nothing_is_written_before_the_first_cell_runs(session: InteractiveRun, workspace_open: Workspace) -> None:
     execution = planned(session, "x = 1")
 
-    assert (execution.record, execution.why) == (None, "never ran before")
+    assert (execution.record, execution.why) == (None, "no result so far")
     assert list(workspace_open.paths.logs.glob("*.log")) == []
 
 

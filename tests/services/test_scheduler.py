@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from nbpipe.base.clock import clock_set_to, now
+from nbpipe.base.displaying import text_of
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.errors import BadValueError, ConflictError, SchedulerError
 from nbpipe.records.operations import ChangeSchedule, Timing
@@ -145,7 +146,7 @@ def test_a_number_of_runs_at_once_is_checked(schedules: ScheduleService, workers
 
 
 def test_a_zone_that_this_machine_does_not_know_keeps_no_other_schedule_from_firing(
-    schedules: ScheduleService, caplog: pytest.LogCaptureFixture
+    schedules: ScheduleService,
 ) -> None:
     strange = schedules.create("strange", "nightly", cron_expression="* * * * *")
     timing = Timing(cron_expression="* * * * *", timezone="Mars/Olympus", catchup="last", overlap="skip")
@@ -153,10 +154,12 @@ def test_a_zone_that_this_machine_does_not_know_keeps_no_other_schedule_from_fir
     schedules.create("other", "nightly", run_once_start_time=now() + timedelta(seconds=0.3))
 
     with at_work(schedules):
-        until(lambda: fired(schedules, "other"))
+        until(lambda: schedules.get("other").status == "over")
 
-    assert "no zone Mars/Olympus" in caplog.text
-    assert [one.name for one in schedules.list()] == ["other", "strange"]
+    assert [(one.name, one.status) for one in schedules.list()] == [("other", "over"), ("strange", "stuck")]
+    assert schedules.tick() == []
+    assert "knows no zone 'Mars/Olympus'" in text_of(schedules.get("strange"))
+    assert schedules.update("strange", timezone="UTC").status == "active"
 
 
 def test_a_scheduler_in_the_background_is_seen_fires_and_is_stopped(schedules: ScheduleService) -> None:

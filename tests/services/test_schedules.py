@@ -159,7 +159,7 @@ def test_what_cannot_be_run_cannot_be_scheduled(schedules: ScheduleService, flow
         schedules.create("x", "nope", interval_second=60)
     with pytest.raises(BadValueError, match="takes no schedule"):
         project.client.snapshots.trigger("training", run_configuration={"schedule": {"interval_second": 60}})
-    with pytest.raises(BadValueError, match="not a part"):
+    with pytest.raises(BadValueError, match="runs all of training"):
         flow.training.with_options(schedule={"interval_second": 60}, only_steps="total")()
     with pytest.raises(BadValueError, match="only runs are started"):
         flow.training.with_options(schedule={"interval_second": 60}).start()

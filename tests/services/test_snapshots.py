@@ -17,8 +17,10 @@ from nbpipe.errors import (
     NotFoundError,
     ParameterError,
     RunInterruptedError,
+    SecretWarning,
     StepFailedError,
 )
+from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.runs import Status
 from nbpipe.records.snapshots import digest_of
 from nbpipe.services.snapshot_running import run_apart
@@ -118,6 +120,30 @@ def test_values_that_do_not_fit_make_no_snapshot(
 
 
 # Running -----------------------------------------------------------------------------------------
+
+
+def test_that_a_secret_is_not_kept_is_said(project: Project) -> None:
+    flow = project.load("""
+from pydantic import SecretStr
+
+@step
+def fetch(n: int, key: SecretStr = SecretStr("own")) -> Annotated[int, "fetched"]:
+    return n
+
+@pipeline
+def fetching(token: SecretStr, n: int = 5):
+    return fetch(n)
+""")
+
+    with pytest.warns(SecretWarning, match="^token: a secret is not kept; each run is given its own.$"):
+        made = flow.fetching.create_snapshot("nightly", parameters={"token": "the-canary", "n": 7})
+
+    assert made.content.configuration.parameters == {"n": 7}
+    given = PipelineRunConfiguration.read(
+        {"parameters": {"token": "x"}, "steps": {"fetch": {"parameters": {"key": "y"}}}}
+    )
+    assert made.not_kept(given) == "token, fetch.key: secrets are not kept; each run is given its own."
+    assert made.not_kept(PipelineRunConfiguration(parameters={"n": 7})) == ""
 
 
 def test_a_run_of_a_snapshot_reuses_what_the_notebook_did_in_a_process_of_its_own(project: Project, flow: Any) -> None:
