@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from nbpipe.commands.calling import Runnable
 from nbpipe.commands.notebooks import is_pipeline
+from nbpipe.commands.workbench import Workbench, notebook_in_use
 from nbpipe.define.cells import CellStep
 from nbpipe.define.composed_problems import identifier_problem, misfit, problems_of
 from nbpipe.define.composing import cell_text, composition_of, results
@@ -22,20 +23,6 @@ from nbpipe.define.offering import offered
 from nbpipe.define.pipeline import FunctionPipeline
 from nbpipe.errors import DefinitionError, NotFoundError
 from nbpipe.records.composition import ComposedCall, Composition, Feed, FromCall, OfferedInput, OfferedStep
-
-
-@runtime_checkable
-class Workbench(Protocol):
-    """A notebook, as one puts a pipeline together in it."""
-
-    def pipelines(self) -> Mapping[str, Runnable]:
-        """Give the pipelines that are defined there, by name."""
-
-    def names(self) -> Mapping[str, Any]:
-        """Give its names and values."""
-
-    def cells(self) -> Mapping[str, CellStep]:
-        """Give the computing cells that a pipeline's body can call, by name."""
 
 
 class PlainNames:
@@ -61,23 +48,10 @@ class PlainNames:
         return {}
 
 
-_notebooks: list[Workbench] = []
-
-
-def use_notebook(notebook: Workbench) -> None:
-    """Let `here` answer with this notebook from now on."""
-    _notebooks.append(notebook)
-
-
-def leave_notebook(notebook: Workbench) -> None:
-    """Undo `use_notebook`."""
-    if notebook in _notebooks:
-        _notebooks.remove(notebook)
-
-
 def here() -> Workbench:
     """Give the notebook in which the extension is loaded; else the names of the main module."""
-    return _notebooks[-1] if _notebooks else PlainNames(vars(sys.modules["__main__"]))
+    notebook = notebook_in_use()
+    return notebook if notebook is not None else PlainNames(vars(sys.modules["__main__"]))
 
 
 @dataclass(slots=True)

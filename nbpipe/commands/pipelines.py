@@ -22,7 +22,7 @@ from nbpipe.commands.arguments import (
     WithTags,
 )
 from nbpipe.commands.calling import Runnable, current_call, current_client
-from nbpipe.commands.composing import Materials, Workbench
+from nbpipe.commands.composing import Materials
 from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
@@ -32,6 +32,7 @@ from nbpipe.commands.showing import pipeline_bundle, recorded_bundle
 from nbpipe.commands.showing_compositions import composed_bundle
 from nbpipe.commands.snapshots import commands as snapshot_commands
 from nbpipe.commands.sources import find_pipeline, here_named, is_importable, looks_like_source
+from nbpipe.commands.workbench import Workbench
 from nbpipe.errors import BadValueError, NotFoundError
 from nbpipe.records.composition import Composition
 from nbpipe.services.foreseeing import foresee

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbpipe.commands.composing import leave_notebook, use_notebook
+from nbpipe.commands.workbench import leave_notebook, use_notebook
 from nbpipe.define.first_line import MAGICS
 from nbpipe.define.texts import follow_notebook
 from nbpipe.notebook import first_line

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nbpipe.commands.composing import Materials, Workbench
+from nbpipe.commands.composing import Materials
+from nbpipe.commands.workbench import Workbench
 from nbpipe.errors import BadValueError, ConflictError, DefinitionError, NotFoundError
 from nbpipe.records.base import shorten
 from nbpipe.records.composition import (

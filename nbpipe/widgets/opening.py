@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbpipe.commands.answers import Answer
-from nbpipe.commands.composing import Workbench
+from nbpipe.commands.workbench import Workbench
 from nbpipe.services.client import Client
 from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.deployment_records import Deployment

@@ -18,8 +18,9 @@ from typing import Any
 
 from traitlets import HasTraits, Unicode, observe, validate
 
-from nbpipe.commands.composing import Workbench, here
+from nbpipe.commands.composing import here
 from nbpipe.commands.showing_compositions import composed_bundle, graph_of, offer_said
+from nbpipe.commands.workbench import Workbench
 from nbpipe.errors import BadValueError, DefinitionError, NbpipeError
 from nbpipe.records.base import shorten
 from nbpipe.records.composition import Composition
