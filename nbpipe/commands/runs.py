@@ -111,7 +111,7 @@ def list_(
 def show(run: RunName, as_json: AsJson = False) -> Answer:
     """Show a run: its steps, parameters, metrics and what went wrong."""
     found = current_client().runs.get(run)
-    return Answer(run_bundle(found), found, run_plain(found, found.tags), as_json=as_json)
+    return Answer(run_bundle(found), found, run_plain(found, found.tags), "PipelineView", as_json)
 
 
 @verb(

@@ -14,13 +14,14 @@ from nbpipe.services.runs import Run
 from nbpipe.services.snapshot_records import Snapshot
 
 
-def answered(line: str, notebook: Surroundings, *, is_watched: bool) -> Any:
+def answered(line: str, notebook: Surroundings, *, is_watched: bool, takes_widgets: bool) -> Any:
     """Answer a line as it stands behind `%nbpipe`; a run that it begins is waited for.
 
     Args:
         line: What stands behind `%nbpipe`.
         notebook: The notebook that it stands in.
         is_watched: Whether a front end shows the answer.
+        takes_widgets: Whether it may be a widget where a picture would do.
 
     Raises:
         NbpipeError: What the command says.
@@ -28,12 +29,13 @@ def answered(line: str, notebook: Surroundings, *, is_watched: bool) -> Any:
     """
     came = begin(line, notebook)
     if isinstance(came, Answer):
-        return _shown(came, is_watched=is_watched, wants_code="--code" in line.split())
+        is_static = not (takes_widgets if came.widget == "PipelineView" else is_watched)
+        return _shown(came, is_watched=is_watched, is_static=is_static, wants_code="--code" in line.split())
     answer = _waited(came)
     return answer.record if isinstance(answer.record, Run) and not answer.as_json else answer
 
 
-def _shown(answer: Answer, *, is_watched: bool, wants_code: bool) -> Any:
+def _shown(answer: Answer, *, is_watched: bool, is_static: bool, wants_code: bool) -> Any:
     if answer.as_json or wants_code:
         return answer
     if answer.widget is None:
@@ -42,7 +44,7 @@ def _shown(answer: Answer, *, is_watched: bool, wants_code: bool) -> Any:
         return answer.record if has_stable_card and not is_watched else answer
     from nbpipe.widgets.opening import widget_for
 
-    return widget_for(answer, static=not is_watched)
+    return widget_for(answer, static=is_static)
 
 
 def _waited(started: Started) -> Answer:

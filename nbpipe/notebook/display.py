@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from IPython.display import display
-
 from nbpipe.commands.faces import FACES, face_of
 from nbpipe.commands.showing import run_facts
+from nbpipe.notebook.viewing import show_bundle
 from nbpipe.services.deployment_records import Deployment
 from nbpipe.services.listing import Listing
 from nbpipe.services.runs import Run
@@ -22,7 +21,7 @@ from nbpipe.views.amounts import duration_text
 from nbpipe.views.cards import run_card
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
-from nbpipe.views.tables import Table, table_element, table_text
+from nbpipe.views.tables import Table, table_text
 from nbpipe.views.theme import signed
 
 _REDRAW_S = 0.25
@@ -39,8 +38,11 @@ def run_bundle_below(run: Run) -> Bundle:
     ]
     table = Table(("step", "status", "took", "why", "outputs"), rows, frozenset({"took"}))
     card = run_card(replace(facts, steps=[], edges=[]))
-    steps = element("details", element("summary", "step by step", style=_SUMMARY), table_element(table))
-    return Bundle(card.html + render(steps), f"{card.text}\n\n{table_text(table)}")
+    text = table_text(table)
+    # As lines, and not as a table: what each cell of one says of its looks would make the file several times as large.
+    lines = element("pre", text, style="font-size:12px; overflow:auto;")
+    steps = element("details", element("summary", "step by step", style=_SUMMARY), lines)
+    return Bundle(card.html + render(steps), f"{card.text}\n\n{text}")
 
 
 class RecordFormatters:
@@ -95,11 +97,6 @@ def _live_bundle(deployment: Deployment) -> dict[str, Any]:
     from nbpipe.widgets.deployment_card import DeploymentCard
 
     return DeploymentCard(deployment)._repr_mimebundle_()
-
-
-def show_bundle(bundle: Bundle) -> None:
-    """Show a card."""
-    display({"text/html": bundle.html, "text/plain": bundle.text}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def show_reused(step: str) -> None:

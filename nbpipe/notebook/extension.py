@@ -32,6 +32,7 @@ def load_ipython_extension(shell: Any) -> None:
     shell.events.register("post_run_cell", kernel.after_cell)
     shell.register_magics(NbpipeMagics(shell, kernel))
     kernel.formatters.register()
+    kernel.views.register()
     for name, thing in ((HOOK, kernel), (PIECES, LivePieces(lambda: kernel.session))):
         shell.user_ns[name] = thing
         shell.user_ns_hidden[name] = thing
@@ -58,6 +59,7 @@ def unload_ipython_extension(shell: Any) -> None:
     shell.magics_manager.magics["line"].pop("nbpipe", None)
     shell.magics_manager.registry.pop(NbpipeMagics.__name__, None)
     kernel.formatters.unregister()
+    kernel.views.unregister()
     for name in (HOOK, PIECES):
         shell.user_ns.pop(name, None)
         shell.user_ns_hidden.pop(name, None)

@@ -8,10 +8,12 @@ looking, no widget is made and what is shown is the same on every run: no ids, n
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from nbpipe.source.notebook_files import name_of_file
+from nbpipe.widgets.showing import has_front_end
 
 DISPLAY = "NBPIPE_DISPLAY"
 
@@ -22,6 +24,22 @@ def is_watched(cell_id: str | None) -> bool:
     if wish in ("static", "live"):
         return wish == "live"
     return cell_id is not None
+
+
+def takes_widgets(cell_id: str | None, namespace: Mapping[str, Any]) -> bool:
+    """Tell whether what the cell with this id gives may be a widget where a picture would do.
+
+    VS Code and Colab fetch what draws widgets from the internet, and keep nothing of them: there it is the picture,
+    unless `NBPIPE_DISPLAY` is `live`.
+
+    Args:
+        cell_id: The cell.
+        namespace: The notebook's names.
+    """
+    if not is_watched(cell_id) or not has_front_end():
+        return False
+    wants_live = os.environ.get(DISPLAY, "").casefold() == "live"
+    return wants_live or not ("google.colab" in sys.modules or "__vsc_ipynb_file__" in namespace)
 
 
 def notebook_name(namespace: Mapping[str, Any]) -> str:

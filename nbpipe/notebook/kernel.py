@@ -24,13 +24,14 @@ from nbpipe.handles import Pipeline
 from nbpipe.notebook.answering import answered
 from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import callable_cells, define_pipeline, offer_cells
-from nbpipe.notebook.display import RecordFormatters, show_bundle, show_reused
-from nbpipe.notebook.frontend import is_watched, notebook_name
+from nbpipe.notebook.display import RecordFormatters, show_reused
+from nbpipe.notebook.frontend import is_watched, notebook_name, takes_widgets
 from nbpipe.notebook.live import LiveRun
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before
 from nbpipe.notebook.usage import USAGE
+from nbpipe.notebook.viewing import ViewFormatters, show_bundle, show_view
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.services.client import Client
 from nbpipe.services.watching import StartedRun, watch_runs
@@ -38,6 +39,7 @@ from nbpipe.services.workspace import open_workspace
 from nbpipe.source.magics import strip_magics
 from nbpipe.source.pieces import definitions_in
 from nbpipe.source.syntax import syntax_tree
+from nbpipe.widgets.pipeline_view import PipelineView
 
 
 class Kernel:
@@ -59,6 +61,7 @@ class Kernel:
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused, lambda: self.is_watched)
         self.transformer = CellTransformer(self._decide)
         self.formatters = RecordFormatters(shell, lambda: self.is_watched, self._pictures.__contains__)
+        self.views = ViewFormatters(shell, lambda: self.takes_widgets)
         self._own = OwnPipeline(lambda: self.session, self.own)
         self._unwatch = watch_runs(self._watch)
 
@@ -74,6 +77,11 @@ class Kernel:
     def is_watched(self) -> bool:
         """Whether a front end shows what the present cell gives."""
         return is_watched(self._cell_id)
+
+    @property
+    def takes_widgets(self) -> bool:
+        """Whether what the present cell gives may be a widget where a picture would do."""
+        return takes_widgets(self._cell_id, self.shell.user_ns)
 
     def close(self) -> None:
         """Let go of the shell."""
@@ -128,6 +136,8 @@ class Kernel:
     def after_cell(self, result: Any) -> None:
         """A cell is over."""
         self._is_in_cell = False
+        for live in self._pictures.values():
+            live.leave_cell()
         error = result.error_in_exec or result.error_before_exec
         self._step_cells.finished(error)
         self._count = (result.execution_count if result.info.store_history else None) or self._count + 1
@@ -201,7 +211,15 @@ class Kernel:
     def _pipeline(self, line: grammar.PipelineLine, body: str) -> list[ast.stmt]:
         if line.wants_help:
             return self._later(lambda: print(USAGE["pipeline"]))
-        return self._later(lambda: show_bundle(define_pipeline(line, body, self.session)))
+
+        def define() -> None:
+            bundle = define_pipeline(line, body, self.session)
+            if self.takes_widgets:
+                show_view(PipelineView(self.session.namespace[line.name]))
+            else:
+                show_bundle(bundle)
+
+        return self._later(define)
 
     def _catalog(self, name: str, sql: str) -> list[ast.stmt]:
         def ask() -> Any:
@@ -235,7 +253,7 @@ class Kernel:
 
     def answer(self, line: str) -> Any:
         """Answer a line as it stands behind `%nbpipe`; see `answered`."""
-        return answered(line, self, is_watched=self.is_watched)
+        return answered(line, self, is_watched=self.is_watched, takes_widgets=self.takes_widgets)
 
     # Called by cells -------------------------------------------------------------------------
 
@@ -275,7 +293,7 @@ class Kernel:
         if parent is not None:
             # A run that a step asked for stands in that step's graph.
             return parent.child(started)
-        self._pictures[started.facts.id] = live = LiveRun(started)
+        self._pictures[started.facts.id] = live = LiveRun(started, takes_widgets=self.takes_widgets)
         return live
 
 

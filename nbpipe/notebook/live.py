@@ -1,8 +1,9 @@
 """A run while it goes on, in the cell that started it; and a cell that is a step, while it runs.
 
-Its graph is drawn again in place, and below it stands how far the steps are that run: at most four
-times a second, and only if there is anything new. When the run is over, the same output is a
-picture alone, which survives saving, reopening and a notebook nobody trusts. Where nobody looks,
+Where the front end takes widgets, a run is a `PipelineView`: its graph with how far its steps are,
+to be walked through and stopped. Elsewhere its graph is drawn again in place, at most four times a
+second, and below it stands how far the steps are that run. When the run is over, the same output is
+a picture alone, which survives saving, reopening and a notebook nobody trusts. Where nobody looks,
 none of this is made.
 """
 
@@ -11,88 +12,121 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from IPython.display import display
 
 from nbpipe.base.ids import new_id
 from nbpipe.commands.looking import running_facts
-from nbpipe.commands.showing_steps import standing_of
 from nbpipe.execute.glimpses import Look
-from nbpipe.records.runs import NOT_TAKEN, Status
+from nbpipe.records.runs import Status
 from nbpipe.services.watching import StartedRun
-from nbpipe.views.children import with_children
-from nbpipe.views.dag import dag_html, dag_text
-from nbpipe.views.facts import ChildFacts
 from nbpipe.views.frames import Bundle
-from nbpipe.views.graphs import graph_edges, graph_nodes
 from nbpipe.views.markup import render
 from nbpipe.views.running import RunningFacts, shown_running
+from nbpipe.widgets.pipeline_live import LiveRun as Subject
 
 _REDRAW_S = 0.25
 # A bar stands where the cell's output had come to when it was first drawn; that is to be its beginning.
 _FIRST_S = 0.05
-
-
-def _is_over(standing: str) -> bool:
-    return standing == NOT_TAKEN or Status(standing).is_over
-
-
-class _Standing:
-    """How the steps of one run stand.
-
-    Args:
-        started: The run.
-    """
-
-    def __init__(self, started: StartedRun) -> None:
-        self.facts = started.facts
-        self.statuses: dict[str, str] = {node.id: Status.PENDING.value for node in started.traced.graph.nodes}
-        self.items: dict[str, dict[str, int]] = {}
-        self._look = started.look
-        self._began_s: dict[str, float] = {}
-
-    def take(self, node: str, settled: Any) -> None:
-        """Take in that a node has started or is settled."""
-        self.statuses[node] = standing_of(settled) if settled is not None else Status.RUNNING.value
-        if settled is not None and settled.items is not None:
-            self.items[node] = settled.items.as_record()
-        if settled is None:
-            self._began_s[node] = time.monotonic()
-        else:
-            self._began_s.pop(node, None)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all steps are settled."""
-        return all(map(_is_over, self.statuses.values()))
-
-    def running(self, prefix: str = "") -> Iterator[RunningFacts]:
-        """Give what is seen of each step that runs."""
-        if not self._began_s:
-            return
-        now_s, seen = time.monotonic(), self._look()
-        for node, began_s in self._began_s.items():
-            yield running_facts(f"{prefix}{node}", seen.get(node), elapsed_s=now_s - began_s)
+# A page that is opened again finds the widgets of the last runs as they ended, and those of older ones no more.
+_MOST_KEPT = 8
+_kept: deque[Any] = deque()
 
 
 class LiveRun:
-    """The graph of a run that goes on, drawn again in place, and how far its steps are.
+    """A run that goes on, shown in the cell in which it was begun.
 
     Args:
         started: The run.
+        takes_widgets: Whether the front end shows widgets.
     """
 
-    def __init__(self, started: StartedRun) -> None:
-        self._started = started
-        self._standing = _Standing(started)
-        self._children: dict[str, ChildFacts] = {}
-        self._standing_of_children: dict[str, _Standing] = {}
+    def __init__(self, started: StartedRun, *, takes_widgets: bool = False) -> None:
+        self._subject = Subject(started, is_blocking=True)
+        self._face: _Face = _LiveView(self._subject) if takes_widgets else _LivePicture(self._subject)
+
+    def __call__(self, node: str, settled: Any) -> None:
+        """Take in that a node has started or is settled."""
+        self._subject.take(node, settled)
+        if settled is not None and self._subject.all_settled:
+            # What comes next in the cell is drawn after it.
+            self._face.end()
+
+    def leave_cell(self) -> None:
+        """Take note that the cell in which it was begun is over; the run may go on behind it."""
+        self._subject.is_blocking = False
+
+    def child(self, started: StartedRun) -> Callable[[str, Any], None]:
+        """Show a run that a step asked for beside that step; the answer is to be told of its steps."""
+        tell: Callable[[str, Any], None] = self._subject.take_child(started)
+        return tell
+
+
+class _Face(Protocol):
+    """How a run is shown while it goes on."""
+
+    def end(self) -> None:
+        """Show it as it stands now that it is over; more than once is harmless."""
+
+
+class _LiveView:
+    """A run as a widget, until it is over.
+
+    One that is over at once never becomes a widget: it would only flicker.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
         self._lock = threading.Lock()
-        self._picture: Bundle | None = None
+        self._view: Any = None
+        self._is_over = False
+        # Its place is above what the steps print.
+        self._handle = display(_as_data(Bundle("", "")), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        # It draws for the cell in which the run was begun, wherever that thread's output would go.
+        self._context = contextvars.copy_context()
+        work = contextvars.copy_context().run
+        threading.Thread(target=work, args=(self._show,), name="nbpipe-live", daemon=True).start()
+
+    def _show(self) -> None:
+        time.sleep(_FIRST_S)
+        # Who looks may be gone, and the run goes on.
+        with suppress(Exception):
+            # Loaded before anything is held: a run that ends meanwhile need not wait for it.
+            from nbpipe.widgets.pipeline_view import PipelineView
+
+            with self._lock:
+                if not self._is_over:
+                    self._view = PipelineView(self._subject)
+                    # The picture is made when the run is over; until then words do.
+                    data = {**self._view.widget_data(), "text/plain": self._subject.text()}
+                    self._handle.update(data, raw=True)
+        while not self._subject.started.is_over():
+            time.sleep(_REDRAW_S)
+        self.end()
+
+    def end(self) -> None:
+        """See `_Face`."""
+        with self._lock, suppress(Exception):
+            if self._is_over:
+                return
+            self._is_over = True
+            self._context.run(self._handle.update, _as_data(self._subject.static()), raw=True)
+        if self._view is not None:
+            _keep(self._view)
+
+
+class _LivePicture:
+    """A run as a picture that is drawn again in place, and how far its steps are."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._lock = threading.Lock()
+        self._picture: tuple[int, Bundle] | None = None
         self._drawn = self._bundle()
         self._handle = display(_as_data(self._drawn), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         # It draws for the cell in which the run was begun, wherever that thread's output would go.
@@ -100,46 +134,18 @@ class LiveRun:
         self._thread = threading.Thread(target=work, args=(self._redraw,), name="nbpipe-live", daemon=True)
         self._thread.start()
 
-    def __call__(self, node: str, settled: Any) -> None:
-        """Take in that a node has started or is settled."""
+    def end(self) -> None:
+        """See `_Face`."""
         with self._lock:
-            self._standing.take(node, settled)
-            if settled is not None and settled.status is Status.REUSED:
-                own = self._started.facts.id
-                for one in settled.triggered:
-                    self._children[one.run] = ChildFacts(one.run, one.pipeline, node, own, "reused")
-            self._picture = None
-            if self._standing.is_over:
-                # What comes next in the cell is drawn after it.
-                self._draw()
-
-    def child(self, started: StartedRun) -> Callable[[str, Any], None]:
-        """Show a run that a step asked for beside that step; the answer is to be told of its steps."""
-        standing = _Standing(started)
-        own, (parent, step) = started.facts, started.parent
-
-        def take_in() -> None:
-            became = _became(standing.statuses.values())
-            self._children[own.id] = ChildFacts(own.id, own.pipeline, step, parent, became)
-            self._picture = None
-
-        def tell(node: str, settled: Any) -> None:
-            with self._lock:
-                standing.take(node, settled)
-                take_in()
-
-        with self._lock:
-            self._standing_of_children[own.id] = standing
-            take_in()
-        return tell
+            self._draw()
 
     def _redraw(self) -> None:
         """Draw it again now and then, as long as the run goes on."""
-        while not self._started.is_over():
+        while not self._subject.started.is_over():
             time.sleep(_REDRAW_S)
             # Who looks may be gone, and the run goes on.
             with self._lock, suppress(Exception):
-                if self._standing.is_over:
+                if self._subject.all_settled:
                     return
                 self._draw()
 
@@ -150,26 +156,23 @@ class LiveRun:
             self._drawn = bundle
 
     def _bundle(self) -> Bundle:
-        picture = self._picture = self._picture or self._made_picture()
-        running = [*self._standing.running()]
-        for standing in self._standing_of_children.values():
-            running += standing.running(f"{standing.facts.pipeline} › ")
+        changes = self._subject.changes
+        if self._picture is None or self._picture[0] != changes:
+            self._picture = changes, self._subject.static()
+        picture, running = self._picture[1], self._subject.running()
         if not running:
             return picture
         below = shown_running(running)
         return Bundle(f"{picture.html}{render(below.element)}", f"{picture.text}\n\n{below.text}")
 
-    def _made_picture(self) -> Bundle:
-        graph = self._started.traced.graph
-        own = self._started.facts
-        nodes, edges = with_children(
-            own.id,
-            graph_nodes(graph, self._standing.statuses, self._standing.items),
-            graph_edges(graph),
-            list(self._children.values()),
-            stable=False,
-        )
-        return Bundle(dag_html(nodes, edges, name=own.pipeline), dag_text(nodes, edges, name=own.pipeline))
+
+def _keep(view: Any) -> None:
+    """Keep the widget of a run that is over, and let the oldest go."""
+    _kept.append(view)
+    while len(_kept) > _MOST_KEPT:
+        # The kernel may be ending.
+        with suppress(Exception):
+            _kept.popleft().widget.close()
 
 
 class LiveBar:
@@ -229,11 +232,3 @@ class LiveBar:
 
 def _as_data(bundle: Bundle) -> dict[str, str]:
     return {"text/html": bundle.html, "text/plain": bundle.text}
-
-
-def _became(statuses: Collection[str]) -> str:
-    """Say how a run stands by its steps."""
-    if not all(map(_is_over, statuses)):
-        return Status.RUNNING.value
-    bad = (Status.FAILED.value, Status.INTERRUPTED.value)
-    return next((status for status in bad if status in statuses), Status.COMPLETED.value)

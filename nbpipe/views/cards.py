@@ -34,6 +34,7 @@ from nbpipe.views.theme import signed
 
 _FEW = 8
 _MOST_FAILED = 100
+_MOST_PIECES = 20
 
 
 def run_card(facts: RunFacts, *, stable: bool = False) -> Bundle:
@@ -95,12 +96,24 @@ def step_card(facts: StepFacts, *, stable: bool = False) -> Bundle:
                 *_values("inputs", facts.inputs),
                 *_values("parameters", facts.parameters),
                 *_values("metrics", facts.metrics),
+                *_values("metadata", facts.metadata),
                 *[Section(name, shown_preview(preview)) for name, preview in facts.previews.items()],
+                *_long("traceback", facts.traceback),
                 *_long("logs", facts.logs),
                 *_long("source", facts.source),
+                *_leant_on(facts.leans_on),
             ],
         )
     )
+
+
+def _leant_on(texts: Mapping[str, str]) -> list[Section]:
+    """Show what a step leans on: each text under its name, and the packages in a line."""
+    packages = {name.removeprefix("package "): text for name, text in texts.items() if name.startswith("package ")}
+    pieces = [_long(f"source: {name}", text) for name, text in texts.items() if not name.startswith("package ")]
+    found = [section for sections in pieces[:_MOST_PIECES] for section in sections]
+    more = f"{len(pieces) - _MOST_PIECES:,} more pieces are left out" if len(pieces) > _MOST_PIECES else ""
+    return [*found, *_long("more", more), *_values("packages", packages)]
 
 
 def _failed_items(facts: StepFacts) -> list[Section]:

@@ -43,29 +43,34 @@ def dag_layout(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, direction:
     return placed(steps_graph(nodes, edges), direction)
 
 
-def dag_svg(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str = "") -> str:
+def dag_svg(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str = "", is_light: bool = False) -> str:
     """Draw a graph as SVG. One of more than sixty steps is folded, and the picture says how many are.
+
+    `is_light` is said at `views.dag_picture.picture`.
 
     Raises:
         BadValueError: As for `dag_layout`.
     """
-    return render(picture(folded(steps_graph(nodes, edges)), dag_sentence(nodes, edges, name=name)))
+    said = dag_sentence(nodes, edges, name=name)
+    return render(picture(folded(steps_graph(nodes, edges)), said, is_light=is_light))
 
 
-def dag_html(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str = "") -> str:
+def dag_html(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str = "", is_light: bool = False) -> str:
     """Write the `<img>` that carries the picture.
 
     Raises:
         BadValueError: As for `dag_layout`.
     """
-    return render(dag_element(nodes, edges, name=name))
+    return render(dag_element(nodes, edges, name=name, is_light=is_light))
 
 
-def dag_element(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str = "") -> Element:
+def dag_element(
+    nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str = "", is_light: bool = False
+) -> Element:
     """Build the `<img>` that carries the picture, to be put into something larger."""
     if not nodes:
         return element("em", "no steps")
-    svg = base64.b64encode(dag_svg(nodes, edges, name=name).encode()).decode()
+    svg = base64.b64encode(dag_svg(nodes, edges, name=name, is_light=is_light).encode()).decode()
     return element(
         "img",
         alt=dag_sentence(nodes, edges, name=name),

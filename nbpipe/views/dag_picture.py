@@ -7,13 +7,14 @@ own, so that it reads on any page. Where things stand is `views.layout`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import ceil, fsum
 
 from nbpipe.views.ink import canvas
 from nbpipe.views.layout import Box, Direction, Layout, PlacedBox, Point, Route, layout
 from nbpipe.views.lettering import fitting, width_px
-from nbpipe.views.markup import Element, element, number, one_line
+from nbpipe.views.markup import Child, Element, element, number, one_line
 from nbpipe.views.steps_graph import DagNode, StepsGraph, folding_sentence, note_of, title_of
 from nbpipe.views.theme import DEFINED, EDGE, Look, look
 
@@ -30,6 +31,7 @@ _MOST_WIDTH = 240.0
 _WIDTH_STEP = 24
 _LABEL_HEIGHT = 16.0
 _CAPTION_ROOM = 24
+_ARROW = {"fill": "none", "stroke": EDGE, "stroke-width": "1.4", "marker-end": "url(#arrow)"}
 
 
 def placed(graph: StepsGraph, direction: Direction | None = None) -> Layout:
@@ -42,8 +44,15 @@ def placed(graph: StepsGraph, direction: Direction | None = None) -> Layout:
     return drawing
 
 
-def picture(graph: StepsGraph, title: str) -> Element:
-    """Draw a graph; one that is folded says so below."""
+def picture(graph: StepsGraph, title: str, *, is_light: bool = False) -> Element:
+    """Draw a graph; one that is folded says so below.
+
+    Args:
+        graph: The graph.
+        title: What it shows, in words.
+        is_light: Say once what is the same for all edges or all boxes, and leave out what only a pointer would find.
+            It looks the same and takes half the room in a notebook's file.
+    """
     drawing = placed(graph)
     by_id = {node.id: node for node in graph.nodes}
     caption = folding_sentence(graph)
@@ -55,11 +64,54 @@ def picture(graph: StepsGraph, title: str) -> Element:
         width,
         height,
         _arrowhead(),
-        [_arrow(route, drawing.direction, dashes=_dashes(graph, by_id, route)) for route in drawing.routes],
+        _arrows(
+            [_arrow(route, drawing.direction, dashes=_dashes(graph, by_id, route)) for route in drawing.routes],
+            is_light,
+        ),
         _labels(graph, drawing),
-        [_box(by_id[box.id], box) for box in drawing.boxes],
+        _boxes([_box(by_id[box.id], box) for box in drawing.boxes], is_light),
         _chip(caption, width / 2, drawing.height + 10) if caption else None,
     )
+
+
+def _arrows(arrows: list[Element], is_light: bool) -> Element | list[Element]:
+    return _said_once(arrows, _ARROW) if is_light else arrows
+
+
+def _boxes(boxes: list[Element], is_light: bool) -> Element | list[Element]:
+    if not is_light:
+        return boxes
+    light = [replace(box, children=tuple(part for part in box.children if not _is_title(part))) for box in boxes]
+    return _said_once(light, {"stroke-width": "1.3", "font-size": "13", "font-weight": "600"})
+
+
+def _is_title(part: object) -> bool:
+    return isinstance(part, Element) and part.tag == "title"
+
+
+def _said_once(parts: list[Element], shared: Mapping[str, str]) -> Element:
+    """Put parts into a group that says what is the same for all, where they inherit it."""
+    group = element("g", [_without(part, shared) for part in parts])
+    return replace(group, attributes=tuple(shared.items()))
+
+
+def _without(part: Element, shared: Mapping[str, str]) -> Element:
+    attributes = tuple(pair for pair in part.attributes if shared.get(pair[0]) != pair[1])
+    names = {name for name, _ in attributes}
+    if part.tag == "text":
+        # What is inherited and not meant has to be taken back, and letters have no outline.
+        own = {name for name, _ in part.attributes}
+        attributes += (("font-weight", "400"),) if "font-weight" in shared and "font-weight" not in own | names else ()
+    children = tuple(_without(child, shared) if isinstance(child, Element) else child for child in _flat(part.children))
+    return replace(part, attributes=attributes, children=children)
+
+
+def _flat(children: Iterable[Child]) -> Iterator[Child]:
+    for child in children:
+        if isinstance(child, Element | str | int | float) or child is None:
+            yield child
+        else:
+            yield from _flat(child)
 
 
 def _sized(node: DagNode) -> Box:

@@ -36,6 +36,9 @@ class StepFacts:
         error: What it raised.
         logs: What it printed.
         source: Its text.
+        leans_on: The texts of what it leans on, by name; of a package, its version.
+        metadata: What it logged besides numbers, by name.
+        traceback: Where it raised what it raised.
         times: Of a mapped step, how often it is executed: `×10,000`.
         items: Of a mapped step, what became of its items, in numbers.
         failed_items: The first few items that failed, each with its place and what it raised.
@@ -57,6 +60,9 @@ class StepFacts:
     times: str = ""
     items: Mapping[str, int] = field(default_factory=dict)
     failed_items: Sequence[tuple[int, str]] = ()
+    leans_on: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nbpipe.views.ordering import cut_long_edges, with_few_crossings
-from nbpipe.views.ranks import Edge, assign_ranks
+from nbpipe.views.quick_layout import ordered_ranks
+from nbpipe.views.ranks import Edge, assign_ranks, longest_paths
+
+# To weigh every crossing of a graph of thousands takes longer than anybody waits.
+_LARGE = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ def fold(count: int, edges: Sequence[Edge], *, most: int) -> Folded:
         BadValueError: The edges go round in a circle.
     """
     folded = Folded(tuple((node,) for node in range(count)), tuple(dict.fromkeys(edges)))
-    for grouping in (_siblings, _chains, _siblings, _chains, *map(_neighbours, range(2, 9))):
+    layers = _quick_layers if count + len(folded.edges) > _LARGE else _careful_layers
+    for grouping in (_siblings, _chains, _siblings, _chains, *(_neighbours(size, layers) for size in range(2, 9))):
         if len(folded.groups) <= most:
             return folded
         folded = _merged(folded, grouping)
@@ -85,10 +90,10 @@ def _chains(count: int, edges: Sequence[Edge]) -> list[int]:
     return marks
 
 
-def _neighbours(size: int) -> Grouping:
+def _neighbours(size: int, layers: Callable[[int, Sequence[Edge]], list[list[int]]]) -> Grouping:
     def grouping(count: int, edges: Sequence[Edge]) -> list[int]:
         marks = [0] * count
-        for layer in with_few_crossings(cut_long_edges(assign_ranks(count, edges), edges)).layers:
+        for layer in layers(count, edges):
             nodes = [node for node in layer if node < count]
             for place, node in enumerate(nodes):
                 marks[node] = nodes[place - place % size]
@@ -97,9 +102,17 @@ def _neighbours(size: int) -> Grouping:
     return grouping
 
 
+def _careful_layers(count: int, edges: Sequence[Edge]) -> list[list[int]]:
+    return with_few_crossings(cut_long_edges(assign_ranks(count, edges), edges)).layers
+
+
+def _quick_layers(count: int, edges: Sequence[Edge]) -> list[list[int]]:
+    return ordered_ranks(longest_paths(count, edges), edges)
+
+
 def _bands(most: int) -> Grouping:
     def grouping(count: int, edges: Sequence[Edge]) -> list[int]:
-        ranks = assign_ranks(count, edges)
+        ranks = longest_paths(count, edges)
         height = -(-(max(ranks) + 1) // most)
         return [rank // height for rank in ranks]
 

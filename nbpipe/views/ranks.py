@@ -29,7 +29,7 @@ def assign_ranks(count: int, edges: Sequence[Edge]) -> list[int]:
     Raises:
         BadValueError: The edges go round in a circle.
     """
-    ranks = _longest_paths(count, edges)
+    ranks = longest_paths(count, edges)
     forest = _TightForest(count, edges, ranks)
     for _ in range(_MOST_EXCHANGES):
         if not forest.exchange():
@@ -39,7 +39,12 @@ def assign_ranks(count: int, edges: Sequence[Edge]) -> list[int]:
     return ranks
 
 
-def _longest_paths(count: int, edges: Sequence[Edge]) -> list[int]:
+def longest_paths(count: int, edges: Sequence[Edge]) -> list[int]:
+    """Give each node the first rank on which it can stand.
+
+    Raises:
+        BadValueError: The edges go round in a circle.
+    """
     after: list[list[int]] = [[] for _ in range(count)]
     waiting = [0] * count
     for tail, head in edges:

@@ -1,4 +1,4 @@
-"""Which widget answers which command: forms, boards, cards, runs side by side, the editor of tags, the browser."""
+"""Which widget answers which command: forms, boards, cards, graphs, runs side by side, tags, the browser."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from nbpipe.commands.workbench import Workbench
 from nbpipe.services.client import Client
 from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.deployment_records import Deployment
+from nbpipe.services.runs import Run
 from nbpipe.services.schedule_records import ScheduleRecord
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.deployment_card import DeploymentCard
 from nbpipe.widgets.pipeline_composer import PipelineComposer
+from nbpipe.widgets.pipeline_view import PipelineView
 from nbpipe.widgets.promotion import PromoteModel
 from nbpipe.widgets.run_comparison import RunComparison
 from nbpipe.widgets.runnable_forms import snapshot_form
@@ -35,6 +37,9 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
         case "CatalogBrowser", _ if not static:
             asked = {name: value for name, value in answer.asked.items() if value is not None}
             return CatalogBrowser(Client(), **asked)
+        case "PipelineView", record if not static and (isinstance(record, Run) or hasattr(record, "request")):
+            what: Any = record
+            return PipelineView(what)
         case "PromoteModel", record if record is not None:
             model, version = _model_of(record)
             board = PromoteModel(Client().models, model, version, gates=answer.asked.get("gates", ()), static=static)

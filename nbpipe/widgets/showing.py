@@ -41,7 +41,9 @@ class Shown:
         readable = {"text/plain": bundle.text, "text/html": bundle.html}
         if self.is_static or not has_front_end():
             return readable
-        return {**self.widget._repr_mimebundle_(), **readable}
+        live = self.widget._repr_mimebundle_()
+        # Some widgets give what is shown together with what is known of it.
+        return {**(live[0] if isinstance(live, tuple) else live), **readable}
 
 
 def has_front_end() -> bool:

@@ -68,7 +68,7 @@ def test_a_live_run_is_drawn_while_it_goes_on_and_its_last_form_is_true(open_not
     notebook = open_notebook([f"{LOAD}\nimport time", *CELLS[6:8], "training()"])
     notebook.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
 
-    notebook.cell(3).locator("img[alt*='running']").wait_for()
+    notebook.cell(3).locator(".nbp-view .nbp-is-running").first.wait_for()
     notebook.cell(3).locator("img[alt*='2 completed']").wait_for()
     notebook.cell(3).locator("text=completed").first.wait_for()
 

@@ -1,4 +1,4 @@
-"""How far a step is, in a real JupyterLab: seen below the graph while the run goes on, and gone with its end."""
+"""How far a step is, in a real JupyterLab: seen in the view while the run goes on, and gone with its end."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ CELLS = [
     "training()",
 ]
 PICTURE = "img[src^='data:image/svg+xml;base64,']"
-# The least height that the picture had, at any frame, since it was first there.
+# The heights that the view had, at any frame, since it was first there.
 WATCH_HEIGHT = """() => {
   window.heights = [];
   const look = () => {
-    const image = document.querySelectorAll('.jp-Cell')[4]?.querySelector('img');
-    if (image) { window.heights.push(image.getBoundingClientRect().height); }
+    const view = document.querySelectorAll('.jp-Cell')[4]?.querySelector('.nbp-view');
+    if (view) { window.heights.push(view.getBoundingClientRect().height); }
     requestAnimationFrame(look);
   };
   look();

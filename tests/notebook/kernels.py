@@ -27,6 +27,7 @@ class Answer:
         said: The traceback, without colours.
         live: How many displays were updated in place.
         updates: The text of each of these updates.
+        told: What widgets were told, as text.
     """
 
     status: str = ""
@@ -34,6 +35,7 @@ class Answer:
     said: str = ""
     live: int = 0
     updates: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     widgets: list[str] = field(default_factory=list)
 
 
@@ -112,6 +114,8 @@ def _take_in(answer: Answer, kind: str, content: Any) -> None:
         case "update_display_data":
             answer.live += 1
             answer.updates.append(content["data"].get("text/plain", ""))
+        case "comm_msg":
+            answer.told.append(str(content["data"]))
         case "error":
             answer.said = _COLOURS.sub("", "\n".join(content["traceback"]))
 

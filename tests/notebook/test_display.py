@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nbpipe.notebook.frontend import is_watched, notebook_name
+from nbpipe.notebook import frontend
+from nbpipe.notebook.frontend import is_watched, notebook_name, takes_widgets
 from tests.notebook.shells import Cell, Notebook
 
 STEPS = (
@@ -21,6 +22,21 @@ def test_a_cell_is_watched_if_it_has_a_name_or_the_setting_says_so(monkeypatch: 
     assert not is_watched("one")
     monkeypatch.setenv("NBPIPE_DISPLAY", "live")
     assert is_watched(None)
+
+
+def test_a_view_is_a_widget_in_jupyterlab_and_a_picture_where_none_can_be_counted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert not takes_widgets("one", {})
+    monkeypatch.setattr(frontend, "has_front_end", lambda: True)
+
+    assert takes_widgets("one", {})
+    assert not takes_widgets(None, {})
+    assert not takes_widgets("one", {"__vsc_ipynb_file__": "/home/me/iris.ipynb"})
+    monkeypatch.setenv("NBPIPE_DISPLAY", "live")
+    assert takes_widgets("one", {"__vsc_ipynb_file__": "/home/me/iris.ipynb"})
+    monkeypatch.setenv("NBPIPE_DISPLAY", "static")
+    assert not takes_widgets("one", {})
 
 
 @pytest.mark.parametrize(
