@@ -21,16 +21,20 @@ from nbpipe.commands.arguments import (
     WithAnyTag,
     WithTags,
 )
-from nbpipe.commands.calling import Runnable, current_client
+from nbpipe.commands.calling import Runnable, current_call, current_client
+from nbpipe.commands.composing import Materials
 from nbpipe.commands.deleting import DryRun, Force, deleted
 from nbpipe.commands.grammar import noun, verb
 from nbpipe.commands.listed import listed
 from nbpipe.commands.plain import definition_plain
 from nbpipe.commands.schedules import commands as schedule_commands
 from nbpipe.commands.showing import pipeline_bundle, recorded_bundle
+from nbpipe.commands.showing_compositions import composed_bundle
 from nbpipe.commands.snapshots import commands as snapshot_commands
 from nbpipe.commands.sources import find_pipeline, here_named, is_importable, looks_like_source
-from nbpipe.errors import NotFoundError
+from nbpipe.commands.workbench import Workbench
+from nbpipe.errors import BadValueError, NotFoundError
+from nbpipe.records.composition import Composition
 from nbpipe.services.foreseeing import foresee
 
 commands = noun("List, show and delete pipelines.")
@@ -92,6 +96,26 @@ def show(
         if is_importable(source):
             return _defined(find_pipeline(source), as_json=as_json)
         raise
+
+
+@verb(commands, "compose", "nbpipe pipeline compose", "nbpipe pipeline compose training")
+def compose(
+    name: Annotated[
+        str | None, Argument(metavar=PIPELINE, help="A pipeline of this notebook to begin with; none to begin anew.")
+    ] = None,
+) -> Answer:
+    """Put a pipeline together with the mouse, in a notebook: pick steps, wire them, write the cell."""
+    bench = current_call().surroundings
+    if not isinstance(bench, Workbench):
+        raise BadValueError(
+            "A pipeline is composed in a notebook, where there are steps and a place for the cell: "
+            "%nbpipe pipeline compose"
+        )
+    materials = Materials(bench)
+    materials.look()
+    composition = materials.opened(name) if name else Composition()
+    bundle = composed_bundle(composition, materials, materials.problems(composition))
+    return Answer(bundle, bench, widget="PipelineComposer", asked={"open": name or ""})
 
 
 @verb(commands, "delete", "nbpipe pipeline delete training --dry-run", "nbpipe pipeline delete training --force")

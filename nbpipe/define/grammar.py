@@ -19,6 +19,7 @@ from nbpipe.records.steps import StepOptions
 from nbpipe.records.tags import Tag
 
 _NAME = re.compile(r"[^\W\d][\w-]*")
+_TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _FLAGS = ("exclusive", "cascade")
 
 
@@ -216,9 +217,11 @@ def parse_tag(text: str) -> Tag:
 def _head_and_options(arguments: str) -> tuple[str, str]:
     """Part `train(df, n) -> model --tag v1` before its first option."""
     depth = 0
-    for place, letter in enumerate(arguments):
+    # A bracket in a text closes nothing: `split(sep: str = "(") --tag v1`.
+    masked = _TEXT.sub(lambda found: "x" * len(found[0]), arguments)
+    for place, letter in enumerate(masked):
         depth += (letter in "([{") - (letter in ")]}")
-        begins_word = place == 0 or arguments[place - 1].isspace()
+        begins_word = place == 0 or masked[place - 1].isspace()
         if depth == 0 and letter == "-" and begins_word and arguments[place : place + 2] != "->":
             return arguments[:place].strip(), arguments[place:]
     return arguments.strip(), ""

@@ -10,7 +10,7 @@ from typing import Any
 
 from nbpipe.commands.showing import pipeline_bundle
 from nbpipe.define.body import pipeline_from_body, place_of, said_in
-from nbpipe.define.cells import CellCall
+from nbpipe.define.cells import CellCall, CellStep
 from nbpipe.define.grammar import PipelineLine
 from nbpipe.define.pipeline import wire_cells
 from nbpipe.errors import DefinitionError, NbpipeError
@@ -62,6 +62,24 @@ def offer_cells(session: Session, *, only_known: bool = False) -> None:
     if wanted:
         _, placed = wire_cells(list(session.steps.values()), session.parameters)
         namespace.update({name: CellCall(placed[name]) for name in wanted})
+
+
+def callable_cells(session: Session) -> dict[str, CellStep]:
+    """Give the computing cells that a pipeline's body can call by name, each with its inputs known.
+
+    Raises:
+        DefinitionError: One of them cannot be read any more.
+    """
+    namespace = session.namespace
+    wanted = [
+        name
+        for name in session.steps
+        if name.isidentifier() and (name not in namespace or isinstance(namespace[name], CellCall))
+    ]
+    if not wanted:
+        return {}
+    _, placed = wire_cells(list(session.steps.values()), session.parameters)
+    return {name: placed[name] for name in wanted}
 
 
 def _put_back(namespace: MutableMapping[str, Any], name: str, former: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbpipe.commands.workbench import leave_notebook, use_notebook
 from nbpipe.define.first_line import MAGICS
 from nbpipe.define.texts import follow_notebook
 from nbpipe.notebook import first_line
@@ -36,6 +37,7 @@ def load_ipython_extension(shell: Any) -> None:
         shell.user_ns[name] = thing
         shell.user_ns_hidden[name] = thing
     follow_notebook(LiveNotebook(lambda: kernel.session))
+    use_notebook(kernel)
     kernel.take_in_history()
     matcher = completer_for(kernel)
     shell.Completer.custom_matchers.append(matcher)
@@ -63,4 +65,5 @@ def unload_ipython_extension(shell: Any) -> None:
         shell.user_ns_hidden.pop(name, None)
     shell.Completer.custom_matchers.remove(matcher)
     follow_notebook(None)
+    leave_notebook(kernel)
     kernel.close()

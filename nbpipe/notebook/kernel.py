@@ -17,12 +17,13 @@ from IPython.display import display
 from nbpipe.base.workspace import find_workspace
 from nbpipe.commands.calling import Runnable
 from nbpipe.define import grammar
+from nbpipe.define.cells import CellStep
 from nbpipe.define.first_line import as_marked, asks_for_help, magic_on
 from nbpipe.errors import DefinitionError
 from nbpipe.handles import Pipeline
 from nbpipe.notebook.answering import answered
 from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
-from nbpipe.notebook.defining import define_pipeline, offer_cells
+from nbpipe.notebook.defining import callable_cells, define_pipeline, offer_cells
 from nbpipe.notebook.display import RecordFormatters, show_reused
 from nbpipe.notebook.frontend import is_watched, notebook_name, takes_widgets
 from nbpipe.notebook.live import LiveRun
@@ -109,6 +110,19 @@ class Kernel:
             return Pipeline(self.session.pipeline(), given)
         defined = list(self._defined().values())
         return defined[-1] if defined else None
+
+    def names(self) -> dict[str, Any]:
+        """Give the notebook's names and values."""
+        found: dict[str, Any] = self.shell.user_ns
+        return found
+
+    def cells(self) -> dict[str, CellStep]:
+        """Give the computing cells that a pipeline's body can call, by name.
+
+        Raises:
+            DefinitionError: One of them cannot be read any more.
+        """
+        return callable_cells(self.session)
 
     # Told by the shell -----------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nbpipe.widgets.catalog_browser import CatalogBrowser
     from nbpipe.widgets.deployment_card import DeploymentCard
     from nbpipe.widgets.form import ParameterForm
+    from nbpipe.widgets.pipeline_composer import PipelineComposer
     from nbpipe.widgets.pipeline_view import PipelineView
     from nbpipe.widgets.promotion import PromoteModel
     from nbpipe.widgets.run_comparison import RunComparison
@@ -23,6 +24,7 @@ __all__ = [
     "CatalogBrowser",
     "DeploymentCard",
     "ParameterForm",
+    "PipelineComposer",
     "PipelineView",
     "PromoteModel",
     "RunComparison",
@@ -35,6 +37,7 @@ _PLACES = {
     "CatalogBrowser": "catalog_browser",
     "DeploymentCard": "deployment_card",
     "ParameterForm": "form",
+    "PipelineComposer": "pipeline_composer",
     "PipelineView": "pipeline_view",
     "PromoteModel": "promotion",
     "RunComparison": "run_comparison",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbpipe.commands.answers import Answer
+from nbpipe.commands.workbench import Workbench
 from nbpipe.services.client import Client
 from nbpipe.services.compared import ComparedRuns
 from nbpipe.services.deployment_records import Deployment
@@ -13,6 +14,7 @@ from nbpipe.services.schedule_records import ScheduleRecord
 from nbpipe.services.snapshot_records import Snapshot
 from nbpipe.widgets.catalog_browser import CatalogBrowser
 from nbpipe.widgets.deployment_card import DeploymentCard
+from nbpipe.widgets.pipeline_composer import PipelineComposer
 from nbpipe.widgets.pipeline_view import PipelineView
 from nbpipe.widgets.promotion import PromoteModel
 from nbpipe.widgets.run_comparison import RunComparison
@@ -47,6 +49,8 @@ def widget_for(answer: Answer, *, static: bool) -> Any:
             shown = RunComparison(Client().runs, [side.run for side in compared.runs], static=static)
             shown.only_differences = answer.rows["only_differences"]
             return shown
+        case "PipelineComposer", Workbench() as bench:
+            return PipelineComposer(bench, open=answer.asked.get("open", ""), static=static)
         case "TagEditor", list() as targets:
             return TagEditor(Client(), targets, static=static)
     return answer

@@ -117,3 +117,10 @@ def test_catalog_takes_the_name_of_a_variable() -> None:
     assert parse_catalog("df") == "df"
     with pytest.raises(BadValueError, match="'my df' is no name of a variable; write %%catalog df"):
         parse_catalog("my df")
+
+
+def test_a_bracket_or_an_option_in_a_text_is_no_part_of_the_first_line() -> None:
+    line = parse_pipeline("""cut(sep: str = "(", end: str = '] --tag x') --tag v1""")
+
+    assert line.signature == """sep: str = "(", end: str = '] --tag x'"""
+    assert [tag.name for tag in line.tags] == ["v1"]
