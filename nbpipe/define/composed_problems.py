@@ -31,6 +31,7 @@ from nbpipe.records.composition import (
 )
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.parameters import REQUIRED, contradict, type_text
+from nbpipe.source.syntax import syntax_tree
 
 _RESERVED = ("model_config",)
 
@@ -253,7 +254,7 @@ def _of_text(composition: Composition, offers: Offers) -> dict[str, str]:
     text = cell_text(composition, offers)
     try:
         line = parse_pipeline(first_line(draft).removeprefix("%%pipeline "))
-        ast.parse(f"def _({line.signature}):\n" + "".join(f"    {row}\n" for row in text.splitlines()[1:]))
+        syntax_tree(f"def _({line.signature}):\n" + "".join(f"    {row}\n" for row in text.splitlines()[1:]))
     except (NbpipeError, SyntaxError, ValueError) as error:
         return {"steps": f"this cannot be written as a cell: {error}"}
     signature = ", ".join(one.text for one in draft.parameters)

@@ -29,6 +29,7 @@ from nbpipe.records.composition import (
 )
 from nbpipe.records.definitions import Output
 from nbpipe.records.tags import Tag
+from nbpipe.source.syntax import syntax_tree
 
 _WIDEST = 110
 Offers = Mapping[str, OfferedStep]
@@ -205,7 +206,7 @@ def composition_of(
     Raises:
         DefinitionError: The body does more than calling steps one after the other.
     """
-    node = ast.parse(text).body[0]
+    node = syntax_tree(text).body[0]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef), "a pipeline's text is a function"
     parameters = tuple(ComposedParameter(*one) for one in arguments_of(node, text))
     reader = _Reader(line.name, offers, {one.name for one in parameters}, dict(called or {}))

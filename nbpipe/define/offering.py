@@ -21,6 +21,7 @@ from nbpipe.define.step import Step
 from nbpipe.records.composition import OfferedInput, OfferedStep
 from nbpipe.records.definitions import AnyStep
 from nbpipe.records.parameters import REQUIRED, is_required, type_text
+from nbpipe.source.syntax import expression_tree, syntax_tree
 
 _LONGEST_DEFAULT = 2000
 
@@ -83,7 +84,7 @@ def expression(text: str) -> ast.expr | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text.strip(), mode="eval").body
+            return expression_tree(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -120,7 +121,7 @@ def _default_text(default: Any, written: str, namespace: Mapping[str, Any]) -> s
 def _signature_texts(text: str) -> dict[str, tuple[str, str]]:
     """Read annotation and default of each argument from a function's text."""
     try:
-        node = ast.parse(text).body[0]
+        node = syntax_tree(text).body[0]
     except (SyntaxError, ValueError, IndexError):
         return {}
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
