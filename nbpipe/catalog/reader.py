@@ -117,7 +117,9 @@ class Reader:
         """Let go of the files."""
         with self._mutex:
             if self._instance is not None:
-                self._instance.close()
+                # A query of another thread that still goes on keeps what it reads open until it is done.
+                with suppress(*failures()):
+                    self._instance.close()
             self._forget()
 
     def after_fork(self) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -206,6 +208,28 @@ def test_what_is_damaged_is_found(workspace, catalog):
 def test_there_is_nothing_to_rebuild_without_logs(catalog):
     with pytest.raises(CatalogError, match="no logs"):
         catalog.rebuild()
+
+
+def test_a_catalog_is_closed_though_a_query_of_another_thread_goes_on(catalog):
+    catalog.rows("SELECT 1")
+    found, cursors = [], []
+
+    def ask():
+        with catalog.moment() as moment:
+            cursors.append(moment)
+            found.extend(moment.rows("SELECT count(*) AS n FROM range(100000000) AS t(i) WHERE i % 7 = 3", {}))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not cursors:
+        time.sleep(0.001)
+    time.sleep(0.05)
+
+    catalog.close()
+    thread.join()
+
+    assert found == [{"n": 14285714}]
+    assert catalog.rows("SELECT 2 AS two") == [{"two": 2}]
 
 
 def test_a_closed_catalog_can_be_used_again(catalog):

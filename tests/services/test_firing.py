@@ -54,6 +54,13 @@ def at(instant: datetime) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _at_noon() -> Iterator[None]:
+    """Have it be noon unless a test says otherwise: what is overdue must not depend on the day of the test."""
+    with at(NOON):
+        yield
+
+
 def make(schedules: ScheduleService, name: str = "s", **said: Any) -> Any:
     with at(NOON):
         return schedules.create(name, "nightly", **{"interval_second": 3600, "start_time": NOON + HOUR, **said})
@@ -209,7 +216,8 @@ def test_pausing_takes_back_what_has_not_begun_and_says_so(schedules: ScheduleSe
     firer = Firer(schedules._workspace)
     claim_due(firer, NOON + HOUR)
 
-    schedules.deactivate("s")
+    with at(NOON + HOUR):
+        schedules.deactivate("s")
 
     (firing,) = schedules.fires()
     assert (firing.outcome, firing.error, firing.run) == ("skipped", "it was paused", None)

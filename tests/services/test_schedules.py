@@ -46,6 +46,13 @@ def at(instant: datetime) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _at_noon() -> Iterator[None]:
+    """Have it be noon unless a test says otherwise: what is overdue must not depend on the day of the test."""
+    with at(NOON):
+        yield
+
+
 def every_night(schedules: ScheduleService, name: str = "every_night", **said: Any) -> Any:
     with at(NOON):
         return schedules.create(name, "nightly", cron_expression="0 2 * * *", timezone=BERLIN, **said)
