@@ -323,7 +323,8 @@ def test_a_number_of_firings_is_a_number_from_one_on(schedules: ScheduleService,
 
 def test_listings_can_be_of_one_pipeline(schedules: ScheduleService, flow: Any) -> None:
     every_night(schedules)
-    flow.open_one.with_options(schedule={"interval_second": 60})(n=2)
+    with at(NOON + HOUR):
+        flow.open_one.with_options(schedule={"interval_second": 60})(n=2)
 
     assert [one.name for one in schedules.list("training")] == ["every_night"]
     assert [one.name for one in schedules.list()] == ["open_one", "every_night"]
