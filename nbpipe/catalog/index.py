@@ -5,7 +5,8 @@ was appended since anybody last did, and keeps it in a small SQLite file beside 
 is derived and never the truth: a damaged one is made anew. What this process itself executed is
 known to it at once.
 
-This module knows keys and records of executions. It does not know whether one may be reused.
+This module knows keys and records of executions. It does not know whether one may be reused. What is read, kept and
+forgotten is one cycle over one table; parted, each half would have to know the other's rows.
 """
 
 from __future__ import annotations

@@ -166,8 +166,8 @@ def _of_literal(text: str, takers: Iterable[tuple[OfferedStep, str]], namespace:
             return next(iter(error.problems.values()))
         except NbpipeError as error:
             return str(error)
-        except Exception:  # noqa: BLE001 — a user's own type may raise anything; the run will say it better
-            return ""
+        except Exception as error:  # noqa: BLE001 — a user's own type may raise anything, and would when it is run
+            return f"is not taken: {type(error).__name__}: {shorten(str(error), 160)}"
     return ""
 
 

@@ -7,6 +7,7 @@ looks, they do not know.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ from nbpipe.widgets.pipeline_states import (
 )
 
 RUN_BOX = "run\0"  # how the box of a single run is called (`views.children`)
+
+_LOG = logging.getLogger("nbpipe.widgets")
 
 
 class Subject(Protocol):
@@ -102,6 +105,7 @@ class DefinedPipeline:
         try:
             self._foreseen = foresee(Client().workspace, self._request)
         except Exception:  # noqa: BLE001 — the user's own body runs here; where it raises, nothing is foreseen
+            _LOG.info("what a run of %s would do could not be foreseen", self._request.definition.name, exc_info=True)
             self._foreseen = {}
 
     def states(self) -> dict[str, State]:

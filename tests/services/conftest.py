@@ -16,8 +16,16 @@ from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
 from tests.flows.project import Project, project_in
 from tests.services.building import Built, opened, record_run
+from tests.services.instants import NOON, at
 
 NUMBERS = "SELECT id, seq FROM runs ORDER BY id"
+
+
+@pytest.fixture
+def noon() -> Iterator[None]:
+    """Have it be a fixed noon unless a test says otherwise."""
+    with at(NOON):
+        yield
 
 
 @pytest.fixture

@@ -5,15 +5,12 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
 import pytest
 
-from nbpipe.base.clock import clock_set_to
 from nbpipe.records.operations import KeepPromise
 from nbpipe.records.runs import Status
 from nbpipe.schedule.firing import fires_after
@@ -23,6 +20,9 @@ from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.workspace import Workspace
 from tests.crash.trials import SEED, report, sizes
 from tests.flows.project import Project
+from tests.services.instants import NOON, at
+
+pytestmark = pytest.mark.usefixtures("noon")
 
 FLOW = """
 import time
@@ -38,7 +38,6 @@ def total(n: int) -> int:
 def training(n: int = 0):
     return total(n)
 """
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -46,19 +45,6 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def schedules(flow: Any, project: Project) -> ScheduleService:
     flow.training.create_snapshot("nightly")
     return project.client.schedules
-
-
-@contextmanager
-def at(instant: datetime) -> Iterator[None]:
-    with clock_set_to(lambda: instant):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _at_noon() -> Iterator[None]:
-    """Have it be noon unless a test says otherwise: what is overdue must not depend on the day of the test."""
-    with at(NOON):
-        yield
 
 
 def make(schedules: ScheduleService, name: str = "s", **said: Any) -> Any:

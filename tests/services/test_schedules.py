@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from nbpipe import Schedule
-from nbpipe.base.clock import clock_set_to
 from nbpipe.errors import AmbiguousNameError, BadValueError, ConflictError, NotFoundError, ParameterError
 from nbpipe.services.schedules import ScheduleService
 from tests.flows.project import Project
 from tests.services.building import lines_written
+from tests.services.instants import NOON, at
+
+pytestmark = pytest.mark.usefixtures("noon")
 
 FLOW = """
 @step
@@ -29,7 +29,6 @@ def training(n: int = 1):
 def open_one(n: int):
     return total(n)
 """
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 BERLIN = "Europe/Berlin"
 
@@ -38,19 +37,6 @@ BERLIN = "Europe/Berlin"
 def schedules(flow: Any, project: Project) -> ScheduleService:
     flow.training.create_snapshot("nightly")
     return project.client.schedules
-
-
-@contextmanager
-def at(instant: datetime) -> Iterator[None]:
-    with clock_set_to(lambda: instant):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _at_noon() -> Iterator[None]:
-    """Have it be noon unless a test says otherwise: what is overdue must not depend on the day of the test."""
-    with at(NOON):
-        yield
 
 
 def every_night(schedules: ScheduleService, name: str = "every_night", **said: Any) -> Any:
