@@ -364,12 +364,8 @@ class CatalogBrowser(Shown, HasTraits):
         # Before anybody has looked there is nothing to draw.
         if "_controls" not in vars(self) or self._is_settling:
             return
-        with self._lock:
-            self._is_drawing = True
-            try:
-                self._draw(self._controls)
-            finally:
-                self._is_drawing = False
+        with self._drawing():
+            self._draw(self._controls)
 
     def _draw(self, controls: CatalogControls) -> None:
         opened = self.opened

@@ -286,12 +286,8 @@ class PipelineComposer(ComposerDraft, Shown, HasTraits):
         # Before anybody has looked there is nothing to draw.
         if "_controls" not in vars(self) or self._is_drawing:
             return
-        with self._lock:
-            self._is_drawing = True
-            try:
-                self._draw(self._controls)
-            finally:
-                self._is_drawing = False
+        with self._drawing():
+            self._draw(self._controls)
 
     def _draw(self, controls: Any) -> None:
         draft, problems = self._composition, self.problems

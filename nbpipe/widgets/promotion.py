@@ -326,12 +326,8 @@ class PromoteModel(Shown, HasTraits):
         # Before anybody has looked there is nothing to draw.
         if "_controls" not in vars(self):
             return
-        with self._lock:
-            self._is_drawing = True
-            try:
-                self._draw(self._controls, self.standing)
-            finally:
-                self._is_drawing = False
+        with self._drawing():
+            self._draw(self._controls, self.standing)
 
     def _draw(self, controls: PromotionControls, now: Standing) -> None:
         controls.choose(self._known.versions, self.candidate)

@@ -203,12 +203,8 @@ class RunComparison(Shown, HasTraits):
         # Before anybody has looked there is nothing to draw.
         if "_controls" not in vars(self):
             return
-        with self._lock:
-            self._is_drawing = True
-            try:
-                self._draw(self._controls)
-            finally:
-                self._is_drawing = False
+        with self._drawing():
+            self._draw(self._controls)
 
     def _draw(self, controls: ComparisonControls) -> None:
         rows = self._rows()

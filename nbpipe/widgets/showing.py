@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nbpipe.views.amounts import value_text
@@ -24,6 +26,10 @@ class Shown:
         static: Show the static face only.
     """
 
+    # Of those that draw themselves anew: who draws, and whether somebody does.
+    _lock: AbstractContextManager[bool]
+    _is_drawing: bool = False
+
     def __init__(self, *, static: bool = False) -> None:
         self.is_static = static
 
@@ -35,6 +41,16 @@ class Shown:
     def static(self) -> Bundle:
         """Give the static face: HTML and text that depend on nothing but the values."""
         raise NotImplementedError
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Draw in the block, one thread at a time; what controls tell meanwhile comes from drawing, and from nobody."""
+        with self._lock:
+            self._is_drawing = True
+            try:
+                yield
+            finally:
+                self._is_drawing = False
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
         bundle = self.static()

@@ -277,12 +277,8 @@ class TagEditor(Shown, HasTraits):
         # Before anybody has looked there is nothing to draw.
         if "_controls" not in vars(self) or self._is_drawing:
             return
-        with self._lock:
-            self._is_drawing = True
-            try:
-                self._draw(self._controls, typed, problem)
-            finally:
-                self._is_drawing = False
+        with self._drawing():
+            self._draw(self._controls, typed, problem)
 
     def _draw(self, controls: TagEditorControls, typed: str | None, problem: str) -> None:
         chips = [
