@@ -71,10 +71,11 @@ OPEN = """() => {
     && panel.context.sessionContext?.session?.kernel?.status === 'idle';
 }"""
 SAVED = "() => !window.jupyterapp.shell.currentWidget.context.model.dirty"
+# An answer that is an object is JupyterLab itself, in a hundred thousand pieces: to hand one over takes seconds.
 START_COMMAND = """([name, options]) => {
   window.answer = null;
   window.jupyterapp.commands.execute(name, options).then(
-    value => { window.answer = {value: value ?? null}; },
+    value => { window.answer = {value: ['boolean', 'number', 'string'].includes(typeof value) ? value : null}; },
     error => { window.answer = {error: String(error)}; });
 }"""
 VIEWPORT: ViewportSize = {"width": 1280, "height": 1000}
