@@ -40,6 +40,8 @@ Theme = Literal["light", "dark"]
 START_LIMIT_S = 90
 PAGE_LIMIT_S = 60
 EMPTY_LIMIT_S = 10
+# Else a page that is waited for is asked with each frame, and draws one to be asked: sixty a second.
+POLLING_MS = 50
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 INSTALLED_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = [
@@ -246,14 +248,14 @@ class LabPages:
     def load(self, page: Page) -> None:
         """Have a page load JupyterLab, with nothing open in it."""
         page.goto(self.server.new_page(), wait_until="commit")
-        page.wait_for_function("() => window.jupyterapp")
+        page.wait_for_function("() => window.jupyterapp", polling=POLLING_MS)
         page.evaluate("async () => { await window.jupyterapp.restored; }")
 
     def give_back(self, page: Page, theme: Theme) -> None:
         """Take back a page whose theme and scripts are as they were; it is closed if it cannot be emptied."""
         try:
             page.evaluate(CLOSE)
-            page.wait_for_function(IS_EMPTY, timeout=EMPTY_LIMIT_S * 1000)
+            page.wait_for_function(IS_EMPTY, timeout=EMPTY_LIMIT_S * 1000, polling=POLLING_MS)
             page.set_viewport_size(VIEWPORT)
         except PlaywrightError:
             page.context.close()
@@ -299,7 +301,7 @@ class NotebookPage:
             LabError: A cell raised, unless it `may_fail`. The message is the cell's own.
         """
         all_ran = bool(self.command("notebook:run-all-cells", limit_s=limit_s))
-        self.page.wait_for_function(OPEN, timeout=limit_s * 1000)
+        self.page.wait_for_function(OPEN, timeout=limit_s * 1000, polling=POLLING_MS)
         if not all_ran and not may_fail:
             raise LabError("\n".join(self._errors()) or "Run All stopped, and no cell says why")
         return all_ran
@@ -325,7 +327,7 @@ class NotebookPage:
             TimeoutError: Playwright's; it was not done in `limit_s` seconds.
         """
         self.start_command(name, options)
-        self.page.wait_for_function("() => window.answer", timeout=limit_s * 1000)
+        self.page.wait_for_function("() => window.answer", timeout=limit_s * 1000, polling=POLLING_MS)
         answer = self.page.evaluate("() => window.answer")
         if "error" in answer:
             raise LabError(f"{name}: {answer['error']}")
@@ -351,7 +353,7 @@ class NotebookPage:
     def save(self) -> None:
         """Save the notebook and wait until the file is written."""
         self.command("docmanager:save")
-        self.page.wait_for_function(SAVED)
+        self.page.wait_for_function(SAVED, polling=POLLING_MS)
 
     def reopen(self, *, trusted: bool) -> None:
         """Save, end the kernel and open the file again: what a later reader sees.
@@ -393,7 +395,7 @@ class NotebookPage:
         # By an address that names the notebook it would be opened, too, a second later.
         self.command("docmanager:open", {"path": self._address})
         self.page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
-        self.page.wait_for_function(OPEN)
+        self.page.wait_for_function(OPEN, polling=POLLING_MS)
 
     def _note_error(self, error: Any) -> None:
         self.page_errors.append(str(error))
