@@ -17,7 +17,7 @@ from nbpipe.services.workspace import Workspace, _opened
 from tests.object_storage import BUCKET, S3Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 Facts = TypeVar("Facts")
@@ -58,17 +58,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Take one process more than there are cores for `-n auto`: kernels and processes are waited for half of the time.
+    """Take two processes more than there are cores for `-n auto`: kernels and processes are waited for half of the time.
 
-    More than five wait for each other.
+    More than six wait for each other.
     """
-    return min((os.cpu_count() or 1) + 1, 5)
+    return min((os.cpu_count() or 1) + 2, 6)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the folders with the longest files first; within them, and among the rest, nothing changes its place."""
     items.sort(key=_turn)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected: each look would find more that stays, and none that goes."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:

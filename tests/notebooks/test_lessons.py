@@ -1,15 +1,16 @@
 """Every lesson in `notebooks/`, run top to bottom by nbval and compared output by output.
 
-Each runs in a copy of the folder and a fresh workspace, in a pytest of its own: nbval wants a
+Each runs in a copy of the folder, a fresh kernel and a fresh workspace, by a pytest of its own: nbval wants a
 command line that the other tests do not, and a lesson must not lean on what another left.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
-import subprocess
-import sys
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -23,35 +24,47 @@ TESTS = Path(__file__).parents[1]
 NOTEBOOKS = TESTS.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 CELL_LIMIT_S = 120
-LESSON_LIMIT_S = 280
 
 
-def run_with_nbval(*notebooks: Path) -> subprocess.CompletedProcess[str]:
-    """Run notebooks where they lie, in one folder, strictly, in a workspace beside it."""
+@dataclass(frozen=True)
+class Ran:
+    """How a run of pytest ended, and all that it said."""
+
+    returncode: int
+    told: str
+
+
+def run_with_nbval(*notebooks: Path) -> Ran:
+    """Run notebooks where they lie, in one folder, strictly, in a workspace beside it.
+
+    It is a pytest of its own within this process: to load one anew, with all that nbval leans on, takes as long as
+    half a lesson. The cells run in a process of their own as ever.
+    """
     folder = notebooks[0].parent
-    outside = folder.parent
-    private = {"NBPIPE_HOME": outside / "workspace", "IPYTHONDIR": outside / "ipython"}
-    # Of pytest's plugins that one alone: to load the others takes each lesson more than a second.
-    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [
-        *(sys.executable, "-m", "pytest", "-p", "nbval.plugin", "--nbval", "--nbval-current-env"),
+    workspace = folder.parent / "workspace"
+    words = [
+        *("-p", "nbval.plugin", "--nbval", "--nbval-current-env"),
         *("--nbval-sanitize-with", str(TESTS / "nbval.cfg"), "--nbval-cell-timeout", str(CELL_LIMIT_S)),
-        *("-c", os.devnull, "--rootdir", str(folder), "-p", "no:cacheprovider", "-W", "error"),
+        *("-c", os.devnull, "--rootdir", str(folder), "-p", "no:cacheprovider", "-W", "error", "--capture=no"),
+        # What these watch is the process, and that is the business of the tests around.
+        *("-p", "no:faulthandler", "-p", "no:threadexception", "-p", "no:unraisableexception"),
         *(notebook.name for notebook in notebooks),
     ]
-    environment = {**os.environ, **alone, **{name: str(folder) for name, folder in private.items()}}
-    try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=LESSON_LIMIT_S,
-            check=False,
-        )
-    finally:
-        end_what_is_served(private["NBPIPE_HOME"])
+    with ExitStack() as blocks:
+        patch = blocks.enter_context(pytest.MonkeyPatch.context())
+        said = blocks.enter_context(redirect_stdout(io.StringIO()))
+        patch.chdir(folder)
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("NBPIPE_HOME", str(workspace))
+        patch.setenv("IPYTHONDIR", str(folder.parent / "ipython"))
+        # nbval opens it anew for each kernel, and leaves it open.
+        nowhere = blocks.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        patch.setattr("nbval.kernel.open", lambda *_: nowhere, raising=False)
+        try:
+            code = pytest.main(words)
+        finally:
+            end_what_is_served(workspace)
+    return Ran(int(code), said.getvalue())
 
 
 def end_what_is_served(workspace: Path) -> None:
@@ -82,7 +95,7 @@ def test_a_lesson_still_shows_what_it_says(lesson: Path, tmp_path: Path) -> None
 
     done = run_with_nbval(copy / lesson.name)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.told
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
@@ -124,13 +137,11 @@ def test_a_lesson_passes_only_if_its_stored_output_is_what_it_prints_in_a_worksp
     stale = write_lesson(folder / "stale.ipynb", "print(6 * 7)", "41\n")
     where = write_lesson(folder / "where.ipynb", "import os\nprint(os.environ['NBPIPE_HOME'])", f"{workspace}\n")
 
-    # In one process: each starts with all that pytest loads.
     done = run_with_nbval(true, stale, where)
 
-    told = done.stdout + done.stderr
-    assert done.returncode == 1, told
-    assert "FAILED stale.ipynb::" in told
-    assert "1 failed, 2 passed" in told
+    assert done.returncode == 1, done.told
+    assert "FAILED stale.ipynb::" in done.told
+    assert "1 failed, 2 passed" in done.told
 
 
 def test_what_a_lesson_serves_ends_with_it_even_if_a_cell_fails(tmp_path: Path) -> None:
@@ -148,6 +159,6 @@ print(ones.deploy().status.value)
     done = run_with_nbval(lesson)
 
     assert done.returncode == 1
-    assert "ZeroDivisionError" in done.stdout
+    assert "ZeroDivisionError" in done.told
     folders = [*(tmp_path / "workspace" / "deployments").iterdir()]
     assert [folder for folder in folders if folder.is_dir()] == []
