@@ -12,6 +12,7 @@ PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest
 STAMP := $(VENV)/.as-locked
 QUICKSTART := 01_quickstart.ipynb
+ROOMS := --ignore=tests/browser -m "not browser and not soak and not extras and not torch"
 # What `make soak` tries once more as users have it, with everything published behind it.
 PUBLISHED_MEANWHILE := $(addprefix tests/,commands execute flows notebook services widgets)
 
@@ -83,9 +84,10 @@ lab: environment ## open JupyterLab on the lessons
 test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-rooms test-pages
 
+# Where nothing is compiled yet, as in a fresh clone, one process does that for all: each would compile everything anew.
 test-rooms: environment
-	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/browser \
-		-m "not browser and not soak and not extras and not torch"
+	@ls tests/__pycache__/test_cli.*-pytest-*.pyc >/dev/null 2>&1 || $(PYTEST) $(ROOMS) --collect-only -qq >/dev/null || true
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder $(ROOMS)
 
 # These wait half of the time, so they go on beside the others; what they say is shown when they are done.
 test-pages: environment browser

@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Take two processes more than there are cores for `-n auto`: kernels and processes are waited for half of the time.
+    """Take two processes more than there are cores for `-n auto`: half of the time a kernel or a process is waited for.
 
     More than six wait for each other.
     """

@@ -54,15 +54,18 @@ def bases_in(folder: Path) -> dict[bool, str]:
     return {False: str(paths.root), True: str(published)}
 
 
-@sizes("every", short=(1023,), long=(1,))
-def test_a_log_cut_at_any_byte_gives_all_of_its_whole_lines(tmp_path: Path, every: int) -> None:
+@sizes("every, goes_on", short=(1023, 4), long=(1, 1))
+def test_a_log_cut_at_any_byte_gives_all_of_its_whole_lines(tmp_path: Path, every: int, goes_on: int) -> None:
     bases = bases_in(tmp_path)
 
-    go_through("torn logs", tmp_path, list(cuts(bases, every)), bases)
+    go_through("torn logs", tmp_path, list(cuts(bases, every, goes_on)), bases)
 
 
-def cuts(bases: dict[bool, str], every: int) -> Iterator[Case]:
-    """Walk through the places at which logs are cut: each so many bytes, and where lines end, all if it is 1."""
+def cuts(bases: dict[bool, str], every: int, goes_on: int) -> Iterator[Case]:
+    """Walk through the places at which logs are cut: each so many bytes, and where lines end, all if it is 1.
+
+    At every so manieth end of a line (1 for all) whoever finds it goes on working, which is most of the work.
+    """
     for was_published, base in bases.items():
         paths = WorkspacePaths(Path(base))
         for path in logs(paths):
@@ -70,9 +73,9 @@ def cuts(bases: dict[bool, str], every: int) -> Iterator[Case]:
             ends = [0, size, *[place for place, _, _ in lines_of(path)][:: 1 + every // 100]]
             near = {end + by for end in ends for by in (-1, 0, 1) if 0 <= end + by <= size}
             far = set() if was_published else set(range(SEED % every, size, every))
-            for place in sorted(near | far):
-                goes_on = place in near or place % GOES_ON_EVERY == 0
-                yield Case(str(path.relative_to(paths.root)), place, 0, was_published, goes_on)
+            for n, place in enumerate(sorted(near | far)):
+                is_followed = n % goes_on == 0 if place in near else place % GOES_ON_EVERY == 0
+                yield Case(str(path.relative_to(paths.root)), place, 0, was_published, is_followed)
 
 
 @sizes("count", short=(8,), long=(1000,))
