@@ -283,8 +283,7 @@ class NotebookPage:
         self.page_errors: list[str] = []
         self._pages = pages
         self._server = pages.server
-        self._theme = theme
-        self._is_as_it_was = True
+        self._theme = self._shown_theme = theme
         self.page: Page = pages.take(theme)
         self.page.on("pageerror", self._note_error)
         self._open()
@@ -338,8 +337,10 @@ class NotebookPage:
         self.page.evaluate(START_COMMAND, [name, options or {}])
 
     def set_theme(self, theme: Theme) -> None:
-        """Switch the open page to the light or the dark theme."""
-        self._is_as_it_was = False
+        """Have the open page be light or dark."""
+        if theme == self._shown_theme:
+            return
+        self._shown_theme = theme
         self.command("apputils:change-theme", {"theme": THEMES[theme]})
         light = "true" if theme == "light" else "false"
         self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
@@ -381,11 +382,21 @@ class NotebookPage:
     def close(self) -> None:
         """Close the notebook and end its kernel."""
         self.page.remove_listener("pageerror", self._note_error)
-        if self._is_as_it_was and not self.page_errors:
+        if self._is_as_it_was():
             self._pages.give_back(self.page, self._theme)
         else:
             self._pages.close(self.page)
         self._server.end_sessions(self._address)
+
+    def _is_as_it_was(self) -> bool:
+        """Have the page be as it was given, if that can be: another would have to load JupyterLab."""
+        if self.page_errors:
+            return False
+        try:
+            self.set_theme(self._theme)
+        except (LabError, PlaywrightError):
+            return False
+        return True
 
     @property
     def _address(self) -> str:
