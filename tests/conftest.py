@@ -87,9 +87,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_unconfigure() -> None:
-    """Have it found again, or libraries would tell at the interpreter's end what they take for leaks."""
-    gc.unfreeze()
+def pytest_configure(config: pytest.Config) -> None:
+    """Have it found again at last, or libraries would tell at the interpreter's end what they take for leaks.
+
+    What is asked for first is done last: after pytest has looked for garbage, several times.
+    """
+    config.add_cleanup(gc.unfreeze)
 
 
 def _turn(item: pytest.Item) -> int:
