@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.catalog.catalog import Catalog
 from nbpipe.services.workspace import Workspace, _opened
 from tests.object_storage import BUCKET, S3Server
 
@@ -162,6 +163,10 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Copied:
         if build not in built:
             paths = WorkspacePaths(tmp_path_factory.mktemp("built") / ".nbpipe").ensure()
             built[build] = paths.root, build(paths)
+            # Each copy would take in all lines anew; a file that is published is read as it is.
+            catalog = Catalog(paths)
+            catalog.publish()
+            catalog.close()
         root, facts = built[build]
         shutil.copytree(root, workspace.root, dirs_exist_ok=True, symlinks=True)
         return copy.deepcopy(facts)

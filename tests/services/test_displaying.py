@@ -11,12 +11,14 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbpipe.base.displaying import Displayed, text_of
+from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.commands.faces import FACES
 from nbpipe.records.refs import Kind
 from nbpipe.services.client import Client
 from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
-from tests.services.building import open_version, record_run
+from tests.conftest import Copied
+from tests.services.building import open_version, opened, record_run
 
 Sight = Callable[[Client], Any]
 RECORDS: dict[str, Sight] = {
@@ -46,12 +48,21 @@ LISTINGS: dict[str, Sight] = {
 EVIL = "<script>alert(1)</script>"
 
 
+def _record(paths: WorkspacePaths) -> None:
+    with opened(paths) as workspace:
+        record_run(workspace, outputs={"raw": [1, 2, 3]}, tags=["v1", EVIL], model="iris")
+        Client(paths.root).models.promote("iris@1", "production", note=EVIL)
+
+
 @pytest.fixture
-def client(opened_workspace: Workspace) -> Client:
-    record_run(opened_workspace, outputs={"raw": [1, 2, 3]}, tags=["v1", EVIL], model="iris")
-    client = Client(opened_workspace.paths.root)
-    client.models.promote("iris@1", "production", note=EVIL)
-    return client
+def recorded(workspace: WorkspacePaths, copied: Copied) -> None:
+    """Have the workspace hold a bit of everything."""
+    copied(workspace, _record)
+
+
+@pytest.fixture
+def client(recorded: None, opened_workspace: Workspace) -> Client:
+    return Client(opened_workspace.paths.root)
 
 
 @pytest.fixture

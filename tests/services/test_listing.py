@@ -10,6 +10,7 @@ from uuid import UUID
 import pandas as pd
 import pytest
 
+from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog.questions import DTYPES
 from nbpipe.errors import AmbiguousNameError, BadValueError, NotFoundError
 from nbpipe.records.refs import EntityRef, Kind
@@ -17,7 +18,8 @@ from nbpipe.services.client import Client
 from nbpipe.services.comparison import compared
 from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
-from tests.services.building import create_snapshot, record_run
+from tests.conftest import Copied
+from tests.services.building import create_snapshot, opened, record_run
 
 ODD = ["<script>", "'; DROP TABLE runs; --", "é" * 5000, "\N{SNOWMAN}", "", " ", "null", "0", "%", "a@b", "\\x00"]
 
@@ -37,13 +39,22 @@ LISTINGS: dict[str, Callable[[Client], Listing[Any]]] = {
 }
 
 
+def _record(paths: WorkspacePaths) -> None:
+    with opened(paths) as workspace:
+        record_run(workspace, outputs={"raw": [1]}, tags=["v1"], model="iris")
+        create_snapshot(workspace)
+        Client(paths.root).models.promote("iris@1", "staging")
+
+
 @pytest.fixture
-def client(opened_workspace: Workspace) -> Client:
-    record_run(opened_workspace, outputs={"raw": [1]}, tags=["v1"], model="iris")
-    create_snapshot(opened_workspace)
-    client = Client(opened_workspace.paths.root)
-    client.models.promote("iris@1", "staging")
-    return client
+def recorded(workspace: WorkspacePaths, copied: Copied) -> None:
+    """Have the workspace hold a bit of everything."""
+    copied(workspace, _record)
+
+
+@pytest.fixture
+def client(recorded: None, opened_workspace: Workspace) -> Client:
+    return Client(opened_workspace.paths.root)
 
 
 @pytest.mark.parametrize("what", sorted(LISTINGS))
