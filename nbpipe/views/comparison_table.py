@@ -178,11 +178,15 @@ def _rest(cells: Grid) -> list[str]:
 def transposed_element(cells: Grid) -> Element:
     """Build the table with a run in each column."""
     has_change = any(line.change for line in cells.lines)
-    head = [_head("", "left"), *_run_heads(cells, "col"), _head("change", "left") if has_change else None]
+    head = [
+        _corner(f"border-bottom:1px solid {HAIRLINE};"),
+        *_run_heads(cells, "col"),
+        _head("change", "left") if has_change else None,
+    ]
     body: list[Element] = []
     for group, members in groupby(cells.lines, key=lambda line: line.group):
         span = len(cells.heads) + 1 + has_change
-        body.append(_row([element("th", group, colspan=span, scope="colgroup", style=_GROUP)], 0))
+        body.append(_row([element("th", group, colspan=span, scope="rowgroup", style=_GROUP)], 0))
         for number, line in enumerate(members):
             change = element("td", line.change, style=_style("left")) if has_change else None
             body.append(_row([_named(line), *(_cell(line, n) for n in range(len(cells.heads))), change], number))
@@ -199,8 +203,7 @@ def by_run_element(cells: Grid) -> Element:
         _row([head, *(_listed_cell(line, number) for line in lines)], number)
         for number, head in enumerate(_run_heads(cells, "row"))
     ]
-    corner = element("th", style=_style("left"))
-    return _table([_row([corner, *over], 0), _row([_head("run", "left"), *names], 0)], body, cells)
+    return _table([_row([_corner(), *over], 0), _row([_head("run", "left"), *names], 0)], body, cells)
 
 
 def _table(head: Child, body: Sequence[Element], cells: Grid) -> Element:
@@ -230,6 +233,11 @@ def _head(name: str, align: str) -> Element:
     return element(
         "th", name, scope="col", style=_style(align, f"white-space:nowrap; border-bottom:1px solid {HAIRLINE};")
     )
+
+
+def _corner(more: str = "") -> Element:
+    # A heading that says nothing would be read out as one.
+    return element("td", style=_style("left", more))
 
 
 def _run_heads(cells: Grid, scope: str) -> list[Element]:

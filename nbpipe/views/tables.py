@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from nbpipe.views.amounts import value_text
 from nbpipe.views.lettering import cut, text_columns
@@ -18,6 +18,9 @@ from nbpipe.views.theme import FAINT, HAIRLINE
 _GAP = "  "
 _LEAST_WIDTH = 4
 _MOST_IN_CELL = 400
+# One long text must not leave the others a word a line; an instant or a number has one line.
+_ROOM, _IN_ONE_LINE = "max-width:440px; overflow-wrap:break-word;", "white-space:nowrap;"
+_SHORT = int | float | datetime | timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,12 @@ def table_element(table: Table) -> Element:
     head = element(
         "tr",
         [
-            element("th", one_line(name), style=_cell_style(align, f"border-bottom:1px solid {HAIRLINE};"))
+            # A heading that says nothing would be read out as one.
+            element(
+                "th" if name.strip() else "td",
+                one_line(name),
+                style=_cell_style(align, f"border-bottom:1px solid {HAIRLINE};"),
+            )
             for name, align in zip(table.columns, aligned, strict=True)
         ],
         style="background-color:transparent;",
@@ -55,7 +63,10 @@ def table_element(table: Table) -> Element:
     body = [
         element(
             "tr",
-            [element("td", text, style=_cell_style(align)) for text, align in zip(_texts(row), aligned, strict=True)],
+            [
+                element("td", text, style=_cell_style(align, _IN_ONE_LINE if isinstance(cell, _SHORT) else _ROOM))
+                for cell, text, align in zip(row, _texts(row), aligned, strict=True)
+            ],
             # Laid on each row, since a notebook's own zebra is made for one of its two schemes.
             style=f"background-color:{FAINT if number % 2 else 'transparent'};",
         )

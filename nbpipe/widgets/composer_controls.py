@@ -124,7 +124,7 @@ class ComposerControls:
 
     def offer_pipelines(self, names: Sequence[str]) -> None:
         """Offer pipelines to open; nothing where there are none."""
-        options = ("", *names)
+        options = (("open one of this notebook's …", ""), *((name, name) for name in names))
         if tuple(self.existing.options) != options:
             self.existing.options = options
         appearance.lay_out(self._opening, display=None if names else "none")

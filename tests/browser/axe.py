@@ -1,0 +1,44 @@
+"""What axe says of a page, or of parts of it: https://github.com/dequelabs/axe-core.
+
+One look at many parts takes as long as a look at one of them, so all are looked at together, and each finding is
+told with the name of its part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from axe_playwright_python.base import AXE_SCRIPT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from playwright.sync_api import ElementHandle, Page
+
+GRAVE = ("serious", "critical")
+LOOK = """async (parts) => {
+  const found = await axe.run({include: parts}, {resultTypes: ['violations'], elementRef: true});
+  const told = found.violations.flatMap(rule => rule.nodes.map(node => ({
+    rule: rule.id, impact: rule.impact, part: parts.findIndex(part => part.contains(node.element)),
+    html: node.html.slice(0, 200), why: (node.failureSummary ?? '').slice(0, 300),
+  })));
+  return {told, passed: found.passes.map(rule => rule.id)};
+}"""
+
+
+def grave_findings(page: Page, parts: Mapping[str, ElementHandle]) -> list[str]:
+    """Say what is serious or worse, a line for each element.
+
+    Args:
+        page: The page.
+        parts: What to look at, by names that the lines begin with.
+    """
+    page.evaluate(AXE_SCRIPT)
+    answer: dict[str, Any] = page.evaluate(LOOK, list(parts.values()))
+    assert "color-contrast" in answer["passed"], "axe found something to look at"
+    names = list(parts)
+    return [
+        f"{names[one['part']]}: {one['rule']}: {one['html']} {one['why']}"
+        for one in answer["told"]
+        if one["impact"] in GRAVE
+    ]
