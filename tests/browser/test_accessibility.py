@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,22 +30,34 @@ LIVE = [
 ]  # fmt: skip
 ACTIVATE = "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }"
 UNFOLD = "area => { for (const one of area.querySelectorAll('details')) one.open = true; }"
-# How an element looks that has the focus, as far as that may tell where it is.
-LOOKS = """element => [element, element.querySelector?.('.nbp-front')].filter(Boolean).map(part => {
-  const style = getComputedStyle(part);
-  return [style.outlineStyle === 'none' ? '' : style.outlineWidth + style.outlineColor,
-    style.boxShadow, style.stroke, style.strokeWidth].join(' ');
-}).join(' ')"""
-BEGIN = """area => {
-  const stop = document.createElement('span');
-  stop.tabIndex = 0;
-  area.prepend(stop);
-  stop.focus();
-  stop.addEventListener('blur', () => stop.remove(), {once: true});
+# Where Tab should go within an area, and what changes in the looks of each place when it is left.
+WATCH = """area => {
+  const places = 'input, select, textarea, button, summary, [contenteditable], [tabindex="0"]';
+  const stops = [...area.querySelectorAll(places)].filter(
+    one => !one.disabled && (one.tabIndex >= 0 || one.isContentEditable) && one.getClientRects().length);
+  const looks = element => [element, element.querySelector('.nbp-front')].filter(Boolean).map(part => {
+    const style = getComputedStyle(part);
+    const outline = style.outlineStyle === 'none' ? '' : style.outlineWidth + style.outlineColor;
+    return [outline, style.stroke, style.strokeWidth].join(' ');
+  }).join(' ');
+  const begin = document.createElement('span');
+  begin.tabIndex = 0;
+  area.prepend(begin);
+  begin.focus();
+  window.tabbing = {area, stops, looks, begin, last: null, look: ''};
 }"""
-STOPS = """area => [...area.querySelectorAll(
-  'input, select, textarea, button, summary, [contenteditable], [tabindex="0"]'
-)].filter(one => !one.disabled && one.tabIndex >= 0 && one.getClientRects().length)"""
+PASS = """() => {
+  const now = window.tabbing;
+  const here = document.activeElement;
+  now.begin.remove();
+  const said = {
+    place: now.stops.indexOf(here), stops: now.stops.length, is_inside: now.area.contains(here),
+    left: now.last?.outerHTML.slice(0, 200) ?? '', was_seen: now.last === null || now.looks(now.last) !== now.look,
+  };
+  now.last = here;
+  now.look = now.looks(here);
+  return said;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +105,31 @@ def test_nothing_that_is_drawn_has_a_grave_finding(gallery: NotebookPage, theme:
     assert len(parts) == len(SHOWN)
     assert grave_findings(gallery.page, parts) == []
     assert gallery.page_errors == []
+
+
+def test_a_finding_is_told_with_what_it_is_about(gallery: NotebookPage) -> None:
+    part = area(gallery, "form of a snapshot")
+    part.locator("input").first.evaluate("field => { field.labels[0].remove(); }")
+    part.locator(".widget-html div").nth(1).evaluate("text => { text.style.color = '#bbb'; }")
+
+    told = "\n".join(grave_findings(gallery.page, areas(gallery, ["tags", "form of a snapshot"])))
+
+    assert "form of a snapshot: label: <input" in told
+    assert "form of a snapshot: color-contrast: <div" in told
+    assert "tags: " not in told
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_tab_goes_through_all_of_it_in_order_shows_where_it_is_and_leaves_it(gallery: NotebookPage, name: str) -> None:
+    part = area(gallery, name)
+    part.scroll_into_view_if_needed()
+    part.evaluate(WATCH)
+    passed: list[dict[str, Any]] = []
+    while not passed or passed[-1]["is_inside"]:
+        gallery.page.keyboard.press("Tab")
+        passed.append(gallery.page.evaluate(PASS))
+        assert len(passed) < 100, "it cannot be left"
+
+    places = [one["place"] for one in passed[:-1]]
+    assert places == list(range(passed[0]["stops"]))
+    assert [one["left"] for one in passed[1:] if not one["was_seen"]] == []
