@@ -20,8 +20,12 @@ function mend(page) {
   }
   for (const slider of page.querySelectorAll(".widget-slider")) {
     const label = slider.querySelector(".widget-label")?.textContent.trim();
-    slider.querySelector("[contenteditable]")?.setAttribute("role", "textbox");
-    for (const part of label ? slider.querySelectorAll("[role=slider], [role=textbox]") : []) put(part, "aria-label", label);
+    for (const handle of label ? slider.querySelectorAll("[role=slider]") : []) put(handle, "aria-label", label);
+    // The number beside it can be typed.
+    for (const number of label ? slider.querySelectorAll("[contenteditable]") : []) {
+      put(number, "role", "textbox");
+      put(number, "aria-label", `${label}: typed`);
+    }
   }
   for (const fold of page.querySelectorAll(FOLDS)) {
     put(fold, "role", "button");

@@ -14,6 +14,7 @@ from nbpipe.views.amounts import duration_text, shorten
 from nbpipe.views.compared import BEST, NOTHING, ComparedRow, ComparisonFacts, cell_texts, delta_text, numbers_of
 from nbpipe.views.lettering import text_columns
 from nbpipe.views.markup import Child, Element, element, one_line
+from nbpipe.views.scrolling import stop_of_columns
 from nbpipe.views.tables import Table, table_text
 from nbpipe.views.theme import FAINT, HAIRLINE, TINT, signed
 
@@ -25,6 +26,7 @@ _WORDY = ("run", "parameters", "data", "code")
 _MOST_IN_TITLE = 400
 _WIDEST_TEXT = 28
 _LEAST_TEXT_WIDTH = 40
+_MOST_IN_SIGHT = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +190,10 @@ def transposed_element(cells: Grid) -> Element:
         span = len(cells.heads) + 1 + has_change
         body.append(_row([element("th", group, colspan=span, scope="rowgroup", style=_GROUP)], 0))
         for number, line in enumerate(members):
-            change = element("td", line.change, style=_style("left")) if has_change else None
+            change = element("td", line.change, style=_style("left", "white-space:nowrap;")) if has_change else None
             body.append(_row([_named(line), *(_cell(line, n) for n in range(len(cells.heads))), change], number))
-    return _table(_row(head, 0), body, cells)
+    rows = [["", *cells.heads], *([line.name, *line.cells] for line in cells.lines)]
+    return _table(_row(head, 0), body, cells, rows)
 
 
 def by_run_element(cells: Grid) -> Element:
@@ -203,10 +206,12 @@ def by_run_element(cells: Grid) -> Element:
         _row([head, *(_listed_cell(line, number) for line in lines)], number)
         for number, head in enumerate(_run_heads(cells, "row"))
     ]
-    return _table([_row([_corner(), *over], 0), _row([_head("run", "left"), *names], 0)], body, cells)
+    columns = [["run", *cells.heads], *([line.name, *line.cells] for line in lines)]
+    rows = [*zip(*columns, strict=True)]
+    return _table([_row([_corner(), *over], 0), _row([_head("run", "left"), *names], 0)], body, cells, rows)
 
 
-def _table(head: Child, body: Sequence[Element], cells: Grid) -> Element:
+def _table(head: Child, body: Sequence[Element], cells: Grid, rows: Sequence[Sequence[str]]) -> Element:
     rest = [element("div", text, style="font-size:12px; opacity:0.75;") for text in _rest(cells)]
     table = element(
         "table",
@@ -214,7 +219,8 @@ def _table(head: Child, body: Sequence[Element], cells: Grid) -> Element:
         element("tbody", body),
         style="border-collapse:collapse; border:none; margin:4px 0; font-size:13px;",
     )
-    return element("div", table, rest, style="overflow:auto; max-height:640px;")
+    stop = 0 if len(body) > _MOST_IN_SIGHT else stop_of_columns(rows)
+    return element("div", table, rest, tabindex=stop, style="overflow:auto; max-height:640px;")
 
 
 _GROUP = "text-align:left; padding:7px 10px 1px 4px; border:none; font-size:12px; font-weight:600; opacity:0.75;"

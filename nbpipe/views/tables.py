@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from nbpipe.views.amounts import value_text
 from nbpipe.views.lettering import cut, text_columns
-from nbpipe.views.markup import Element, element, one_line, render
+from nbpipe.views.markup import Child, Element, element, one_line, render
+from nbpipe.views.scrolling import stop_of_columns
 from nbpipe.views.theme import FAINT, HAIRLINE
 
 _GAP = "  "
@@ -81,6 +82,12 @@ def table_element(table: Table) -> Element:
         element("tbody", body),
         style="border-collapse:collapse; border:none; margin:4px 0; font-size:13px;",
     )
+
+
+def scrolling_table(table: Table, *below: Child) -> Element:
+    """Build a table that scrolls by itself where it is wider than the page."""
+    cells = [[one_line(name) for name in table.columns], *map(_texts, table.rows)]
+    return element("div", table_element(table), *below, tabindex=stop_of_columns(cells), style="overflow:auto;")
 
 
 def table_text(table: Table, *, width: int = 100) -> str:

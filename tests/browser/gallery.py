@@ -79,6 +79,25 @@ client = Client()
 snapshot = training.create_snapshot(name="nightly", description="how large they are")
 wide = training.create_snapshot(name="wide", parameters={"rate": 0.9})""",
     "failed run": "failed",
+    "run with a long error and a wide table": """@step
+def break_down() -> pd.DataFrame:
+    raise ValueError("and " * 1200 + "x" * 500)
+
+@step
+def widen() -> Annotated[pd.DataFrame, "wide"]:
+    return pd.DataFrame({f"a long name of column {n}": [n] for n in range(30)})
+
+@pipeline
+def breaking():
+    widen()
+    break_down()
+
+try:
+    breaking.with_options(run_name="n" * 250)()
+except StepFailedError:
+    pass
+Client().runs.newest()""",
+    "wide table": "client.artifacts.get('wide')",
     "step run": "run.steps['fit']",
     "failed step": "failed.steps['fit']",
     "logs": "client.runs.logs(run)[0]",

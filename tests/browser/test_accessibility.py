@@ -9,7 +9,7 @@ import pytest
 from tests.browser.axe import grave_findings
 from tests.browser.gallery import CLEAR, SCENES
 from tests.browser.lab import NotebookPage, write_notebook
-from tests.browser.test_server_pages import site
+from tests.browser.test_server_pages import Site, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ LIVE = [
     "comparison", "board of schedules, editing", "view of a run", "composer", "board of promotion, gates",
     "browser, card", "tags", "form, wrong", "form of a cell", "deployment",
 ]  # fmt: skip
+SCHEMES: tuple[Theme, ...] = ("light", "dark")
 ACTIVATE = "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }"
 UNFOLD = "area => { for (const one of area.querySelectorAll('details')) one.open = true; }"
 # Where Tab should go within an area, and what changes in the looks of each place when it is left.
@@ -133,3 +134,82 @@ def test_tab_goes_through_all_of_it_in_order_shows_where_it_is_and_leaves_it(gal
     places = [one["place"] for one in passed[:-1]]
     assert places == list(range(passed[0]["stops"]))
     assert [one["left"] for one in passed[1:] if not one["was_seen"]] == []
+
+
+def test_a_graph_is_whole_when_the_theme_was_changed(gallery: NotebookPage) -> None:
+    gallery.set_theme("dark")
+    gallery.set_theme("light")
+    gallery.page.wait_for_timeout(100)
+
+    assert area(gallery, "view of a pipeline").locator(".nbp-node").count() == 4
+
+
+def test_keys_do_in_a_page_what_a_pointer_does_and_escape_leaves_it(gallery: NotebookPage) -> None:
+    board = area(gallery, "board of promotion, gates")
+    form = area(gallery, "form, wrong")
+    keys = gallery.page.keyboard
+    staging, production = (board.get_by_role("button", name=stage) for stage in ("staging", "production"))
+    assert production.get_attribute("aria-pressed") == "true"
+
+    staging.press("Enter")
+    board.get_by_role("button", name="staging", pressed=True).wait_for()
+    board.get_by_role("button", name="production", pressed=False).press("Space")
+    board.get_by_role("button", name="production", pressed=True).wait_for()
+    form.get_by_role("button", name="fit: 2 parameters", expanded=False).press("Enter")
+    form.get_by_role("button", name="fit: 2 parameters", expanded=True).wait_for()
+    form.get_by_role("slider", name="fit.depth").wait_for()
+    area(gallery, "form of a cell").get_by_role("slider", name="n").press("ArrowRight")
+    area(gallery, "form of a cell").get_by_text("--set n=6").first.wait_for()
+
+    keys.press("Escape")
+    assert gallery.page.evaluate("() => document.activeElement.classList.contains('jp-Notebook')")
+    assert gallery.page_errors == []
+
+
+def test_the_pages_of_a_server_have_no_grave_finding_in_light_or_dark(site: Site) -> None:
+    page = site.page
+
+    def found(name: str) -> list[str]:
+        page.wait_for_load_state()
+        told = []
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            whole = page.locator("html").element_handle()
+            told += grave_findings(page, {f"{name}, {scheme}": whole})
+        return told
+
+    page.goto(site.server.url)
+    page.get_by_label("Token").fill("nbp_wrong")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("This token is not valid.").wait_for()
+    told = found("sign-in")
+    site.sign_in()
+    told += found("snapshots")
+    page.get_by_role("link", name="nightly").click()
+    page.get_by_label("n", exact=True).fill("many")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("should be a valid integer").wait_for()
+    told += found("a form that is filled wrongly")
+    page.get_by_label("n", exact=True).fill("4")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.locator("main:not(:has([data-refresh]))").get_by_text("✓ completed").first.wait_for(timeout=60_000)
+    page.locator("summary", has_text="names").click()
+    page.get_by_text("<b>row 3</b>").wait_for()
+    told += found("a run")
+    page.get_by_role("link", name="All about it").first.click()
+    page.get_by_role("heading", name="names").wait_for()
+    told += found("an artifact")
+    page.get_by_role("link", name="Runs").click()
+    page.get_by_role("heading", name="Runs").wait_for()
+    told += found("runs")
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("link", name="iris").click()
+    page.get_by_role("heading", name="iris").wait_for()
+    told += found("a model")
+    page.get_by_role("link", name="API").click()
+    page.get_by_text("/api/v1/pipelines", exact=True).click()
+    page.get_by_role("button", name="Send GET /api/v1/pipelines").click()
+    page.get_by_text('"total": 1').wait_for()
+    told += found("the interface")
+
+    assert told == []
