@@ -121,7 +121,8 @@ def _problem(problem: str) -> Element:
         problem,
         tabindex=stop_of_lines(problem, _PROBLEM_PX),
         style=f"background-color:{shown.fill}; color:{shown.text}; border-left:3px solid {shown.line}; "
-        "padding:6px 10px; margin:8px 0 4px 0; font-size:12px; white-space:pre-wrap; overflow-wrap:anywhere; "
+        "padding:6px 10px; margin:8px 0 4px 0; font-size:12px; white-space:pre-wrap; word-break:normal; "
+        "overflow-wrap:anywhere; "
         f"overflow:auto; max-height:{_PROBLEM_PX}px;",
     )
 

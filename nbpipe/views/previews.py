@@ -79,7 +79,7 @@ def shown_text(text: str, *, length: int | None = None) -> Shown:
         kept,
         tabindex=stop_of_lines(kept, _TEXT_PX),
         style=f"font-family:{MONOSPACE}; font-size:12px; background-color:{TINT}; padding:6px 8px; margin:4px 0; "
-        "white-space:pre-wrap; overflow-wrap:anywhere; border-radius:4px; overflow:auto; "
+        "white-space:pre-wrap; word-break:normal; overflow-wrap:anywhere; border-radius:4px; overflow:auto; "
         f"max-height:{_TEXT_PX}px;",
     )
     return Shown(block, kept)

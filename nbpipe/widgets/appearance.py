@@ -208,7 +208,7 @@ def _code(text: str) -> Element:
     style = (
         f"font-family:var(--jp-code-font-family, {MONOSPACE}); font-size:12px; line-height:1.45; margin:2px 0; "
         f"color:var(--jp-content-font-color1, inherit); background-color:{TINT}; border:1px solid {HAIRLINE}; "
-        "border-radius:3px; padding:4px 8px; white-space:pre-wrap; overflow-wrap:anywhere;"
+        "border-radius:3px; padding:4px 8px; white-space:pre-wrap; word-break:normal; overflow-wrap:anywhere;"
     )
     return element("pre", text, style=style)
 

@@ -126,7 +126,10 @@ class ComposerControls:
         """Offer pipelines to open; nothing where there are none."""
         options = (("open one of this notebook's …", ""), *((name, name) for name in names))
         if tuple(self.existing.options) != options:
+            chosen = self.existing.value
             self.existing.options = options
+            # Of other options it takes none by itself, and would show nothing.
+            self.existing.value = chosen if chosen in names else ""
         appearance.lay_out(self._opening, display=None if names else "none")
         self.open.disabled = not self.existing.value
 
