@@ -274,7 +274,7 @@ def _written(line: Line, place: int, most: int, align: str, more: str) -> Elemen
     if place in line.best:
         look = f"font-weight:600; background-color:{TINT}; "
     elif text == NOTHING:
-        look = "opacity:0.6; "
+        look = "opacity:0.7; "
     # What may be cut is told in full on pointing, short or not: attributes must not depend on data.
     title = shorten(text, _MOST_IN_TITLE) if line.group in _WORDY else None
     return element("td", shorten(text, most), title=title, style=_style(align, f"{look}{more}"))

@@ -20,7 +20,7 @@ _GAP = "  "
 _LEAST_WIDTH = 4
 _MOST_IN_CELL = 400
 # One long text must not leave the others a word a line; an instant or a number has one line.
-_ROOM, _IN_ONE_LINE = "max-width:440px; overflow-wrap:break-word;", "white-space:nowrap;"
+_ROOM, _IN_ONE_LINE = "max-width:440px;", "white-space:nowrap;"
 _SHORT = int | float | datetime | timedelta
 
 
@@ -80,7 +80,7 @@ def table_element(table: Table) -> Element:
         "table",
         element("thead", head),
         element("tbody", body),
-        style="border-collapse:collapse; border:none; margin:4px 0; font-size:13px;",
+        style="border-collapse:collapse; border:none; margin:4px 0; font-size:13px; overflow-wrap:break-word;",
     )
 
 
