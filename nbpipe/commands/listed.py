@@ -35,7 +35,7 @@ from nbpipe.services.versions import ModelVersion, StageChange
 from nbpipe.views.amounts import size_text
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
-from nbpipe.views.tables import Table, table_element, table_text
+from nbpipe.views.tables import Table, scrolling_table, table_text
 from nbpipe.views.theme import signed
 
 _SHOWN = 50
@@ -236,10 +236,5 @@ def listing_bundle(listing: Listing[Any], *, stable: bool = False) -> Bundle:
     table = listed_table(listing, stable=stable, most=_SHOWN)
     left = len(listing) - len(table.rows)
     more = f"… and {left:,} more" if left else ""
-    html = element(
-        "div",
-        table_element(table),
-        element("div", more, style="opacity:0.7; font-size:12px;") if more else None,
-        style="overflow:auto;",
-    )
+    html = scrolling_table(table, element("div", more, style="opacity:0.7; font-size:12px;") if more else None)
     return Bundle(render(html), "\n".join(filter(None, (table_text(table), more))))

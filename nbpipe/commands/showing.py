@@ -103,7 +103,11 @@ def recorded_bundle(record: PipelineRecord, *, stable: bool = False) -> Bundle:
     """Show a pipeline as the workspace knows it: its newest run's graph, and how much there is of it."""
     newest = record.newest
     graph = newest.graph if newest is not None else None
-    card = pipeline_card(
+    known: list[tuple[str, object]] = [("runs", record.runs), ("snapshots", record.snapshots)]
+    if newest is not None:
+        name = "" if stable else f"{newest.id[:8]} "
+        known += [("last run", name + signed(newest.status)), *([] if stable else [("started", newest.started)])]
+    return pipeline_card(
         shown.PipelineFacts(
             record.name,
             nodes=graph_nodes(graph) if graph is not None else [],
@@ -112,14 +116,9 @@ def recorded_bundle(record: PipelineRecord, *, stable: bool = False) -> Bundle:
             if newest is not None
             else [],
             tags=record.tags,
+            known=known,
         )
     )
-    facts: list[tuple[str, object]] = [("runs", record.runs), ("snapshots", record.snapshots)]
-    if newest is not None:
-        name = "" if stable else f"{newest.id[:8]} "
-        facts += [("last run", name + signed(newest.status)), *([] if stable else [("started", newest.started)])]
-    known = shown_facts(facts)
-    return Bundle(card.html + render(known.element), f"{card.text}\n\n{known.text}")
 
 
 def run_facts(run: Run, *, tags: Sequence[str] = (), metrics: Mapping[str, float] | None = None) -> shown.RunFacts:

@@ -3,7 +3,7 @@
  * It shows nothing itself. It finds the form that it lies in, and tells Python what was asked for;
  * what that means is decided there.
  *
- * Keys: Ctrl+Enter (or Cmd+Enter) runs, Escape goes back to the notebook.
+ * Keys: Ctrl+Enter (or Cmd+Enter) runs.
  */
 
 // What was typed last waits in the page until Python has answered for what was typed before. When a question
@@ -24,9 +24,6 @@ function copied(text, source) {
 }
 
 function listen(model, form) {
-  // Else the notebook would take Ctrl+Enter as its own and make the form anew.
-  form.setAttribute("data-lm-suppress-shortcuts", "true");
-
   let questions = 0;
   const onAnswer = (message) => {
     if (message?.do !== "answer" || questions === 0) return;
@@ -44,10 +41,6 @@ function listen(model, form) {
       typed?.dispatchEvent(new Event("change", { bubbles: true }));
       if (questions === 0) model.send({ do: "ask" });
       questions = QUESTIONS;
-    } else if (event.key === "Escape" && !event.defaultPrevented) {
-      event.stopPropagation();
-      document.activeElement?.blur();
-      form.closest(".jp-Notebook")?.focus();
     }
   };
   const onClick = (event) => {

@@ -210,7 +210,7 @@ def pipeline_card(facts: PipelineFacts, *, stable: bool = False) -> Bundle:  # n
         Card(
             "pipeline",
             facts.name,
-            facts=[("description", facts.description), ("model", facts.model)],
+            facts=[("description", facts.description), ("model", facts.model), *facts.known],
             tags=facts.tags,
             sections=[*_graph(facts.name, facts.nodes, facts.edges), *_parameters(facts.parameters)],
         )
@@ -269,7 +269,8 @@ def _without_ids(model_version: str) -> str:
 
 
 def _node(step: StepFacts, *, stable: bool) -> DagNode:
-    took = "" if stable or step.duration_s is None else duration_text(step.duration_s)
+    # Nothing is what a step takes that does not run.
+    took = "" if stable or not step.duration_s else duration_text(step.duration_s)
     subtitle = items_text(step.items) or ("" if step.status == "not taken" else took)
     return DagNode(step.node, subtitle=subtitle, status=step.status, detail=step.error or step.why, times=step.times)
 

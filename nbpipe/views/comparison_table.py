@@ -14,6 +14,7 @@ from nbpipe.views.amounts import duration_text, shorten
 from nbpipe.views.compared import BEST, NOTHING, ComparedRow, ComparisonFacts, cell_texts, delta_text, numbers_of
 from nbpipe.views.lettering import text_columns
 from nbpipe.views.markup import Child, Element, element, one_line
+from nbpipe.views.scrolling import stop_of_columns
 from nbpipe.views.tables import Table, table_text
 from nbpipe.views.theme import FAINT, HAIRLINE, TINT, signed
 
@@ -25,6 +26,7 @@ _WORDY = ("run", "parameters", "data", "code")
 _MOST_IN_TITLE = 400
 _WIDEST_TEXT = 28
 _LEAST_TEXT_WIDTH = 40
+_MOST_IN_SIGHT = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +180,20 @@ def _rest(cells: Grid) -> list[str]:
 def transposed_element(cells: Grid) -> Element:
     """Build the table with a run in each column."""
     has_change = any(line.change for line in cells.lines)
-    head = [_head("", "left"), *_run_heads(cells, "col"), _head("change", "left") if has_change else None]
+    head = [
+        _corner(f"border-bottom:1px solid {HAIRLINE};"),
+        *_run_heads(cells, "col"),
+        _head("change", "left") if has_change else None,
+    ]
     body: list[Element] = []
     for group, members in groupby(cells.lines, key=lambda line: line.group):
         span = len(cells.heads) + 1 + has_change
-        body.append(_row([element("th", group, colspan=span, scope="colgroup", style=_GROUP)], 0))
+        body.append(_row([element("th", group, colspan=span, scope="rowgroup", style=_GROUP)], 0))
         for number, line in enumerate(members):
-            change = element("td", line.change, style=_style("left")) if has_change else None
+            change = element("td", line.change, style=_style("left", "white-space:nowrap;")) if has_change else None
             body.append(_row([_named(line), *(_cell(line, n) for n in range(len(cells.heads))), change], number))
-    return _table(_row(head, 0), body, cells)
+    rows = [["", *cells.heads], *([line.name, *line.cells] for line in cells.lines)]
+    return _table(_row(head, 0), body, cells, rows)
 
 
 def by_run_element(cells: Grid) -> Element:
@@ -199,11 +206,12 @@ def by_run_element(cells: Grid) -> Element:
         _row([head, *(_listed_cell(line, number) for line in lines)], number)
         for number, head in enumerate(_run_heads(cells, "row"))
     ]
-    corner = element("th", style=_style("left"))
-    return _table([_row([corner, *over], 0), _row([_head("run", "left"), *names], 0)], body, cells)
+    columns = [["run", *cells.heads], *([line.name, *line.cells] for line in lines)]
+    rows = [*zip(*columns, strict=True)]
+    return _table([_row([_corner(), *over], 0), _row([_head("run", "left"), *names], 0)], body, cells, rows)
 
 
-def _table(head: Child, body: Sequence[Element], cells: Grid) -> Element:
+def _table(head: Child, body: Sequence[Element], cells: Grid, rows: Sequence[Sequence[str]]) -> Element:
     rest = [element("div", text, style="font-size:12px; opacity:0.75;") for text in _rest(cells)]
     table = element(
         "table",
@@ -211,7 +219,8 @@ def _table(head: Child, body: Sequence[Element], cells: Grid) -> Element:
         element("tbody", body),
         style="border-collapse:collapse; border:none; margin:4px 0; font-size:13px;",
     )
-    return element("div", table, rest, style="overflow:auto; max-height:640px;")
+    stop = 0 if len(body) > _MOST_IN_SIGHT else stop_of_columns(rows)
+    return element("div", table, rest, tabindex=stop, style="overflow:auto; max-height:640px;")
 
 
 _GROUP = "text-align:left; padding:7px 10px 1px 4px; border:none; font-size:12px; font-weight:600; opacity:0.75;"
@@ -230,6 +239,11 @@ def _head(name: str, align: str) -> Element:
     return element(
         "th", name, scope="col", style=_style(align, f"white-space:nowrap; border-bottom:1px solid {HAIRLINE};")
     )
+
+
+def _corner(more: str = "") -> Element:
+    # A heading that says nothing would be read out as one.
+    return element("td", style=_style("left", more))
 
 
 def _run_heads(cells: Grid, scope: str) -> list[Element]:
@@ -260,7 +274,7 @@ def _written(line: Line, place: int, most: int, align: str, more: str) -> Elemen
     if place in line.best:
         look = f"font-weight:600; background-color:{TINT}; "
     elif text == NOTHING:
-        look = "opacity:0.6; "
+        look = "opacity:0.7; "
     # What may be cut is told in full on pointing, short or not: attributes must not depend on data.
     title = shorten(text, _MOST_IN_TITLE) if line.group in _WORDY else None
     return element("td", shorten(text, most), title=title, style=_style(align, f"{look}{more}"))

@@ -31,6 +31,7 @@ _MOST_BOXES = 80
 _TITLE, _NOTE = 13, 11
 _SIGN_ROOM, _PADDING, _ROUND_ROOM = 18, 11, 6
 _LEAST_WIDTH, _MOST_WIDTH, _WIDTH_STEP, _HEIGHT = 168.0, 264.0, 24, 50.0
+_GAP, _LABEL_ROOM = 52.0, 50.0
 _MOST_LETTERS = 200
 _MOST_LABELS = 40
 
@@ -53,7 +54,7 @@ def dag_scene(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str =
     graph = steps_graph(nodes, edges)
     titles = [title_of(node) for node in graph.nodes]
     boxes = tuple(Box(node.id, _width(node, title), _HEIGHT) for node, title in zip(graph.nodes, titles, strict=True))
-    drawing = _laid_out(boxes, tuple(graph.edges))
+    drawing = _with_labels(graph, boxes)
     return {
         "name": shorten(one_line(name), _MOST_LETTERS),
         "said": sentence(graph, shorten(name, _MOST_LETTERS)),
@@ -63,6 +64,20 @@ def dag_scene(nodes: Sequence[DagNode], edges: Sequence[DagEdge], *, name: str =
         "edges": _edges(graph, drawing),
         "overview": _overview(graph, titles) if len(nodes) > MOST_UNFOLDED else None,
     }
+
+
+def _with_labels(graph: StepsGraph, boxes: tuple[Box, ...]) -> Layout:
+    """Place the boxes; edges that run to the right get room for what is written on them, beside their arrowheads."""
+    longest = max((width_px(label, _NOTE) for label in _labels(graph).values()), default=0.0)
+    drawing = _laid_out(boxes, tuple(graph.edges), max(_GAP, longest + _LABEL_ROOM) if longest else _GAP)
+    if longest and drawing.direction is Direction.DOWN:
+        return _laid_out(boxes, tuple(graph.edges))
+    return drawing
+
+
+def _labels(graph: StepsGraph) -> dict[tuple[str, str], str]:
+    labels = {pair: fitting(label, _NOTE, _MOST_WIDTH / 2) for pair, label in graph.edges.items() if label}
+    return labels if len(labels) <= _MOST_LABELS else {}
 
 
 def _width(node: DagNode, title: str) -> float:
@@ -100,13 +115,13 @@ def _rectangle(box: Any) -> Data:
 def _edges(graph: StepsGraph, drawing: Layout) -> list[Data]:
     number = {node.id: place for place, node in enumerate(graph.nodes)}
     runs = {node.id for node in graph.nodes if node.is_run}
-    shows_labels = sum(map(bool, graph.edges.values())) <= _MOST_LABELS
+    labels = _labels(graph)
     found = []
     for route in drawing.routes:
         pair = route.source, route.target
         data: Data = {"ends": [number[route.source], number[route.target]], "points": _flat(route.points)}
-        if shows_labels and graph.edges[pair]:
-            data["label"] = fitting(graph.edges[pair], _NOTE, _MOST_WIDTH / 2)
+        if pair in labels:
+            data["label"] = labels[pair]
         if route.target in runs:
             data["kind"] = "asks"
         elif pair in graph.deciding:
@@ -145,7 +160,7 @@ def _said(group: Sequence[int], titles: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=16)
-def _laid_out(boxes: tuple[Box, ...], edges: tuple[tuple[str, str], ...]) -> Layout:
+def _laid_out(boxes: tuple[Box, ...], edges: tuple[tuple[str, str], ...], gap: float = _GAP) -> Layout:
     """Place boxes; what was placed before is known, since the same graph is shown again and again."""
     is_large = len(boxes) > MOST_CAREFUL or len(edges) > _DENSE * len(boxes)
-    return quick_layout(boxes, edges) if is_large else layout(boxes, edges, rank_gap=52.0)
+    return quick_layout(boxes, edges) if is_large else layout(boxes, edges, rank_gap=gap)

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from nbpipe.views.frames import Bundle, Card, Section, shown_table, written
 from nbpipe.views.markup import element
 from nbpipe.views.previews import Shown
+from nbpipe.views.scrolling import stop_of_lines
 from nbpipe.views.tables import Table
 from nbpipe.views.theme import look, signed
+
+_DIFF_PX = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +62,10 @@ def shown_diff(lines: Sequence[str]) -> Shown:
         colour = colours.get(line[:1])
         style = f"background-color:{colour.fill}; color:{colour.text};" if colour is not None else "opacity:0.85;"
         shown.append(element("div", line or " ", style=f"{style} padding:0 8px; white-space:pre-wrap;"))
-    body = element("div", shown, style="font-family:monospace; font-size:12px; overflow:auto; max-height:320px;")
+    body = element(
+        "div",
+        shown,
+        tabindex=stop_of_lines("\n".join(lines), _DIFF_PX),
+        style=f"font-family:monospace; font-size:12px; overflow:auto; max-height:{_DIFF_PX}px;",
+    )
     return Shown(body, "\n".join(lines))

@@ -262,7 +262,7 @@ class ParameterFacts:
 
 @dataclass(frozen=True, slots=True)
 class PipelineFacts:
-    """One pipeline as it is defined: its graph and its parameters."""
+    """One pipeline as it is defined: its graph and its parameters; `known` is what else is known of it."""
 
     name: str
     description: str = ""
@@ -271,6 +271,7 @@ class PipelineFacts:
     parameters: Sequence[ParameterFacts] = ()
     tags: Sequence[str] = ()
     model: str = ""
+    known: Sequence[tuple[str, object]] = ()
 
 
 @dataclass(frozen=True, slots=True)

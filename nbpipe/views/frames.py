@@ -14,11 +14,13 @@ from nbpipe.views.amounts import shorten, value_text
 from nbpipe.views.lettering import text_columns
 from nbpipe.views.markup import Element, element, one_line, render
 from nbpipe.views.previews import Shown
-from nbpipe.views.tables import Table, table_element, table_text
+from nbpipe.views.scrolling import stop_of_lines
+from nbpipe.views.tables import Table, scrolling_table, table_text
 from nbpipe.views.theme import FONT, HAIRLINE, TINT, look, signed
 
 _IN_A_ROW = 2
 _MOST_CHIPS = 40
+_PROBLEM_PX = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def written(card: Card) -> Bundle:
 
 def shown_table(table: Table) -> Shown:
     """Give both forms of a table; a wide one scrolls by itself."""
-    return Shown(element("div", table_element(table), style="overflow:auto;"), table_text(table))
+    return Shown(scrolling_table(table), table_text(table))
 
 
 def shown_facts(facts: Sequence[tuple[str, object]]) -> Shown:
@@ -90,7 +92,7 @@ def _element(card: Card, facts: Sequence[tuple[str, str]]) -> Element:
         element(
             "div",
             _pill(card.status) if card.status else None,
-            element("b", one_line(card.title), style="font-size:15px;"),
+            element("b", one_line(card.title), style="font-size:15px; overflow-wrap:anywhere;"),
             element("span", f" {card.kind}", style="font-size:12px; opacity:0.75;"),
         ),
         _problem(card.problem) if card.problem else None,
@@ -117,8 +119,11 @@ def _problem(problem: str) -> Element:
     return element(
         "pre",
         problem,
+        tabindex=stop_of_lines(problem, _PROBLEM_PX),
         style=f"background-color:{shown.fill}; color:{shown.text}; border-left:3px solid {shown.line}; "
-        "padding:6px 10px; margin:8px 0 4px 0; font-size:12px; white-space:pre-wrap; overflow:auto; max-height:240px;",
+        "padding:6px 10px; margin:8px 0 4px 0; font-size:12px; white-space:pre-wrap; word-break:normal; "
+        "overflow-wrap:anywhere; "
+        f"overflow:auto; max-height:{_PROBLEM_PX}px;",
     )
 
 
@@ -126,6 +131,7 @@ def _grid(facts: Sequence[tuple[str, str]]) -> Element:
     """Lay facts out two beside each other, as a table: untrusted notebooks keep no grid."""
     rows = [facts[start : start + _IN_A_ROW] for start in range(0, len(facts), _IN_A_ROW)]
     plain_cell = "text-align:left; vertical-align:top; border:none; padding:1px 20px 1px 0;"
+    value_cell = f"{plain_cell} max-width:400px; overflow-wrap:anywhere;"
     name_cell = f"{plain_cell} opacity:0.75; white-space:nowrap; font-weight:normal;"
     return element(
         "table",
@@ -135,7 +141,7 @@ def _grid(facts: Sequence[tuple[str, str]]) -> Element:
                 element(
                     "tr",
                     [
-                        (element("td", name, style=name_cell), element("td", value, style=plain_cell))
+                        (element("td", name, style=name_cell), element("td", value, style=value_cell))
                         for name, value in row
                     ],
                     style="background-color:transparent;",

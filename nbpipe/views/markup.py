@@ -30,7 +30,7 @@ _ATTRIBUTES = frozenset(
     {"alt", "colspan", "height", "href", "id", "rowspan", "scope", "src", "style", "title", "width"}
     | {"cx", "cy", "d", "dominant-baseline", "fill", "font-family", "font-size", "font-style", "font-weight"}
     | {"marker-end", "markerHeight", "markerUnits", "markerWidth", "opacity", "orient", "r", "refX", "refY", "role"}
-    | {"rx", "stroke", "stroke-dasharray", "stroke-linejoin", "stroke-width", "text-anchor", "viewBox"}
+    | {"rx", "stroke", "stroke-dasharray", "stroke-linejoin", "stroke-width", "tabindex", "text-anchor", "viewBox"}
     | {"x", "x1", "x2", "xmlns", "y", "y1", "y2"}
 )
 # A page of our own servers has its own style sheet and script, and a policy that knows no other; a notebook's page is

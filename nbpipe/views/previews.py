@@ -18,7 +18,8 @@ from typing import Any
 
 from nbpipe.views.amounts import number_text, value_text
 from nbpipe.views.markup import Element, element, plain, render
-from nbpipe.views.tables import Table, table_element, table_text
+from nbpipe.views.scrolling import stop_of_lines
+from nbpipe.views.tables import Table, scrolling_table, table_text
 from nbpipe.views.theme import MONOSPACE, TINT
 
 Preview = Mapping[str, Any]
@@ -27,6 +28,7 @@ _MOST_LETTERS = 4_000
 _MOST_LINES = 60
 _MOST_ROWS = 20
 _MOST_COLUMNS = 20
+_TEXT_PX = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,10 @@ def shown_text(text: str, *, length: int | None = None) -> Shown:
     block = element(
         "pre",
         kept,
+        tabindex=stop_of_lines(kept, _TEXT_PX),
         style=f"font-family:{MONOSPACE}; font-size:12px; background-color:{TINT}; padding:6px 8px; margin:4px 0; "
-        "white-space:pre-wrap; border-radius:4px; overflow:auto; max-height:320px;",
+        "white-space:pre-wrap; word-break:normal; overflow-wrap:anywhere; border-radius:4px; overflow:auto; "
+        f"max-height:{_TEXT_PX}px;",
     )
     return Shown(block, kept)
 
@@ -96,7 +100,7 @@ def _table(preview: Preview) -> Shown:
     )
     table = Table(columns, rows, right)
     return Shown(
-        element("div", element("div", table_element(table), style="overflow:auto;"), _remark(said)),
+        element("div", scrolling_table(table), _remark(said)),
         f"{table_text(table)}\n{said}",
     )
 

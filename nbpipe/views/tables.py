@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from nbpipe.views.amounts import value_text
 from nbpipe.views.lettering import cut, text_columns
-from nbpipe.views.markup import Element, element, one_line, render
+from nbpipe.views.markup import Child, Element, element, one_line, render
+from nbpipe.views.scrolling import stop_of_columns
 from nbpipe.views.theme import FAINT, HAIRLINE
 
 _GAP = "  "
 _LEAST_WIDTH = 4
 _MOST_IN_CELL = 400
+# One long text must not leave the others a word a line; an instant or a number has one line.
+_ROOM, _IN_ONE_LINE = "max-width:440px;", "white-space:nowrap;"
+_SHORT = int | float | datetime | timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,12 @@ def table_element(table: Table) -> Element:
     head = element(
         "tr",
         [
-            element("th", one_line(name), style=_cell_style(align, f"border-bottom:1px solid {HAIRLINE};"))
+            # A heading that says nothing would be read out as one.
+            element(
+                "th" if name.strip() else "td",
+                one_line(name),
+                style=_cell_style(align, f"border-bottom:1px solid {HAIRLINE};"),
+            )
             for name, align in zip(table.columns, aligned, strict=True)
         ],
         style="background-color:transparent;",
@@ -55,7 +64,10 @@ def table_element(table: Table) -> Element:
     body = [
         element(
             "tr",
-            [element("td", text, style=_cell_style(align)) for text, align in zip(_texts(row), aligned, strict=True)],
+            [
+                element("td", text, style=_cell_style(align, _IN_ONE_LINE if isinstance(cell, _SHORT) else _ROOM))
+                for cell, text, align in zip(row, _texts(row), aligned, strict=True)
+            ],
             # Laid on each row, since a notebook's own zebra is made for one of its two schemes.
             style=f"background-color:{FAINT if number % 2 else 'transparent'};",
         )
@@ -68,8 +80,14 @@ def table_element(table: Table) -> Element:
         "table",
         element("thead", head),
         element("tbody", body),
-        style="border-collapse:collapse; border:none; margin:4px 0; font-size:13px;",
+        style="border-collapse:collapse; border:none; margin:4px 0; font-size:13px; overflow-wrap:break-word;",
     )
+
+
+def scrolling_table(table: Table, *below: Child) -> Element:
+    """Build a table that scrolls by itself where it is wider than the page."""
+    cells = [[one_line(name) for name in table.columns], *map(_texts, table.rows)]
+    return element("div", table_element(table), *below, tabindex=stop_of_columns(cells), style="overflow:auto;")
 
 
 def table_text(table: Table, *, width: int = 100) -> str:

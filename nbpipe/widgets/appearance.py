@@ -22,7 +22,7 @@ _SECOND = "minmax(0, 1fr)"
 WIDE = "min(100% - 4px, 440px)"  # a control has a margin of 2 px on each side
 NARROW = "min(100% - 4px, 200px)"
 # A control's own label is there for screen readers but has no width; only its margin of 8 px must be taken back.
-_UNLABELLED = "2px 2px 2px -6px"
+UNLABELLED = "2px 2px 2px -6px"
 
 
 def heading(text: str) -> str:
@@ -33,7 +33,7 @@ def heading(text: str) -> str:
 def label(name: str, *, changed: bool = False, title: str = "") -> str:
     """Write the label of a control; a changed one has a dot before it."""
     dot = element("span", "● ", title="changed", style="color:var(--jp-brand-color1, #1668c7);") if changed else None
-    style = f"{_TEXT} padding-top:4px; overflow-wrap:anywhere; font-weight:{600 if changed else 500};"
+    style = f"{_TEXT} padding-top:7px; overflow-wrap:anywhere; font-weight:{600 if changed else 500};"
     return render(element("div", dot, name, title=title or None, style=style))
 
 
@@ -66,12 +66,16 @@ def page(children: Sequence[Any]) -> Any:
     """Stack widgets as one form."""
     from ipywidgets import Layout, VBox
 
+    from nbpipe.widgets.page_manners import PageManners
+
     border = "1px solid var(--jp-border-color2, rgba(128,128,128,0.35))"
     layout = Layout(
         border_top=border, border_bottom=border, border_left=border, border_right=border,
         padding="10px 14px", margin="4px 0", max_width="820px", width="auto", overflow="hidden", grid_gap="6px",
     )  # fmt: skip
-    return VBox(children=list(children), layout=layout)
+    made = VBox(children=[*children, _one_of(PageManners, {})], layout=layout)
+    made.add_class("nbpipe-page")
+    return made
 
 
 def columns(cells: Sequence[Any], *, inner: bool = False) -> Any:
@@ -110,7 +114,7 @@ def control(make: Any, width: str = WIDE, height: str | None = None, **options: 
     """Make an ipywidget that shows a value, its label to be seen beside it."""
     facts = {"width": width, "height": height} if height else {"width": width}
     if _has_label(make):
-        return make(layout=layout(margin=_UNLABELLED, **facts), style=_style(make, description_width="0px"), **options)
+        return make(layout=layout(margin=UNLABELLED, **facts), style=_style(make, description_width="0px"), **options)
     return make(layout=layout(**facts), **options)
 
 
@@ -126,6 +130,8 @@ def close(widgets: Sequence[Any]) -> None:
     """Close widgets that are no longer shown, with all that is in them: otherwise both sides keep them for ever."""
     kept = {id(one) for one in _shared.values()}
     for widget in widgets:
+        if id(widget) in kept:
+            continue
         close(getattr(widget, "children", ()))
         # Others that are still shown may have the same layout.
         parts = (getattr(widget, part, None) for part in ("layout", "style"))
@@ -202,7 +208,7 @@ def _code(text: str) -> Element:
     style = (
         f"font-family:var(--jp-code-font-family, {MONOSPACE}); font-size:12px; line-height:1.45; margin:2px 0; "
         f"color:var(--jp-content-font-color1, inherit); background-color:{TINT}; border:1px solid {HAIRLINE}; "
-        "border-radius:3px; padding:4px 8px; white-space:pre-wrap; overflow-wrap:anywhere;"
+        "border-radius:3px; padding:4px 8px; white-space:pre-wrap; word-break:normal; overflow-wrap:anywhere;"
     )
     return element("pre", text, style=style)
 

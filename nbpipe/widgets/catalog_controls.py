@@ -60,13 +60,15 @@ class CatalogControls:
         self._chips_of: dict[str, Any] = {}
         self.table = CatalogTable(told)
         nouns = [(name.replace("_", " "), name) for name in NOUNS]
-        self.noun = widgets.Dropdown(options=nouns, layout=widgets.Layout(width="150px"))
+        self.noun = widgets.Dropdown(options=nouns, layout=_narrow("150px"))
         self.text = widgets.Text(placeholder="search names, ids, errors …", continuous_update=False)
-        self.text.layout = widgets.Layout(flex="1 1 220px", min_width="160px", max_width="420px")
+        self.text.layout = widgets.Layout(
+            flex="1 1 220px", min_width="160px", max_width="420px", margin=appearance.UNLABELLED
+        )
         self.tags = widgets.TagsInput(allow_duplicates=False, placeholder="tags …")
         self.tags.layout = widgets.Layout(flex="1 1 160px", min_width="120px", max_width="360px")
         self.size = widgets.Dropdown(options=[(f"{size} rows", size) for size in _SIZES])
-        self.size.layout = widgets.Layout(width="100px")
+        self.size.layout = _narrow("100px")
         for control, name in ((self.noun, "what to browse"), (self.text, "search"), (self.size, "rows on a page")):
             appearance.name(control, name)
             # Its name is for who cannot see what it shows; seen, it would leave no room for that.
@@ -186,7 +188,9 @@ class CatalogControls:
 
     def _make_filters(self, noun: str) -> None:
         known, self._filters_of = NOUNS[noun], noun
-        wide = widgets.Layout(flex="1 1 110px", width="auto", min_width="110px", max_width="190px")
+        wide = widgets.Layout(
+            flex="1 1 110px", width="auto", min_width="110px", max_width="190px", margin=appearance.UNLABELLED
+        )
         offered = [name for name, filter in known.filters.items() if filter.choices or filter.values]
         self._filters = {name: widgets.Dropdown(layout=wide) for name in offered}
         if known.noted_kind is not None:
@@ -217,6 +221,10 @@ class CatalogControls:
     def _link(self, link: Link) -> Any:
         label = cut(one_line(link.label), _LONGEST_OPTION)
         return self._button(label, "", {"do": "open", "noun": link.noun, "id": link.id}, f"open {label}")
+
+
+def _narrow(width: str) -> widgets.Layout:
+    return widgets.Layout(width=width, margin=appearance.UNLABELLED)
 
 
 def _options(name: str, values: Callable[[str], Sequence[str]]) -> list[tuple[str, str]]:

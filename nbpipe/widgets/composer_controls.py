@@ -124,9 +124,12 @@ class ComposerControls:
 
     def offer_pipelines(self, names: Sequence[str]) -> None:
         """Offer pipelines to open; nothing where there are none."""
-        options = ("", *names)
+        options = (("open one of this notebook's …", ""), *((name, name) for name in names))
         if tuple(self.existing.options) != options:
+            chosen = self.existing.value
             self.existing.options = options
+            # Of other options it takes none by itself, and would show nothing.
+            self.existing.value = chosen if chosen in names else ""
         appearance.lay_out(self._opening, display=None if names else "none")
         self.open.disabled = not self.existing.value
 

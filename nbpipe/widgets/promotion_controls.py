@@ -27,19 +27,18 @@ class PromotionControls:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        wide = widgets.Layout(width=appearance.WIDE)
-        self.candidate = widgets.Dropdown(options=[], layout=wide)
+        self.candidate = appearance.control(widgets.Dropdown, options=[])
         stages = [stage.value for stage in TARGETS]
         self.stage = widgets.ToggleButtons(
             options=stages, style={"button_width": "auto"}, layout=widgets.Layout(width="auto")
         )
-        self.note = widgets.Text(placeholder="why; kept in the history", layout=wide)
+        self.note = appearance.control(widgets.Text, placeholder="why; kept in the history")
         # Sent when it is left: half a gate is none, and nobody wants to be told so at every key.
-        self.gates = widgets.Textarea(
+        self.gates = appearance.control(
+            widgets.Textarea,
             placeholder="what must hold, one a line: accuracy >= production.accuracy",
             rows=2,
             continuous_update=False,
-            layout=widgets.Layout(width=appearance.WIDE),
         )
         self.force = widgets.Checkbox(indent=False, layout=widgets.Layout(width="auto"))
         self.promote = widgets.Button(description="Promote", icon="arrow-up", button_style="primary")

@@ -24,14 +24,15 @@ class ComparisonControls:
     """The widgets of a comparison; what they show is told them."""
 
     def __init__(self) -> None:
-        wide = widgets.Layout(width=appearance.WIDE)
-        self.runs = widgets.Text(placeholder="ids or names, with blanks between", continuous_update=False, layout=wide)
+        self.runs = appearance.control(
+            widgets.Text, placeholder="ids or names, with blanks between", continuous_update=False
+        )
         self.only = widgets.Checkbox(indent=False, layout=widgets.Layout(width="auto"))
         self.only.description = "only what differs"
         self.layout = widgets.ToggleButtons(
             options=list(LAYOUTS), style={"button_width": "auto"}, layout=widgets.Layout(width="auto")
         )
-        self.color = widgets.Dropdown(options=[], layout=wide)
+        self.color = appearance.control(widgets.Dropdown, options=[])
         for control, name in ((self.runs, "runs"), (self.layout, "each run has"), (self.color, "colour by")):
             appearance.name(control, name)
         self.directions: dict[str, widgets.ToggleButton] = {}

@@ -43,8 +43,8 @@ class TagEditorControls:
     def __init__(self) -> None:
         self.title, self.none, self.effects, self.said = (appearance.markup() for _ in range(4))
         self.chips = appearance.bar([])
-        self.name = widgets.Combobox(
-            placeholder="a tag, or several with commas", continuous_update=True, layout=_wide()
+        self.name = appearance.control(
+            widgets.Combobox, placeholder="a tag, or several with commas", continuous_update=True
         )
         appearance.name(self.name, "tag")
         self.exclusive = widgets.Checkbox(
@@ -119,7 +119,3 @@ def _chip(chip: Chip, remove: Callable[[str], None]) -> widgets.Button:
     )
     button.on_click(lambda _: remove(chip.name))
     return button
-
-
-def _wide() -> widgets.Layout:
-    return widgets.Layout(width=appearance.WIDE)

@@ -187,7 +187,8 @@ class Skeleton(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, tuple(name for name, _ in attrs)))
+        # What is too large for its place is a stop of Tab, and only that.
+        self.elements.append((tag, tuple(name for name, value in attrs if (name, value) != ("tabindex", "0"))))
         self.links += [value or "" for name, value in attrs if name in ("href", "src")]
         self.styles += [value or "" for name, value in attrs if name == "style"]
 

@@ -59,9 +59,14 @@ class Canvas {
     this.map.colour();
   }
 
+  /* Its size as it was when it last changed: while a theme is exchanged, a page has for a moment no layout at all. */
   size() {
+    return this.room ?? { width: 1, height: 1 };
+  }
+
+  measure() {
     const box = this.svg.getBoundingClientRect();
-    return { width: box.width || 1, height: box.height || 1 };
+    this.room = { width: box.width || 1, height: box.height || 1 };
   }
 
   fitting(box) {

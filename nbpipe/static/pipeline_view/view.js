@@ -161,6 +161,7 @@ class View {
     const room = this.panel.hidden || !level.down ? high : Math.max(high, 340);
     this.stage.style.height = `${Math.round(room)}px`;
     this.panel.style.maxHeight = `${Math.round(Math.max(room, 340))}px`;
+    this.canvas.measure();
     this.canvas.covered = null;
     const zoom = this.model.get("zoom");
     if (!this.isMine) this.canvas.place();
