@@ -13,6 +13,8 @@ import re
 
 MAGICS = ("step", "params", "pipeline", "catalog")
 _COMMENT = re.compile(r"#\|[ \t]*(step|params|pipeline)(?=\s|$)[ \t]*(.*)")
+# No name has a question mark in it.
+_QUESTION = re.compile(r"[\w-]*\?{1,2}")
 _INDENTATION = re.compile(r"[ \t]+")
 
 
@@ -26,8 +28,9 @@ def magic_on(line: str) -> tuple[str, str]:
 
 
 def asks_for_help(arguments: str) -> bool:
-    """Tell whether the first line asks for help and for nothing else."""
-    return arguments.split()[:1] in (["-h"], ["--help"])
+    """Tell whether the first line asks for help and for nothing else: `-h`, `--help`, or a question as in `load?`."""
+    first = arguments.split(maxsplit=1)[:1]
+    return first in (["-h"], ["--help"]) or (bool(first) and _QUESTION.fullmatch(first[0]) is not None)
 
 
 def as_marked(cell: str) -> str:
