@@ -6,6 +6,7 @@ node, and the plain values bound to its arguments.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,7 +116,8 @@ class FunctionPipeline(PipelineDefinition):
     def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
         """Run the body with these values; the steps it calls become nodes."""
         checked = self.parameters.check(values, partial=partial)
-        trace = Trace(self.name, checked, context, self._last[0])
+        code = getattr(inspect.unwrap(self.body), "__code__", None)
+        trace = Trace(self.name, checked, context, self._last[0], code)
         open_ones = {name: Reference(ParameterOf(name=name)) for name in self.parameters.names if name not in checked}
         with tracing(trace):
             returned = self.body(**checked, **open_ones)
