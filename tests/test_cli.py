@@ -403,7 +403,11 @@ def test_two_commands_at_once_both_record(project):
 def test_a_terminal_without_our_signs_shows_plain_ones_and_no_traceback(project: Path, encoding: str) -> None:
     named = {**os.environ, "PYTHONIOENCODING": encoding}
     done = subprocess.run(
-        command("run", "flow.py:training", "--tag", "räder ☃"), capture_output=True, encoding=encoding, env=named, check=True
+        command("run", "flow.py:training", "--tag", "räder ☃"),
+        capture_output=True,
+        encoding=encoding,
+        env=named,
+        check=True,
     )
 
     assert "+ run training: completed" in done.stdout

@@ -30,6 +30,7 @@ from nbpipe.notebook.live import LiveRun
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before
+from nbpipe.notebook.underway import Underway
 from nbpipe.notebook.usage import USAGE
 from nbpipe.notebook.viewing import ViewFormatters, show_bundle, show_view
 from nbpipe.records.config import PipelineRunConfiguration
@@ -56,6 +57,7 @@ class Kernel:
         self._text = ""
         self._count = 0
         self._is_in_cell = False
+        self._underway = Underway(shell.user_ns)
         self._pictures: dict[str, LiveRun] = {}
         self._pending: Callable[[], Any] = _nothing
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused, lambda: self.is_watched)
@@ -70,7 +72,8 @@ class Kernel:
         """What this kernel knows; begun when it is first asked for."""
         if self._session is None:
             namespace = self.shell.user_ns
-            self._session = Session(namespace, open_workspace(find_workspace()), notebook_name(namespace))
+            name = notebook_name(namespace)
+            self._session = Session(namespace, open_workspace(find_workspace()), name, self._underway.so_far)
         return self._session
 
     @property
@@ -130,12 +133,14 @@ class Kernel:
         """A cell is about to run."""
         self._cell_id = getattr(info, "cell_id", None)
         self._text = as_marked(info.raw_cell)
+        self._underway.begin("" if magic_on(self._text.partition("\n")[0])[0] else self._text)
         self._pictures.clear()
         self._is_in_cell = True
 
     def after_cell(self, result: Any) -> None:
         """A cell is over."""
         self._is_in_cell = False
+        self._underway.end()
         for live in self._pictures.values():
             live.leave_cell()
         error = result.error_in_exec or result.error_before_exec
