@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from nbpipe.notebook import frontend
-from nbpipe.notebook.frontend import is_watched, notebook_name, takes_widgets
+from nbpipe.notebook.frontend import KERNEL_FROM, is_watched, notebook_name, remark_on_kernel, takes_widgets
 from tests.notebook.shells import Cell, Notebook
 
 STEPS = (
@@ -22,6 +25,16 @@ def test_a_cell_is_watched_if_it_has_a_name_or_the_setting_says_so(monkeypatch: 
     assert not is_watched("one")
     monkeypatch.setenv("NBPIPE_DISPLAY", "live")
     assert is_watched(None)
+
+
+def test_an_older_kernel_is_told_with_what_it_does_without_and_a_recent_one_is_not() -> None:
+    needed = re.search(r'"ipykernel>=([\d.]+)"', (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+
+    said = remark_on_kernel((6, 29, 5))
+
+    assert "ipykernel 6.29.5" in said and "Stop" in said and 'pip install "ipykernel>=7.4"' in said
+    assert [remark_on_kernel(version) for version in ((7, 4, 0), (7, 10, 1), (8, 0, 0, "a1"), None)] == [""] * 4
+    assert needed is not None and needed[1] == ".".join(map(str, KERNEL_FROM))
 
 
 def test_a_view_is_a_widget_in_jupyterlab_and_a_picture_where_none_can_be_counted_on(
