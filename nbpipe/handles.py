@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 from nbpipe.define.hooks import Hooks
 from nbpipe.define.pipeline import FunctionPipeline, PipelineDefinition
 from nbpipe.define.trace import current_trace
-from nbpipe.errors import BadValueError, DefinitionError, Interrupted, SecretWarning
+from nbpipe.errors import BadValueError, DefinitionError, SecretWarning
 from nbpipe.records.base import shorten
 from nbpipe.records.config import (
     PipelineRunConfiguration,
@@ -31,7 +31,7 @@ from nbpipe.records.parts import WHOLE, Part, as_part
 from nbpipe.records.tags import Tag, as_tags
 from nbpipe.services.client import Client
 from nbpipe.services.resuming import continued
-from nbpipe.services.run_handle import RunHandle
+from nbpipe.services.run_handle import RunHandle, until_over
 from nbpipe.services.starting import RunRequest
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ class Pipeline:
 
     async def run_async(self, *args: Any, **kwargs: Any) -> Run:
         """Run it while the event loop goes on; a cancelled await stops the run."""
-        run: Run = await awaited(self.start(*args, **kwargs))
+        handle = self.start(*args, **kwargs)
+        await until_over(handle)
+        run: Run = handle.wait()
         return run
 
     def resume(self, run: object, /, **changed: Any) -> Run:
@@ -316,25 +318,6 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}({', '.join(self.definition.parameters.names)})>"
-
-
-async def awaited(handle: RunHandle) -> Any:
-    """Wait for a run without holding the event loop; a cancelled await stops the run.
-
-    Raises:
-        Interrupted: The await was cancelled: a kernel's interrupt arrives so.
-    """
-    import asyncio
-
-    if handle.is_debugged:
-        return handle.wait()
-    try:
-        while not handle.is_over():
-            await asyncio.sleep(0.01)
-    except asyncio.CancelledError:
-        handle.stop()
-        raise Interrupted from None
-    return handle.wait()
 
 
 @overload

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.commands.calling import current_call
+from nbpipe.services.run_handle import until_over
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
 from nbpipe.views.tables import Table, table_html, table_text
@@ -92,6 +93,20 @@ class Started:
     finish: Callable[[Run], Answer]
     over: Callable[[bool], None]
     broken: Callable[[], Answer] | None = None
+
+    async def wait_async(self) -> Answer:
+        """Wait for the run's end while the event loop goes on, and give the answer; a cancelled await stops the run.
+
+        Raises:
+            NbpipeError: As for `wait`.
+            Interrupted: The await was cancelled.
+        """
+        try:
+            await until_over(self.handle)
+        except BaseException:
+            self.over(False)
+            raise
+        return self.wait()
 
     def wait(self) -> Answer:
         """Wait for the run's end and give the answer.

@@ -21,7 +21,7 @@ from nbpipe.define.grammar import StepLine
 from nbpipe.define.step import Step
 from nbpipe.errors import NbpipeError
 from nbpipe.notebook.executing import CellExecution
-from nbpipe.notebook.first_line import MARKER, marker_in
+from nbpipe.notebook.first_line import HOOK, MARKER, marker_in
 from nbpipe.notebook.live import LiveBar
 from nbpipe.notebook.outputs import Recorder, Replay
 from nbpipe.notebook.redefining import Redefined, redefinition, tell_redefined
@@ -29,8 +29,6 @@ from nbpipe.notebook.session import Session
 from nbpipe.records.runs import Status
 from nbpipe.source.magics import refuse_unreplayable, strip_magics
 from nbpipe.source.syntax import syntax_tree
-
-HOOK = "__nbpipe_cell__"
 
 
 class CellTransformer(ast.NodeTransformer):

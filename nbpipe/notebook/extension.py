@@ -12,7 +12,6 @@ from nbpipe.commands.workbench import leave_notebook, use_notebook
 from nbpipe.define.first_line import MAGICS
 from nbpipe.define.texts import follow_notebook
 from nbpipe.notebook import first_line
-from nbpipe.notebook.cells import HOOK
 from nbpipe.notebook.completion import completer_for
 from nbpipe.notebook.frontend import kernel_version, remark_on_kernel
 from nbpipe.notebook.kernel import Kernel
@@ -31,14 +30,14 @@ def load_ipython_extension(shell: Any) -> None:
     if remark:
         print(remark, file=sys.stderr)
     kernel = Kernel(shell)
-    shell.input_transformers_cleanup.append(first_line.mark_first_line)
+    shell.input_transformers_cleanup.extend((first_line.mark_first_line, kernel.await_commands))
     shell.ast_transformers.append(kernel.transformer)
     shell.events.register("pre_run_cell", kernel.before_cell)
     shell.events.register("post_run_cell", kernel.after_cell)
     shell.register_magics(NbpipeMagics(shell, kernel))
     kernel.formatters.register()
     kernel.views.register()
-    for name, thing in ((HOOK, kernel), (PIECES, LivePieces(lambda: kernel.session))):
+    for name, thing in ((first_line.HOOK, kernel), (PIECES, LivePieces(lambda: kernel.session))):
         shell.user_ns[name] = thing
         shell.user_ns_hidden[name] = thing
     follow_notebook(LiveNotebook(lambda: kernel.session))
@@ -54,7 +53,8 @@ def unload_ipython_extension(shell: Any) -> None:
     kernel, matcher = _kernels.pop(id(shell), (None, None))
     if kernel is None:
         return
-    shell.input_transformers_cleanup.remove(first_line.mark_first_line)
+    for transformer in (first_line.mark_first_line, kernel.await_commands):
+        shell.input_transformers_cleanup.remove(transformer)
     shell.ast_transformers.remove(kernel.transformer)
     shell.events.unregister("pre_run_cell", kernel.before_cell)
     shell.events.unregister("post_run_cell", kernel.after_cell)
@@ -65,7 +65,7 @@ def unload_ipython_extension(shell: Any) -> None:
     shell.magics_manager.registry.pop(NbpipeMagics.__name__, None)
     kernel.formatters.unregister()
     kernel.views.unregister()
-    for name in (HOOK, PIECES):
+    for name in (first_line.HOOK, PIECES):
         shell.user_ns.pop(name, None)
         shell.user_ns_hidden.pop(name, None)
     shell.Completer.custom_matchers.remove(matcher)

@@ -1,4 +1,4 @@
-"""The first line of a cell: a marker in place of the magic.
+"""The first line of a cell: a marker in place of the magic; and a cell of `%nbpipe` lines, which awaits them.
 
 IPython transforms a cell twice and more, so the marker decides nothing; what it means is decided
 on the syntax tree (`notebook.cells`). The body keeps its line numbers and runs natively: `await`
@@ -19,6 +19,9 @@ from nbpipe.define.first_line import magic_on
 
 MARKER = "__nbpipe__"
 _QUESTION = re.compile(r"(?P<before>\?{0,2})(?P<line>%nbpipe\b[^'\"\n]*?)\s*(?P<after>\?{0,2})")
+HOOK = "__nbpipe_cell__"
+# A line that is continued is left to IPython; one that asks for help is another by then.
+_COMMAND = re.compile(r"(?P<target>[^\W\d]\w* *= *)?%nbpipe(?: +(?P<line>.*?))?(?<![?\\])[ \t\r\n]*")
 
 
 def mark_first_line(lines: list[str]) -> list[str]:
@@ -37,6 +40,26 @@ def _with_help_for_a_question(lines: list[str]) -> list[str]:
     """Ask the command that a cell asks about, and nothing else, for its help."""
     asked = _QUESTION.fullmatch(lines[0].strip()) if len(lines) == 1 else None
     return [f"{asked['line']} --help\n"] if asked is not None and (asked["before"] or asked["after"]) else lines
+
+
+def await_commands(lines: list[str]) -> list[str]:
+    """Turn the lines of a cell that holds nothing but `%nbpipe` commands into ones that are awaited.
+
+    While a cell awaits, the kernel hears what is pressed. Another cell is left as it is: IPython interrupts code
+    that stands in an awaiting cell only where it awaits.
+    """
+    found = [None if _is_idle(line) else _COMMAND.fullmatch(line) for line in lines]
+    if not any(found) or any(match is None and not _is_idle(line) for match, line in zip(found, lines, strict=True)):
+        return lines
+    return [_awaiting(match) if match is not None else line for match, line in zip(found, lines, strict=True)]
+
+
+def _is_idle(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
+
+
+def _awaiting(match: re.Match[str]) -> str:
+    return f"{match['target'] or ''}await {HOOK}.awaited({match['line'] or ''!r})\n"
 
 
 def marker_in(tree: ast.Module) -> tuple[str, str, str] | None:

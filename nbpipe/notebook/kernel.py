@@ -7,6 +7,7 @@ marked cell become what its magic means.
 from __future__ import annotations
 
 import ast
+import asyncio
 import hashlib
 from collections.abc import Callable
 from types import CodeType
@@ -21,10 +22,11 @@ from nbpipe.define.cells import CellStep
 from nbpipe.define.first_line import as_marked, asks_for_help, magic_on
 from nbpipe.errors import DefinitionError
 from nbpipe.handles import Pipeline
-from nbpipe.notebook.answering import answered
+from nbpipe.notebook.answering import answered, awaited
 from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import callable_cells, define_pipeline, offer_cells
 from nbpipe.notebook.display import RecordFormatters, show_reused
+from nbpipe.notebook.first_line import await_commands
 from nbpipe.notebook.frontend import is_watched, notebook_name, takes_widgets
 from nbpipe.notebook.live import LiveRun
 from nbpipe.notebook.session import Session
@@ -41,6 +43,7 @@ from nbpipe.source.magics import strip_magics
 from nbpipe.source.pieces import definitions_in
 from nbpipe.source.syntax import syntax_tree
 from nbpipe.widgets.pipeline_view import PipelineView
+from nbpipe.widgets.running import is_beside
 
 
 class Kernel:
@@ -260,6 +263,20 @@ class Kernel:
         """Answer a line as it stands behind `%nbpipe`; see `answered`."""
         return answered(line, self, is_watched=self.is_watched, takes_widgets=self.takes_widgets)
 
+    def await_commands(self, lines: list[str]) -> list[str]:
+        """Have a cell of `%nbpipe` lines await them, where cells can: see `first_line.await_commands`."""
+        return await_commands(lines) if self._can_await() else lines
+
+    def _can_await(self) -> bool:
+        # What a cell's magic runs (`%%capture`) cannot await, and neither can a shell outside an event loop.
+        if self._is_in_cell or not self.shell.autoawait:
+            return False
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        return True
+
     # Called by cells -------------------------------------------------------------------------
 
     def perform(self) -> Any:
@@ -267,6 +284,11 @@ class Kernel:
         __tracebackhide__ = True
         action, self._pending = self._pending, _nothing
         return action()
+
+    async def awaited(self, line: str) -> Any:
+        """Answer a line as it stands behind `%nbpipe`, and await the run that it begins; see `awaited`."""
+        __tracebackhide__ = True
+        return await awaited(line, self, is_watched=self.is_watched, takes_widgets=self.takes_widgets)
 
     def begin(self) -> None:
         """See `StepCells.begin`."""
@@ -292,7 +314,7 @@ class Kernel:
 
     def _watch(self, started: StartedRun) -> Any:
         # A form's run belongs to no cell: what it displayed would land nowhere.
-        if not self.is_watched or not self._is_in_cell:
+        if not self.is_watched or not self._is_in_cell or is_beside():
             return None
         parent = self._pictures.get(started.parent[0])
         if parent is not None:

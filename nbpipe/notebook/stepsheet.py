@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbpipe.errors import UncapturedNameError
-from nbpipe.notebook.cells import HOOK
+from nbpipe.notebook.first_line import HOOK
 from nbpipe.notebook.session import Session
 from nbpipe.records.parameters import as_json
 from nbpipe.records.runs import Status

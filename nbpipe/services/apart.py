@@ -13,6 +13,7 @@ heard and tidied up after is `services.child_process`; the other side is `servic
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 import threading
@@ -92,6 +93,8 @@ class RunApart:
         line = descended(asked.pipeline, asked.digest, as_json(given))
         self._workspace = workspace
         self._asked = asked
+        # As for a run in this process, whoever watches is told where it was asked for.
+        self._asked_in = contextvars.copy_context()
         self.id = ""
         self._listeners: Sequence[Callable[[str, Any], None]] = ()
         self._glimpses = Glimpses()
@@ -163,6 +166,11 @@ class RunApart:
     def is_over_within(self, timeout_s: float) -> bool:
         """Wait for its end, so many seconds at most, without being bound to it; tell whether it is over."""
         return self._child.wait(timeout_s)
+
+    @property
+    def is_debugged(self) -> bool:
+        """Whether it runs in the thread that waits for it: never, that is another process's."""
+        return False
 
     def look(self) -> Mapping[str, Glimpse]:
         """Give what is to be seen of the steps that run now, by node, as the child told it last."""
@@ -237,7 +245,7 @@ class RunApart:
                 traced = self._asked.traced
                 facts = RunFacts(run_id, name, self._asked.pipeline, traced.parameters)
                 begun = StartedRun(facts, traced, started, self, self._asked.parent, self.look, self.is_over)
-                self._listeners = observe(begun)
+                self._listeners = self._asked_in.run(observe, begun)
                 self._is_answered.set()
             case {"node": node, "settled": settled}:
                 told = EndedStep.read(node, settled) if settled is not None else None

@@ -10,9 +10,11 @@ This module knows threads and who waits. It does not know what a run does, nor h
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from nbpipe.errors import Interrupted
 from nbpipe.execute.glimpses import Glimpse
@@ -22,6 +24,47 @@ from nbpipe.services.hooking import HookCalls
 from nbpipe.services.starting import RunInProgress
 
 _PATIENCE_S = 3.0
+# How often whoever awaits a run looks whether it is over.
+_LOOK_S = 0.01
+
+
+class Waitable(Protocol):
+    """A run that goes on, here or in another process."""
+
+    def is_over(self) -> bool:
+        """Tell whether it has ended."""
+
+    def stop(self) -> None:
+        """Ask it to stop."""
+
+    @property
+    def is_debugged(self) -> bool:
+        """Whether it runs only while somebody waits for it, in that one's thread."""
+
+
+async def until_over(run: Waitable) -> None:
+    """Wait for a run's end without holding the event loop; a cancelled await stops the run.
+
+    One that is debugged is not waited for: it only runs when it is.
+
+    Raises:
+        Interrupted: The await was cancelled: a kernel's interrupt arrives so.
+    """
+    import asyncio
+
+    if run.is_debugged:
+        return
+    try:
+        while not run.is_over():
+            await asyncio.sleep(_LOOK_S)
+    except asyncio.CancelledError:
+        run.stop()
+        # As for a wait that is interrupted: its end is awaited, but not for long.
+        deadline_s = time.monotonic() + _PATIENCE_S
+        with suppress(asyncio.CancelledError):
+            while not run.is_over() and time.monotonic() < deadline_s:
+                await asyncio.sleep(_LOOK_S)
+        raise Interrupted from None
 
 
 class RunHandle:

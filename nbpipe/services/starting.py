@@ -9,6 +9,7 @@ This module runs in the thread that calls it. Who waits for a run, or stops wait
 
 from __future__ import annotations
 
+import contextvars
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -140,6 +141,8 @@ class RunInProgress:
             tags=self._tags,
         )
         self.stop_signal = StopSignal()
+        # Whoever watches is told where the run was asked for: a cell, or a button that belongs to none.
+        self._asked_in = contextvars.copy_context()
         self._driver = self._made_driver(facts, existing)
         seen = Places()
         self._driver.prepare(seen)
@@ -262,7 +265,7 @@ class RunInProgress:
         begun = StartedRun(
             self.facts, self.traced, self.started, self.stop_signal, parent, self.look, lambda: bool(self.ended)
         )
-        watching = observe(begun)
+        watching = self._asked_in.run(observe, begun)
         self._driver.listen([*listeners, *watching])
         try:
             with stoppable(self._workspace.paths, self.facts.id, self.stop_signal):

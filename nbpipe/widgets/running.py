@@ -22,6 +22,7 @@ from nbpipe.views.amounts import shorten as cut
 
 _MOST_LETTERS = 300
 _LOOK_S = 0.4
+_is_beside: contextvars.ContextVar[bool] = contextvars.ContextVar("nbpipe_beside", default=False)
 
 
 @runtime_checkable
@@ -80,6 +81,7 @@ class Runner:
             self._ended = ended = Event()
         # The run sees the caller's context variables, such as the workspace in use.
         context = contextvars.copy_context()
+        context.run(_is_beside.set, True)
         Thread(target=context.run, args=(self._run, dict(values), ended), name="nbpipe-form", daemon=True).start()
         return True
 
@@ -161,6 +163,11 @@ class Runner:
             seen = going.look()
             if self._tell_progress is not None and not (unless is not None and unless.is_set()):
                 self._tell_progress(seen)
+
+
+def is_beside() -> bool:
+    """Tell whether what runs here was started by a button: it belongs to no cell, though one may be awaiting."""
+    return _is_beside.get()
 
 
 def error_text(error: BaseException) -> str:

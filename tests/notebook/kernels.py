@@ -92,6 +92,11 @@ class LiveKernel:
         """Interrupt the kernel, as the front end's button does."""
         self._manager.interrupt_kernel()
 
+    def press(self, comm_id: str) -> None:
+        """Press the button that is this widget, as a page does."""
+        pressed = {"comm_id": comm_id, "data": {"method": "custom", "content": {"event": "click"}}}
+        self._client.shell_channel.send(self._client.session.msg("comm_msg", pressed))
+
     def kill(self) -> None:
         """Kill the kernel's process without a word."""
         self._client.stop_channels()

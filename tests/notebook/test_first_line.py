@@ -14,7 +14,7 @@ from nbformat import v4
 from nbpipe import Client
 from nbpipe.define.first_line import MAGICS, as_marked, magic_on
 from nbpipe.define.notebooks import read_pipelines
-from nbpipe.notebook.first_line import mark_first_line, marker_in
+from nbpipe.notebook.first_line import await_commands, mark_first_line, marker_in
 from tests.notebook.shells import Notebook
 
 LINES = st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc"))).map("{}\n".format), max_size=5)
@@ -114,3 +114,29 @@ def test_a_notebook_file_is_read_with_magics_that_stand_as_comments(tmp_path: Pa
 
     assert own is not None
     assert (own.name, [cell.name for cell in own.cells], own.parameters.names) == ("commented", ["load"], ("n",))
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        ("%nbpipe run", "await __nbpipe_cell__.awaited('run')"),
+        ("%nbpipe", "await __nbpipe_cell__.awaited('')"),
+        ("run = %nbpipe run 'my flow' --set q=\"it's\"", None),
+        ("%nbpipe?", "%nbpipe?"),
+        ("%nbpipe runs list?", "%nbpipe runs list?"),
+        ("%nbpipe run \\", "%nbpipe run \\"),
+        ("%nbpiper run", "%nbpiper run"),
+    ],
+)
+def test_a_cell_of_commands_awaits_them_and_help_is_left_to_ipython(line: str, becomes: str | None) -> None:
+    (changed, *rest) = await_commands([f"{line}\n", "\n", "# a remark\n"])
+
+    becomes = becomes or f"run = await __nbpipe_cell__.awaited({line.partition('%nbpipe ')[2]!r})"
+    assert (changed, rest) == (f"{becomes}\n", ["\n", "# a remark\n"])
+
+
+@given(LINES, st.integers(0, 5))
+def test_a_cell_with_code_beside_its_commands_awaits_nothing(lines: list[str], place: int) -> None:
+    cell = [*lines[:place], "%nbpipe run\n", "total = 1\n", *lines[place:]]
+
+    assert await_commands(cell) == cell
