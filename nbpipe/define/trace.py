@@ -21,7 +21,7 @@ from typing import Any
 
 from nbpipe.define.references import Reference
 from nbpipe.define.written import held_by, parameters_behind
-from nbpipe.errors import DefinitionError, ParameterError
+from nbpipe.errors import DefinitionError, ParameterError, meant
 from nbpipe.graph.graph import (
     Condition,
     Constant,
@@ -270,7 +270,9 @@ class Trace:
         try:
             return dict(signature.bind_partial(*args, **kwargs).arguments)
         except TypeError as error:
-            raise DefinitionError(f"{self.pipeline} calls {step.name} wrongly: {error}.") from None
+            unknown = next((name for name in kwargs if name not in names), "")
+            hint = meant(unknown, names) if unknown else ""
+            raise DefinitionError(f"{self.pipeline} calls {step.name} wrongly: {error}.{hint}") from None
 
     def _nodes_of(self, after: Any) -> tuple[str, ...]:
         waited = after if isinstance(after, list | tuple | None) else [after]

@@ -15,7 +15,7 @@ from nbpipe.define.cells import CellStep, with_step
 from nbpipe.define.grammar import ParamsLine
 from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline
-from nbpipe.errors import DefinitionError
+from nbpipe.errors import DefinitionError, meant
 from nbpipe.execute.prepared import Prepared
 from nbpipe.notebook.chance import SessionChance
 from nbpipe.notebook.ledger import Ledger
@@ -276,5 +276,7 @@ class Session:
             available |= dict.fromkeys(other.outputs)
         for wanted in cell.options.after:
             if wanted not in earlier:
-                raise DefinitionError(f"Step {cell.name!r} comes --after {wanted!r}, which is no step before it.")
+                raise DefinitionError(
+                    f"Step {cell.name!r} comes --after {wanted!r}, which is no step before it.{meant(wanted, earlier)}"
+                )
         return cell.placed(available, self.parameters)
