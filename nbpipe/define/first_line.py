@@ -33,6 +33,19 @@ def asks_for_help(arguments: str) -> bool:
     return first in (["-h"], ["--help"]) or (bool(first) and _QUESTION.fullmatch(first[0]) is not None)
 
 
+def without_comment(text: str) -> str:
+    """Leave out a comment at the end: a `#` between spaces and what stands behind it. `#5` is a word like any other."""
+    quote = ""
+    for place, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter == "#" and not text[place - 1 : place].strip() and not text[place + 1 : place + 2].strip():
+            return text[:place].rstrip()
+    return text
+
+
 def as_marked(cell: str) -> str:
     """Give a cell as its magic is looked for: no blank lines or indentation before it, and no `%%time`."""
     lines = _cleaned(cell.splitlines(keepends=True))

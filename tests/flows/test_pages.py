@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nbpipe.commands.dispatch import answer
+from nbpipe.commands.dispatch import answer, words
+from nbpipe.commands.grammar import HELP, Noun, command_in, names_in, root
 from tests.notebook.shells import Notebook, end_shell, make_shell
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -58,3 +59,22 @@ def test_a_page_points_only_to_what_is_there(page: str) -> None:
 
     missing = [one for one in named if not any((root / one).exists() for root in (DOCS, DOCS.parent))]
     assert missing == []
+
+
+def commands_in(page: Path) -> list[str]:
+    """Give the commands that a page writes, as they stand behind `nbpipe`."""
+    lines = re.findall(r"^(?:\$ (?:[A-Z_]+=\S+ )?|%)nbpipe +(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [line for line in lines if "…" not in line and not line.endswith("?")]
+
+
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_every_command_that_a_page_writes_is_of_the_grammar(page: Path) -> None:
+    for line in commands_in(page):
+        command, rest = root(), [re.sub(r"^\[|\]$", "", word) for word in words(line)]
+        while rest and isinstance(command, Noun) and rest[0] in names_in(command):
+            command = command_in(command, rest.pop(0))
+        known = {name for one in command.params for name in one.opts} | set(HELP)
+        unknown = [word for word in rest if word.startswith("--") and word not in known]
+
+        assert not isinstance(command, Noun) or command.invoke_without_command or not rest or rest[0] in HELP, line
+        assert unknown == [] or command.name == "invoke", line
