@@ -44,6 +44,17 @@ def takes_widgets(cell_id: str | None, namespace: Mapping[str, Any]) -> bool:
     return wants_live or not ("google.colab" in sys.modules or "__vsc_ipynb_file__" in namespace)
 
 
+def cell_underway(shell: Any) -> str | None:
+    """Give the id of the cell that is running, as the front end's request names it; `None` if it names none.
+
+    The cell that loads the extension began before anybody could tell us of it.
+    """
+    parent = getattr(shell, "get_parent", None)
+    request = parent() if parent is not None else None
+    found = (request or {}).get("metadata", {}).get("cellId")
+    return found if isinstance(found, str) else None
+
+
 def remark_on_kernel(version: tuple[object, ...] | None) -> str:
     """Say what an older ipykernel does without; nothing of one that is recent, or where there is none.
 

@@ -27,7 +27,7 @@ from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import callable_cells, define_pipeline, offer_cells
 from nbpipe.notebook.display import RecordFormatters, show_reused
 from nbpipe.notebook.first_line import await_commands
-from nbpipe.notebook.frontend import is_watched, notebook_name, takes_widgets
+from nbpipe.notebook.frontend import cell_underway, is_watched, notebook_name, takes_widgets
 from nbpipe.notebook.live import LiveRun
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
@@ -56,7 +56,7 @@ class Kernel:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self._session: Session | None = None
-        self._cell_id: str | None = None
+        self._cell_id = cell_underway(shell)
         self._text = ""
         self._count = 0
         self._is_in_cell = False
