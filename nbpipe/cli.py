@@ -7,6 +7,7 @@ bad value, 3 not found, 4 conflict, 5 the workspace cannot be used, 6 the enviro
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shutil
@@ -35,6 +36,8 @@ _STOPPED = "Stopped; what was done before is kept."
 _ROOM_IN_A_PIPE = 1000
 _LONGEST_LINE = 600
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_IN_PLAIN_SIGNS = "nbpipe-in-plain-signs"
+_PLAIN = dict(zip("✓↺✗△■○◐–⊘─│←→↳…·•×−≥≤", "+=x!#oo-/-|<>`..*x-><", strict=True))
 _SIGNS = {"green": "✓", "cyan": "↺", "bold red": "✗", "yellow": "■△"}
 
 
@@ -178,10 +181,18 @@ def _width(out: TextIO) -> int:
 
 
 def _never_fail_to_encode(stream: TextIO) -> None:
-    """Have a terminal that does not know a sign show a question mark in its place."""
+    """Have a terminal that does not know a sign show a plain one in its place, or a question mark."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="replace")
+        codecs.register_error(_IN_PLAIN_SIGNS, _in_plain_signs)
+        reconfigure(errors=_IN_PLAIN_SIGNS)
+
+
+def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
+    """Write what cannot be encoded by signs that every terminal has, each as wide as what it stands for."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 if __name__ == "__main__":

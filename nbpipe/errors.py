@@ -542,6 +542,12 @@ def _there_is(existing: Iterable[str]) -> str:
     return f"There {'is' if len(names) == 1 else 'are'} {shown}{more}."
 
 
+def meant(name: str, existing: Iterable[str]) -> str:
+    """Ask whether the nearest of `existing` was meant, as a sentence behind others; nothing if none resembles it."""
+    near = nearest(name, existing)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
 def nearest(name: str, existing: Iterable[str]) -> list[str]:
     """Give up to three of `existing` that resemble `name`, best first, whatever their letter case."""
     by_folded = {candidate.casefold(): candidate for candidate in existing}

@@ -30,6 +30,10 @@ EXECUTOR = "EXECUTOR"
 DEPLOYMENT = "DEPLOYMENT"
 SCHEDULE = "SCHEDULE"
 SETTING = "NAME=VALUE"
+FILE = "FILE"
+FOLDER = "FOLDER"
+NOTEBOOK = "NOTEBOOK"
+ZONE = "ZONE"
 
 AsJson = Annotated[bool, Option("--json", help="Answer with plain facts as JSON.")]
 Limit = Annotated[int, Option("--limit", metavar="N", help="How many at most.")]

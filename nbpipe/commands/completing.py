@@ -6,18 +6,24 @@ what cannot be found out is left out, and no workspace is made by asking.
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 from nbpipe.base.workspace import find_workspace
 from nbpipe.commands import arguments
-from nbpipe.commands.calling import Call, Surroundings, calling, current_call, current_client
+from nbpipe.commands.calling import Call, Runnable, Surroundings, calling, current_call, current_client
 from nbpipe.commands.grammar import Noun, command_in, names_in, options_of, root
 from nbpipe.commands.showing import drawn
 from nbpipe.records.executors import KNOWN
 from nbpipe.records.models import ModelStages
+from nbpipe.records.parameters import as_json, may_hold_secret, type_text
 from nbpipe.records.runs import Status
 
 if TYPE_CHECKING:
@@ -28,6 +34,7 @@ _TO_QUOTE = set(" \t\"'\\")
 _NEWEST_RUNS = 50
 _OF_RUNS = (Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.INTERRUPTED)
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*"?|'[^']*'?)+""")
+_CHOICES = re.compile(r"Literal(\[[^\]]*\])")
 
 
 def completions(line: str, cursor: int, surroundings: Surroundings | None = None) -> list[str]:
@@ -47,6 +54,27 @@ def completions(line: str, cursor: int, surroundings: Surroundings | None = None
             fitting = dict.fromkeys(name for name in found if name.startswith(begun) and name != begun)
             return [shlex.quote(name) if set(name) & _TO_QUOTE else name for name in fitting][:_MOST]
     except Exception:  # noqa: BLE001 — a Tab that finds nothing is better than one that fails
+        return []
+
+
+def begun_in(text: str) -> str:
+    """Give the word that `text` ends in as it is written, its quotation marks included; nothing behind a space."""
+    words = _WORD.findall(text)
+    return words[-1] if words and text.endswith(words[-1]) else ""
+
+
+def names_of(metavar: str, begun: str, surroundings: Surroundings | None = None) -> list[str]:
+    """Name what there is of the kind that a metavar says, of what begins with `begun`.
+
+    Args:
+        metavar: One of `arguments`.
+        begun: The beginning.
+        surroundings: The notebook.
+    """
+    try:
+        with calling(Call(surroundings)):
+            return [name for name in _NAMES[metavar](begun) if name.startswith(begun)][:_MOST]
+    except Exception:  # noqa: BLE001 — as above
         return []
 
 
@@ -91,24 +119,54 @@ def _positional(command: Any, words: Sequence[str]) -> list[str]:
 
 def _names_for(parameter: Any, words: Sequence[str], begun: str) -> Iterable[str]:
     if parameter.metavar == arguments.SETTING:
-        return _settings(words)
+        return _settings(words, begun)
     if parameter.metavar == arguments.STEP:
         return _steps(words)
     find = _NAMES.get(parameter.metavar or "")
     return find(begun) if find is not None else []
 
 
-def _settings(words: Sequence[str]) -> list[str]:
-    """Give what the pipeline or snapshot that is named before takes, as in `rate=`."""
+def _settings(words: Sequence[str], begun: str) -> list[str]:
+    """Give what the pipeline or snapshot that is named before takes, as in `rate=`; behind that, what could stand."""
+    name, equals, _ = begun.partition("=")
+    parameters = _parameters(words)
+    if not equals:
+        return [f"{each}=" for each in parameters]
+    return [f"{name}={value}" for value in _values(*parameters[name])] if name in parameters else []
+
+
+def _parameters(words: Sequence[str]) -> dict[str, tuple[str, Any]]:
+    """Give the type and the value of each parameter of what is named before, or of the notebook's own pipeline."""
     surroundings = current_call().surroundings
     pipelines = surroundings.pipelines() if surroundings is not None else {}
     for word in words:
         if word in pipelines:
-            return [f"{name}=" for name in pipelines[word].definition.parameters.names]
+            return _of_definition(pipelines[word])
         if word in _snapshots(""):
-            return [f"{one.name}=" for one in current_client().snapshots.get(word).content.parameters]
+            return {one.name: (one.type, one.value) for one in current_client().snapshots.get(word).content.parameters}
     own = surroundings.own() if surroundings is not None else None
-    return [f"{name}=" for name in own.definition.parameters.names] if own is not None else []
+    return _of_definition(own) if own is not None else {}
+
+
+def _of_definition(pipeline: Runnable) -> dict[str, tuple[str, Any]]:
+    return {
+        name: (type_text(field.annotation), None if may_hold_secret(field.annotation) else _default(field))
+        for name, field in pipeline.definition.parameters.model.model_fields.items()
+    }
+
+
+def _default(field: Any) -> Any:
+    return None if field.is_required() or field.default_factory is not None else as_json(field.default)
+
+
+def _values(type_said: str, value: Any) -> list[str]:
+    """Write the values that a type allows, where it says so, else the one that it has."""
+    choices = _CHOICES.search(type_said)
+    if choices is not None:
+        return [str(choice) for choice in ast.literal_eval(choices[1])]
+    if type_said == "bool":
+        return ["true", "false"]
+    return [] if value is None else [value if isinstance(value, str) else json.dumps(value)]
 
 
 def _steps(words: Sequence[str]) -> list[str]:
@@ -175,12 +233,34 @@ def _tags(_: str) -> list[str]:
     return [tag.name for tag in current_client().tags.list()] if _has_workspace() else []
 
 
+def _files(begun: str) -> list[str]:
+    """Name what lies in the folder that is being written, as it is written there; hidden ones if a dot is."""
+    folder, slash, beginning = begun.rpartition("/")
+    place = Path(f"{folder}{slash}" or ".").expanduser()
+    found = sorted(place.iterdir(), key=lambda entry: entry.name)
+    return [
+        f"{folder}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
+        for entry in found
+        if entry.name.startswith(beginning) and (beginning.startswith(".") or not entry.name.startswith("."))
+    ]
+
+
+@cache
+def _zones() -> list[str]:
+    return sorted(available_timezones())
+
+
 def _sources(begun: str) -> list[str]:
-    return [*_defined(begun), *_pipelines(begun)]
+    return [*_defined(begun), *_pipelines(begun), *_sources_in_files(begun)]
+
+
+def _sources_in_files(begun: str) -> list[str]:
+    # Only what has been begun: a folder full of notebooks would hide the names that are meant.
+    return [name for name in _files(begun) if name.endswith((".py", ".ipynb", "/"))] if begun else []
 
 
 def _runnable(begun: str) -> list[str]:
-    return [*_defined(begun), *_snapshots(begun)]
+    return [*_defined(begun), *_snapshots(begun), *_sources_in_files(begun)]
 
 
 _NAMES: dict[str, Callable[[str], Iterable[str]]] = {
@@ -197,4 +277,8 @@ _NAMES: dict[str, Callable[[str], Iterable[str]]] = {
     arguments.TAG: _tags,
     arguments.STATUS: lambda _: [status.value for status in _OF_RUNS],
     arguments.EXECUTOR: lambda _: list(KNOWN),
+    arguments.FILE: _files,
+    arguments.FOLDER: _files,
+    arguments.NOTEBOOK: _files,
+    arguments.ZONE: lambda _: _zones(),
 }

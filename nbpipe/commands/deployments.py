@@ -141,10 +141,22 @@ def stop(deployment: DeploymentName, *, as_json: AsJson = False) -> Answer:
     return sentence(said, stopped, stopped.as_row(), as_json=as_json)
 
 
-@verb(commands, "restart", "nbpipe deployment restart weather_service")
-def restart(deployment: DeploymentName, *, as_json: AsJson = False) -> Answer:
+@verb(
+    commands,
+    "restart",
+    "nbpipe deployment restart weather_service",
+    "nbpipe deployment restart weather_service --port 9000",
+)
+def restart(
+    deployment: DeploymentName,
+    *,
+    port: Annotated[
+        int | None, Option("--port", metavar="N", help="Another port, from now on; the one it has if none is given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> Answer:
     """Start a deployment anew: by another process, or after it was stopped or killed."""
-    started = current_client().deployments.restart(deployment)
+    started = current_client().deployments.restart(deployment, port)
     return sentence(f"Deployment {started.name} answers at {started.url}.", started, started.as_row(), as_json=as_json)
 
 

@@ -8,6 +8,7 @@ from nbpipe.commands.answers import Answer, Started
 from nbpipe.commands.calling import Call, Surroundings, calling
 from nbpipe.commands.completing import completions
 from nbpipe.commands.grammar import ask
+from nbpipe.define.first_line import without_comment
 from nbpipe.errors import BadValueError
 
 __all__ = ["answer", "begin", "completions"]
@@ -35,13 +36,13 @@ def begin(line: str, surroundings: Surroundings | None = None) -> Answer | Start
 
 
 def words(line: str) -> list[str]:
-    """Take a line apart as a shell would, without ever running one.
+    """Take a line apart as a shell would, without ever running one; a comment at its end is left out.
 
     Raises:
         BadValueError: A quotation mark that is never closed.
     """
     try:
-        return shlex.split(line)
+        return shlex.split(without_comment(line))
     except ValueError:
         raise BadValueError(
             "A quotation mark is never closed; put a backslash before one that is part of a value."

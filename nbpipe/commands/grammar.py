@@ -240,7 +240,8 @@ def command_in(group: Noun, name: str) -> Any:
 
 def options_of(command: Any) -> list[str]:
     """Give the long options of a command."""
-    named = [name for parameter in command.params for name in parameter.opts if name.startswith("--")]
+    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+    named = [name for parameter in shown for name in parameter.opts if name.startswith("--")]
     return [*named, "--help"]
 
 

@@ -120,4 +120,13 @@ def starter(name: str) -> dict[str, object]:
         for number, (kind, text) in enumerate(CELLS)
     ]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    # Without it nbconvert does not know that a script of it is one of Python.
+    language = {
+        "name": "python",
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    }
+    metadata = {"kernelspec": kernel, "language_info": language}
+    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}

@@ -8,12 +8,12 @@ from __future__ import annotations
 import ast
 import linecache
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from nbpipe.define.grammar import PipelineLine
 from nbpipe.define.pipeline import FunctionPipeline
-from nbpipe.errors import DefinitionError
+from nbpipe.errors import DefinitionError, meant
 from nbpipe.source.indenting import indented
 from nbpipe.source.syntax import syntax_tree
 
@@ -47,11 +47,18 @@ def place_of(line: PipelineLine) -> str:
     return f"<%%pipeline {line.name}>"
 
 
-def said_in(error: Exception, place: str) -> str:
-    """Say what a body raised, with the line of the cell."""
+def said_in(error: Exception, place: str, existing: Iterable[str] = ()) -> str:
+    """Say what a body raised, with the line of the cell.
+
+    Args:
+        error: What it raised.
+        place: What tracebacks call the body.
+        existing: Names that it could have meant.
+    """
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == place]
     where = f" (line {lines[-1]})" if lines else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}."
+    hint = meant(error.name, existing) if isinstance(error, NameError) and error.name else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}.{hint}"
 
 
 def function_text(name: str, signature: str, body: str) -> str:

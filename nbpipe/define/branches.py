@@ -7,19 +7,17 @@ step that is not taken gives what stands for that.
 from __future__ import annotations
 
 import ast
-import linecache
 import sys
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any, Final, Protocol
 
 from nbpipe.define.references import Reference
 from nbpipe.define.trace import current_trace
+from nbpipe.define.written import call_at
 from nbpipe.errors import DefinitionError
 from nbpipe.graph.graph import Condition, EitherOf, OutputOf, outputs_behind
 from nbpipe.records.base import shorten
 from nbpipe.records.definitions import AnyStep
-from nbpipe.source.syntax import expression_tree
 
 
 class _Mark:
@@ -46,22 +44,10 @@ def name_passed(condition: object) -> str:
 
     True and False are the same objects everywhere: which parameter one of them is, only the body's text says.
     """
-    if not isinstance(condition, bool | None) or current_trace() is None:
+    if isinstance(condition, Reference) or current_trace() is None:
         return ""
-    frame = sys._getframe(2)
-    place = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
-    if place is None:
-        return ""
-    line, last_line, start, end = place
-    if line is None or line != last_line:
-        return ""
-    text = linecache.getline(frame.f_code.co_filename, line, frame.f_globals).encode()[start:end]
-    try:
-        called = expression_tree(text.decode())
-    except (SyntaxError, ValueError):
-        # The text is not that of the code any more.
-        return ""
-    passed = called.args[0] if isinstance(called, ast.Call) and called.args else None
+    called = call_at(sys._getframe(2))
+    passed = called.args[0] if called is not None and called.args else None
     return passed.id if isinstance(passed, ast.Name) else ""
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from nbpipe.base.digest import quick
 from nbpipe.define.texts import notebook_surroundings
 from nbpipe.define.trace import current_trace
-from nbpipe.errors import DefinitionError
+from nbpipe.errors import DefinitionError, meant
 from nbpipe.records.definitions import Output, StepSignature
 from nbpipe.records.parameters import REQUIRED, Parameters
 from nbpipe.records.steps import StepOptions
@@ -108,6 +108,7 @@ class CellStep:
                 if name not in available:
                     raise DefinitionError(
                         f"Step {self.name!r} takes {name!r}, which neither a parameter nor an earlier step provides."
+                        f"{meant(name, available)}"
                     )
             return self.takes
         return tuple(name for name in self.names.reads if name in available)

@@ -13,6 +13,8 @@ import re
 
 MAGICS = ("step", "params", "pipeline", "catalog")
 _COMMENT = re.compile(r"#\|[ \t]*(step|params|pipeline)(?=\s|$)[ \t]*(.*)")
+# No name has a question mark in it.
+_QUESTION = re.compile(r"[\w-]*\?{1,2}")
 _INDENTATION = re.compile(r"[ \t]+")
 
 
@@ -26,8 +28,22 @@ def magic_on(line: str) -> tuple[str, str]:
 
 
 def asks_for_help(arguments: str) -> bool:
-    """Tell whether the first line asks for help and for nothing else."""
-    return arguments.split()[:1] in (["-h"], ["--help"])
+    """Tell whether the first line asks for help and for nothing else: `-h`, `--help`, or a question as in `load?`."""
+    first = arguments.split(maxsplit=1)[:1]
+    return first in (["-h"], ["--help"]) or (bool(first) and _QUESTION.fullmatch(first[0]) is not None)
+
+
+def without_comment(text: str) -> str:
+    """Leave out a comment at the end: a `#` between spaces and what stands behind it. `#5` is a word like any other."""
+    quote = ""
+    for place, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter == "#" and not text[place - 1 : place].strip() and not text[place + 1 : place + 2].strip():
+            return text[:place].rstrip()
+    return text
 
 
 def as_marked(cell: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NoReturn
 
+from nbpipe.define.first_line import without_comment
 from nbpipe.errors import BadValueError, nearest
 from nbpipe.records.models import ModelConfig
 from nbpipe.records.steps import StepOptions
@@ -123,7 +124,7 @@ def parse_step(arguments: str) -> StepLine:
     Raises:
         BadValueError: It is not of the grammar; the nearest option is told.
     """
-    head, rest = _head_and_options(arguments)
+    head, rest = _head_and_options(without_comment(arguments))
     said = _step_parser().read(rest)
     if said.help:
         return StepLine(wants_help=True)
@@ -146,7 +147,7 @@ def parse_pipeline(arguments: str) -> PipelineLine:
     Raises:
         BadValueError: It is not of the grammar.
     """
-    head, rest = _head_and_options(arguments)
+    head, rest = _head_and_options(without_comment(arguments))
     parser = _Parser("pipeline")
     parser.add_argument("--tag", action="append", default=[])
     parser.add_argument("--model", default="")
@@ -172,7 +173,7 @@ def parse_params(arguments: str) -> ParamsLine:
     parser.add_argument("--name", default="")
     parser.add_argument("--tag", action="append", default=[])
     parser.add_argument("--model", default="")
-    said = parser.read(arguments)
+    said = parser.read(without_comment(arguments))
     if said.name and not _NAME.fullmatch(said.name):
         raise BadValueError(f"%%params: {said.name!r} cannot name a pipeline; give one word.")
     return ParamsLine(said.name, tuple(parse_tag(tag) for tag in said.tag), parse_model(said.model), said.help)
@@ -194,9 +195,10 @@ def parse_catalog(arguments: str) -> str:
     Raises:
         BadValueError: It is no name of a variable.
     """
-    if arguments and not arguments.isidentifier():
-        raise BadValueError(f"%%catalog: {arguments!r} is no name of a variable; write %%catalog df.")
-    return arguments
+    name = without_comment(arguments)
+    if name and not name.isidentifier():
+        raise BadValueError(f"%%catalog: {name!r} is no name of a variable; write %%catalog df.")
+    return name
 
 
 def parse_tag(text: str) -> Tag:

@@ -6,6 +6,7 @@ node, and the plain values bound to its arguments.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
 from nbpipe.define.texts import Surroundings, notebook_surroundings, text_of
 from nbpipe.define.trace import Trace, TracedCalls, tracing
-from nbpipe.errors import DefinitionError
+from nbpipe.errors import DefinitionError, meant
 from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
 from nbpipe.records.base import plain_name
 from nbpipe.records.definitions import AnyStep, Traced
@@ -115,7 +116,8 @@ class FunctionPipeline(PipelineDefinition):
     def trace(self, values: Mapping[str, Any], context: Any = None, *, partial: bool = False) -> Traced:
         """Run the body with these values; the steps it calls become nodes."""
         checked = self.parameters.check(values, partial=partial)
-        trace = Trace(self.name, checked, context, self._last[0])
+        code = getattr(inspect.unwrap(self.body), "__code__", None)
+        trace = Trace(self.name, checked, context, self._last[0], code)
         open_ones = {name: Reference(ParameterOf(name=name)) for name in self.parameters.names if name not in checked}
         with tracing(trace):
             returned = self.body(**checked, **open_ones)
@@ -234,7 +236,9 @@ def wire_cells(cells: Sequence[CellStep], parameters: Parameters) -> tuple[Graph
             raise DefinitionError(f"Two cells are named {cell.name!r}; give one another name: %%step {cell.name}_2.")
         for other in cell.options.after:
             if other not in placed:
-                raise DefinitionError(f"Step {cell.name!r} comes --after {other!r}, which is no step before it.")
+                raise DefinitionError(
+                    f"Step {cell.name!r} comes --after {other!r}, which is no step before it.{meant(other, placed)}"
+                )
         here = cell.placed(available, parameters)
         placed[cell.name] = here
         inputs = {name: available[name] for name in here.provided}

@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from operator import is_
+from types import CodeType
 from typing import Any
 
 from nbpipe.define.references import Reference
-from nbpipe.errors import DefinitionError, ParameterError
+from nbpipe.define.written import held_by, parameters_behind
+from nbpipe.errors import DefinitionError, ParameterError, meant
 from nbpipe.graph.graph import (
     Condition,
     Constant,
@@ -86,6 +88,7 @@ class Trace:
         parameters: The checked values that the body was given.
         model: What `get_pipeline_context().model` answers, if anything.
         before: What the body called the last time.
+        code: The body's code, whose text says which parameter is passed on.
         calls: The calls so far.
         steps: The step that each node calls.
         values: The plain values bound to each node's arguments, each of its declared type.
@@ -96,6 +99,7 @@ class Trace:
     parameters: Mapping[str, Any]
     model: Any = None
     before: TracedCalls = field(default_factory=TracedCalls)
+    code: CodeType | None = None
     calls: list[_Call] = field(default_factory=list)
     steps: dict[str, AnyStep] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -181,18 +185,19 @@ class Trace:
                 f"{step.name} asks for a pointer, and the items of a list have none; let it take the value."
             )
         signature = step.signature.mapped(mapped)
-        bound = {**signature.filled, **bound} if signature.filled else bound
+        said, bound = bound, {**signature.filled, **bound} if signature.filled else bound
         given = {name: value for name, value in bound.items() if not isinstance(value, Reference)}
         given |= {name: items_given(step.name, name, given[name]) for name in mapped if name in given}
         values = self._checked(step, signature, node_id, given) if given else {}
-        inputs: dict[str, Origin] = {}
-        for name, value in bound.items():
-            is_fed = isinstance(value, Reference)
-            inputs[name] = (
-                self._fed_by(value, step, name, is_list=name in mapped)
-                if is_fed
-                else self._origin(node_id, name, values[name])
-            )
+        # What the step itself fills in comes from nowhere else.
+        passed = {name: given[name] for name in given if name in said}
+        parameters = parameters_behind(passed, signature.inputs, self.parameters, self.code)
+        inputs: dict[str, Origin] = {
+            name: self._fed_by(value, step, name, is_list=name in mapped)
+            if isinstance(value, Reference)
+            else self._origin(node_id, name, values[name], parameters.get(name))
+            for name, value in bound.items()
+        }
         node = Node(id=node_id, step=step.name, inputs=inputs, after=after, mapped=mapped)
         count, is_plain = self._calls[step.name].count, only_references and not is_mapped
         return _Call(step, args if only_references else None, node, values, _answer(node_id, step), count, is_plain)
@@ -207,7 +212,9 @@ class Trace:
             if isinstance(one, Reference) or not is_plain(one):
                 raise DefinitionError(f"{self.pipeline} compares with {shorten(one)}; equals= takes a plain value.")
         if not isinstance(value, Reference):
-            return Condition(origin=self._origin("a condition", name, value), equals=equals, negated=negated)
+            is_named = name in self.parameters and self.parameters[name] is value
+            parameter = name if is_named else held_by(value, self.parameters)
+            return Condition(origin=self._origin("a condition", name, value, parameter), equals=equals, negated=negated)
         for output in outputs_behind(value.origin):
             if not output.output:
                 raise DefinitionError(f"{self.pipeline} asks what {output.node} gave, but that gives nothing.")
@@ -263,7 +270,9 @@ class Trace:
         try:
             return dict(signature.bind_partial(*args, **kwargs).arguments)
         except TypeError as error:
-            raise DefinitionError(f"{self.pipeline} calls {step.name} wrongly: {error}.") from None
+            unknown = next((name for name in kwargs if name not in names), "")
+            hint = meant(unknown, names) if unknown else ""
+            raise DefinitionError(f"{self.pipeline} calls {step.name} wrongly: {error}.{hint}") from None
 
     def _nodes_of(self, after: Any) -> tuple[str, ...]:
         waited = after if isinstance(after, list | tuple | None) else [after]
@@ -294,12 +303,9 @@ class Trace:
         except ParameterError as error:
             raise ParameterError(f"{self.pipeline}, step {node_id}", error.problems) from None
 
-    def _origin(self, node_id: str, name: str, value: Any) -> Origin:
-        if name in self.parameters and _same(self.parameters[name], value):
-            return ParameterOf(name=name)
-        for parameter, candidate in self.parameters.items():
-            if candidate is value and not isinstance(value, bool | None.__class__):
-                return ParameterOf(name=parameter)
+    def _origin(self, node_id: str, name: str, value: Any, parameter: str | None) -> Origin:
+        if parameter is not None:
+            return ParameterOf(name=parameter)
         if not is_plain(value):
             raise DefinitionError(
                 f"{self.pipeline} passes {node_id} a {type(value).__name__} as {name!r}, which is alive in this "
@@ -333,13 +339,6 @@ def _answer(node_id: str, step: AnyStep) -> Any:
     if not outputs:
         return Reference(OutputOf(node=node_id, output=""))
     return tuple(outputs) if step.signature.is_tuple else outputs[0]
-
-
-def _same(one: Any, other: Any) -> bool:
-    try:
-        return type(one) is type(other) and bool(one == other)
-    except Exception:  # noqa: BLE001 — an == of the user's that raises or answers an array means: not known to be equal
-        return False
 
 
 def _holds_reference(value: Any) -> bool:

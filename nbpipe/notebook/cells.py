@@ -24,6 +24,7 @@ from nbpipe.notebook.executing import CellExecution
 from nbpipe.notebook.first_line import HOOK, MARKER, marker_in
 from nbpipe.notebook.live import LiveBar
 from nbpipe.notebook.outputs import Recorder, Replay
+from nbpipe.notebook.redefining import Redefined, redefinition, tell_redefined
 from nbpipe.notebook.session import Session
 from nbpipe.records.runs import Status
 from nbpipe.source.magics import refuse_unreplayable, strip_magics
@@ -95,6 +96,7 @@ class StepCells:
         self._running: CellExecution | None = None
         self._recorder: Recorder | None = None
         self._replay: Replay | None = None
+        self._redefined: Redefined | None = None
         self._first_line = ""
         self._names_by_cell: dict[str, str] = {}
         self._defined: tuple[tuple[str, ...], StepLine] | None = None
@@ -118,8 +120,9 @@ class StepCells:
         name = line.name or self._name_for(cell.key)
         refuse_unreplayable(name, dropped)
         step = CellStep(name=name, text=stripped, options=line.options, takes=line.takes, gives=line.gives)
+        self._redefined = redefinition(step, self._session().steps, self._names_by_cell, cell.key)
         prepared = self._session().define(step, former=self._names_by_cell.get(cell.key, ""))
-        self._names_by_cell[cell.key] = name
+        self._take_name(name, cell.key)
         if line.is_only_defined:
             return []
         return self._computing(CellExecution(self._session(), prepared), cell)
@@ -141,6 +144,11 @@ class StepCells:
         execution.bind_inputs()
         self._running = execution
         return [call("begin"), *_with_commit(cell.tree.body)]
+
+    def _take_name(self, name: str, key: str) -> None:
+        """Take note of which cell is the step of this name: this one, and no other any more."""
+        others = {other: named for other, named in self._names_by_cell.items() if named != name}
+        self._names_by_cell = others | {key: name}
 
     def _name_for(self, key: str) -> str:
         """Name a step that has no name: the same cell always has the same."""
@@ -195,11 +203,17 @@ class StepCells:
         running, self._running = self._running, None
         recorder, self._recorder = self._recorder, None
         replay, self._replay = self._replay, None
+        redefined, self._redefined = self._redefined, None
         outputs = recorder.stop() if recorder is not None else []
         if replay is not None and error is None:
             replay.finish()
-        if running is None:
-            return
+        if running is not None:
+            self._ended(running, error, outputs)
+        # Not before: what the cell shows is kept, and shown again when it is reused.
+        if redefined is not None and error is None and self._is_watched():
+            tell_redefined(redefined, self._session())
+
+    def _ended(self, running: CellExecution, error: BaseException | None, outputs: list[Any]) -> None:
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.end(_became(error))

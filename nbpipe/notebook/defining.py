@@ -42,7 +42,8 @@ def define_pipeline(line: PipelineLine, body: str, session: Session) -> Bundle:
         _put_back(namespace, line.name, former)
         if isinstance(error, NbpipeError) or not isinstance(error, Exception):
             raise
-        raise DefinitionError(f"%%pipeline {line.name}: {said_in(error, place_of(line))}") from None
+        said = said_in(error, place_of(line), [*session.steps, *namespace])
+        raise DefinitionError(f"%%pipeline {line.name}: {said}") from None
     namespace[line.name] = Pipeline(definition)
     return bundle
 

@@ -101,5 +101,9 @@ def _live_bundle(deployment: Deployment) -> dict[str, Any]:
 
 def show_reused(step: str) -> None:
     """Say that a cell did not run."""
-    said = f"↺ {step} reused: nothing it depends on changed"
+    show_remark(f"↺ {step} reused: nothing it depends on changed")
+
+
+def show_remark(said: str) -> None:
+    """Show a line that is no part of what a cell gives."""
     show_bundle(Bundle(render(element("span", said, style=_REMARK)), said))

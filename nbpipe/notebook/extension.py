@@ -5,6 +5,7 @@ Loading twice changes nothing; unloading brings back the shell as it was.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from nbpipe.commands.workbench import leave_notebook, use_notebook
@@ -12,6 +13,7 @@ from nbpipe.define.first_line import MAGICS
 from nbpipe.define.texts import follow_notebook
 from nbpipe.notebook import first_line
 from nbpipe.notebook.completion import completer_for
+from nbpipe.notebook.frontend import kernel_version, remark_on_kernel
 from nbpipe.notebook.kernel import Kernel
 from nbpipe.notebook.magics import NbpipeMagics
 from nbpipe.notebook.surroundings import LiveNotebook, LivePieces
@@ -24,6 +26,9 @@ def load_ipython_extension(shell: Any) -> None:
     """Put nbpipe into a shell: `%load_ext nbpipe`."""
     if id(shell) in _kernels:
         return
+    remark = remark_on_kernel(kernel_version())
+    if remark:
+        print(remark, file=sys.stderr)
     kernel = Kernel(shell)
     shell.input_transformers_cleanup.extend((first_line.mark_first_line, kernel.await_commands))
     shell.ast_transformers.append(kernel.transformer)

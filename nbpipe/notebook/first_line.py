@@ -4,6 +4,9 @@ IPython transforms a cell twice and more, so the marker decides nothing; what it
 on the syntax tree (`notebook.cells`). The body keeps its line numbers and runs natively: `await`
 works, tracebacks point at the user's own line, and an error stops Run All.
 
+A question about one of our commands, `%nbpipe run?`, becomes the `--help` that is meant: IPython would
+explain whatever else is called `run`.
+
 Everything here is a pure function of text. What stands on a first line is `define.first_line`.
 """
 
@@ -15,8 +18,9 @@ import re
 from nbpipe.define.first_line import magic_on
 
 MARKER = "__nbpipe__"
+_QUESTION = re.compile(r"(?P<before>\?{0,2})(?P<line>%nbpipe\b[^'\"\n]*?)\s*(?P<after>\?{0,2})")
 HOOK = "__nbpipe_cell__"
-# A line that is continued, or that asks IPython for help, is left to IPython.
+# A line that is continued is left to IPython; one that asks for help is another by then.
 _COMMAND = re.compile(r"(?P<target>[^\W\d]\w* *= *)?%nbpipe(?: +(?P<line>.*?))?(?<![?\\])[ \t\r\n]*")
 
 
@@ -24,12 +28,18 @@ def mark_first_line(lines: list[str]) -> list[str]:
     """Turn `%%step train --tag v1` into a marker and leave the body as it is."""
     magic, arguments = magic_on(lines[0]) if lines else ("", "")
     if not magic:
-        return lines
+        return _with_help_for_a_question(lines)
     if magic == "catalog":
         # SQL is no Python: the body travels in the marker, and as many lines are left blank.
         body = "".join(lines[1:])
         return [f"{MARKER}({magic!r}, {arguments!r}, {body!r})\n", *["\n" for _ in lines[1:]]]
     return [f"{MARKER}({magic!r}, {arguments!r})\n", *lines[1:]]
+
+
+def _with_help_for_a_question(lines: list[str]) -> list[str]:
+    """Ask the command that a cell asks about, and nothing else, for its help."""
+    asked = _QUESTION.fullmatch(lines[0].strip()) if len(lines) == 1 else None
+    return [f"{asked['line']} --help\n"] if asked is not None and (asked["before"] or asked["after"]) else lines
 
 
 def await_commands(lines: list[str]) -> list[str]:

@@ -27,11 +27,12 @@ from nbpipe.notebook.cells import CellTransformer, StepCell, StepCells, call
 from nbpipe.notebook.defining import callable_cells, define_pipeline, offer_cells
 from nbpipe.notebook.display import RecordFormatters, show_reused
 from nbpipe.notebook.first_line import await_commands
-from nbpipe.notebook.frontend import is_watched, notebook_name, takes_widgets
+from nbpipe.notebook.frontend import cell_underway, is_watched, notebook_name, takes_widgets
 from nbpipe.notebook.live import LiveRun
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before
+from nbpipe.notebook.underway import Underway
 from nbpipe.notebook.usage import USAGE
 from nbpipe.notebook.viewing import ViewFormatters, show_bundle, show_view
 from nbpipe.records.config import PipelineRunConfiguration
@@ -55,10 +56,11 @@ class Kernel:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self._session: Session | None = None
-        self._cell_id: str | None = None
+        self._cell_id = cell_underway(shell)
         self._text = ""
         self._count = 0
         self._is_in_cell = False
+        self._underway = Underway(shell.user_ns)
         self._pictures: dict[str, LiveRun] = {}
         self._pending: Callable[[], Any] = _nothing
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused, lambda: self.is_watched)
@@ -73,7 +75,8 @@ class Kernel:
         """What this kernel knows; begun when it is first asked for."""
         if self._session is None:
             namespace = self.shell.user_ns
-            self._session = Session(namespace, open_workspace(find_workspace()), notebook_name(namespace))
+            name = notebook_name(namespace)
+            self._session = Session(namespace, open_workspace(find_workspace()), name, self._underway.so_far)
         return self._session
 
     @property
@@ -133,12 +136,14 @@ class Kernel:
         """A cell is about to run."""
         self._cell_id = getattr(info, "cell_id", None)
         self._text = as_marked(info.raw_cell)
+        self._underway.begin("" if magic_on(self._text.partition("\n")[0])[0] else self._text)
         self._pictures.clear()
         self._is_in_cell = True
 
     def after_cell(self, result: Any) -> None:
         """A cell is over."""
         self._is_in_cell = False
+        self._underway.end()
         for live in self._pictures.values():
             live.leave_cell()
         error = result.error_in_exec or result.error_before_exec

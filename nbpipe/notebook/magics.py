@@ -11,7 +11,7 @@ from typing import Any
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from nbpipe.notebook.kernel import Kernel
-from nbpipe.notebook.usage import USAGE
+from nbpipe.notebook.usage import NBPIPE, USAGE
 
 
 @magics_class
@@ -49,8 +49,7 @@ class NbpipeMagics(Magics):
 
     @no_var_expand
     @line_magic
-    def nbpipe(self, line: str) -> Any:
-        """%nbpipe NOUN VERB …: what the command line says, answered with a table or a widget; see %nbpipe --help."""
+    def nbpipe(self, line: str) -> Any:  # noqa: D102 — its usage is its docstring
         return self._kernel.answer(line)
 
     def _run(self, magic: str, line: str, cell: str | None) -> None:
@@ -61,5 +60,5 @@ class NbpipeMagics(Magics):
         self._kernel.run_marked(magic, line, cell)
 
 
-for _name, _usage in USAGE.items():
+for _name, _usage in (*USAGE.items(), ("nbpipe", NBPIPE)):
     getattr(NbpipeMagics, _name).__doc__ = _usage

@@ -6,7 +6,7 @@ How a step is planned, reused or run is `notebook.executing`; who made which val
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import Any
@@ -15,7 +15,7 @@ from nbpipe.define.cells import CellStep, with_step
 from nbpipe.define.grammar import ParamsLine
 from nbpipe.define.params import parameters_from_text
 from nbpipe.define.pipeline import CellPipeline
-from nbpipe.errors import DefinitionError
+from nbpipe.errors import DefinitionError, meant
 from nbpipe.execute.prepared import Prepared
 from nbpipe.notebook.chance import SessionChance
 from nbpipe.notebook.ledger import Ledger
@@ -24,6 +24,7 @@ from nbpipe.records.parameters import Parameters, parameters_of
 from nbpipe.records.tags import Tag
 from nbpipe.services.interactive import InteractiveRun
 from nbpipe.services.workspace import Workspace
+from nbpipe.source.capture import GOING_ON
 from nbpipe.source.corpus import Corpus
 from nbpipe.source.pieces import Unit, read_unit
 
@@ -35,6 +36,7 @@ class Session:
         namespace: The notebook's names and values.
         workspace: Where steps are recorded.
         name: The notebook's name, and so its pipeline's.
+        so_far: Gives what has been executed of the plain cell that is running, and the names that are being bound.
 
     Attributes:
         namespace: As given.
@@ -49,7 +51,13 @@ class Session:
         defining: The classes that the running step's own body defines, each with the text that it is known by.
     """
 
-    def __init__(self, namespace: MutableMapping[str, Any], workspace: Workspace, name: str) -> None:
+    def __init__(
+        self,
+        namespace: MutableMapping[str, Any],
+        workspace: Workspace,
+        name: str,
+        so_far: Callable[[], tuple[str, tuple[str, ...]]] = lambda: ("", ()),
+    ) -> None:
         self.namespace = namespace
         self.workspace = workspace
         self.name = name
@@ -63,7 +71,9 @@ class Session:
         self.executed = 0
         self.defining: Mapping[str, str] = {}
         self._units: dict[str, tuple[int, Unit]] = {}
+        self._so_far = so_far
         self._corpus: Corpus | None = None
+        self._corpus_with: tuple[tuple[str, tuple[str, ...]], Corpus] | None = None
         self._chance: SessionChance | None = None
         self._run: InteractiveRun | None = None
 
@@ -78,10 +88,17 @@ class Session:
         return [unit for number, unit in reversed(self._units.values()) if number > executed]
 
     def corpus(self) -> Corpus:
-        """Give the executed cells, indexed."""
+        """Give the executed cells, indexed; what has been executed of the one that is running is the last."""
         if self._corpus is None:
-            self._corpus = Corpus(self.units())
-        return self._corpus
+            self._corpus, self._corpus_with = Corpus(self.units()), None
+        text, live = so_far = self._so_far()
+        if not (text.strip() or live):
+            return self._corpus
+        if self._corpus_with is None or self._corpus_with[0] != so_far:
+            deleting = "".join(f"del {name}\n" for name in live)
+            running = [read_unit("this cell", text), read_unit(GOING_ON, deleting)]
+            self._corpus_with = so_far, Corpus([*self.units(), *running])
+        return self._corpus_with[1]
 
     def value_of(self, name: str) -> object:
         """Give the live value of a name.
@@ -259,5 +276,7 @@ class Session:
             available |= dict.fromkeys(other.outputs)
         for wanted in cell.options.after:
             if wanted not in earlier:
-                raise DefinitionError(f"Step {cell.name!r} comes --after {wanted!r}, which is no step before it.")
+                raise DefinitionError(
+                    f"Step {cell.name!r} comes --after {wanted!r}, which is no step before it.{meant(wanted, earlier)}"
+                )
         return cell.placed(available, self.parameters)

@@ -1,11 +1,15 @@
-"""What each cell magic says about itself: `%%step -h`, and `%%step?`."""
+"""What each magic says about itself: `%%step -h`, `%%step?` and `%nbpipe?`."""
 
 from __future__ import annotations
+
+from nbpipe.commands.grammar import PLACES
+from nbpipe.services.queryable import columns_by_view
 
 STEP = """\
 %%step [NAME] [options]                     a cell that computes is a step; inputs and outputs are inferred
 %%step NAME(input, …) -> output, … [options]   or say them
 %%step                                      a cell that only defines functions makes each a step
+#| step [NAME] [options]                    the same, in a cell that stays plain Python for everybody else
 
   --tag NAME         put a tag on each output; may be repeated
   --no-cache         run it every time
@@ -37,8 +41,23 @@ PIPELINE = """\
   --no-cache                         run every step every time
   -h, --help                         show this"""
 
-CATALOG = """\
+_VIEWS = list(columns_by_view())
+CATALOG = f"""\
 %%catalog [NAME]     one read-only SELECT over the catalog's views; NAME also binds the result as a DataFrame
-Views: runs, steps, artifacts, lineage, metrics, metadata, tags, models, model_versions, stage_history, snapshots"""
+Views: {", ".join(_VIEWS[:9])},
+       {", ".join(_VIEWS[9:])}
+Tab names them and their columns.
+
+  -h, --help         show this"""
 
 USAGE = {"step": STEP, "params": PARAMS, "pipeline": PIPELINE, "catalog": CATALOG}
+
+NBPIPE = "\n".join(
+    [
+        "%nbpipe NOUN VERB …     what the command line says, answered with a table or a widget",
+        "",
+        *(f"  {name:<12}{place.purpose}" for name, place in PLACES.items()),
+        "",
+        "%nbpipe NOUN --help says which verbs there are, %nbpipe NOUN VERB? what one takes; Tab names what there is.",
+    ]
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from socket import socket
 from urllib.parse import urlsplit
 
@@ -139,8 +139,13 @@ def _expect(folder: ServingFolder, row: Row) -> None:
         raise DeploymentError(f"Deployment {row['name']!r} cannot serve: {standing.error}")
 
 
-def restart_deployment(workspace: Workspace, deployment_id: str) -> Row:
+def restart_deployment(workspace: Workspace, deployment_id: str, port: int | None = None) -> Row:
     """Start a deployment anew: another process takes over, or one that was stopped or killed comes back.
+
+    Args:
+        workspace: Where it is kept.
+        deployment_id: The deployment.
+        port: Where it is to answer from now on; where it did if none is given.
 
     Raises:
         NotFoundError: It was deleted, or its snapshot was.
@@ -152,7 +157,8 @@ def restart_deployment(workspace: Workspace, deployment_id: str) -> Row:
         former = _there(workspace, deployment_id)
         check_runnable(find_snapshot(workspace, former["snapshot_id"]))
         operation = RestartDeployment(id=deployment_id, url=former["url"])
-        return bring_up(workspace, operation, former, Place.of(former))
+        place = Place.of(former)
+        return bring_up(workspace, operation, former, place if port is None else replace(place, port=port))
 
 
 def stop_deployment(workspace: Workspace, deployment_id: str) -> Row:

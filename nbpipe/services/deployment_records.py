@@ -149,9 +149,13 @@ class Deployment(Displayed):
         """Stop it: what it has accepted is finished, its name and address stay its own."""
         return deployment_in(stop_deployment(self.workspace, self.id), self.workspace, self.api_key)
 
-    def restart(self) -> Deployment:
-        """Start it anew: by another process, or after it was stopped or its process was killed."""
-        return deployment_in(restart_deployment(self.workspace, self.id), self.workspace, self.api_key)
+    def restart(self, port: int | None = None) -> Deployment:
+        """Start it anew: by another process, or after it was stopped or its process was killed.
+
+        Args:
+            port: Where it is to answer from now on; where it did if none is given.
+        """
+        return deployment_in(restart_deployment(self.workspace, self.id, port), self.workspace, self.api_key)
 
     def delete(self) -> None:
         """Stop it and forget it; its runs stay."""

@@ -163,15 +163,19 @@ class DeploymentService:
         """
         return self.get(ref).stop()
 
-    def restart(self, ref: object) -> Deployment:
+    def restart(self, ref: object, port: int | None = None) -> Deployment:
         """Start a deployment anew: another process takes over, or one that was stopped or killed comes back.
+
+        Args:
+            ref: The deployment.
+            port: Where it is to answer from now on; where it did if none is given.
 
         Raises:
             NotFoundError: There is none, or its snapshot was deleted.
-            ConflictError: Its port cannot be had any more.
+            ConflictError: The port cannot be had.
             DeploymentError: It could not be brought to answer.
         """
-        return self.get(ref).restart()
+        return self.get(ref).restart(port)
 
     def delete(self, ref: object) -> None:
         """Stop a deployment and forget it: its name is free again. Its runs stay.

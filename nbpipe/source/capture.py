@@ -21,6 +21,8 @@ from nbpipe.source.values import is_code, is_plain, type_word
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _OF_THE_SHELL = re.compile(r"get_ipython|In|Out|_{1,3}|_i{1,3}|_i?\d+|_[diop]h")
 _ALWAYS_THERE = frozenset([*dir(builtins), "display", "__annotations__", "__file__"]) - {"get_ipython"}
+GOING_ON = "a statement that is going on"
+"""The unit that stands for a statement of the running cell: what it binds is no text yet."""
 _CURE = "Make that cell a step (%%step), or pass it as a parameter."
 
 
@@ -71,6 +73,10 @@ def objection_to_nothing(name: str, live: object, existing: Iterable[str], *, de
     """Say what is wrong with a name that no statement binds."""
     if _OF_THE_SHELL.fullmatch(name):
         return "belongs to the notebook session and does not exist where steps run. Leave it out of the step."
+    if deleted_in == GOING_ON:
+        return (
+            "is bound by a loop or a block that is not over. Bind it in a line of its own, or pass it as a parameter."
+        )
     if deleted_in:
         return f"is deleted in {deleted_in}. Leave it there, or pass it as a parameter."
     if live is not ABSENT:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbpipe.commands.completing import begun_in
 from nbpipe.commands.dispatch import answer, completions
 from nbpipe.commands.grammar import PLACES
 from nbpipe.commands.sources import load_source
@@ -59,16 +60,49 @@ def test_names_complete_from_the_workspace(project):
 def test_a_notebooks_pipelines_complete_with_their_parameters(project, notebook):
     here = notebook({"training": load_source("flow.py")})
 
-    assert completed("run tr", here) == ["training"]
+    assert completed("run tr", here) == ["training", "trouble.py"]
     assert completed("run training --set r", here) == ["rate="]
     assert completed("snapshot create ", here) == ["training"]
+
+
+def test_behind_a_parameter_stand_the_values_that_its_type_allows_or_the_one_that_it_has(project, notebook):
+    (project / "chosen.py").write_text(
+        "from typing import Literal\nfrom pydantic import SecretStr\nfrom nbpipe import pipeline, step\n"
+        "@step\ndef one(kind: str) -> str:\n    return kind\n"
+        "@pipeline\ndef chosen(kind: Literal['a b', 'c'] = 'c', fast: bool = False, rate: float = 0.1,"
+        " key: SecretStr = SecretStr('sesame')):\n    one(kind)\n"
+    )
+    here = notebook({"chosen": load_source("chosen.py")})
+    answer("snapshot create chosen.py --name frozen")
+
+    for named in ("chosen", "frozen"):
+        assert completed(f"run {named} --set kind=", here) == ["'kind=a b'", "kind=c"]
+        assert completed(f"run {named} --set fast=t", here) == ["fast=true"]
+        assert completed(f"run {named} --set rate=", here) == ["rate=0.1"]
+        assert completed(f"run {named} --set nope=", here) == []
+    assert completed("run chosen --set key=", here) == []
+
+
+def test_files_and_time_zones_complete_where_they_are_asked_for(project):
+    (project / "configs").mkdir()
+    (project / "configs" / "prod.yaml").write_text("")
+    (project / ".hidden").write_text("")
+
+    assert completed("run flow.py --config ") == ["configs/", "flow.py", "trouble.py"]
+    assert completed("run flow.py --config configs/") == ["configs/prod.yaml"]
+    assert completed("run fl") == ["flow.py"]
+    assert "Europe/Berlin" in completed("schedule create x --timezone Europe/Be")
+
+
+def test_a_word_in_quotation_marks_is_one_word():
+    assert [begun_in(text) for text in ("run 'two w", "run tr", "run ", "")] == ["'two w", "tr", "", ""]
 
 
 def test_only_what_stands_before_the_cursor_counts(project):
     assert completions("runs li --json", 7) == ["list"]
 
 
-@pytest.mark.parametrize("line", ["nope ", "runs list nope nope ", "run flow.py --config ", "runs show a b c "])
+@pytest.mark.parametrize("line", ["nope ", "runs list nope nope ", "catalog query ", "runs show a b c "])
 def test_where_nothing_is_known_nothing_is_offered(project, line):
     assert completed(line) == []
 

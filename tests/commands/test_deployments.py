@@ -14,7 +14,7 @@ from nbpipe.commands.answers import Answer
 from nbpipe.commands.dispatch import answer, completions
 from nbpipe.errors import BadValueError, ConflictError, NbpipeError, NotFoundError, ParameterError, StepFailedError
 from nbpipe.services.workspace import open_workspace
-from tests.serving import Serving, is_free, served_folder
+from tests.serving import Serving, free_port, is_free, served_folder
 
 FLOW = """
 from nbpipe import pipeline, step
@@ -187,6 +187,8 @@ def test_a_deployment_goes_through_its_life_on_the_command_line(
         stopped = answer("deployment stop 'a b <i>'")
         assert is_free(found.url)
         restarted = answer("deployment restart 'a b <i>'").text
+        port = free_port()
+        moved = json.loads(answer(f"deployment restart 'a b <i>' --port {port} --json").text)
         deleted = json.loads(answer("deployment delete 'a b <i>' --json").text)
         open_workspace(serving.paths).close()
 
@@ -197,6 +199,7 @@ def test_a_deployment_goes_through_its_life_on_the_command_line(
         assert list(said["outputs"].values()) == ["'Paris' None 1 []"]
         assert "restart" in stopped.text
         assert found.url in restarted
+        assert moved["url"] == f"http://127.0.0.1:{port}"
         assert deleted == {"deleted": found.id}
         assert list(serving.client.deployments.list()) == []
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbpipe.define.first_line import without_comment
 from nbpipe.define.grammar import parse_catalog, parse_params, parse_pipeline, parse_step, parse_tag
 from nbpipe.errors import BadValueError
 from nbpipe.records.models import ModelConfig
@@ -124,3 +125,26 @@ def test_a_bracket_or_an_option_in_a_text_is_no_part_of_the_first_line() -> None
 
     assert line.signature == """sep: str = "(", end: str = '] --tag x'"""
     assert [tag.name for tag in line.tags] == ["v1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("train --tag v1   # what it's for", "train --tag v1"),
+        ("# all of it", ""),
+        ("train #", "train"),
+        ("train --tag #5", "train --tag #5"),
+        ("train --tag a#b", "train --tag a#b"),
+        ("p(sep: str = ' # ') --tag v1", "p(sep: str = ' # ') --tag v1"),
+        ('p(sep: str = "it\'s # one")', 'p(sep: str = "it\'s # one")'),
+    ],
+)
+def test_a_comment_at_the_end_of_a_line_is_no_part_of_it(line: str, kept: str) -> None:
+    assert without_comment(line) == kept
+
+
+def test_every_magic_may_have_a_comment_behind_it() -> None:
+    assert parse_step("train --tag v1  # the slow one") == parse_step("train --tag v1")
+    assert parse_pipeline("p(n: int = 1)  # it's small") == parse_pipeline("p(n: int = 1)")
+    assert parse_params("--name p  # mine") == parse_params("--name p")
+    assert parse_catalog("df # all") == "df"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nbpipe import pipeline, step
 from nbpipe.define.overrides import check_complete, with_step_values
 from nbpipe.errors import BadValueError, DefinitionError, NotFoundError, ParameterError
-from nbpipe.graph.graph import Constant, Graph, OutputOf, ParameterOf
+from nbpipe.graph.graph import Constant, Graph, Node, OutputOf, ParameterOf
 from nbpipe.records.definitions import Traced
 
 
@@ -417,6 +417,87 @@ def returns_several_unnamed():
 def test_what_a_body_returns_goes_by_its_output_or_its_node() -> None:
     assert list(traced_of(returns_a_tuple).graph.results) == ["train", "test", "load_2"]
     assert list(traced_of(returns_several_unnamed).graph.results) == ["load", "load_2"]
+
+
+# Which parameter a value is, the text of the call says: equal values are often the same object.
+
+
+@step
+def weigh(left: float, right: float = 1.0, name: str = "x") -> float:
+    return left * right
+
+
+def crossed(a: int = 1, b: int = 1, left: float = 1, kind: str = "x", other: str = "x", flag: bool = True):
+    weigh(b, a, other)
+    weigh(right=b, left=a, name=kind)
+    weigh(
+        a,
+        right=left,
+    )
+    weigh(1, 1, "x")
+    [weigh(b, 2) for _ in range(1)]
+    weigh(flag, float(b), name=kind or "none")
+    weigh(*[2, 3], **{"name": "y"})
+
+
+def rebinding(a: int = 1, b: int = 300):
+    weigh(b, a)
+    a = 1
+    weigh(a)
+
+
+def origins_of(node: Node) -> dict[str, str]:
+    """Tell where each input comes from: the parameter's name, or `=` and the value."""
+    return {
+        name: origin.name if isinstance(origin, ParameterOf) else f"={origin.value}"
+        for name, origin in node.inputs.items()
+    }
+
+
+def test_parameters_with_equal_values_are_told_apart_by_what_the_body_wrote() -> None:
+    origins = [origins_of(node) for node in traced_of(crossed).graph.nodes]
+
+    assert origins == [
+        {"left": "b", "right": "a", "name": "other"},
+        {"right": "b", "left": "a", "name": "kind"},
+        {"left": "a", "right": "left"},
+        {"left": "=1.0", "right": "=1.0", "name": "=x"},
+        {"left": "b", "right": "=2.0"},
+        {"left": "flag", "right": "=1.0", "name": "kind"},
+        {"left": "=2.0", "right": "=3.0", "name": "=y"},
+    ]
+
+
+def test_a_name_that_the_body_binds_anew_is_no_parameter_for_certain() -> None:
+    assert [origins_of(node) for node in traced_of(rebinding).graph.nodes] == [
+        {"left": "b", "right": "=1.0"},
+        {"left": "=1.0"},
+    ]
+
+
+def test_the_arrows_are_the_same_whatever_the_values() -> None:
+    def arrows(**values: Any) -> list[dict[str, str]]:
+        found = [origins_of(node) for node in traced_of(crossed, **values).graph.nodes]
+        return [{name: said for name, said in one.items() if not said.startswith("=")} for one in found]
+
+    assert arrows() == arrows(a=2) == arrows(a=7, b=300, left=300, kind="z", other="z")
+
+
+def passed_on(rows: list = [1, 2], n: int = 1, other: int = 1):  # noqa: B006 — a value that is not plain text
+    same = rows
+    clean(same)
+    through(other)
+
+
+def through(value: int) -> None:
+    load(value)
+
+
+def test_where_the_text_does_not_say_it_a_parameter_is_known_by_its_object_and_else_not_guessed() -> None:
+    nodes = traced_of(passed_on).graph.by_id
+
+    assert origins_of(nodes["clean"])["data"] == "rows"
+    assert origins_of(nodes["load"]) == {"n": "=1"}
 
 
 # Values of a step's parameters: override, pipeline parameter, argument bound in the body, default.

@@ -149,3 +149,33 @@ def test_a_notebook_that_prints_exits_and_fails_is_told_in_a_real_kernel(tmp_pat
 
     assert outputs[2][0]["data"]["text/plain"] == "2"
     assert [run.kind for run in Client().runs.list()] == ["interactive"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "meant"),
+    [
+        ("%%step late --after laod\nx = len('a')", "'load'"),
+        ("%%step late(rws) -> x\nx = len(rws)", "'rows'"),
+        ("%%pipeline trying\nfti(0.1)", "'fit'"),
+        ("%%pipeline trying\nfit(raet=0.1)", "'rate'"),
+        ("%%step late --tga v1\nx = len('a')", "--tag"),
+        ("%nbpipe run fiting", "'fitting'"),
+        ("%nbpipe run --set n_row=3", "'n_rows'"),
+        ("%nbpipe run --from laod", "'load'"),
+        ("%nbpipe snapshot run nihgtly", "'nightly'"),
+        ("%nbpipe runs lst", "'list'"),
+        ("%%catalog\nselect * from rns", '"runs"'),
+    ],
+)
+def test_a_mistyped_name_of_any_kind_is_answered_with_the_nearest(notebook: Notebook, cell: str, meant: str) -> None:
+    notebook.ok(
+        "%%params\nn_rows: int = 2",
+        "%%step load\nrows = list(range(n_rows))",
+        "%%step\ndef fit(rate: float = 0.1) -> float:\n    return rate",
+        "%%pipeline fitting(rate: float = 0.1)\nfit(rate)",
+        "%nbpipe snapshot create fitting --name nightly",
+    )
+
+    said = notebook.refused(cell)
+
+    assert f"id you mean {meant}" in said

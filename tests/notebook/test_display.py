@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from nbpipe.notebook import frontend
-from nbpipe.notebook.frontend import is_watched, notebook_name, takes_widgets
-from tests.notebook.shells import Cell, Notebook
+from nbpipe.notebook.frontend import (
+    KERNEL_FROM,
+    cell_underway,
+    is_watched,
+    notebook_name,
+    remark_on_kernel,
+    takes_widgets,
+)
+from tests.notebook.shells import Cell, KeepingShell, Notebook
 
 STEPS = (
     "import time",
@@ -22,6 +32,27 @@ def test_a_cell_is_watched_if_it_has_a_name_or_the_setting_says_so(monkeypatch: 
     assert not is_watched("one")
     monkeypatch.setenv("NBPIPE_DISPLAY", "live")
     assert is_watched(None)
+
+
+def test_the_cell_that_loads_the_extension_is_watched_if_its_request_names_it(shell: KeepingShell) -> None:
+    shell.get_parent = lambda: {"metadata": {"cellId": "one"}}
+    notebook = Notebook(shell)
+
+    notebook.run("%load_ext nbpipe\nwatched = get_ipython().user_ns['__nbpipe_cell__'].is_watched", cell_id="one")
+    notebook.run("later = __nbpipe_cell__.is_watched")
+
+    assert (notebook["watched"], notebook["later"]) == (True, False)
+    assert cell_underway(object()) is None
+
+
+def test_an_older_kernel_is_told_with_what_it_does_without_and_a_recent_one_is_not() -> None:
+    needed = re.search(r'"ipykernel>=([\d.]+)"', (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+
+    said = remark_on_kernel((6, 29, 5))
+
+    assert "ipykernel 6.29.5" in said and "Stop" in said and 'pip install "ipykernel>=7.4"' in said
+    assert [remark_on_kernel(version) for version in ((7, 4, 0), (7, 10, 1), (8, 0, 0, "a1"), None)] == [""] * 4
+    assert needed is not None and needed[1] == ".".join(map(str, KERNEL_FROM))
 
 
 def test_a_view_is_a_widget_in_jupyterlab_and_a_picture_where_none_can_be_counted_on(

@@ -101,3 +101,51 @@ def test_the_pipeline_and_the_step_card_mark_what_is_stale(notebook: Notebook) -
     assert "scale is stale" in shown
     assert "stale" in card
     assert "source of RATE changed" in card
+
+
+CHAIN = (
+    "n = 1",
+    "%%step load\nrows = list(range(n + 1))",
+    "%%step total\nvalue = sum(rows)",
+    "%%step last\nend = value",
+)
+
+
+def watched(notebook: Notebook, *cells: tuple[str, str]) -> str:
+    """Run cells, each with its id, where somebody looks; give what the last one showed."""
+    for cell_id, text in cells:
+        cell = notebook.run(text, cell_id=cell_id)
+        assert cell.error is None, cell.said
+    return cell.text
+
+
+def test_a_step_that_is_defined_again_says_what_is_stale(notebook: Notebook) -> None:
+    watched(notebook, *((str(number), text) for number, text in enumerate(CHAIN)))
+
+    said = watched(notebook, ("1", "%%step load\nrows = list(range(n + 5))"))
+    again = watched(notebook, ("1", "%%step load\nrows = list(range(n + 5))  # a comment"))
+
+    assert "△ load is defined anew; stale by now: total" in said
+    assert "defined anew" not in again
+
+
+def test_a_step_whose_new_text_gives_the_same_makes_nothing_stale_and_says_nothing(notebook: Notebook) -> None:
+    watched(notebook, *((str(number), text) for number, text in enumerate(CHAIN)))
+
+    assert watched(notebook, ("1", "%%step load\nrows = [*range(n + 1)]")) == ""
+
+
+def test_a_copied_cell_that_keeps_the_name_says_that_it_takes_the_place_of_the_other(notebook: Notebook) -> None:
+    watched(notebook, *((str(number), text) for number, text in enumerate(CHAIN)))
+
+    said = watched(notebook, ("9", "%%step load\nother = list(range(n + 7))"))
+    again = watched(notebook, ("9", "%%step load\nother = list(range(n + 8))"))
+
+    assert "△ load is defined anew; another cell was this step before, and is none now" in said
+    assert "another cell" not in again
+
+
+def test_where_nobody_looks_nothing_is_said_of_it(notebook: Notebook) -> None:
+    notebook.ok(*CHAIN)
+
+    assert notebook.ok("%%step load\nrows = list(range(n + 5))").text == ""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from IPython.core.completer import provisionalcompleter
 
 from nbpipe import Client
+from nbpipe.commands.grammar import Noun, command_in, names_in, options_of, root
+from nbpipe.define.grammar import parse_params, parse_pipeline, parse_step
+from nbpipe.notebook.completion import OPTIONS
 from nbpipe.notebook.usage import USAGE
-from tests.notebook.shells import KeepingShell, Notebook
+from tests.notebook.shells import KeepingShell, Notebook, end_shell, make_shell
 
 
 def state_of(shell: KeepingShell) -> dict[str, Any]:
@@ -74,14 +79,70 @@ def test_help_is_shown_and_nothing_runs(notebook: Notebook, magic: str, asked: s
     assert "made" not in notebook
 
 
-@pytest.mark.parametrize("question", ["%%step?", "%step?", "%%pipeline?", "%nbpipe?"])
+@pytest.mark.parametrize("question", ["%%step?", "%step?", "%%pipeline?", "?%%params", "%%catalog?"])
 def test_a_question_shows_the_usage(notebook: Notebook, question: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
-    monkeypatch.setattr("IPython.core.page.page", lambda text, *_, **__: shown.append(str(text)))
+    monkeypatch.setattr("IPython.core.page.page", lambda said, *_, **__: shown.append(said["text/plain"]))
 
     notebook.ok(question)
 
-    assert question.strip("?") in "".join(shown)
+    said = "".join(shown)
+    assert question.strip("?%") in said
+    assert said.count("\n") > 4
+
+
+@pytest.mark.parametrize("question", ["%%step load?", "%%step ?", "#| step load?", "%%pipeline p?", "%%catalog ?"])
+def test_a_question_behind_a_name_shows_the_usage_too(notebook: Notebook, question: str) -> None:
+    assert notebook.ok(question).text == USAGE[question.strip("%#| ").split()[0]] + "\n"
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("%nbpipe run?", "Usage: nbpipe run [OPTIONS]"),
+        ("%nbpipe runs list?", "Usage: nbpipe runs list"),
+        ("?%nbpipe snapshot", "Usage: nbpipe snapshot [OPTIONS] COMMAND"),
+        ("%nbpipe?", "Usage: nbpipe [OPTIONS] COMMAND"),
+        ("%nbpipe run training??", "Usage: nbpipe run [OPTIONS]"),
+    ],
+)
+def test_a_question_behind_a_command_is_answered_by_the_command(notebook: Notebook, question: str, words: str) -> None:
+    assert words in notebook.ok(question).text
+
+
+def test_a_question_mark_in_a_value_asks_for_nothing(notebook: Notebook) -> None:
+    found = notebook.ok("%nbpipe catalog query \"select 'why?' as asked\"").text
+    notebook.ok('text = """\n%nbpipe run?\n"""')
+
+    assert "why?" in found
+    assert notebook["text"] == "\n%nbpipe run?\n"
+
+
+def commands_below(path: tuple[str, ...], command: object) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(command, Noun):
+        for name in names_in(command):
+            inner = command_in(command, name)
+            # A noun within a noun is the same as by itself.
+            if not (path and isinstance(inner, Noun)):
+                yield from commands_below((*path, name), inner)
+
+
+def test_every_command_explains_itself_however_it_is_asked(notebook: Notebook) -> None:
+    for path in commands_below((), root()):
+        line = " ".join(("%nbpipe", *path))
+        said = notebook.ok(f"{line} --help").text
+        command = root()
+        for name in path:
+            command = command_in(command, name)
+
+        assert said.startswith(f"Usage: {' '.join(('nbpipe', *path))}"), line
+        assert said == notebook.ok(f"{line} -h").text == notebook.ok(f"{line}?").text, line
+        assert [option for option in options_of(command) if option not in said] == [], line
+        assert [name for name in (names_in(command) if isinstance(command, Noun) else ()) if name not in said] == []
+        assert all(one.help for one in command.params if not getattr(one, "hidden", False)), line
+        assert isinstance(command, Noun) or "Examples:" in said, line
+        assert max(map(len, said.splitlines())) <= 110, line
 
 
 def test_a_script_made_of_a_notebook_runs(notebook: Notebook) -> None:
@@ -147,17 +208,67 @@ def test_importing_nbpipe_touches_no_shell() -> None:
         ("%%step loa", {"load"}),
         ("%%step load --a", {"--after"}),
         ("%%step new --after ", {"load"}),
+        ("%%step new --tag ", {"exp", "v1"}),
         ("%%pipeline p --t", {"--tag"}),
+        ("%%pipeline p(rate: float = 0.1) --model ", {"birds"}),
         ("%%params --n", {"--name"}),
+        ("%%params --tag v", {"v1"}),
+        ("  %%params --mo", {"--model"}),
+        ("#| ", {"params", "pipeline", "step"}),
+        ("#| step lo", {"load"}),
         ("%nbpipe sna", {"snapshot"}),
         ("%nbpipe run tra", {"training"}),
+        ("run = %nbpipe run tra", {"training"}),
+        ("%nbpipe run --only ", {"load"}),
+        ("%nbpipe run training --set ", {"rate="}),
+        ("%nbpipe snapshot form ", {"nightly"}),
+        ("%nbpipe snapshot form 'two w", {"'two words'"}),
+        ("%nbpipe model promote bi", {"birds"}),
+        ("%nbpipe tag delete ", {"exp", "v1"}),
+        ("%%catalog found\nselect stat", {"status"}),
+        ("%%catalog\nselect * from sna", {"snapshots"}),
+        ("%%catalog\nselect r.error_t\nfrom runs as r\nwhere r.na", {"name"}),
     ],
 )
-def test_tab_completes_words_flags_and_names(notebook: Notebook, line: str, expected: set[str]) -> None:
-    notebook.ok("%%step load\nx = len('a')", "%%step\ndef f() -> int:\n    return 1", "%%pipeline training\nf()")
+def test_tab_offers_words_flags_and_names_and_nothing_else(cells: Notebook, line: str, expected: set[str]) -> None:
+    assert completed(cells, line) >= expected
+    assert completed(cells, line) & {"print", "%run", "and"} == set()
 
-    assert expected <= completed(notebook, line)
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """Give a notebook with something of each kind that has a name."""
+    folder = tmp_path_factory.mktemp("named")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("NBPIPE_HOME", str(folder / ".nbpipe"))
+        patched.chdir(folder)
+        shell = make_shell(str(folder / "ipython"))
+        notebook = Notebook(shell)
+        notebook.ok(
+            "%load_ext nbpipe",
+            "%%step load\nx = len('a')",
+            "%%step\ndef f(rate: float = 0.1) -> float:\n    return rate",
+            "%%pipeline training(rate: float = 0.1) --tag v1 --tag exp:cascade --model birds\nf(rate)",
+            "training()",
+            "%nbpipe snapshot create training --name nightly",
+            "%nbpipe snapshot create training --name 'two words'",
+        )
+        yield notebook
+        end_shell(shell)
+
+
+def test_where_nothing_is_known_in_our_line_the_word_stays_and_python_offers_nothing(cells: Notebook) -> None:
+    for line in ("%nbpipe run training --tag zz", "%%step a --retries 3", "%%catalog\nselect zz", "%nbpipe nope x"):
+        assert completed(cells, line) == {line.split()[-1]}
+
+
+def test_the_options_that_tab_offers_are_those_that_the_grammar_reads() -> None:
+    for magic, read in (("step", parse_step), ("params", parse_params), ("pipeline", parse_pipeline)):
+        for option, value in OPTIONS[magic].items():
+            read(f"{'p ' if magic == 'pipeline' else ''}{option}{' 1' if value == 'TEXT' else ' a' if value else ''}")
+        assert set(re.findall(r"(?<!\S)--[a-z-]+", USAGE[magic])) == set(OPTIONS[magic])
 
 
 def test_tab_elsewhere_is_pythons(notebook: Notebook) -> None:
     assert "print" in completed(notebook, "pri")
+    assert "print" in completed(notebook, "%%step a\npri")

@@ -232,6 +232,25 @@ def test_a_deployment_lives_from_deploy_to_delete(serving: Serving) -> None:
     assert len(serving.client.runs.list(pipeline="greeting")) == 3
 
 
+def test_one_whose_port_was_taken_meanwhile_comes_back_at_another_that_is_named(serving: Serving) -> None:
+    deployment = flow(serving).greeting.deploy("hello", port=free_port())
+    deployment.stop()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(deployment.url.rpartition(":")[2])))
+        taken.listen()
+        with pytest.raises(ConflictError, match=r"in use.*Choose another with port= \(--port\)"):
+            deployment.restart()
+        moved = deployment.restart(port=free_port())
+
+        assert moved.url != deployment.url
+        assert moved.invoke().output == "Hello Paris"
+    assert moved.restart().url == moved.url
+    again = moved.restart(port=free_port())
+    assert again.url != moved.url
+    assert is_free(moved.url)
+    assert again.invoke().output == "Hello Paris"
+
+
 def test_the_name_of_another_pipeline_is_taken_only_when_that_is_said(serving: Serving) -> None:
     block = flow(serving)
     first = block.greeting.deploy("hello")
