@@ -7,9 +7,11 @@ memory.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -54,6 +56,17 @@ def open_archive() -> DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=_OFFLINE)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+@contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """Let an interrupt that meets a query be one: DuckDB takes it, and raises an error that nobody could tell it by."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
 
 
 def abandon(connection: DuckDBPyConnection) -> None:

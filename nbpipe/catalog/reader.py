@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from nbpipe.base.locks import forget_in_children, is_locked
 from nbpipe.catalog import generations
 from nbpipe.catalog.archive import archives
-from nbpipe.catalog.engine import abandon, failures, first_line, open_memory
+from nbpipe.catalog.engine import abandon, failures, first_line, heeding_interrupts, open_memory
 from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import ALL, CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
@@ -98,11 +98,12 @@ class Reader:
             CatalogError: The catalog cannot be read.
             CatalogNewerError: It was published by a newer nbpipe.
         """
-        _, cursor = self._ready()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
+        with heeding_interrupts():
+            _, cursor = self._ready()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
 
     def interrupted(self) -> list[tuple[str, str]]:
         """Give the runs whose process died before they ended: (id, log), oldest first."""

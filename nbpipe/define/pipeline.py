@@ -20,7 +20,7 @@ from nbpipe.define.references import Reference
 from nbpipe.define.signature import check_arguments
 from nbpipe.define.step import Step
 from nbpipe.define.texts import Surroundings, notebook_surroundings, text_of
-from nbpipe.define.trace import Trace, TracedCalls, tracing
+from nbpipe.define.trace import Trace, TracedCalls, traced_by
 from nbpipe.errors import DefinitionError, meant
 from nbpipe.graph.graph import Graph, Node, Origin, OutputOf, ParameterOf
 from nbpipe.records.base import plain_name
@@ -119,8 +119,7 @@ class FunctionPipeline(PipelineDefinition):
         code = getattr(inspect.unwrap(self.body), "__code__", None)
         trace = Trace(self.name, checked, context, self._last[0], code)
         open_ones = {name: Reference(ParameterOf(name=name)) for name in self.parameters.names if name not in checked}
-        with tracing(trace):
-            returned = self.body(**checked, **open_ones)
+        returned = traced_by(trace, self.body, {**checked, **open_ones})
         traced = self._last[0] = trace.close(returned)
         return Traced(self.name, traced.graph, traced.steps, traced.values, checked)
 

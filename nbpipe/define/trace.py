@@ -11,9 +11,8 @@ a call that passes on the very references of the last time leaves the very node 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
 from operator import is_
 from types import CodeType
@@ -370,13 +369,18 @@ def current_trace() -> Trace | None:
     return _tracing.get()
 
 
-@contextmanager
-def tracing(trace: Trace) -> Iterator[Trace]:
-    """Let steps called in the block leave nodes in `trace`."""
+def traced_by(trace: Trace, body: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """Call `body` with these values and give what it gives; steps that are called in it leave nodes in `trace`.
+
+    Raises:
+        DefinitionError: It is called in the body of another pipeline.
+    """
     if _tracing.get() is not None:
         raise DefinitionError(f"{trace.pipeline} is called in the body of another pipeline; call its steps instead.")
-    token = _tracing.set(trace)
-    try:
-        yield trace
-    finally:
-        _tracing.reset(token)
+    # In a context of its own: wherever an interrupt comes, nobody else's body seems to run afterwards.
+    return copy_context().run(_traced, trace, body, values)
+
+
+def _traced(trace: Trace, body: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    _tracing.set(trace)
+    return body(**values)

@@ -17,6 +17,7 @@ from nbpipe.notebook.frontend import kernel_version, remark_on_kernel
 from nbpipe.notebook.kernel import Kernel
 from nbpipe.notebook.magics import NbpipeMagics
 from nbpipe.notebook.surroundings import LiveNotebook, LivePieces
+from nbpipe.notebook.viewing import load_ahead
 from nbpipe.source.load import PIECES
 
 _kernels: dict[int, tuple[Kernel, Any]] = {}
@@ -46,6 +47,8 @@ def load_ipython_extension(shell: Any) -> None:
     matcher = completer_for(kernel)
     shell.Completer.custom_matchers.append(matcher)
     _kernels[id(shell)] = kernel, matcher
+    if kernel.takes_widgets:
+        load_ahead()
 
 
 def unload_ipython_extension(shell: Any) -> None:

@@ -28,13 +28,14 @@ from nbpipe.notebook.defining import callable_cells, define_pipeline, offer_cell
 from nbpipe.notebook.display import RecordFormatters, show_reused
 from nbpipe.notebook.first_line import await_commands
 from nbpipe.notebook.frontend import cell_underway, is_watched, notebook_name, takes_widgets
+from nbpipe.notebook.hearing import Hearing
 from nbpipe.notebook.live import LiveRun
 from nbpipe.notebook.session import Session
 from nbpipe.notebook.stepcard import step_bundle
 from nbpipe.notebook.surroundings import OwnPipeline, cells_before
 from nbpipe.notebook.underway import Underway
 from nbpipe.notebook.usage import USAGE
-from nbpipe.notebook.viewing import ViewFormatters, show_bundle, show_view
+from nbpipe.notebook.viewing import ViewFormatters, show_bundle, show_live
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.services.client import Client
 from nbpipe.services.watching import StartedRun, watch_runs
@@ -62,6 +63,7 @@ class Kernel:
         self._is_in_cell = False
         self._underway = Underway(shell.user_ns)
         self._pictures: dict[str, LiveRun] = {}
+        self._hearing = Hearing()
         self._pending: Callable[[], Any] = _nothing
         self._step_cells = StepCells(shell, lambda: self.session, self._tell_reused, lambda: self.is_watched)
         self.transformer = CellTransformer(self._decide)
@@ -138,6 +140,7 @@ class Kernel:
         self._text = as_marked(info.raw_cell)
         self._underway.begin("" if magic_on(self._text.partition("\n")[0])[0] else self._text)
         self._pictures.clear()
+        self._hearing = Hearing()
         self._is_in_cell = True
 
     def after_cell(self, result: Any) -> None:
@@ -223,7 +226,7 @@ class Kernel:
         def define() -> None:
             bundle = define_pipeline(line, body, self.session)
             if self.takes_widgets:
-                show_view(PipelineView(self.session.namespace[line.name]))
+                show_live(PipelineView(self.session.namespace[line.name]))
             else:
                 show_bundle(bundle)
 
@@ -320,7 +323,8 @@ class Kernel:
         if parent is not None:
             # A run that a step asked for stands in that step's graph.
             return parent.child(started)
-        self._pictures[started.facts.id] = live = LiveRun(started, takes_widgets=self.takes_widgets)
+        live = LiveRun(started, takes_widgets=self.takes_widgets, is_deaf=self._hearing.is_deaf)
+        self._pictures[started.facts.id] = live
         return live
 
 

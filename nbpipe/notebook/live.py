@@ -23,16 +23,19 @@ from IPython.display import display
 from nbpipe.base.ids import new_id
 from nbpipe.commands.looking import running_facts
 from nbpipe.execute.glimpses import Look
+from nbpipe.notebook.viewing import Place
 from nbpipe.records.runs import Status
 from nbpipe.services.watching import StartedRun
 from nbpipe.views.frames import Bundle
-from nbpipe.views.markup import render
+from nbpipe.views.markup import element, render
 from nbpipe.views.running import RunningFacts, shown_running
 from nbpipe.widgets.pipeline_live import LiveRun as Subject
 
 _REDRAW_S = 0.25
 # A bar stands where the cell's output had come to when it was first drawn; that is to be its beginning.
 _FIRST_S = 0.05
+# How the run stands is kept for later readers: seldom, and of a graph whose picture takes long, more seldom.
+_KEEP_S, _MOST_SHARE = 5.0, 0.02
 # A page that is opened again finds the widgets of the last runs as they ended, and those of older ones no more.
 _MOST_KEPT = 8
 _kept: deque[Any] = deque()
@@ -44,10 +47,13 @@ class LiveRun:
     Args:
         started: The run.
         takes_widgets: Whether the front end shows widgets.
+        is_deaf: Tells whether the kernel hears nothing of what is pressed in them.
     """
 
-    def __init__(self, started: StartedRun, *, takes_widgets: bool = False) -> None:
-        self._subject = Subject(started, is_blocking=True)
+    def __init__(self, started: StartedRun, *, takes_widgets: bool = False, is_deaf: Callable[[], bool] = bool) -> None:
+        # Asked now, it is known when the first press may come.
+        is_deaf()
+        self._subject = Subject(started, is_in_cell=True, is_deaf=is_deaf)
         self._face: _Face = _LiveView(self._subject) if takes_widgets else _LivePicture(self._subject)
 
     def __call__(self, node: str, settled: Any) -> None:
@@ -59,7 +65,7 @@ class LiveRun:
 
     def leave_cell(self) -> None:
         """Take note that the cell in which it was begun is over; the run may go on behind it."""
-        self._subject.is_blocking = False
+        self._subject.is_in_cell = False
 
     def child(self, started: StartedRun) -> Callable[[str, Any], None]:
         """Show a run that a step asked for beside that step; the answer is to be told of its steps."""
@@ -77,7 +83,8 @@ class _Face(Protocol):
 class _LiveView:
     """A run as a widget, until it is over.
 
-    One that is over at once never becomes a widget: it would only flicker.
+    One that is over at once never becomes a widget: it would only flicker. Beside the widget is kept how the run
+    stood, for whoever opens the notebook when neither is there any more.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -86,7 +93,7 @@ class _LiveView:
         self._view: Any = None
         self._is_over = False
         # Its place is above what the steps print.
-        self._handle = display(_as_data(Bundle("", "")), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._place = Place()
         # It draws for the cell in which the run was begun, wherever that thread's output would go.
         self._context = contextvars.copy_context()
         work = contextvars.copy_context().run
@@ -102,12 +109,31 @@ class _LiveView:
             with self._lock:
                 if not self._is_over:
                     self._view = PipelineView(self._subject)
-                    # The picture is made when the run is over; until then words do.
-                    data = {**self._view.widget_data(), "text/plain": self._subject.text()}
-                    self._handle.update(data, raw=True)
+                    self._place.show(self._view.widget_data())
+        self._keep_up()
+        self.end()
+
+    def _keep_up(self) -> None:
+        """Keep now and then how the run stands, as long as it goes on."""
+        changes, next_s = -1, time.monotonic() + _REDRAW_S
         while not self._subject.started.is_over():
             time.sleep(_REDRAW_S)
-        self.end()
+            began_s = time.monotonic()
+            if began_s < next_s or changes == self._subject.changes:
+                continue
+            changes = self._subject.changes
+            # Who looks may be gone, and the run goes on.
+            with self._lock, suppress(Exception):
+                if self._is_over:
+                    return
+                self._place.keep(self._so_far())
+            next_s = time.monotonic() + max(_KEEP_S, (time.monotonic() - began_s) / _MOST_SHARE)
+
+    def _so_far(self) -> Bundle:
+        picture, run = self._subject.static(), self._subject.started.facts.id[:8]
+        said = f"So it stood while it went on. How it ended: %nbpipe runs show {run}"
+        below = element("div", said, style="opacity:0.75; font-size:12px;")
+        return Bundle(f"{picture.html}{render(below)}", f"{picture.text}\n\n{said}")
 
     def end(self) -> None:
         """See `_Face`."""
@@ -115,7 +141,7 @@ class _LiveView:
             if self._is_over:
                 return
             self._is_over = True
-            self._context.run(self._handle.update, _as_data(self._subject.static()), raw=True)
+            self._context.run(self._place.end, self._subject.static())
         if self._view is not None:
             _keep(self._view)
 

@@ -239,13 +239,19 @@ class Run(Displayed):
             NbpipeError: As for that.
         """
         request = resumed_request(self.workspace, self.id, secrets)
-        with alone(self.workspace, request):
-            started = RunInProgress(self.workspace, request)
-        handle = RunHandle(
-            started,
-            lambda run, _: run_with_id(self.workspace, run.facts.id),
-            lambda run, settled: steps_of(self.workspace, run.facts.id)[settled.node],
-        )
+        started: RunInProgress | None = None
+        try:
+            with alone(self.workspace, request):
+                started = RunInProgress(self.workspace, request)
+            handle = RunHandle(
+                started,
+                lambda run, _: run_with_id(self.workspace, run.facts.id),
+                lambda run, settled: steps_of(self.workspace, run.facts.id)[settled.node],
+            )
+        except KeyboardInterrupt:
+            if started is not None:
+                started.abandon()
+            raise
         resumed: Run = handle.wait()
         return resumed
 

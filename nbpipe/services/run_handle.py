@@ -97,8 +97,8 @@ class RunHandle:
             # It waits until the thread has begun, and the run may have come far by then.
             self._thread.start()
         except KeyboardInterrupt:
-            self.stop()
-            self.wait_quietly()
+            if not self._progress.abandon():
+                self.wait_quietly()
             raise Interrupted from None
 
     @property

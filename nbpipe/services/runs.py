@@ -57,10 +57,16 @@ class RunService:
         Raises:
             NbpipeError: The request is refused; nothing was written.
         """
-        with alone(self._workspace, request):
-            started = RunInProgress(self._workspace, request)
         seen = RunsSeen(self._workspace)
-        return RunHandle(started, seen.run, seen.step)
+        started: RunInProgress | None = None
+        try:
+            with alone(self._workspace, request):
+                started = RunInProgress(self._workspace, request)
+            return RunHandle(started, seen.run, seen.step)
+        except KeyboardInterrupt:
+            if started is not None:
+                started.abandon()
+            raise
 
     def resume(self, run: object, **secrets: Any) -> Run:
         """Go on from a run that failed or was stopped, in a new run, with the code and the values that it had.

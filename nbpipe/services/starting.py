@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextvars
 import os
 import platform
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +23,7 @@ from nbpipe.base.ids import new_id
 from nbpipe.catalog.identity import user
 from nbpipe.define.overrides import check_complete, with_secrets_hidden, with_step_values, without_secrets
 from nbpipe.define.pipeline import PipelineDefinition
-from nbpipe.errors import ConflictError, NbpipeError, RunInterruptedError, StepFailedError, UserError
+from nbpipe.errors import ConflictError, Interrupted, NbpipeError, RunInterruptedError, StepFailedError, UserError
 from nbpipe.execute.books import Listener
 from nbpipe.execute.calls import Fact
 from nbpipe.execute.context import RunFacts
@@ -154,9 +155,15 @@ class RunInProgress:
         self.started = now_text()
         self.facts = self._with_model(facts)
         self._driver.take_facts(self.facts)
-        self._write_start()
         self.ended = ""
         self._numbers: dict[str, int] = {}
+        # Taken once: by who performs it, or by who ends it before anybody does.
+        self._turn = threading.Lock()
+        try:
+            self._write_start()
+        except KeyboardInterrupt:
+            self.abandon()
+            raise
 
     def _bound_to(self, config: ModelConfig) -> BoundModel:
         if self._lookups is None:
@@ -260,7 +267,10 @@ class RunInProgress:
 
         Raises:
             NotRecordedError: What it did could not be written.
+            Interrupted: It was abandoned.
         """
+        if not self._turn.acquire(blocking=False):
+            raise Interrupted
         parent = self.request.parent_run_id, self.request.parent_step
         begun = StartedRun(
             self.facts, self.traced, self.started, self.stop_signal, parent, self.look, lambda: bool(self.ended)
@@ -273,6 +283,19 @@ class RunInProgress:
         except BaseException as error:
             self._end(self._driver.outcome, error)
             raise
+
+    def abandon(self) -> bool:
+        """Stop it; where nobody performs it by now, record that it was interrupted, and tell so.
+
+        What was written down has an end, wherever an interrupt comes.
+        """
+        self.stop_signal.stop()
+        if not self._turn.acquire(blocking=False):
+            return False
+        end = end_of(self.facts, self._driver.outcome, ())
+        self._workspace.catalog.transact(end.model_copy(update={"status": Status.INTERRUPTED}))
+        self.ended = now_text()
+        return True
 
     def _performed(self, outcome: RunOutcome) -> Fact:
         return PERFORMED, self.facts.id, self.facts.id, performed_as(outcome)

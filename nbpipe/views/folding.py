@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nbpipe.views.ordering import cut_long_edges, with_few_crossings
 from nbpipe.views.quick_layout import ordered_ranks
@@ -38,7 +39,13 @@ def fold(count: int, edges: Sequence[Edge], *, most: int) -> Folded:
     Raises:
         BadValueError: The edges go round in a circle.
     """
-    folded = Folded(tuple((node,) for node in range(count)), tuple(dict.fromkeys(edges)))
+    return _folded(count, tuple(dict.fromkeys(edges)), most)
+
+
+# A graph is folded for its picture, for what is said of it, and again for each picture of a run that goes on.
+@lru_cache(maxsize=8)
+def _folded(count: int, edges: tuple[Edge, ...], most: int) -> Folded:
+    folded = Folded(tuple((node,) for node in range(count)), edges)
     layers = _quick_layers if count + len(folded.edges) > _LARGE else _careful_layers
     for grouping in (_siblings, _chains, _siblings, _chains, *(_neighbours(size, layers) for size in range(2, 9))):
         if len(folded.groups) <= most:

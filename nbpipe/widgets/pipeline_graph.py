@@ -35,8 +35,8 @@ class PipelineGraph(anywidget.AnyWidget):
         scene: What is drawn: see `views.dag_scene`.
         states: How each step stands, by its number as text: `status`, and where they apply `elapsed` (in seconds,
             while it runs), `about` (how long it usually takes), `took`, `share`, `said`, `line`, `why` and `items`.
-        run: How the whole stands: `status`, `live`, `stopping`, `elapsed`, `about`, `took`, `note`, and `blocking`,
-            whether the kernel hears nothing meanwhile.
+        run: How the whole stands: `status`, `live`, `stopping`, `elapsed`, `about`, `took`, `note`, `blocking` (the
+            cell in which it was begun goes on) and `deaf` (the kernel hears nothing meanwhile).
         selected: The number of the step whose card is shown; -1 for none.
         query: Part of the names that are searched.
         focus: What of the graph is shown in full: see `PipelineView.focus`.

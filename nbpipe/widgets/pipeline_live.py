@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -116,17 +116,19 @@ class LiveRun:
 
     Args:
         started: The run.
-        is_blocking: See below.
+        is_in_cell: See below.
+        is_deaf: Tells whether the kernel hears nothing of what is pressed in the page, as while a cell waits for a run.
 
     Attributes:
         started: The run.
-        is_blocking: Whether its cell is being executed still: it may be waiting, and the kernel hears nothing then.
+        is_in_cell: Whether the cell in which it was begun is being executed still.
         changes: How often something has happened to it.
     """
 
-    def __init__(self, started: StartedRun, *, is_blocking: bool = False) -> None:
+    def __init__(self, started: StartedRun, *, is_in_cell: bool = False, is_deaf: Callable[[], bool] = bool) -> None:
         self._stand = _Stand(started)
-        self.is_blocking = is_blocking
+        self.is_in_cell = is_in_cell
+        self._is_deaf = is_deaf
         self._children: dict[str, ChildFacts] = {}
         self._stands_of_children: dict[str, _Stand] = {}
         self._usual: Mapping[str, float] = {}
@@ -211,7 +213,8 @@ class LiveRun:
             "status": status,
             "live": True,
             "stopping": self._is_stopping,
-            "blocking": self.is_blocking,
+            "blocking": self.is_in_cell,
+            "deaf": self.is_in_cell and self._is_deaf(),
             "elapsed": round(time.monotonic() - self._began_s, 1),
             "about": about_text(self._usual_s),
         }

@@ -157,11 +157,6 @@ class PipelineView(Shown, HasTraits):
         """The live face."""
         return self._graph
 
-    def widget_data(self) -> dict[str, Any]:
-        """Give what displays the live face, and nothing else."""
-        shown = self.widget._repr_mimebundle_()
-        return dict(shown[0]) if shown is not None else {}
-
     def static(self) -> Bundle:
         """Give the picture, and what belongs to it."""
         return self._subject.static()

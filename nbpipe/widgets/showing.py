@@ -57,9 +57,13 @@ class Shown:
         readable = {"text/plain": bundle.text, "text/html": bundle.html}
         if self.is_static or not has_front_end():
             return readable
-        live = self.widget._repr_mimebundle_()
+        return {**self.widget_data(), **readable}
+
+    def widget_data(self) -> dict[str, Any]:
+        """Give what displays the live face, and nothing else."""
+        shown = self.widget._repr_mimebundle_()
         # Some widgets give what is shown together with what is known of it.
-        return {**(live[0] if isinstance(live, tuple) else live), **readable}
+        return dict(shown[0] if isinstance(shown, tuple) else shown or {})
 
 
 def has_front_end() -> bool:

@@ -171,7 +171,8 @@ def test_a_run_is_watched_asked_and_stopped_and_leaves_a_picture(open_notebook: 
     saved = nbformat.read(notebook.path, as_version=4)
     for number in (1, 2, 3):
         shown = [output.data for output in saved.cells[number].outputs if output.output_type == "display_data"]
-        assert [set(data) for data in shown] == [{"text/html", "text/plain"}]
+        assert [set(data) for data in shown] == [{"text/html", "text/plain"}] * 2
+        assert ["data:image" in data["text/html"] for data in shown] == [True, False]
     assert notebook.page_errors == []
 
 

@@ -234,3 +234,13 @@ def test_a_workspace_whose_path_holds_a_quote_can_be_read(tmp_path):
 
     assert catalog.rows(COUNT) == [{"n": 1}]
     catalog.close()
+
+
+def test_an_interrupt_that_meets_a_question_is_an_interrupt(catalog):
+    reader = catalog._reader
+    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+
+    with pytest.raises(KeyboardInterrupt), reader.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b WHERE a.range + b.range = 7")
+
+    assert catalog.rows("SELECT 1 AS one", {}) == [{"one": 1}]

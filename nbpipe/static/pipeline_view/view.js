@@ -8,7 +8,7 @@
 const HIGHEST = 460;
 const LOWEST = 96;
 const PATIENCE_MS = 1800; // how long the kernel may take to answer before that is said
-const HEARING_MS = 200; // how long a Stop may stay unheard before the kernel is interrupted
+const HEARING_MS = 200; // how long a Stop may stay unheard before the kernel is interrupted, unless it is known to hear nothing
 const MOST_RUNNING = 4;
 const FOCUSES = [["", "all steps"], ["ancestors", "what it waits for"], ["descendants", "what waits for it"], ["both", "both ways"]];
 
@@ -305,7 +305,8 @@ class View {
       return;
     }
     this.model.send({ do: "card", node });
-    this.late = setTimeout(() => this.showFacts(true, this.whySilent()), PATIENCE_MS);
+    if (this.states.run().deaf) this.showFacts(true, this.whySilent());
+    else this.late = setTimeout(() => this.showFacts(true, this.whySilent()), PATIENCE_MS);
   }
 
   /* Why no card comes. */
@@ -370,13 +371,16 @@ class View {
   stop() {
     this.isStopping = true;
     this.model.send({ do: "stop" });
+    // A cell that waits for its run hears no press; the kernel's interrupt reaches it. Any other cell is left alone.
+    if (this.states.run().deaf) this.interrupt();
+    else this.unheard = setTimeout(() => this.interrupt(), HEARING_MS);
     this.refresh([]);
-    this.unheard = setTimeout(() => {
-      const kernel = this.kernel();
-      // A cell that waits for its run hears no press; the kernel's interrupt reaches it. Any other cell is left alone.
-      if (this.states.run().blocking && kernel?.interrupt) kernel.interrupt();
-      else this.tell("The kernel is at work and has not heard it yet; its own Interrupt button reaches it at once.");
-    }, HEARING_MS);
+  }
+
+  interrupt() {
+    const kernel = this.kernel();
+    if (this.states.run().blocking && kernel?.interrupt) kernel.interrupt();
+    else this.tell("The kernel is at work and has not heard it yet; its own Interrupt button reaches it at once.");
   }
 
   // Finding, focus, zoom -----------------------------------------------------------------------
