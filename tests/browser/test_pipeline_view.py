@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.axe import grave_findings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Locator
-
     from tests.browser.conftest import OpenNotebook
-    from tests.browser.lab import NotebookPage
 
 pytestmark = pytest.mark.browser
 
@@ -60,21 +58,6 @@ FOCUSED = "() => document.activeElement?.getAttribute('aria-label') ?? ''"
 NODE = "[data-node='{}']"
 
 
-def serious_findings(notebook: NotebookPage, view: Locator) -> list[str]:
-    """Say what axe finds in a view that is serious or worse."""
-    view.evaluate("view => view.setAttribute('data-looked-at', '')")
-    found = Axe().run(notebook.page, context="[data-looked-at]")
-    view.evaluate("view => view.removeAttribute('data-looked-at')")
-    assert found.response["passes"], "axe found something to look at"
-    violations: list[dict[str, Any]] = found.response["violations"]
-    return [
-        f"{one['id']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
-        for one in violations
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"][:3]
-    ]
-
-
 def test_a_graph_of_two_hundred_steps_is_walked_through_by_pointer_and_by_keys(
     open_notebook: OpenNotebook, tmp_path: Path
 ) -> None:
@@ -90,7 +73,7 @@ def test_a_graph_of_two_hundred_steps_is_walked_through_by_pointer_and_by_keys(
     card.locator("summary", has_text="source").first.click()
     card.locator("text=def make(n: int = 0").wait_for()
     notebook.screenshot(tmp_path / "card.png")
-    assert serious_findings(notebook, view) == []
+    assert grave_findings(page, {"graph": view.element_handle()}) == []
     page.keyboard.press("Escape")
     assert card.is_hidden()
     assert page.evaluate(FOCUSED).startswith("make_2")
@@ -114,7 +97,7 @@ def test_a_graph_of_two_hundred_steps_is_walked_through_by_pointer_and_by_keys(
 
     notebook.set_theme("dark")
     notebook.screenshot(tmp_path / "dark.png")
-    assert serious_findings(notebook, view) == []
+    assert grave_findings(page, {"graph": view.element_handle()}) == []
     view.get_by_role("button", name="fit the graph into the view").click()
     view.locator("svg.nbp-far").wait_for()
     assert view.locator("svg.nbp-canvas *").count() < 60
@@ -128,7 +111,7 @@ def test_a_graph_of_two_hundred_steps_is_walked_through_by_pointer_and_by_keys(
 
 
 def test_a_run_is_watched_asked_and_stopped_and_leaves_a_picture(open_notebook: OpenNotebook, tmp_path: Path) -> None:
-    notebook = open_notebook([WAITING, "await training.run_async(wait_s=60)", "training(wait_s=61)", "training()"])
+    notebook = open_notebook([WAITING, "%nbpipe run training --set wait_s=60", "training(wait_s=61)", "training()"])
     notebook.command("notebook:run-cell")
     notebook.command("notebook:move-cursor-down")
     page = notebook.page
@@ -142,7 +125,7 @@ def test_a_run_is_watched_asked_and_stopped_and_leaves_a_picture(open_notebook: 
     cell.locator(".nbp-card", has_text="no result so far").wait_for()
     notebook.screenshot(tmp_path / "live.png")
     during = view.inner_text()
-    assert serious_findings(notebook, view) == []
+    assert grave_findings(page, {"graph": view.element_handle()}) == []
     view.get_by_role("button", name="stop the run").click()
     cell.locator("text=the run was stopped").wait_for()
     cell.locator("img[alt*='1 completed, 2 interrupted']").wait_for()

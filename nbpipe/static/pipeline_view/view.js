@@ -122,9 +122,9 @@ class View {
   set(name, value) {
     if (this.model.get(name) === value) return;
     this.model.set(name, value);
-    // A press twenty times a second is one message or two.
-    clearTimeout(this.saving);
-    if (!this.isGone()) this.saving = setTimeout(() => this.model.save_changes(), 60);
+    // At once: what was said while the kernel is at work waits there as one message, and what is not said yet would be
+    // overwritten by the kernel's answer to what was.
+    if (!this.isGone()) this.model.save_changes();
   }
 
   layOut() {
