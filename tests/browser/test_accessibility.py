@@ -136,7 +136,7 @@ def test_nothing_that_is_drawn_has_a_grave_finding(gallery: NotebookPage, theme:
 def test_a_finding_is_told_with_what_it_is_about(gallery: NotebookPage) -> None:
     part = area(gallery, "form of a snapshot")
     part.locator("input").first.evaluate("field => { field.labels[0].remove(); }")
-    part.get_by_text("how fast it learns").evaluate("text => { text.style = 'color: #888; background: #999'; }")
+    part.get_by_text("how fast it learns ·").evaluate("text => { text.style = 'color: #888; background: #999'; }")
 
     with in_sight(gallery):
         told = "\n".join(grave_findings(gallery.page, areas(gallery, ["tags", "form of a snapshot"])))

@@ -117,9 +117,9 @@ def test_the_command_opens_the_browser_with_its_filters(open_notebook: OpenNoteb
 
     notebook.run_all()
 
-    notebook.cell(1).locator("text=/1–20 of 5,000 runs/").wait_for()
+    notebook.cell(1).locator("text=1–20 of 5,000 runs · page 1 of 250").wait_for()
     assert notebook.cell(1).locator("input[placeholder='metric > 0.8']").input_value() == "m1 > 0.5"
-    notebook.cell(2).locator("text=1–20 of 100,000 runs").wait_for()
+    notebook.cell(2).locator("text=1–20 of 100,000 runs · page 1 of 5,000").wait_for()
     assert "application/vnd.jupyter.widget-view+json" not in notebook.outputs(3)[0]["data"]
     assert notebook.page_errors == []
 
