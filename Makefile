@@ -42,7 +42,7 @@ endef
 # Where a machine forbids it, each of the hundreds of processes that tests start would compile every library anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help environment browser demo lab test test-rooms test-pages test-extras test-torch check bench soak lock
+.PHONY: help environment browser compiled demo lab test test-rooms test-pages test-extras test-torch check bench soak lock
 .PHONY: reference outputs
 
 help: ## list these targets
@@ -75,13 +75,20 @@ browser: environment
 	else twice $(BIN)/playwright install chromium; fi >/dev/null \
 	|| echo "No browser could be installed; the browser tests will fail." >&2
 
+# Installed packages come as text: each process that starts at the same time would compile them anew.
+compiled: $(VENV)/.compiled
+
+$(VENV)/.compiled: $(STAMP)
+	@$(PYTHON) -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@touch $@
+
 demo: environment ## run the quickstart in a real kernel and tell what came of it
 	@$(BIN)/nbpipe demo notebooks/$(QUICKSTART) --to .demo/$(QUICKSTART)
 
 lab: environment ## open JupyterLab on the lessons
 	@$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 
-test: environment browser ## run every test: rooms, flows, lessons under nbval, the browser
+test: environment browser compiled ## run every test: rooms, flows, lessons under nbval, the browser
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-rooms test-pages
 
 # Where nothing is compiled yet, as in a fresh clone, one process does that for all: each would compile everything anew.

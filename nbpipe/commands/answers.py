@@ -15,7 +15,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.commands.calling import current_call
-from nbpipe.services.run_handle import until_over
 from nbpipe.views.frames import Bundle
 from nbpipe.views.markup import element, render
 from nbpipe.views.tables import Table, table_html, table_text
@@ -101,6 +100,9 @@ class Started:
             NbpipeError: As for `wait`.
             Interrupted: The await was cancelled.
         """
+        # Who asks for the version or for help waits for no run.
+        from nbpipe.services.run_handle import until_over
+
         try:
             await until_over(self.handle)
         except BaseException:

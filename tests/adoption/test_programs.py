@@ -94,7 +94,7 @@ def check(program: Program, folder: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=3, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1, suppress_health_check=list(HealthCheck))
 @given(program=programs())
 @example(program=Program([FIRST, "row[0] = 7", "grid += 1\ni = int(row[0])"]))
 @example(program=Program([FIRST, "ys = xs", "box['k'].append(9)", "i = len(ys)", "xs = [0]", "ys.append(1)"]))

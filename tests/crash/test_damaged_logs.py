@@ -54,7 +54,7 @@ def bases_in(folder: Path) -> dict[bool, str]:
     return {False: str(paths.root), True: str(published)}
 
 
-@sizes("every, goes_on", short=(1023, 4), long=(1, 1))
+@sizes("every, goes_on", short=(2039, 8), long=(1, 1))
 def test_a_log_cut_at_any_byte_gives_all_of_its_whole_lines(tmp_path: Path, every: int, goes_on: int) -> None:
     bases = bases_in(tmp_path)
 
@@ -78,7 +78,7 @@ def cuts(bases: dict[bool, str], every: int, goes_on: int) -> Iterator[Case]:
                 yield Case(str(path.relative_to(paths.root)), place, 0, was_published, is_followed)
 
 
-@sizes("count", short=(8,), long=(1000,))
+@sizes("count", short=(4,), long=(1000,))
 def test_a_flipped_byte_is_told_and_takes_its_own_line_alone(tmp_path: Path, count: int) -> None:
     chance = random.Random(SEED)
     bases = bases_in(tmp_path)

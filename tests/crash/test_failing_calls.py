@@ -13,7 +13,7 @@ from tests.crash.trials import SEED, report, sizes
 PROCESSES = 2
 
 
-@sizes("every, all_ways", short=(64, False), long=(1, True))
+@sizes("every, all_ways", short=(128, False), long=(1, True))
 def test_whichever_call_fails_it_is_told_and_nothing_is_lost(tmp_path: Path, every: int, all_ways: bool) -> None:
     ways = list(range(MOST_WAYS)) if all_ways else [SEED % MOST_WAYS]
     with Cast(tmp_path, tmp_path / "diaries") as cast:

@@ -25,7 +25,7 @@ PROCESSES = 2
 PAUSE_S = 0.05
 
 
-@sizes("cycles", short=(2,), long=(60,))
+@sizes("cycles", short=(1,), long=(60,))
 def test_files_that_may_not_grow_cost_nothing_that_was_acknowledged(
     workspace: WorkspacePaths, tmp_path: Path, cycles: int
 ) -> None:

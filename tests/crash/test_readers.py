@@ -15,7 +15,7 @@ WRITERS, READERS = 2, 2
 PAUSE_S = 0.03
 
 
-@sizes("rounds, first_queries", short=(2, 1), long=(120, 30))
+@sizes("rounds, first_queries", short=(1, 1), long=(120, 30))
 def test_readers_never_go_back_and_never_miss_what_was_acknowledged(
     workspace: WorkspacePaths, tmp_path: Path, rounds: int, first_queries: int
 ) -> None:
