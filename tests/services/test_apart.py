@@ -93,7 +93,7 @@ def test_an_interrupt_while_its_thread_starts_leaves_no_child_no_pipe_and_no_tur
 
     (child,) = started
     assert child.returncode is not None
-    assert open_files() == before
+    assert set(open_files()) <= set(before)
     turns = [child_process._turns._free.acquire(blocking=False) for _ in range(child_process.AT_ONCE)]
     child_process._turns.anew()
     assert all(turns)
@@ -108,7 +108,7 @@ def test_an_environment_that_vanished_is_told_and_takes_no_turn(snapshot: Snapsh
 
     assert len(str(refused.value).splitlines()) == 2
     assert child_process._turns._free._value == child_process.AT_ONCE
-    assert open_files() == before
+    assert set(open_files()) <= set(before)
 
 
 def test_an_environment_is_held_while_its_run_waits_for_a_turn(
