@@ -19,7 +19,7 @@ from tests.crash.trials import report, sizes, timed
 AT = "2026-11-20T08:15:30.000000+00:00"
 
 
-@sizes("count", short=(300,), long=(10_000,))
+@sizes("count", short=(600,), long=(10_000,))
 def test_thousands_of_leftover_logs_are_read_published_and_archived_once(workspace: WorkspacePaths, count: int) -> None:
     told = Told()
     for lines in leave(workspace, count):
