@@ -74,7 +74,7 @@ def names_of(metavar: str, begun: str, surroundings: Surroundings | None = None)
     try:
         with calling(Call(surroundings)):
             return [name for name in _NAMES[metavar](begun) if name.startswith(begun)][:_MOST]
-    except Exception:  # noqa: BLE001 — as above
+    except Exception:  # noqa: BLE001 — a press of Tab has nowhere to show an error; the command itself tells it
         return []
 
 

@@ -126,6 +126,7 @@ class ViewFormatters:
 
     def _deployment(self, deployment: Deployment) -> None:
         if not self._takes_widgets():
+            # As for any other: it shows itself.
             raise NotImplementedError
         # Widgets are loaded when the first is shown.
         from nbpipe.widgets.deployment_card import DeploymentCard
