@@ -112,6 +112,9 @@ def _waited(started: Started) -> Answer | int:
     except NbpipeError as error:
         _tell(error, run_id=started.handle.id)
     except KeyboardInterrupt:
+        # It may have come before anybody waited, and then the run was not stopped yet.
+        started.handle.stop()
+        started.handle.wait_quietly()
         if started.broken is None:
             raise
         _say(_STOPPED)

@@ -13,6 +13,7 @@ import pytest
 
 from nbpipe import cli
 from nbpipe.base.workspace import WorkspacePaths
+from nbpipe.commands.answers import Answer, Started
 from nbpipe.errors import BadValueError, EnvironmentMismatchError
 
 FLOW = """
@@ -138,6 +139,18 @@ def test_json_says_that_a_run_was_interrupted(project):
 
     assert process.returncode == 1
     assert json.loads(facts)["status"] == "interrupted"
+    assert said.endswith("Stopped; what was done before is kept.\n")
+
+
+def test_an_interrupt_that_comes_before_anybody_waits_stops_the_run_too(project, monkeypatch, capsys):
+    def interrupted(_: Started) -> Answer:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Started, "wait", interrupted)
+
+    code, facts, said = asked(capsys, "run", "flow.py:sleepy", "--json")
+
+    assert (code, json.loads(facts)["status"]) == (1, "interrupted")
     assert said.endswith("Stopped; what was done before is kept.\n")
 
 
