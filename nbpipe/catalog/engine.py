@@ -8,13 +8,13 @@ memory.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, Statement
 
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -56,6 +56,33 @@ def open_archive() -> DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=_OFFLINE)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+# No more than there are of ours; a layer's statements name it, and are others for the next one.
+_PARSED_KEPT = 1_000
+_parsed: dict[str, list[Statement]] = {}
+
+
+def run(cursor: DuckDBPyConnection, text: str, parameters: Mapping[str, Any] | None = None) -> DuckDBPyConnection:
+    """Execute statements of ours; the text is parsed once in this process, which is a part of what a small one costs.
+
+    Args:
+        cursor: Where.
+        text: One statement or several; never a user's.
+        parameters: What each of them binds.
+
+    Returns:
+        The cursor, with what the last one answered.
+    """
+    statements = _parsed.get(text)
+    if statements is None:
+        if len(_parsed) >= _PARSED_KEPT:
+            _parsed.clear()
+        statements = _parsed[text] = cursor.extract_statements(text)
+    given = dict(parameters) if parameters else None
+    for statement in statements:
+        cursor.execute(statement, given)
+    return cursor
 
 
 @contextmanager

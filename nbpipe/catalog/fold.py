@@ -14,6 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from nbpipe.catalog import metrics, statements, tag_history
+from nbpipe.catalog.engine import run
 from nbpipe.catalog.schema import CHANGING, STATE
 from nbpipe.catalog.tails import Damage
 
@@ -130,7 +131,7 @@ class Fold:
 
     def _parse(self, batch: Batch) -> list[Damage]:
         count = len(batch.lines)
-        self._cursor.execute(statements.PARSE, batch.parameters())
+        run(self._cursor, statements.PARSE, batch.parameters())
         if _count(self._cursor) == count:
             return []
         left_out = self._cursor.execute(statements.LEFT_OUT, {"count": count}).fetchall()
@@ -146,7 +147,7 @@ class Fold:
         self._run(statements.LINEAGE)
         if self._has_makerless_below:
             self._hide(statements.HIDE_MAKERLESS)
-        if self._cursor.execute(statements.HAS_MAKERLESS).fetchone() == (True,):
+        if run(self._cursor, statements.HAS_MAKERLESS).fetchone() == (True,):
             self._run(statements.FORGET_MAKERLESS)
         if may_reuse:
             self._bring_up("artifact", "id", statements.REUSED_OUTPUTS)
@@ -161,7 +162,7 @@ class Fold:
         if from_steps:
             lines += self._run(metrics.PARSE_STEP_METADATA)
         self._run(metrics.PARSE_ENTRIES)
-        ((are_nested, things, are_known),) = self._cursor.execute(self._look).fetchall()
+        ((are_nested, things, are_known),) = run(self._cursor, self._look).fetchall()
         if (are_known or things < lines) and self._run(self._noted_again):
             self._run(metrics.LOST_METRICS)
         self._run(metrics.METADATA)
@@ -199,7 +200,7 @@ class Fold:
 
     def _changed(self) -> dict[str, _Changed]:
         """Say which tables the parsed changes speak of."""
-        found = self._cursor.execute(statements.CHANGED_TABLES).fetchall()
+        found = run(self._cursor, statements.CHANGED_TABLES).fetchall()
         return {table: _Changed(rows, are_gone) for table, rows, are_gone in found}
 
     def _take_in_state(self, table: str, count: int) -> None:
@@ -251,7 +252,7 @@ class Fold:
             hidden = self._hide(statements.HIDE.format(table=table, condition=f"{column} IN ({keys})", base="{base}"))
         if hidden:
             statement = statements.BRING_UP.format(table=table, base=self._base)
-            self._cursor.execute(statement, {"turn": self._turn})
+            run(self._cursor, statement, {"turn": self._turn})
         return hidden
 
     def _hide(self, statement: str) -> int:
@@ -259,13 +260,13 @@ class Fold:
         if not self._base:
             return 0
         self._turn += 1
-        return _count(self._cursor.execute(statement.format(base=self._base), {"turn": self._turn}))
+        return _count(run(self._cursor, statement.format(base=self._base), {"turn": self._turn}))
 
     def _number(self, statement: str) -> None:
-        self._cursor.execute(statement, {"top": self.top + 1})
+        run(self._cursor, statement, {"top": self.top + 1})
 
     def _run(self, statement: str) -> int:
-        return _count(self._cursor.execute(statement))
+        return _count(run(self._cursor, statement))
 
 
 def top_of(cursor: DuckDBPyConnection, schema: str) -> int:

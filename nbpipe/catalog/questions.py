@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
-from nbpipe.catalog.engine import failures
+from nbpipe.catalog.engine import failures, run
 from nbpipe.errors import BadValueError, CatalogError
 from nbpipe.records.base import shorten
 
@@ -110,7 +110,7 @@ def rows(cursor: DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) ->
         if sql not in _wrapped:
             _wrapped[sql] = _wrap(cursor, sql, parameters)
         statement, names, kinds = _wrapped[sql]
-        found = _execute(cursor, statement, parameters).fetchall()
+        found = run(cursor, statement, parameters).fetchall()
     except failures() as error:
         raise CatalogError(f"The catalog cannot answer: {_said(error)}") from error
     readers = [(n, _READERS[kind]) for n, kind in enumerate(kinds) if kind in _READERS]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from nbpipe.base.locks import forget_in_children, is_locked
 from nbpipe.catalog import generations
 from nbpipe.catalog.archive import archives
-from nbpipe.catalog.engine import abandon, failures, first_line, heeding_interrupts, open_memory
+from nbpipe.catalog.engine import abandon, failures, first_line, heeding_interrupts, open_memory, run
 from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import ALL, CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
@@ -233,8 +233,8 @@ class Reader:
             if layer.fold is None:
                 self._lay_over(layer)
             with self._transaction(layer):
-                layer.cursor.execute("DELETE FROM rows.dead_log")
-                layer.cursor.execute(_PUT_DEAD_LOGS, {"logs": sorted(dead)})
+                run(layer.cursor, "DELETE FROM rows.dead_log")
+                run(layer.cursor, _PUT_DEAD_LOGS, {"logs": sorted(dead)})
             layer.dead_logs = dead
         return True
 
@@ -273,10 +273,10 @@ def _attach_statement(path: Path | None, base: str) -> str:
 def _nothing(cursor: DuckDBPyConnection, base: str) -> _Layer:
     """Make what stands in for a published file while there is none; new lines are folded into it."""
     cursor.execute(f"USE {base}")
-    cursor.execute(CREATE_ALL)
+    run(cursor, CREATE_ALL)
     rows = {table: f"rows.{table}" for table in ALL}
-    cursor.execute(create_views(rows, are_deferred=True))
-    cursor.execute(create_tops(["rows"]))
+    run(cursor, create_views(rows, are_deferred=True))
+    run(cursor, create_tops(["rows"]))
     return _Layer(0, base, base, Fold(cursor, top=0), cursor, {}, rows)
 
 
@@ -295,8 +295,8 @@ def _lay_over(layer: _Layer, name: str) -> Fold:
     cursor, base = layer.cursor, layer.base
     cursor.execute(f"ATTACH ':memory:' AS {name}")
     cursor.execute(f"USE {name}")
-    cursor.execute(CREATE_ALL)
-    cursor.execute(_CREATE_HIDDEN)
+    run(cursor, CREATE_ALL)
+    run(cursor, _CREATE_HIDDEN)
     rows = {table: _UNION.format(base=base, name=name, table=table) for table in CHANGING}
     rows |= {table: _UNION_OF_GROWING.format(base=base, name=name, table=table) for table in GROWING}
     rows["dead_log"] = f"{name}.rows.dead_log"
@@ -309,4 +309,4 @@ def _lay_over(layer: _Layer, name: str) -> Fold:
 
 
 def _logs(cursor: DuckDBPyConnection, question: str) -> set[str]:
-    return {log for (log,) in cursor.execute(question).fetchall()}
+    return {log for (log,) in run(cursor, question).fetchall()}

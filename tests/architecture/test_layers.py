@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,10 +109,15 @@ def names_imported(node: ast.AST, package: str) -> Iterator[tuple[str, str | Non
             yield from ((a.value, None) for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
 
 
-def our_imports(source: str, package: str, known: set[str]) -> set[str]:
-    """Give the modules among `known` that `source` imports, wherever in it the import stands."""
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def our_imports(tree: ast.AST, package: str, known: set[str]) -> set[str]:
+    """Give the modules among `known` that `tree` imports, wherever in it the import stands."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         for module, name in names_imported(node, package):
             if module.split(".")[0] == "nbpipe":
                 found.add(f"{module}.{name}" if f"{module}.{name}" in known else module)
@@ -122,29 +128,31 @@ def package_of(path: Path) -> str:
     return ".".join(("nbpipe", *path.relative_to(PACKAGE).parent.parts))
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
-    return our_imports(path.read_text(encoding="utf-8"), package_of(path), set(NAMES)) - {module_name(path)}
+    return our_imports(parsed(path), package_of(path), set(NAMES)) - {module_name(path)}
 
 
 def imports_at_run_time(path: Path) -> Iterator[tuple[str, bool]]:
     """Give each top-level package imported, and whether that happens as soon as the module is."""
+    package = package_of(path)
 
     def walk(node: ast.AST, at_once: bool) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             children: list[ast.AST] = [*node.orelse]
         else:
             children = list(ast.iter_child_nodes(node))
-        yield from ((module.split(".")[0], at_once) for module, _ in names_imported(node, package_of(path)))
+        yield from ((module.split(".")[0], at_once) for module, _ in names_imported(node, package))
         deferred = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for child in children:
             yield from walk(child, at_once and not deferred)
 
-    yield from walk(ast.parse(path.read_text(encoding="utf-8")), True)
+    yield from walk(parsed(path), True)
 
 
-def pickle_loading(source: str) -> bool:
-    """Tell whether `source` calls, or takes by name, something that loads a pickle."""
-    for node in ast.walk(ast.parse(source)):
+def pickle_loading(tree: ast.AST) -> bool:
+    """Tell whether `tree` calls, or takes by name, something that loads a pickle."""
+    for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in PICKLES and name in LOADS_A_PICKLE:
                 return True
@@ -157,13 +165,15 @@ def pickle_loading(source: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_no_module_imports_from_a_floor_above_its_own(path: Path) -> None:
-    room = room_of(module_name(path))
+def test_no_module_imports_from_a_floor_above_its_own() -> None:
+    assert len(NAMES) > len(FLOORS)
 
-    imported = {room_of(module) for module in imports_of(path)} - {room}
+    above = {}
+    for module, path in NAMES.items():
+        room = room_of(module)
+        above[module] = {room_of(imported) for imported in imports_of(path)} - {room} - FLOORS[room]
 
-    assert imported <= FLOORS[room], f"{room} may import {sorted(FLOORS[room])}"
+    assert {module: rooms for module, rooms in above.items() if rooms} == {}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -175,25 +185,29 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_a_heavy_library_is_imported_in_its_own_room_on_first_use(path: Path) -> None:
-    room = room_of(module_name(path))
+def test_a_heavy_library_is_imported_in_its_own_room_on_first_use() -> None:
+    misplaced, hasty = [], []
+    for module, path in NAMES.items():
+        room = room_of(module)
+        for library, at_once in imports_at_run_time(path):
+            if room not in HEAVY.get(library, {room}):
+                misplaced.append((module, library))
+            if library in HEAVY and library not in SUBCLASSED and at_once:
+                hasty.append((module, library))
 
-    for library, at_once in imports_at_run_time(path):
-        assert room in HEAVY.get(library, {room}), f"{library} belongs to {HEAVY[library]}"
-        assert library not in HEAVY or library in SUBCLASSED or not at_once, f"import {library} where it is used"
+    assert misplaced == []
+    assert hasty == [], "import it where it is used"
 
 
 def test_pickles_are_loaded_in_one_module_at_most_and_that_is_in_the_store() -> None:
-    loading = [module_name(path) for path in MODULES if pickle_loading(path.read_text(encoding="utf-8"))]
+    loading = [module_name(path) for path in MODULES if pickle_loading(parsed(path))]
 
     assert len(loading) <= 1
     assert all(room_of(module) == "store" for module in loading)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_no_module_has_a_name_that_says_nothing(path: Path) -> None:
-    assert not VAGUE & set(module_name(path).split("."))
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [module for module in NAMES if VAGUE & set(module.split("."))] == []
 
 
 @pytest.mark.parametrize(
@@ -212,7 +226,7 @@ def test_no_module_has_a_name_that_says_nothing(path: Path) -> None:
 def test_an_import_is_seen_however_it_is_written(source: str) -> None:
     known = {"nbpipe", "nbpipe.catalog", "nbpipe.catalog.reader"}
 
-    found = our_imports(source, "nbpipe.views", known)
+    found = our_imports(ast.parse(source), "nbpipe.views", known)
 
     assert {room_of(module) for module in found} == {"catalog"}
 
@@ -230,4 +244,4 @@ def test_an_import_is_seen_however_it_is_written(source: str) -> None:
     ],
 )
 def test_loading_a_pickle_is_told_from_other_loading(source: str, loads: bool) -> None:
-    assert pickle_loading(source) is loads
+    assert pickle_loading(ast.parse(source)) is loads

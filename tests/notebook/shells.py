@@ -143,7 +143,7 @@ def make_shell(folder: str) -> KeepingShell:
     return shell
 
 
-def end_shell(shell: KeepingShell) -> None:
+def end_shell(shell: InteractiveShell) -> None:
     """Let the process be as it was."""
     if "nbpipe" in shell.extension_manager.loaded:
         shell.extension_manager.unload_extension("nbpipe")
@@ -152,5 +152,5 @@ def end_shell(shell: KeepingShell) -> None:
     shell.history_manager.end_session()
     shell.history_manager.close()
     shell.restore_sys_module_state()
-    KeepingShell.clear_instance()
+    type(shell).clear_instance()
     sys.displayhook = sys.__displayhook__

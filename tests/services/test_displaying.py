@@ -18,6 +18,7 @@ from nbpipe.services.client import Client
 from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
 from tests.conftest import Copied
+from tests.notebook.shells import end_shell
 from tests.services.building import open_version, opened, record_run
 
 Sight = Callable[[Client], Any]
@@ -65,11 +66,12 @@ def client(recorded: None, opened_workspace: Workspace) -> Client:
     return Client(opened_workspace.paths.root)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plain_shell() -> Iterator[InteractiveShell]:
     """Give a shell that never heard of nbpipe."""
-    yield InteractiveShell()
-    InteractiveShell.clear_instance()
+    shell = InteractiveShell()
+    yield shell
+    end_shell(shell)
 
 
 @pytest.mark.parametrize("what", sorted({**RECORDS, **LISTINGS}))
