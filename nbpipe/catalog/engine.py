@@ -23,11 +23,24 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+# To share out so little among threads takes longer, and more of the machine, than one thread needs for it.
+_LITTLE_BYTES = 2**25
+_ALONE = {"threads": 1}
+
+
+def is_little(path: Path) -> bool:
+    """Tell whether one thread does best with a published file; one that is not there may become large."""
+    try:
+        return path.stat().st_size <= _LITTLE_BYTES
+    except FileNotFoundError:
+        return False
+
+
 def open_draft(path: Path) -> DuckDBPyConnection:
     """Open a file that nobody else knows yet, to write it."""
     import duckdb
 
-    connection = duckdb.connect(str(path), config=_OFFLINE)
+    connection = duckdb.connect(str(path), config=_OFFLINE | (_ALONE if is_little(path) else {}))
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 
@@ -37,11 +50,16 @@ def open_draft(path: Path) -> DuckDBPyConnection:
 _FRUGAL: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "50%", "temp_directory": ""}
 
 
-def open_memory(folder: Path) -> DuckDBPyConnection:
-    """Open an instance in memory that can attach files of `folder`, and reach nothing else, whatever it is asked."""
+def open_memory(folder: Path, *, for_little: bool) -> DuckDBPyConnection:
+    """Open an instance in memory that can attach files of `folder`, and reach nothing else, whatever it is asked.
+
+    Args:
+        folder: The folder.
+        for_little: Take one thread; see `is_little`.
+    """
     import duckdb
 
-    connection = duckdb.connect(":memory:", config=_OFFLINE | _FRUGAL)
+    connection = duckdb.connect(":memory:", config=_OFFLINE | _FRUGAL | (_ALONE if for_little else {}))
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET allowed_directories = [$folder]", {"folder": f"{folder}/"})
     connection.execute("SET enable_external_access = false")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from nbpipe.base.locks import forget_in_children, is_locked
 from nbpipe.catalog import generations
 from nbpipe.catalog.archive import archives
-from nbpipe.catalog.engine import abandon, failures, first_line, heeding_interrupts, open_memory, run
+from nbpipe.catalog.engine import abandon, failures, first_line, heeding_interrupts, is_little, open_memory, run
 from nbpipe.catalog.fold import Fold, top_of
 from nbpipe.catalog.schema import ALL, CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
@@ -88,6 +88,7 @@ class Reader:
         self._layer: _Layer | None = None
         self._former: _Layer | None = None
         self._count = 0
+        self._is_large = False
         forget_in_children(self)
 
     @contextmanager
@@ -150,7 +151,7 @@ class Reader:
 
     def _opened(self) -> DuckDBPyConnection:
         if self._instance is None:
-            self._instance = open_memory(self._paths.catalog)
+            self._instance = open_memory(self._paths.catalog, for_little=not self._is_large)
         return self._instance
 
     def _caught_up(self) -> _Layer:
@@ -189,6 +190,10 @@ class Reader:
             if stamp is None or stamp.schema < SCHEMA or not generations.is_untouched(folder, generation):
                 self._mend_if_there(path, generation)
                 return None
+            if not self._is_large and not is_little(path):
+                # From here on more threads are worth it, which an instance cannot be given later.
+                self._is_large = True
+                self._forget()
         self._count += 1
         base = f"base{self._count}"
         cursor = self._opened().cursor()

@@ -11,7 +11,7 @@ import threading
 import duckdb
 import pytest
 
-from nbpipe.catalog import generations
+from nbpipe.catalog import engine, generations
 from nbpipe.catalog.engine import heeding_interrupts
 from nbpipe.errors import CatalogError
 from tests.catalog.histories import Recording, small_run
@@ -83,6 +83,26 @@ def test_an_answer_that_is_still_being_read_is_not_disturbed_by_many_publishes(c
     assert first is not None
     assert len(rest) == 3 * 5000 - 1
     assert catalog.rows(COUNT) == [{"n": 8}]
+
+
+def test_a_catalog_that_grows_large_is_given_more_threads_while_an_answer_is_still_being_read(catalog, monkeypatch):
+    threads = "SELECT current_setting('threads') AS threads"
+    with duckdb.connect(":memory:") as plain:
+        as_many_as_usual = plain.execute(threads).fetchone()[0]
+    small_run(catalog)
+    catalog.publish()
+    small_run(catalog)
+    assert catalog.rows(threads) == [{"threads": 1}]
+
+    with catalog._reader.cursor() as cursor:
+        cursor.execute("SELECT id FROM runs")
+        monkeypatch.setattr(engine, "_LITTLE_BYTES", 0)
+        catalog.publish()
+        small_run(catalog)
+        assert catalog.rows(COUNT) == [{"n": 3}]
+        assert len(cursor.fetchall()) == 2
+
+    assert catalog.rows(threads) == [{"threads": as_many_as_usual}]
 
 
 def test_a_process_that_only_reads_follows_publishes_of_others(catalog, open_catalog):
