@@ -12,6 +12,8 @@ PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest
 STAMP := $(VENV)/.as-locked
 QUICKSTART := 01_quickstart.ipynb
+# Every process of pytest would load what these lean on, for two seconds; the few tests that use them do it themselves.
+SPARED := -p no:nbval -p no:schemathesis
 ROOMS := --ignore=tests/browser -m "not browser and not soak and not extras and not torch"
 # What `make soak` tries once more as users have it, with everything published behind it.
 PUBLISHED_MEANWHILE := $(addprefix tests/,commands execute flows notebook services widgets)
@@ -93,12 +95,12 @@ test: environment browser compiled ## run every test: rooms, flows, lessons unde
 
 # Where nothing is compiled yet, as in a fresh clone, one process does that for all: each would compile everything anew.
 test-rooms: environment
-	@ls tests/__pycache__/test_cli.*-pytest-*.pyc >/dev/null 2>&1 || $(PYTEST) $(ROOMS) --collect-only -qq >/dev/null || true
-	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder $(ROOMS)
+	@ls tests/__pycache__/test_cli.*-pytest-*.pyc >/dev/null 2>&1 || $(PYTEST) $(SPARED) $(ROOMS) --collect-only -qq >/dev/null || true
+	@$(PYTEST) $(SPARED) -n auto --dist loadfile --no-loadscope-reorder $(ROOMS)
 
 # These wait half of the time, so they go on beside the others; what they say is shown when they are done.
 test-pages: environment browser
-	@told="$$(mktemp)"; $(PYTEST) -n 2 --dist loadfile -m browser tests/browser >"$$told" 2>&1; code=$$?; \
+	@told="$$(mktemp)"; $(PYTEST) $(SPARED) -n 2 --dist loadfile -m browser tests/browser >"$$told" 2>&1; code=$$?; \
 	cat "$$told"; rm -f "$$told"; exit $$code
 
 # Extras for few stay out of the locked environment, also because some hold other packages back (s3fs: dateutil):
