@@ -25,8 +25,8 @@ Facts = TypeVar("Facts")
 
 # A rule must hold however slow the machine is, and a red build must be red again when it is looked at. Every day has
 # its examples; `make soak` tries many more.
-settings.register_profile("here", deadline=None, max_examples=30)
-settings.register_profile("build", deadline=None, max_examples=30, derandomize=True, database=None, print_blob=True)
+settings.register_profile("here", deadline=None, max_examples=20)
+settings.register_profile("build", deadline=None, max_examples=20, derandomize=True, database=None, print_blob=True)
 settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.load_profile("build" if os.environ.get("CI") else "here")
 

@@ -22,9 +22,11 @@ NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 # What they show, others show as well, in less time: `make soak` has them.
 LONG = {
     "01_numpy_views",
+    "02_pandas_reshaping",
     "04_seeds",
     "05_plots",
     "05_many_plots",
+    "08_classes",
     "09_scikit_learn",
     "10_strings",
     "11_time_series",

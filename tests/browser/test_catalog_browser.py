@@ -1,4 +1,4 @@
-"""The catalog's browser in a real JupyterLab, over 100,000 runs: filtered, sorted, paged, tagged and compared."""
+"""The catalog's browser in a real JupyterLab, over thousands of runs: filtered, sorted, paged, tagged and compared."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-RUNS = 100_000
+# The rows of the benchmarks have a hundred thousand.
+RUNS = 20_000
 FIRST = "%load_ext nbpipe\nfrom nbpipe import Client\nfrom nbpipe.widgets import CatalogBrowser"
 TABLE = ".nbp-catalog tbody tr"
 
 
 @pytest.fixture(scope="module")
 def many_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a published workspace of many runs, made once: some ten seconds."""
+    """Give a published workspace of many runs, made once."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
     try:
         from material import fill
@@ -44,7 +45,7 @@ def over(notebook: NotebookPage, workspace: Path) -> NotebookPage:
     return notebook
 
 
-def test_a_hundred_thousand_runs_are_filtered_sorted_paged_tagged_and_compared(
+def test_thousands_of_runs_are_filtered_sorted_paged_tagged_and_compared(
     open_notebook: OpenNotebook, many_runs: Path, tmp_path: Path
 ) -> None:
     notebook = over(
@@ -53,18 +54,18 @@ def test_a_hundred_thousand_runs_are_filtered_sorted_paged_tagged_and_compared(
     notebook.run_all()
     browser = notebook.cell(1)
 
-    browser.locator("text=1–20 of 100,000 runs · page 1 of 5,000").wait_for()
+    browser.locator("text=1–20 of 20,000 runs · page 1 of 1,000").wait_for()
     browser.locator("button[title='next page']").click()
-    browser.locator("text=21–40 of 100,000 runs").wait_for()
+    browser.locator("text=21–40 of 20,000 runs").wait_for()
     browser.locator(".nbp-chip", has_text="good").first.click()
-    browser.locator("text=1–20 of 10,000 runs").wait_for()
+    browser.locator("text=1–20 of 2,000 runs").wait_for()
     browser.locator(".nbp-sort", has_text="m1").click()
     browser.locator("th[aria-sort='descending']", has_text="m1").wait_for()
     browser.locator(TABLE).first.locator("text=0.998").wait_for()
     search = browser.locator("input[placeholder^='search']")
     search.fill("other-a")
     search.press("Enter")
-    browser.locator("text=/of [0-9]{3} runs/").wait_for()
+    browser.locator("text=/of [0-9]{2,3} runs/").wait_for()
     notebook.screenshot(tmp_path / "filtered.png")
 
     for row in range(3):
@@ -98,7 +99,7 @@ def test_rows_are_reached_selected_and_opened_by_keys_alone(
         keys.press(key)
     browser.locator("text=2 selected").wait_for()
     keys.press("PageDown")
-    browser.locator("text=page 2 of 10,000").wait_for()
+    browser.locator("text=page 2 of 2,000").wait_for()
     keys.press("Enter")
     browser.locator("button", has_text="Close").last.wait_for()
 
@@ -117,9 +118,9 @@ def test_the_command_opens_the_browser_with_its_filters(open_notebook: OpenNoteb
 
     notebook.run_all()
 
-    notebook.cell(1).locator("text=1–20 of 5,000 runs · page 1 of 250").wait_for()
+    notebook.cell(1).locator("text=1–20 of 1,000 runs · page 1 of 50").wait_for()
     assert notebook.cell(1).locator("input[placeholder='metric > 0.8']").input_value() == "m1 > 0.5"
-    notebook.cell(2).locator("text=1–20 of 100,000 runs · page 1 of 5,000").wait_for()
+    notebook.cell(2).locator("text=1–20 of 20,000 runs · page 1 of 1,000").wait_for()
     assert "application/vnd.jupyter.widget-view+json" not in notebook.outputs(3)[0]["data"]
     assert notebook.page_errors == []
 

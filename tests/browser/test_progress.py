@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.browser.conftest import OpenNotebook
-    from tests.browser.lab import Theme
 
 pytestmark = pytest.mark.browser
 
@@ -49,19 +48,17 @@ WATCH_HEIGHT = """() => {
 }"""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_run_shows_how_far_it_is_without_a_jump_and_ends_as_a_picture(
-    open_notebook: OpenNotebook, tmp_path: Path, theme: Theme
+    open_notebook: OpenNotebook, tmp_path: Path
 ) -> None:
     notebook = open_notebook(CELLS)
-    notebook.set_theme(theme)
     cell = notebook.cell(4)
     notebook.page.evaluate(WATCH_HEIGHT)
 
     notebook.start_command("notebook:run-all-cells")
     cell.locator("text=/[2-5]\\d %, \\d+ of 40/").wait_for()
     cell.scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / f"progress-{theme}.png")
+    notebook.screenshot(tmp_path / "progress.png")
     during = cell.inner_text()
     cell.locator("text=step by step").wait_for()
 
