@@ -37,7 +37,7 @@ def step_plain(step: StepRun) -> dict[str, Any]:
 
 def run_plain(run: Run, tags: Sequence[str], *, metrics: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Give the facts of a run; its metrics as they are now unless they are given."""
-    version, steps = run.model_version, run.steps
+    version = run.model_version
     return {
         **run.as_row(),
         "ended": run.ended,
@@ -48,11 +48,11 @@ def run_plain(run: Run, tags: Sequence[str], *, metrics: Mapping[str, float] | N
         "parent_step": run.parent_step,
         "resumed_from": run.resumed_from,
         "part": run.part,
-        "children": [asdict(child) for child in run.children_of(steps)],
+        "children": [asdict(child) for child in run.children],
         "model_version": version.label if version is not None else None,
         "tags": list(tags),
         "metrics": metrics if metrics is not None else run.metrics,
-        "steps": [step_plain(step) for step in steps.values()],
+        "steps": [step_plain(step) for step in run.steps.values()],
     }
 
 

@@ -146,10 +146,7 @@ class Run(Displayed):
     @property
     def children(self) -> tuple[Child, ...]:
         """The runs that its steps asked for, and those that theirs asked for, each after its parent."""
-        return self.children_of(self.steps)
-
-    def children_of(self, steps: Mapping[str, StepRun]) -> tuple[Child, ...]:
-        """Give its `children` when its `steps` are at hand: to read them takes as long as to read the children."""
+        steps = self.steps
         if self.seen is not None and not any(step.triggered for step in steps.values()):
             # This process ran all of it, and asked for none.
             return ()
