@@ -24,7 +24,7 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 
 
 # To share out so little among threads takes longer, and more of the machine, than one thread needs for it.
-_LITTLE_BYTES = 2**25
+_LITTLE_BYTES = 2**23
 _ALONE = {"threads": 1}
 
 
