@@ -23,7 +23,7 @@ from nbpipe.commands.calling import Call, Reporter, calling
 from nbpipe.commands.grammar import ask
 from nbpipe.commands.moving import Moving
 from nbpipe.commands.progress import Lines
-from nbpipe.errors import NbpipeError, RunInterruptedError, StepFailedError
+from nbpipe.errors import Interrupted, NbpipeError, RunInterruptedError, StepFailedError
 from nbpipe.views.markup import plain
 
 if TYPE_CHECKING:
@@ -111,10 +111,11 @@ def _waited(started: Started) -> Answer | int:
         return started.wait()
     except NbpipeError as error:
         _tell(error, run_id=started.handle.id)
-    except KeyboardInterrupt:
-        # It may have come before anybody waited, and then the run was not stopped yet.
-        started.handle.stop()
-        started.handle.wait_quietly()
+    except KeyboardInterrupt as interrupt:
+        if not isinstance(interrupt, Interrupted):
+            # It came before anybody waited, so nobody has stopped the run.
+            started.handle.stop()
+            started.handle.wait_quietly()
         if started.broken is None:
             raise
         _say(_STOPPED)
