@@ -9,14 +9,19 @@ answers: the run's own version.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nbpipe.base.clock import now
 from nbpipe.define.references import Reference
 from nbpipe.define.trace import current_trace
 from nbpipe.errors import ConflictError, NotFoundError
+from nbpipe.execute.context import RunFacts
 from nbpipe.graph.graph import ExistingArtifact
-from nbpipe.records.models import ModelConfig, find_version, is_look_up
+from nbpipe.records.base import plain_name
+from nbpipe.records.models import ModelConfig, find_version, is_look_up, is_stage_word
+from nbpipe.records.parameters import as_json
+from nbpipe.records.runs import fill_template
 from nbpipe.services.artifact_records import Artifact
 from nbpipe.services.settling import settle_before_latest
 from nbpipe.services.versions import ModelVersion, version_in
@@ -162,3 +167,23 @@ class DrawnModel:
     def __getattr__(self, name: str) -> Any:
         # What a body asks besides is answered by the run that comes; here it only must not fail.
         return lambda *_, **__: None
+
+
+def version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[str, str]) -> str | None:
+    """Give the version that a run asks its model for, with the fields of a template filled in; `None` for a new one."""
+    if model.version is None:
+        return None
+    text = str(model.version)
+    if is_stage_word(text) or "{" not in text:
+        return text
+    at = now()
+    values = {
+        "run.id": facts.id,
+        "run.name": facts.name,
+        "pipeline": facts.pipeline,
+        "date": at.strftime("%Y_%m_%d"),
+        "time": at.strftime("%H_%M_%S_%f"),
+        **{f"params.{name}": as_json(value) for name, value in facts.parameters.items()},
+        **substitutions,
+    }
+    return plain_name("version", fill_template(text, values))

@@ -36,18 +36,17 @@ from nbpipe.execute.settled import RunOutcome
 from nbpipe.execute.stop import StopSignal
 from nbpipe.graph.graph import Graph, Origin
 from nbpipe.records.artifacts import ArtifactVersion
-from nbpipe.records.base import plain_name
 from nbpipe.records.config import PipelineRunConfiguration
 from nbpipe.records.definitions import Traced
 from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.executors import IN_PROCESS
-from nbpipe.records.models import ModelConfig, is_stage_word
+from nbpipe.records.models import ModelConfig
 from nbpipe.records.operations import OpenModelVersion
 from nbpipe.records.parameters import as_json
 from nbpipe.records.parts import WHOLE, Part
-from nbpipe.records.runs import Status, fill_template, run_name
+from nbpipe.records.runs import Status, run_name
 from nbpipe.records.tags import Tag, as_tags, check_declared
-from nbpipe.services.bound_model import BoundModel
+from nbpipe.services.bound_model import BoundModel, version_text
 from nbpipe.services.ending import PERFORMED, end_of, end_of_part, failed_end_of, performed_as
 from nbpipe.services.partial_runs import part_of
 from nbpipe.services.run_code import keep_code
@@ -207,7 +206,7 @@ class RunInProgress:
     def _with_model(self, facts: RunFacts) -> RunFacts:
         if self._model is None:
             return facts
-        version = _version_text(self._model, facts, self.request.substitutions)
+        version = version_text(self._model, facts, self.request.substitutions)
         # The model may name a tag that the pipeline declares, and comes first to use it.
         model = self._model.model_copy(update={"tags": tuple(self._meant[tag.name] for tag in self._model.tags)})
         wanted = OpenModelVersion(
@@ -399,22 +398,3 @@ def new_run_id() -> str:
     while (run_id := new_id())[:4].isdecimal():
         pass
     return run_id
-
-
-def _version_text(model: ModelConfig, facts: RunFacts, substitutions: Mapping[str, str]) -> str | None:
-    if model.version is None:
-        return None
-    text = str(model.version)
-    if is_stage_word(text) or "{" not in text:
-        return text
-    at = now()
-    values = {
-        "run.id": facts.id,
-        "run.name": facts.name,
-        "pipeline": facts.pipeline,
-        "date": at.strftime("%Y_%m_%d"),
-        "time": at.strftime("%H_%M_%S_%f"),
-        **{f"params.{name}": as_json(value) for name, value in facts.parameters.items()},
-        **substitutions,
-    }
-    return plain_name("version", fill_template(text, values))
