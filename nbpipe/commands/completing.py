@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import re
 import shlex
 from collections.abc import Callable, Iterable
@@ -29,6 +30,8 @@ from nbpipe.records.runs import Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# A fault of ours is not shown at a press of Tab, but whoever looks for it finds it here.
+_LOG = logging.getLogger("nbpipe.completing")
 _MOST = 200
 _TO_QUOTE = set(" \t\"'\\")
 _NEWEST_RUNS = 50
@@ -54,6 +57,7 @@ def completions(line: str, cursor: int, surroundings: Surroundings | None = None
             fitting = dict.fromkeys(name for name in found if name.startswith(begun) and name != begun)
             return [shlex.quote(name) if set(name) & _TO_QUOTE else name for name in fitting][:_MOST]
     except Exception:  # noqa: BLE001 — a Tab that finds nothing is better than one that fails
+        _LOG.debug("What could be written next in %r was not found.", line, exc_info=True)
         return []
 
 
@@ -75,6 +79,7 @@ def names_of(metavar: str, begun: str, surroundings: Surroundings | None = None)
         with calling(Call(surroundings)):
             return [name for name in _NAMES[metavar](begun) if name.startswith(begun)][:_MOST]
     except Exception:  # noqa: BLE001 — a press of Tab has nowhere to show an error; the command itself tells it
+        _LOG.debug("Names for %s were not found.", metavar, exc_info=True)
         return []
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbpipe.commands import completing
 from nbpipe.commands.completing import begun_in
 from nbpipe.commands.dispatch import answer, completions
 from nbpipe.commands.grammar import PLACES
@@ -130,3 +131,19 @@ def test_steps_are_completed_for_what_is_named_before(ask, two_runs):
     assert completions("snapshot run nightly --only ", 28) == ["load", "total"]
     line = f"runs explain {two_runs['first']} --step t"
     assert completions(line, len(line)) == ["total"]
+
+
+def test_a_fault_of_ours_leaves_tab_empty_and_is_told_to_whoever_looks_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fault(_: object) -> list[str]:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(completing._NAMES, "TAG", fault)
+    monkeypatch.setattr(completing, "_candidates", lambda *_: fault(None))
+
+    with caplog.at_level("DEBUG", "nbpipe.completing"):
+        found = completing.names_of("TAG", "v"), completing.completions("runs li", 7)
+
+    assert found == ([], [])
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
