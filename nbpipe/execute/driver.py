@@ -244,7 +244,7 @@ class Driver(Books):
         settled.item, settled.record = call.item, record
         if call.prepared.is_cell:
             self._random.reuse(record)
-        move_as(record, self._store.workspace)
+        self._move(record)
         self._bind(call, keys, settled)
         body = reuse_as_json(
             self._facts, call.node.step, call.prepared, settled, keys=keys, inputs=call.inputs, at=at, record=record
@@ -256,6 +256,10 @@ class Driver(Books):
             if repeat is not None:
                 self._former[call.node.id] = repeat
         self._tell(call.node.id, settled)
+
+    def _move(self, record: RecordedExecution) -> None:
+        """Go where an execution went that is reused."""
+        move_as(record, self._store.workspace)
 
     def _forget(self, reused: Settled) -> None:
         """Forget the execution that a node reused, since what it gave is gone."""

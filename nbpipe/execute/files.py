@@ -105,6 +105,7 @@ class FileWatch:
         self._thread = threading.get_ident()
         self._began_ns = 0
         self._folder = ""
+        self._moves = 0
 
     def begin(self) -> None:
         """Watch from now on."""
@@ -112,7 +113,7 @@ class FileWatch:
             _listen()
         self._seen = {}
         self._began_ns = time.time_ns()
-        self._folder = _working_directory()
+        self._folder, self._moves = _working_directory(), _here.moves
         _watching.append(self)
 
     def end(self, source: Source, arguments: Mapping[str, Any]) -> FilesUsed:
@@ -130,8 +131,9 @@ class FileWatch:
             if type(value) not in _NO_PATHS:
                 for path in _paths_among((value,)):
                     self._notice_named(path)
-        folder = _working_directory()
-        moved_to = _shown(folder, self._project) if folder != self._folder else ""
+        moved_to = ""
+        if _here.moves != self._moves and (folder := _working_directory()) != self._folder:
+            moved_to = _shown(folder, self._project)
         if not self._seen and not moved_to:
             return NO_FILES
         read, written = [], []
@@ -218,12 +220,14 @@ def move_as(record: Mapping[str, Any], workspace: Path) -> None:
 
 @contextmanager
 def same_folder_afterwards() -> Iterator[None]:
-    """Let the process end up in the working directory that it has now."""
-    folder = _working_directory()
+    """Take back what the block does to the process's working directory; what other threads do to it meanwhile stays."""
+    if not _listening:
+        _listen()
+    folder, moves = _working_directory(), _here.moves
     try:
         yield
     finally:
-        if folder and _working_directory() != folder:
+        if folder and _here.moves != moves and _working_directory() != folder:
             os.chdir(folder)
 
 
@@ -337,15 +341,33 @@ _watching: list[FileWatch] = []
 _listening: list[bool] = []
 
 
+class _Here(threading.local):
+    """What one thread did.
+
+    Attributes:
+        moves: How often it changed the working directory, which all threads share.
+    """
+
+    moves = 0
+
+
+_here = _Here()
+
+
 def _listen() -> None:
-    """Be told of every file that this process opens. A hook cannot be taken out again, so there is one."""
+    """Be told of every file that this process opens, and of each move. A hook cannot be taken out, so there is one."""
     _listening.append(True)
-    sys.addaudithook(_opened)
+    sys.addaudithook(_heard)
 
 
-def _opened(event: str, args: tuple[Any, ...]) -> None:
-    if event != "open" or not _watching:
-        return
+def _heard(event: str, args: tuple[Any, ...]) -> None:
+    if event == "os.chdir":
+        _here.moves += 1
+    elif event == "open" and _watching:
+        _opened(args)
+
+
+def _opened(args: tuple[Any, ...]) -> None:
     path, mode, flags = args
     if isinstance(path, bytes):
         path = os.fsdecode(path)

@@ -18,6 +18,7 @@ from nbpipe.execute.plan import Keys
 from nbpipe.execute.prepared import Prepared
 from nbpipe.execute.settled import Settled
 from nbpipe.execute.sources import described
+from nbpipe.records.executions import RecordedExecution
 from nbpipe.records.runs import NOT_TAKEN, Status
 
 
@@ -72,6 +73,9 @@ class Foresight(Driver):
         why, against = reason
         settled = Settled(call.node.id, Status.INTERRUPTED, why, against=against, item=call.item)
         self._tell(call.node.id, settled)
+
+    def _move(self, record: RecordedExecution) -> None:
+        """Stay: this is often another thread than the user's, and all threads share one working directory."""
 
     def _store_items(self, fan: Fan, call: PlannedCall) -> None:
         """Store nothing."""

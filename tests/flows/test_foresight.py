@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from nbpipe.services.foreseeing import foresee
 from tests.flows.project import Project
 
@@ -55,6 +57,30 @@ def test_what_never_ran_is_pending_and_what_ran_is_reused(project: Project) -> N
     project.load(FLOW).training()
 
     assert set(standing(project).values()) == {"reused"}
+
+
+def test_to_look_ahead_moves_nobody_though_a_step_did(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.folder)
+    (project.folder / "sub").mkdir()
+    moving = """
+import os
+
+@step
+def go() -> int:
+    os.chdir("sub")
+    return 1
+
+@pipeline
+def training():
+    return go()
+"""
+    project.load(moving).training()
+    moves: list[object] = []
+
+    monkeypatch.setattr(os, "chdir", moves.append)
+    found = standing(project, moving)
+
+    assert (found, moves) == ({"go": "reused"}, [])
 
 
 def test_an_edit_a_parameter_and_a_file_make_stale_what_depends_on_them(project: Project) -> None:
