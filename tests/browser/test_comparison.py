@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ def test_three_runs_are_compared_on_a_page_whose_charts_outlive_the_kernel_and_t
     notebook.reopen(trusted=False)
 
     pictures = notebook.cell(5).locator(PICTURE)
-    assert pictures.count() == 3
+    expect(pictures).to_have_count(3)
     for number in range(3):
         assert pictures.nth(number).evaluate("image => image.complete && image.naturalWidth > 0")
     notebook.page.set_viewport_size({"width": 1280, "height": 1700})

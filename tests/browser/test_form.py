@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +106,7 @@ def test_a_form_is_filled_wrongly_then_rightly_and_run_by_a_key(open_notebook: O
     rate.fill("3")
     rate.press("Enter")
     form.locator("text=✗ should be less than 1").wait_for()
-    assert run.is_disabled()
+    expect(run).to_be_disabled()
     look(notebook, tmp_path, "wrong")
     form.get_by_label("token").fill("typed-secret")
     form.get_by_label("token").press("Enter")
@@ -114,10 +115,10 @@ def test_a_form_is_filled_wrongly_then_rightly_and_run_by_a_key(open_notebook: O
     rate.press("Control+Enter")
     form.locator("text=compared with its snapshot").wait_for()
 
-    assert form.get_by_label("token").input_value() == ""
+    expect(form.get_by_label("token")).to_have_value("")
     differences = form.locator("table", has_text="this run").inner_text()
     assert "0.5" in differences
-    assert "nbpipe snapshot run nightly --set rate=0.5" in form.inner_text()
+    expect(form).to_contain_text("nbpipe snapshot run nightly --set rate=0.5")
     look(notebook, tmp_path, "run")
     notebook.command("application:toggle-left-area")
     notebook.page.set_viewport_size({"width": 480, "height": 1000})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.axe import grave_findings
 
@@ -75,7 +76,7 @@ def test_a_graph_of_two_hundred_steps_is_walked_through_by_pointer_and_by_keys(
     notebook.screenshot(tmp_path / "card.png")
     assert grave_findings(page, {"graph": view.element_handle()}) == []
     page.keyboard.press("Escape")
-    assert card.is_hidden()
+    expect(card).to_be_hidden()
     assert page.evaluate(FOCUSED).startswith("make_2")
 
     page.keyboard.press("ArrowDown")

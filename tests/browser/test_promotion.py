@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.test_notebook import LOAD
 
@@ -64,8 +65,8 @@ def test_a_version_is_promoted_by_force_with_a_note_past_a_gate_and_taken_back(
     board.locator("textarea").fill("accuracy >= production.accuracy\nloss < 0.01")
     board.locator("textarea").blur()
     board.locator("text=✗ failed").last.wait_for()
-    assert board.locator("text=✓ passed").count() == 1
-    assert promote.is_disabled()
+    expect(board.locator("text=✓ passed")).to_have_count(1)
+    expect(promote).to_be_disabled()
     board.locator("input[placeholder*='why']").fill("better on rare classes")
     board.locator("input[type=checkbox]").check()
     look(notebook, tmp_path, "gates")
@@ -82,7 +83,7 @@ def test_a_version_is_promoted_by_force_with_a_note_past_a_gate_and_taken_back(
     board.locator("summary", has_text="History").click()
     look(notebook, tmp_path, "undone")
 
-    assert "better on rare classes (forced past" in board.inner_text()
+    expect(board).to_contain_text("better on rare classes (forced past")
     assert notebook.page_errors == []
 
 

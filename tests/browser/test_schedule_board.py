@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.services.scheduler_process import schedulers, stop_schedulers
@@ -86,7 +87,7 @@ def test_a_schedule_is_made_mistyped_mended_paused_and_fires(notebook: NotebookP
     cron = board.get_by_label("cron expression", exact=True)
     cron.press_sequentially("0 2 * *")
     board.locator("text=/✗ '0 2 \\* \\*' is no cron expression \\(4 fields\\)/").wait_for()
-    assert board.get_by_role("button", name="Save").is_disabled()
+    expect(board.get_by_role("button", name="Save")).to_be_disabled()
     press(board, "Cron help")
     look(notebook, tmp_path, "wrong")
     board.locator("button", has_text="At 02:00").click()

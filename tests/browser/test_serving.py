@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.test_notebook import LOAD
+from tests.serving import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +48,7 @@ def judging(
 for limit in (200.0, 180.0):
     learning(limit=limit)
 Client().models.promote("sizes@1", "production")"""
-DEPLOY = '%nbpipe deploy judging --name "sizes of penguins"'
+DEPLOY = '%nbpipe deploy judging --name "sizes of penguins" --port {port}'
 PROMOTE = 'Client().models.promote("sizes@2", "production", force=True).version.label'
 CLEAR = "for one in Client().deployments.list():\n    one.delete()"
 RECORD = 'Client().deployments.get("sizes of penguins")'
@@ -64,7 +66,7 @@ def look(notebook: NotebookPage, folder: Path, name: str) -> None:
 @pytest.fixture
 def serving(open_notebook: OpenNotebook) -> Iterator[NotebookPage]:
     """Give a notebook that has deployed; what it deployed is gone afterwards, whatever the test did."""
-    notebook = open_notebook([DEFINE, DEPLOY, PROMOTE, RECORD, CLEAR])
+    notebook = open_notebook([DEFINE, DEPLOY.format(port=free_port()), PROMOTE, RECORD, CLEAR])
     try:
         yield notebook
     finally:
@@ -91,7 +93,7 @@ def test_a_deployment_is_tried_from_a_notebook_and_follows_a_promotion(serving: 
     flipper.fill("500")
     flipper.press("Enter")
     card.locator("text=✗ should be less than 300").wait_for()
-    assert invoke.is_disabled()
+    expect(invoke).to_be_disabled()
     look(notebook, tmp_path, "wrong")
     flipper.fill("190")
     flipper.press("Enter")

@@ -284,7 +284,7 @@ def test_only_who_has_the_key_is_let_in(serving: Serving) -> None:
 
 def test_what_is_not_said_anew_stays_as_it_was(serving: Serving) -> None:
     block = flow(serving)
-    block.greeting.deploy("hello", host="0.0.0.0", api_key=KEY, settings={"timeout_s": 7})
+    block.greeting.deploy("hello", host="0.0.0.0", port=free_port(), api_key=KEY, settings={"timeout_s": 7})
 
     again = block.greeting.deploy("hello")
     assert (invoke(again.url).status, invoke(again.url, {"Authorization": f"Bearer {KEY}"}).status) == (401, 200)

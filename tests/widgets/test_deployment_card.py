@@ -20,6 +20,7 @@ from nbpipe.errors import BadValueError, DeploymentError, NotFoundError, Paramet
 from nbpipe.services.deployment_records import Deployment
 from nbpipe.widgets import CatalogBrowser, DeploymentCard
 from nbpipe.widgets.opening import widget_for
+from tests.serving import free_port
 from tests.widgets.test_form import all_html
 
 PATIENCE_S = 60
@@ -102,7 +103,7 @@ def deployment() -> Deployment:
     deployments = Client().deployments
     if any(found.name == "talker" and found.status == "running" for found in deployments.list()):
         return deployments.get("talker")
-    made: Deployment = talking.deploy("talker")
+    made: Deployment = talking.deploy("talker", port=free_port())
     return made
 
 
