@@ -23,6 +23,7 @@ NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 LONG = {
     "01_numpy_views",
     "02_pandas_reshaping",
+    "03_in_place_edits",
     "04_seeds",
     "05_plots",
     "05_many_plots",
@@ -35,6 +36,7 @@ LONG = {
     "14_numpy_numerics",
     "15_flats",
     "16_magics",
+    "18_awkward_state",
 }
 EACH = [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in NOTEBOOKS]
 

@@ -1,7 +1,7 @@
 """A process with an open client that forks, spawns and has threads. A script of its own: it is no part of a cast.
 
-Arguments: the workspace's folder, the way (`fork`, `spawn`, `forkserver` or `thread`), how many children. Prints
-one line of JSON.
+Arguments: the workspace's folder, and as JSON how many children in which way (`fork`, `spawn`, `forkserver` or
+`thread`). Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -101,21 +101,23 @@ def threaded(root: str, count: int) -> list[str]:
         return list(pool.map(one, range(count)))
 
 
-def main(root: str, way: str, count: int) -> None:
-    """Open everything, then have the children do their work, and do it once more."""
+def main(root: str, children: dict[str, int]) -> None:
+    """Open everything, then have the children do their work, way by way, and do it once more."""
     faulthandler.dump_traceback_later(30 * PATIENCE_S, exit=True)
+    said: list[str] = []
     work(root)
-    match way:
-        case "fork":
-            said = forked(root, count)
-        case "thread":
-            said = threaded(root, count)
-        case _:
-            said = started(root, count, way)
+    for way, count in children.items():
+        match way:
+            case "fork":
+                said += forked(root, count)
+            case "thread":
+                said += threaded(root, count)
+            case _:
+                said += started(root, count, way)
     work(root)
     Client().close()
     print(json.dumps(Counter(said)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], json.loads(sys.argv[2]))

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +16,7 @@ import pytest
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.records.runs import Status
 from nbpipe.services.ending import end_abandoned
-from tests.flows.project import Project, project_in, ran
+from tests.flows.project import HEAD, ROOT, Project, project_in, ran
 
 FLOW = """
 import os, signal, sys, time
@@ -52,6 +57,44 @@ def training(how: str = "no"):
     return after(dies(total(data), how))
 """
 DIE = "import flow; flow.training(how={how!r})"
+# One process for each way to die: in a step, or before the write of a number. What each says and its exit code are
+# put beside its workspace.
+DYING = """
+import os, signal, sys
+from nbpipe.catalog.processlog import ProcessLog
+from nbpipe.catalog.operationlog import OperationLog
+import flow
+
+def counted(write):
+    def then(self, *args, **told):
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left[0] -= 1
+        return write(self, *args, **told)
+    return then
+
+ways = ["kill", "exit", *map(str, range(9))]
+for way in ways:
+    pid = os.fork()
+    if not pid:
+        break
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with open(way + ".said") as said, open(way + ".txt", "w") as told:
+        told.write(f"{code}\\n" + said.read())
+else:
+    sys.exit()
+
+os.environ["NBPIPE_HOME"] = os.path.abspath(way)
+sys.stdout = open(way + ".said", "w")
+if way.isdecimal():
+    left = [int(way)]
+    ProcessLog._write = counted(ProcessLog._write)
+    OperationLog._decide = counted(OperationLog._decide)
+    flow.training()
+    print("done")
+else:
+    flow.training(how=way)
+"""
 
 
 @pytest.fixture
@@ -64,16 +107,37 @@ def statuses(run: Any) -> dict[str, str]:
     return {node: step.status.value for node, step in run.steps.items()}
 
 
-def die(project: Project, how: str = "kill") -> None:
-    flow = project.load(FLOW)
-    assert flow.training.name == "training"
-    done = project.python(DIE.format(how=how))
-    assert done.returncode != 0
+@pytest.fixture(scope="module")
+def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of the workspaces that processes left which died, each once: nobody has opened them since.
+
+    The processes are forks of one that has imported everything and opened nothing.
+    """
+    folder = tmp_path_factory.mktemp("left")
+    (folder / "flow.py").write_text(f"{HEAD}\n{FLOW}", encoding="utf-8")
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])}
+    subprocess.run([sys.executable, "-c", DYING], cwd=folder, env=variables, timeout=120, check=True)
+    return folder
+
+
+@pytest.fixture
+def die(left_behind: Path, project: Project) -> Any:
+    """Give the function that puts a workspace in place as a process left it; it gives what that process said."""
+
+    def put(how: str = "kill") -> str:
+        shutil.copytree(left_behind / how, project.folder / ".nbpipe", dirs_exist_ok=True)
+        code, said = (left_behind / f"{how}.txt").read_text().split("\n", 1)
+        assert (code == "0") == (how == "8")
+        flow = project.load(FLOW)
+        assert flow.training.name == "training"
+        return said
+
+    return put
 
 
 @pytest.mark.parametrize("how", ["kill", "exit"])
-def test_a_killed_run_is_told_as_interrupted_with_all_that_it_had_done(project: Project, how: str) -> None:
-    die(project, how)
+def test_a_killed_run_is_told_as_interrupted_with_all_that_it_had_done(project: Project, die: Any, how: str) -> None:
+    die(how)
 
     (run,) = project.client.runs.list()
 
@@ -84,8 +148,8 @@ def test_a_killed_run_is_told_as_interrupted_with_all_that_it_had_done(project: 
     assert project.client.workspace.catalog.check() == []
 
 
-def test_whoever_lists_or_publishes_first_records_its_end_once(project: Project) -> None:
-    die(project)
+def test_whoever_lists_or_publishes_first_records_its_end_once(project: Project, die: Any) -> None:
+    die()
 
     for _ in range(2):
         (run,) = project.client.runs.list()
@@ -101,8 +165,8 @@ def test_whoever_lists_or_publishes_first_records_its_end_once(project: Project)
     assert ends.n[0] == 3
 
 
-def test_it_happens_without_anybody_asking_for_it(project: Project) -> None:
-    die(project)
+def test_it_happens_without_anybody_asking_for_it(project: Project, die: Any) -> None:
+    die()
 
     run = project.load(FLOW).training()
     project.reopen()
@@ -113,8 +177,8 @@ def test_it_happens_without_anybody_asking_for_it(project: Project) -> None:
     assert sorted(run.refresh().tags) == ["declared", "exp", "latest", "seen"]
 
 
-def test_the_next_run_reuses_what_the_dead_one_had_finished(project: Project) -> None:
-    die(project)
+def test_the_next_run_reuses_what_the_dead_one_had_finished(project: Project, die: Any) -> None:
+    die()
 
     run = project.load(FLOW).training()
 
@@ -161,8 +225,8 @@ def test_an_interrupt_of_the_process_ends_the_run_itself(project: Project) -> No
     assert [(row["status"], row["ended"] is not None) for row in rows] == [("interrupted", True)]
 
 
-def test_two_who_find_the_same_dead_run_say_the_same(project: Project) -> None:
-    die(project)
+def test_two_who_find_the_same_dead_run_say_the_same(project: Project, die: Any) -> None:
+    die()
     catalog = project.client.workspace.catalog
     (log,) = [path for path in catalog.paths.logs.glob("*.log") if "run_started" in path.read_text()]
     facts = [json.loads(line[line.index("{") :]) for line in log.read_text().splitlines()]
@@ -209,35 +273,11 @@ def test_the_run_of_a_killed_kernel_keeps_the_numbers_that_its_artifacts_have(pr
     assert project.client.query("select number from artifacts order by number").number.tolist() == [1, 2]
 
 
-KILL_AFTER = """
-import os, signal, sys
-from nbpipe.catalog.processlog import ProcessLog
-from nbpipe.catalog.operationlog import OperationLog
-import flow
-
-left = [{n}]
-
-def counted(write):
-    def then(self, *args, **told):
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left[0] -= 1
-        return write(self, *args, **told)
-    return then
-
-ProcessLog._write = counted(ProcessLog._write)
-OperationLog._decide = counted(OperationLog._decide)
-flow.training()
-print("done")
-"""
-
-
 @pytest.mark.parametrize("n", range(9))
 def test_a_run_killed_before_any_of_its_writes_leaves_a_catalog_that_opens_and_goes_on(
-    project: Project, n: int
+    project: Project, die: Any, n: int
 ) -> None:
-    project.load(FLOW)
-    said = project.python(KILL_AFTER.format(n=n)).stdout
+    said = die(str(n))
 
     before = project.client.runs.list()
     again = project.load(FLOW).training()
