@@ -40,7 +40,7 @@ print(most)
 """
 
 
-@sizes("seconds", short=(2,), long=(120,))
+@sizes("seconds", short=(1,), long=(120,))
 def test_kernels_commands_and_plain_duckdb_are_never_in_each_others_way(
     workspace: WorkspacePaths, tmp_path: Path, seconds: int
 ) -> None:

@@ -69,7 +69,7 @@ def processes_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
-@sizes("kills, longest_pause_s", short=(3, 0.8), long=(110, 2.5))
+@sizes("kills, longest_pause_s", short=(2, 0.8), long=(110, 2.5))
 def test_kills_of_schedulers_fire_nothing_twice_and_lose_nothing(
     serving: Serving, kills: int, longest_pause_s: float
 ) -> None:

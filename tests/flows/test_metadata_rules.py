@@ -18,6 +18,7 @@ from nbpipe.errors import BadValueError, ConflictError, NotFoundError, StepFaile
 from nbpipe.records.metadata import DType
 from nbpipe.records.refs import Kind
 from nbpipe.records.runs import Status
+from tests.flows.forks import together
 from tests.flows.project import Project
 
 FLOW = """
@@ -368,17 +369,16 @@ def test_numeric_leaves_are_metrics_by_dotted_path_and_can_be_asked_for(project:
 
 def test_two_processes_that_log_to_the_same_thing_lose_nothing(project: Project) -> None:
     run = flow_with(project).making()
-    code = """
+    code = f"""
+name = ("ada", "bob")[who]
 from nbpipe import log_metadata
-for n in range(50):
-    log_metadata({{"{who}": {{f"n{{n}}": n}}, "both": {{"{who}": n}}}}, run="{run}", artifact="made@1")
+for n in range(20):
+    log_metadata({{name: {{f"n{{n}}": n}}, "both": {{name: n}}}}, run="{run.id}", artifact="made@1")
 """
-    processes = [project.process(code.format(who=who, run=run.id)) for who in ("ada", "bob")]
-    assert [process.wait(120) for process in processes] == [0, 0]
-    for process in processes:
-        process.stdout.close()
+    codes, _ = together(project, code, 2)
 
-    each = {f"n{n}": n for n in range(50)}
-    assert run.metadata == {"ada": each, "bob": each, "both": {"ada": 49, "bob": 49}}
+    assert codes == [0, 0]
+    each = {f"n{n}": n for n in range(20)}
+    assert run.metadata == {"ada": each, "bob": each, "both": {"ada": 19, "bob": 19}}
     assert run.steps["make"].output.metadata == run.metadata
     assert project.client.workspace.catalog.check() == []

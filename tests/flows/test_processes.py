@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from nbpipe.records.runs import Status
+from tests.flows.forks import together
 from tests.flows.project import Project
 
 FLOW = """
@@ -22,17 +23,14 @@ def total(data: list, who: str) -> Annotated[float, "total"]:
 def training(n: int, who: str):
     return total(load(n), who)
 """
-RUNS = 12
+RUNS = 5
 
 
 def test_two_processes_lose_no_record_share_no_number_and_leave_one_holder(project: Project) -> None:
     project.load(FLOW)
-    code = "import flow\nfor n in range({runs}):\n    assert flow.training(n=n, who='{who}').output == sum(range(n))"
-    processes = [project.process(code.format(runs=RUNS, who=who)) for who in ("ada", "bob")]
+    code = f"for n in range({RUNS}):\n    assert flow.training(n=n, who=('ada', 'bob')[who]).output == sum(range(n))"
 
-    codes = [process.wait(120) for process in processes]
-    for process in processes:
-        process.stdout.close()
+    codes, _ = together(project, code, 2)
 
     assert codes == [0, 0]
     client = project.client

@@ -9,6 +9,7 @@ import pytest
 from nbpipe import Tag, add_tags, remove_tags
 from nbpipe.errors import BadValueError, ConflictError, NotFoundError, StepFailedError
 from nbpipe.records.runs import Status
+from tests.flows.forks import together
 from tests.flows.project import Project, ran
 
 FLOW = """
@@ -239,11 +240,16 @@ def test_of_processes_that_run_at_once_one_holds_the_exclusive_tag_the_one_whose
 ) -> None:
     flow_with(project, LATEST, 'Tag(name="now", exclusive=True, cascade=True)', '"plain"')
     project.python("import flow; flow.training()", check=True)
-    code = "import flow, sys\ntry:\n    flow.training(n={n})\nexcept Exception as e:\n    print(type(e).__name__)"
     # Every fourth fails.
-    processes = [project.process(code.format(n=13 if n % 4 == 0 else 20 + n)) for n in range(count)]
-    said = [process.communicate(timeout=300)[0].strip() for process in processes]
+    code = """
+try:
+    flow.training(n=20 + who if who % 4 else 13)
+except Exception as e:
+    print(type(e).__name__)
+"""
+    codes, said = together(project, code, count)
 
+    assert codes == [0] * count
     assert said.count("StepFailedError") == count // 4
     client = project.client
     succeeded = client.workspace.catalog.rows("SELECT id FROM runs WHERE status = 'completed' ORDER BY ended DESC")

@@ -45,6 +45,29 @@ def start_kernel(
         kernel.close()
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[list[tuple[Path, LiveKernel]]]:
+    """Give the place for the one kernel of all tests after which it is as good as before; end it after them."""
+    started: list[tuple[Path, LiveKernel]] = []
+    yield started
+    for _, kernel in started:
+        kernel.close()
+
+
+@pytest.fixture
+def kernel(
+    shared: list[tuple[Path, LiveKernel]], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> LiveKernel:
+    """Give a kernel with nbpipe loaded, in a workspace of its own, which others may have used and will use."""
+    folder = shared[0][0] if shared else tmp_path_factory.mktemp("shared")
+    monkeypatch.setenv("NBPIPE_HOME", str(folder / ".nbpipe"))
+    monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
+    if not shared:
+        shared.append((folder, LiveKernel(str(folder))))
+        shared[0][1].ok("%load_ext nbpipe")
+    return shared[0][1]
+
+
 def test_a_fresh_kernel_that_reuses_everything_shows_the_same(
     tmp_path: Path, workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,9 +89,7 @@ def test_a_fresh_kernel_that_reuses_everything_shows_the_same(
     assert list(rows.status) == ["completed"] * 5 + ["reused"] * 5
 
 
-def test_every_error_of_a_step_stops_run_all_and_what_waits_is_aborted(start_kernel: Callable[[], LiveKernel]) -> None:
-    kernel = start_kernel()
-
+def test_every_error_of_a_step_stops_run_all_and_what_waits_is_aborted(kernel: LiveKernel) -> None:
     failing = {
         "%%step a\nx = (1": "SyntaxError",
         "%%step a\nx = nowhere": "UncapturedNameError: a reads 'nowhere' (line 2)",
@@ -87,52 +108,41 @@ def test_every_error_of_a_step_stops_run_all_and_what_waits_is_aborted(start_ker
         assert "/nbpipe/" not in answer.said
 
 
-@pytest.mark.parametrize("form", ["cell", "magic", "call", "await"])
-def test_an_interrupt_stops_what_runs_and_it_is_recorded(start_kernel: Callable[[], LiveKernel], form: str) -> None:
-    kernel = start_kernel()
+def test_an_interrupt_stops_what_runs_and_it_is_recorded_and_the_kernel_goes_on(kernel: LiveKernel) -> None:
     body = "print('go', flush=True)\nwhile True:\n    time.sleep(0.01)"
     lines = body.replace("\n", "\n    ")
-    kernel.ok("import time")
-    if form != "cell":
-        kernel.ok(f"%%step\ndef forever() -> int:\n    {lines}", "%%pipeline training\nforever()")
+    kernel.ok("import time", f"%%step\ndef forever() -> int:\n    {lines}", "%%pipeline training\nforever()")
     text = {
-        "cell": f"%%step forever\n{body}",
         "magic": "%nbpipe run training",
         "call": "training()",
         "await": "await training.run_async()",
+        "cell": f"%%step forever\n{body}",
     }
-    asked = kernel.ask(text[form])
-    kernel.answer(asked, until="go")
+    seen: set[str] = set()
+    for form, cell in text.items():
+        asked = kernel.ask(cell)
+        kernel.answer(asked, until="go")
 
-    kernel.interrupt()
-    answer = kernel.answer(asked)
-    after = kernel.ok("print('still here')")
+        kernel.interrupt()
+        answer = kernel.answer(asked)
+        after = kernel.ok("print('still here')")
 
-    assert answer.status == "error"
-    assert "KeyboardInterrupt" in answer.said
-    if form == "magic":
-        assert answer.said == "KeyboardInterrupt: the run was stopped; what was done before is kept."
-    assert after.text == "still here\n"
-    run = Client().runs.list()[0]
-    assert run.steps["forever"].status == "interrupted"
-    assert run.status == ("running" if form == "cell" else "interrupted")
-
-
-def test_a_run_whose_kernel_was_killed_is_seen_as_interrupted(start_kernel: Callable[[], LiveKernel]) -> None:
-    kernel = start_kernel()
-    kernel.ok("import time", "%%step quick\nx = len('a')")
-    kernel.answer(kernel.ask("%%step slow\nprint('go', flush=True)\ntime.sleep(60)"), until="go")
-    before = Client().runs.list()[0].status
-
-    kernel.kill()
-
-    assert before == "running"
-    run = Client().runs.list()[0]
-    assert run.status == "interrupted"
-    assert run.steps["quick"].outputs["x"].load() == 1
+        assert answer.status == "error", form
+        assert "KeyboardInterrupt" in answer.said, form
+        if form == "magic":
+            assert answer.said == "KeyboardInterrupt: the run was stopped; what was done before is kept."
+        assert after.text == "still here\n", form
+        # The kernel's own run may be older: it began with its first step.
+        run = next(run for run in Client().runs.list() if (run.kind == "interactive") == (form == "cell"))
+        assert run.id not in seen, form
+        assert run.steps["forever"].status == "interrupted", form
+        assert run.status == ("running" if form == "cell" else "interrupted"), form
+        seen.add(run.id)
 
 
-def test_two_kernels_at_once_share_what_they_have_done(start_kernel: Callable[[], LiveKernel]) -> None:
+def test_two_kernels_at_once_share_what_they_have_done_and_one_that_is_killed_takes_nothing_with_it(
+    start_kernel: Callable[[], LiveKernel],
+) -> None:
     first, second = start_kernel(), start_kernel()
     steps = [f"%%step s{n}\nx{n} = len('a') + {n}\nprint('ran', {n})" for n in range(3)]
 
@@ -147,14 +157,16 @@ def test_two_kernels_at_once_share_what_they_have_done(start_kernel: Callable[[]
     rows = Client().query("select run_id, status, count(*) as many from steps group by all order by many")
     assert sorted(zip(rows.status, rows.many, strict=True)) == [("completed", 6), ("reused", 3)]
 
-
-def test_a_kernel_that_ends_well_has_completed_its_run(start_kernel: Callable[[], LiveKernel]) -> None:
-    kernel = start_kernel()
-    kernel.ok("%%step a\nx = len('a')")
-
-    kernel.close()
-
-    assert Client().runs.list()[0].status == "completed"
+    # The run of a kernel that ends well is completed, that of one which was killed is seen as interrupted.
+    second.ok("import time")
+    second.answer(second.ask("%%step slow\nprint('go', flush=True)\ntime.sleep(60)"), until="go")
+    first.close()
+    before = {run.id: run.status for run in Client().runs.list()}
+    second.kill()
+    after = {run.id: run.status for run in Client().runs.list()}
+    assert {(before[one], after[one]) for one in before} == {("completed", "completed"), ("running", "interrupted")}
+    (killed,) = (run for run in Client().runs.list() if run.status == "interrupted")
+    assert killed.steps["s2"].outputs["x2"].load() == 3
 
 
 PROGRESS = [
