@@ -88,7 +88,7 @@ def asked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, st
     return code, out, err
 
 
-def test_a_run_in_a_pipe_prints_a_line_a_step_and_then_its_card(project):
+def test_a_run_in_a_pipe_prints_a_line_a_step_and_then_its_card_and_is_published_when_it_ends(project, workspace):
     done = ran("run", "flow.py:training", "--set", "rate=2.0")
 
     lines = done.stdout.splitlines()
@@ -98,6 +98,7 @@ def test_a_run_in_a_pipe_prints_a_line_a_step_and_then_its_card(project):
     assert lines[1].startswith("✓ load   ")
     assert lines[2].startswith("✓ total  ")
     assert lines[3] == "✓ run training: completed"
+    assert list(workspace.catalog.glob("*.duckdb"))
 
 
 def test_json_is_all_that_stands_on_standard_output(project):
@@ -408,12 +409,6 @@ def test_version_and_help_load_no_service(project):
         assert "nbpipe.commands.grammar" in loaded
         assert "nbpipe.services" not in loaded
         assert "nbpipe.catalog" not in loaded
-
-
-def test_what_was_recorded_is_published_when_the_command_ends(project, workspace):
-    ran("run", "flow.py:training")
-
-    assert list(workspace.catalog.glob("*.duckdb"))
 
 
 def test_two_commands_at_once_both_record(project, capsys):

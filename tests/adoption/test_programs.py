@@ -93,12 +93,16 @@ def check(program: Program, folder: Path) -> None:
         open_workspace(WorkspacePaths(home)).close()
 
 
+# What once went wrong, or well might: one program for all three, as each cell is compared by itself.
+VIEWS = ("row[0] = 7", "grid += 1\ni = int(row[0])")
+SHARED = ("ys = xs", "box['k'].append(9)", "i = len(ys)", "xs = [0]", "ys.append(1)")
+CHANCE = ("i = random.randrange(100)", "random.seed(j)", "j = random.randrange(100)")
+
+
 @pytest.mark.timeout(900)
 @settings(max_examples=1, suppress_health_check=list(HealthCheck))
 @given(program=programs())
-@example(program=Program([FIRST, "row[0] = 7", "grid += 1\ni = int(row[0])"]))
-@example(program=Program([FIRST, "ys = xs", "box['k'].append(9)", "i = len(ys)", "xs = [0]", "ys.append(1)"]))
-@example(program=Program([FIRST, "i = random.randrange(100)", "random.seed(j)", "j = random.randrange(100)"]))
+@example(program=Program([FIRST, *VIEWS, *SHARED, *CHANCE]))
 def test_a_program_gives_the_same_values_however_it_is_run(tmp_path_factory: Any, program: Program) -> None:
     check(program, tmp_path_factory.mktemp("program"))
 

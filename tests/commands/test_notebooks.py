@@ -120,15 +120,15 @@ def test_function_pipelines_of_a_kernel_are_reused_too(ask, project):
         assert set(statuses(run).values()) == {"reused"}, (name, statuses(run))
 
 
-def test_a_snapshot_of_a_notebook_runs_in_a_new_shell_when_the_notebook_is_gone(book):
-    shell(book, "snapshot", "create", "notebook.ipynb", "--name", "nightly")
+def test_a_snapshot_of_a_notebook_runs_in_a_new_shell_when_the_notebook_is_gone(ask, book):
+    ask("snapshot create notebook.ipynb --name nightly")
     (book / "notebook.ipynb").unlink()
     (book / "beside.py").unlink()
 
     assert "color  blue" in shell(book, "snapshot", "run", "nightly", "--set", "n=2", "--set", "color=blue")
 
 
-def test_a_notebook_elsewhere_works_in_its_own_folder(book):
+def test_a_notebook_elsewhere_works_in_its_own_folder(ask, book):
     folder = book / "deep er"
     folder.mkdir()
     (folder / "near.py").write_text("RATE = 2\n")
@@ -136,7 +136,7 @@ def test_a_notebook_elsewhere_works_in_its_own_folder(book):
     write(folder, ["from near import RATE", "%%step a\nx = RATE * int(open('data.txt').read())"], "far.ipynb")
 
     said = shell(book, "run", "deep er/../deep er/far.ipynb")
-    shell(book, "snapshot", "create", "deep er/far.ipynb", "--name", "far")
+    ask('snapshot create "deep er/far.ipynb" --name far')
 
     assert "completed" in said
     assert not (folder / ".nbpipe").exists(), "the workspace is the one of the folder in which the command was given"

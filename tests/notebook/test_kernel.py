@@ -180,14 +180,11 @@ PROGRESS = [
 ]
 
 
-def test_a_kernel_that_is_watched_tells_how_far_it_is(
-    start_kernel: Callable[[], LiveKernel], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NBPIPE_DISPLAY", "live")
-    kernel = start_kernel()
-    kernel.ok(*PROGRESS[:3])
+def test_a_kernel_that_is_watched_tells_how_far_it_is(kernel: LiveKernel) -> None:
+    kernel.ok("%env NBPIPE_DISPLAY=live", *PROGRESS[:3])
 
     answers = [kernel.ok(cell) for cell in PROGRESS[3:]]
+    kernel.ok("import os\ndel os.environ['NBPIPE_DISPLAY']")
 
     assert all(answer.live for answer in answers)
     # A run tells the widget that it is, a cell that is a step draws its bar anew.
