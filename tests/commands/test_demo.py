@@ -21,26 +21,20 @@ def write_source(folder: Path, *cells: str) -> Path:
     return path
 
 
-def test_the_executed_copy_holds_the_outputs_and_the_source_stays_as_it_was(tmp_path: Path) -> None:
-    source = write_source(tmp_path / "lessons", "6 * 7")
+def test_what_each_cell_showed_is_told_and_kept_in_the_executed_copy_and_the_source_stays_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = ("print('one')\nprint('two')", "import os\nprint(os.getcwd())", "6 * 7")
+    source = write_source(tmp_path / "lessons", *cells)
     before = source.read_bytes()
+    (source.parent / ".nbpipe").mkdir()
 
     code = main(["demo", str(source), "--to", str(tmp_path / "executed" / "small.ipynb")])
 
     executed = nbformat.read(tmp_path / "executed" / "small.ipynb", as_version=4)
-    assert executed.cells[0].outputs[0].data["text/plain"] == "42"
+    assert executed.cells[2].outputs[0].data["text/plain"] == "42"
     assert source.read_bytes() == before
     assert code == 0
-
-
-def test_what_each_cell_showed_is_told_and_where_everything_lies(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = write_source(tmp_path / "lessons", "print('one')\nprint('two')", "import os\nprint(os.getcwd())")
-    (source.parent / ".nbpipe").mkdir()
-
-    main(["demo", str(source), "--to", str(tmp_path / "small.ipynb")])
-
     folder = source.parent.resolve()
     assert capsys.readouterr().out.splitlines() == [
         "[1] print('one')",
@@ -48,8 +42,10 @@ def test_what_each_cell_showed_is_told_and_where_everything_lies(
         "      two",
         "[2] import os",
         f"      {folder}",
+        "[3] 6 * 7",
+        "      42",
         "",
-        f"notebook   {tmp_path / 'small.ipynb'}",
+        f"notebook   {tmp_path / 'executed' / 'small.ipynb'}",
         f"workspace  {folder / '.nbpipe'}",
         f"catalog    {folder / '.nbpipe' / 'catalog.duckdb'}",
     ]

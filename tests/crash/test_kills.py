@@ -85,7 +85,7 @@ def have_said(cast: Cast, *words: str) -> bool:
     return all(any(actor.said(word) for actor in cast.actors) for word in words)
 
 
-@sizes("kills, longest_pause_s", short=(25, 0.3), long=(1000, 0.3))
+@sizes("kills, longest_pause_s", short=(15, 0.3), long=(1000, 0.3))
 def test_kills_at_random_points_cost_nothing_that_was_acknowledged(
     workspace: WorkspacePaths, tmp_path: Path, kills: int, longest_pause_s: float
 ) -> None:

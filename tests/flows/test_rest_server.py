@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 
 import pytest
 
+from nbpipe.cli import main
 from tests.flows.project import Project
 from tests.server.running import RunningServer, running, until
 
@@ -91,12 +91,12 @@ def test_runs_that_were_promised_survive_a_kill_of_the_server_and_start_once(pro
     wanted = {"run_configuration": {"parameters": {"seconds": 1.0}, "enable_cache": False}}
     with running(project.folder, "--workers", "1") as server:
         address = f"/api/v1/pipeline_snapshots/{snapshot.id}/runs"
-        promised = [server.ask(address, token, wanted)[1]["id"] for _ in range(4)]
+        promised = [server.ask(address, token, wanted)[1]["id"] for _ in range(3)]
         until(lambda: status_of(server, promised[0], token) == "running")
         server.kill()
 
     with running(project.folder, "--workers", "2") as server:
-        until(lambda: [status_of(server, one, token) for one in promised] == ["completed"] * 4)
+        until(lambda: [status_of(server, one, token) for one in promised] == ["completed"] * 3)
         assert server.end() == 0
 
     runs = project.client.runs.list()
@@ -104,43 +104,37 @@ def test_runs_that_were_promised_survive_a_kill_of_the_server_and_start_once(pro
     assert [path for path in project.client.workspace.paths.queue.iterdir() if path.suffix == ".json"] == []
 
 
-def test_a_server_that_is_asked_to_end_ends_well_and_its_port_is_free_again(project, token):
-    with running(project.folder) as server:
-        port = int(server.url.rpartition(":")[2])
-        assert server.ask("/api/v1/pipelines", token)[0] == 200
+def test_a_server_that_cannot_serve_says_why_in_a_line_or_two(project, capsys):
+    def told(*options: str) -> tuple[int, str]:
+        return main(("server", *options)), capsys.readouterr().err
 
-        assert server.end() == 0
-
-    assert "The server has ended." in server.said
-    with running(project.folder, "--port", str(port)) as again:
-        assert again.url.endswith(f":{port}")
-
-
-def told(project: Project, *options: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "nbpipe", "server", *options]
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stderr
-
-
-def test_a_server_that_cannot_serve_says_why_in_a_line_or_two(project):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
 
-        code, said = told(project, "--port", port)
+        code, said = told("--port", port)
     assert code == 4
     assert said == f"Port {port} of 127.0.0.1 is in use. Take another with --port; 0 is any that is free.\n"
-    code, said = told(project, "--host", "0.0.0.0")
+    code, said = told("--host", "0.0.0.0")
     assert code == 2
     assert "there is no token that opens it" in said
     assert "nbpipe token create" in said
 
 
-def test_beyond_this_machine_and_without_tls_it_warns(project, token):
-    with running(project.folder, "--host", "0.0.0.0") as server:
-        assert "WARNING: other machines reach it, and without TLS" in server.said
+def test_a_server_that_is_asked_to_end_ends_well_and_its_port_is_free_again_for_one_that_warns_beyond_this_machine(
+    project, token
+):
+    with running(project.folder) as server:
         port = server.url.rpartition(":")[2]
+        assert server.ask("/api/v1/pipelines", token)[0] == 200
+
+        assert server.end() == 0
+
+    assert "The server has ended." in server.said
+    with running(project.folder, "--host", "0.0.0.0", "--port", port) as again:
+        assert again.url.endswith(f":{port}")
+        assert "WARNING: other machines reach it, and without TLS" in again.said
         assert curl(f"curl http://127.0.0.1:{port}/health") == {"status": "ok"}
         refused = curl(f"curl -H 'Host: evil.example' http://127.0.0.1:{port}/health")
         assert refused == {"detail": "The Host header does not name this server."}
