@@ -55,7 +55,7 @@ def until(is_so: Callable[[], object]) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not is_so():
         assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def is_running(pid: int) -> bool:

@@ -151,23 +151,22 @@ def test_a_notebook_that_prints_exits_and_fails_is_told_in_a_real_kernel(tmp_pat
     assert [run.kind for run in Client().runs.list()] == ["interactive"]
 
 
-@pytest.mark.parametrize(
-    ("cell", "meant"),
-    [
-        ("%%step late --after laod\nx = len('a')", "'load'"),
-        ("%%step late(rws) -> x\nx = len(rws)", "'rows'"),
-        ("%%pipeline trying\nfti(0.1)", "'fit'"),
-        ("%%pipeline trying\nfit(raet=0.1)", "'rate'"),
-        ("%%step late --tga v1\nx = len('a')", "--tag"),
-        ("%nbpipe run fiting", "'fitting'"),
-        ("%nbpipe run --set n_row=3", "'n_rows'"),
-        ("%nbpipe run --from laod", "'load'"),
-        ("%nbpipe snapshot run nihgtly", "'nightly'"),
-        ("%nbpipe runs lst", "'list'"),
-        ("%%catalog\nselect * from rns", '"runs"'),
-    ],
+MISTYPED = (
+    ("%%step late --after laod\nx = len('a')", "'load'"),
+    ("%%step late(rws) -> x\nx = len(rws)", "'rows'"),
+    ("%%pipeline trying\nfti(0.1)", "'fit'"),
+    ("%%pipeline trying\nfit(raet=0.1)", "'rate'"),
+    ("%%step late --tga v1\nx = len('a')", "--tag"),
+    ("%nbpipe run fiting", "'fitting'"),
+    ("%nbpipe run --set n_row=3", "'n_rows'"),
+    ("%nbpipe run --from laod", "'load'"),
+    ("%nbpipe snapshot run nihgtly", "'nightly'"),
+    ("%nbpipe runs lst", "'list'"),
+    ("%%catalog\nselect * from rns", '"runs"'),
 )
-def test_a_mistyped_name_of_any_kind_is_answered_with_the_nearest(notebook: Notebook, cell: str, meant: str) -> None:
+
+
+def test_a_mistyped_name_of_any_kind_is_answered_with_the_nearest(notebook: Notebook) -> None:
     notebook.ok(
         "%%params\nn_rows: int = 2",
         "%%step load\nrows = list(range(n_rows))",
@@ -176,6 +175,5 @@ def test_a_mistyped_name_of_any_kind_is_answered_with_the_nearest(notebook: Note
         "%nbpipe snapshot create fitting --name nightly",
     )
 
-    said = notebook.refused(cell)
-
-    assert f"id you mean {meant}" in said
+    for cell, meant in MISTYPED:
+        assert f"id you mean {meant}" in notebook.refused(cell), cell

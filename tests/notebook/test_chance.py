@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from nbpipe import Client
-from tests.notebook.kernels import execute
 from tests.notebook.shells import Notebook
 from tests.notebook.test_steps import statuses
 
@@ -90,14 +89,6 @@ def test_a_seed_in_a_plain_cell_counts_for_the_steps_after_it(notebook: Notebook
 
     assert second != first
     assert notebook["x"] == first
-
-
-def test_what_nobody_seeded_is_reused_in_another_kernel(workspace, tmp_path) -> None:
-    cells = ["%load_ext nbpipe", "import numpy as np", "%%step a\nx = float(np.random.normal())", "x"]
-
-    first, second = (execute(cells, str(tmp_path))[-1][0]["data"]["text/plain"] for _ in range(2))
-
-    assert first == second
 
 
 def test_a_cell_that_draws_nothing_keeps_no_state(notebook: Notebook) -> None:

@@ -13,7 +13,7 @@ from tests.notebook.kernels import LiveKernel, execute
 
 CELLS = [
     "%load_ext nbpipe\n%matplotlib inline",
-    "import sys\nimport pandas as pd\nimport matplotlib.pyplot as plt",
+    "import sys\nimport numpy as np\nimport pandas as pd\nimport matplotlib.pyplot as plt",
     "%%params\nn: int = 5",
     "%%step load\nprint('loading')\nprint('careful', file=sys.stderr)\n"
     "df = pd.DataFrame({'x': range(n), 'y': range(n)})\ndf.head(2)",
@@ -24,6 +24,8 @@ CELLS = [
     "%%step point\np = Point(total)\np.x",
     "%nbpipe run",
     "(total, p.x, fig.axes[0] is ax, len(df))",
+    "%%step chance\nnoise = float(np.random.normal())",
+    "noise",
 ]
 
 
@@ -68,7 +70,7 @@ def kernel(
     return shared[0][1]
 
 
-def test_a_fresh_kernel_that_reuses_everything_shows_the_same(
+def test_a_fresh_kernel_that_reuses_everything_shows_the_same_and_what_nobody_seeded_too(
     tmp_path: Path, workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
@@ -82,11 +84,12 @@ def test_a_fresh_kernel_that_reuses_everything_shows_the_same(
     assert kinds[6] == []
     assert cold[10][0].data["text/plain"] == "(10, 10, True, 5)"
     assert [one for one in warm if one not in cold] == []
+    assert warm[12] == cold[12] != []
     assert warm[:9] == cold[:9]
     rows = Client().query(
         "select s.status from steps s join runs r on r.id = s.run_id where r.kind = 'interactive' order by s.started"
     )
-    assert list(rows.status) == ["completed"] * 5 + ["reused"] * 5
+    assert list(rows.status) == ["completed"] * 6 + ["reused"] * 6
 
 
 def test_every_error_of_a_step_stops_run_all_and_what_waits_is_aborted(kernel: LiveKernel) -> None:
