@@ -90,7 +90,7 @@ def ended(run_id: str) -> Any:
     until_s = time.monotonic() + PATIENCE_S
     while not (run := Client().runs.get(run_id)).status.is_over:
         assert time.monotonic() < until_s, "the run ends"
-        time.sleep(0.05)
+        time.sleep(0.1)
     return run
 
 
