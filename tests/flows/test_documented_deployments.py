@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,16 +58,28 @@ curl -X POST http://localhost:8000/invoke \\
 """
 
 
+# A route and a middleware that are functions of a notebook.
+ROUTED = (
+    "UNIT = 'degrees'",
+    "def about():\n    return {'unit': UNIT}",
+    "async def stamp(request, call_next):\n    answer = await call_next(request)\n"
+    "    answer.headers['x-unit'] = UNIT\n    return answer",
+    "weather_agent.deploy('w', settings={'routes': {'GET /about': about}, 'middleware': [stamp]})",
+)
+
+
 def from_file(serving: Serving) -> str:
     flow = serving.project.load(WEATHER + DEPLOY)
     return flow.deployment.url
 
 
 def from_notebook(serving: Serving) -> str:
+    """Deploy the document's block, and then what a notebook has beside it, as `w`."""
     kernel = LiveKernel(str(serving.project.folder))
     try:
         kernel.ok("%load_ext nbpipe", "from nbpipe import pipeline, step", WEATHER)
         printed = kernel.ok(DEPLOY).text
+        kernel.ok(*ROUTED)
     finally:
         # A deployment outlives the kernel that started it.
         kernel.kill()
@@ -163,23 +174,8 @@ def test_the_curl_block_is_answered_and_recorded(serving: Serving, shell: Callab
     assert run.parameters == {"city": "London", "temperature": 20.0}
 
 
-def test_a_route_of_a_notebook_cell_answers(tmp_path: Path) -> None:
-    with served_folder(tmp_path) as serving:
-        kernel = LiveKernel(str(tmp_path))
-        try:
-            kernel.ok(
-                "%load_ext nbpipe",
-                "from nbpipe import pipeline, step",
-                "UNIT = 'degrees'",
-                WEATHER,
-                "def about():\n    return {'unit': UNIT}",
-                "async def stamp(request, call_next):\n    answer = await call_next(request)\n"
-                "    answer.headers['x-unit'] = UNIT\n    return answer",
-                "weather_agent.deploy('w', settings={'routes': {'GET /about': about}, 'middleware': [stamp]})",
-            )
-        finally:
-            kernel.kill()
-
-        said = ask(serving.client.deployments.get("w").url, "GET", "/about")
+@pytest.mark.parametrize("serving", [from_notebook], ids=["from_notebook"], indirect=True)
+def test_a_route_of_a_notebook_cell_answers(serving: Serving) -> None:
+    said = ask(serving.client.deployments.get("w").url, "GET", "/about")
 
     assert (said.json, said.headers["x-unit"]) == ({"unit": "degrees"}, "degrees")
