@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ from nbpipe.errors import (
 from nbpipe.records.deployments import DeploymentStatus
 from nbpipe.records.operations import CreateSnapshot
 from nbpipe.records.snapshots import digest_of
+from tests.flows.project import project_in
 from tests.serving import Serving, answers, ask, free_port, invoke, is_free, processes_of, served_folder, until
 
 FLOW = """
@@ -72,6 +74,22 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
         yield serving
 
 
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Serve the folder of a deployment with a key that several tests only ask, and that all leave as it is."""
+    with served_folder(tmp_path_factory.mktemp("up")) as serving:
+        serving.url = flow(serving, "one").greeting.deploy("hello", api_key=KEY).url
+        yield serving
+
+
+@pytest.fixture
+def kept_up(up: Serving, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    """Work in the folder of the deployment that is up for the whole file."""
+    monkeypatch.setenv("NBPIPE_HOME", str(up.paths.root))
+    with project_in(up.paths, monkeypatch):
+        yield up
+
+
 def flow(serving: Serving, word: str = "Hello") -> Any:
     return serving.project.load(f"WORD = {word!r}\n{FLOW}")
 
@@ -96,40 +114,38 @@ def test_parameters_that_no_request_could_give_are_all_named_and_nothing_is_left
     assert (names(serving), list(serving.client.snapshots.list())) == ([], [])
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"port": 0},
-        {"port": 70_000},
-        {"port": "x"},
-        {"deployment_name": ""},
-        {"deployment_name": "x" * 5000},
-        {"deployment_name": "a\nb"},
-        {"deployment_name": 7},
-        {"api_key": "short"},
-        {"api_key": "ключ" * 10},
-        {"host": "0.0.0.0"},
-        {"host": ""},
-        {"host": "not a host", "api_key": KEY},
-        {"settings": {"timout_s": 1}},
-        {"settings": {"recorded": 2}},
-        {"settings": 7},
-        {"settings": {"routes": {"GET /x": "os.system"}}},
-        {"settings": {"middleware": [len]}},
-    ],
-    ids=lambda told: "-".join(f"{k}={str(v)[:20]}" for k, v in told.items()).encode("ascii", "replace").decode(),
-)
-def test_what_will_not_do_is_refused_in_two_lines_before_anything_is_written(
-    serving: Serving, told: dict[str, Any]
-) -> None:
+REFUSALS: list[dict[str, Any]] = [
+    {"port": 0},
+    {"port": 70_000},
+    {"port": "x"},
+    {"deployment_name": ""},
+    {"deployment_name": "x" * 5000},
+    {"deployment_name": "a\nb"},
+    {"deployment_name": 7},
+    {"api_key": "short"},
+    {"api_key": "ключ" * 10},
+    {"host": "0.0.0.0"},
+    {"host": ""},
+    {"host": "not a host", "api_key": KEY},
+    {"settings": {"timout_s": 1}},
+    {"settings": {"recorded": 2}},
+    {"settings": 7},
+    {"settings": {"routes": {"GET /x": "os.system"}}},
+    {"settings": {"middleware": [len]}},
+]
+
+
+def test_what_will_not_do_is_refused_in_two_lines_before_anything_is_written(serving: Serving) -> None:
     block = serving.project.load(REFUSED)
 
-    with pytest.raises(NbpipeError) as refused:
-        block.plain.deploy(**told)
+    for told in REFUSALS:
+        with pytest.raises(NbpipeError) as refused:
+            block.plain.deploy(**told)
+            raise AssertionError(f"{told} was deployed")
 
-    assert len(str(refused.value).splitlines()) <= 2
-    assert len(str(refused.value)) < 500
-    assert (names(serving), list(serving.client.snapshots.list())) == ([], [])
+        assert len(str(refused.value).splitlines()) <= 2, told
+        assert len(str(refused.value)) < 500, told
+        assert (names(serving), list(serving.client.snapshots.list())) == ([], []), told
 
 
 def test_a_port_that_somebody_has_is_named(serving: Serving) -> None:
@@ -244,10 +260,11 @@ def test_one_whose_port_was_taken_meanwhile_comes_back_at_another_that_is_named(
 
         assert moved.url != deployment.url
         assert moved.invoke().output == "Hello Paris"
-    assert moved.restart().url == moved.url
+    # One that is up moves as well, and stays there from then on.
     again = moved.restart(port=free_port())
     assert again.url != moved.url
     assert is_free(moved.url)
+    assert again.restart().url == again.url
     assert again.invoke().output == "Hello Paris"
 
 
@@ -264,27 +281,28 @@ def test_the_name_of_another_pipeline_is_taken_only_when_that_is_said(serving: S
     assert names(serving) == ["hello"]
 
 
-def test_only_who_has_the_key_is_let_in(serving: Serving) -> None:
-    deployment = flow(serving).greeting.deploy("hello", api_key=KEY)
+def test_only_who_has_the_key_is_let_in(kept_up: Serving) -> None:
+    url = kept_up.url
 
-    assert invoke(deployment.url).status == 401
-    assert invoke(deployment.url, {"Authorization": f"Bearer {KEY}x"}).status == 401
-    assert invoke(deployment.url, {"Authorization": f"Basic {KEY}"}).status == 401
-    assert ask(deployment.url, "GET", "/metrics").status == 401
-    assert ask(deployment.url, "GET", "/health").status == 200
-    assert invoke(deployment.url, {"Authorization": f"Bearer {KEY}"}).status == 200
-    assert deployment.invoke().output == "Hello Paris"
-    known_by_name = serving.client.deployments.get("hello")
+    assert invoke(url).status == 401
+    assert invoke(url, {"Authorization": f"Bearer {KEY}x"}).status == 401
+    assert invoke(url, {"Authorization": f"Basic {KEY}"}).status == 401
+    assert ask(url, "GET", "/metrics").status == 401
+    assert ask(url, "GET", "/health").status == 200
+    assert invoke(url, {"Authorization": f"Bearer {KEY}"}).status == 200
+    known_by_name = kept_up.client.deployments.get("hello")
     with pytest.raises(DeploymentError, match="NBPIPE_API_KEY"):
         known_by_name.invoke()
-    assert known_by_name.invoke(api_key=KEY).output == "Hello Paris"
-    written = [path for path in serving.paths.root.rglob("*") if path.is_file()]
+    assert known_by_name.invoke(api_key=KEY).output == "one Paris"
+    written = [path for path in kept_up.paths.root.rglob("*") if path.is_file()]
     assert not [path for path in written if KEY.encode() in path.read_bytes()], "the key is kept as a digest"
 
 
 def test_what_is_not_said_anew_stays_as_it_was(serving: Serving) -> None:
     block = flow(serving)
-    block.greeting.deploy("hello", host="0.0.0.0", port=free_port(), api_key=KEY, settings={"timeout_s": 7})
+    first = block.greeting.deploy("hello", host="0.0.0.0", port=free_port(), api_key=KEY, settings={"timeout_s": 7})
+    # Whoever deployed it with a key needs not give it again.
+    assert first.invoke().output == "Hello Paris"
 
     again = block.greeting.deploy("hello")
     assert (invoke(again.url).status, invoke(again.url, {"Authorization": f"Bearer {KEY}"}).status) == (401, 200)
@@ -310,93 +328,114 @@ def listening_at(deployment: Any) -> set[str]:
 # Taking over ---------------------------------------------------------------------------------
 
 
-def test_nobody_is_turned_away_while_the_same_pipeline_takes_over(serving: Serving) -> None:
-    deployment = flow(serving, "one").greeting.deploy("hello")
-    stop, wrong, counts = threading.Event(), [], [0] * 8
+@dataclass
+class TakenOver:
+    """What callers met while a pipeline took over from itself.
 
-    def call(n: int) -> None:
-        for asked in itertools.count():
-            if stop.is_set():
-                return
-            try:
-                said = invoke(deployment.url, city=f"{n}-{asked}")
-                if said.status != 200 or said.outputs["greeting"].split()[1] != f"{n}-{asked}":
-                    wrong.append(said)
-            except Exception as error:
-                wrong.append(error)
-            counts[n] += 1
-            # Time for the others: this process, its clients and two deployments share what there is.
-            time.sleep(0.01)
+    Attributes:
+        former: The deployment as it was.
+        new: The deployment as it has become.
+        said: What it says now.
+        answered: How often each was answered who opens a connection for each request.
+        greetings: What those heard who keep theirs open.
+        wrong: What went wrong with those who open one each time.
+        wrong_when_kept: What went wrong with those who keep theirs open.
+        processes: How many processes keep it up and answer.
+    """
 
-    threads = [threading.Thread(target=call, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    try:
-        said = []
-        for word in ("two",):
-            new = flow(serving, word).greeting.deploy("hello")
-            said.append((new.url, new.invoke().output))
-    finally:
-        stop.set()
+    former: Any
+    new: Any = None
+    said: str = ""
+    answered: list[int] = field(default_factory=lambda: [0] * 4)
+    greetings: set[str] = field(default_factory=set)
+    wrong: list[Any] = field(default_factory=list)
+    wrong_when_kept: list[Any] = field(default_factory=list)
+    processes: int = 0
+
+
+@pytest.fixture(scope="module")
+def taken_over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TakenOver]:
+    """Take over once while everybody calls, some on a connection for each request and some on one for all."""
+    with served_folder(tmp_path_factory.mktemp("taken-over")) as serving:
+        former = flow(serving, "one").greeting.deploy("hello")
+        found, stop, place = TakenOver(former), threading.Event(), urlsplit(former.url)
+
+        def call(n: int) -> None:
+            for asked in itertools.count():
+                if stop.is_set():
+                    return
+                try:
+                    said = invoke(former.url, city=f"{n}-{asked}")
+                    if said.status != 200 or said.outputs["greeting"].split()[1] != f"{n}-{asked}":
+                        found.wrong.append(said)
+                except Exception as error:
+                    found.wrong.append(error)
+                found.answered[n] += 1
+                # Time for the others: this process, its clients and two deployments share what there is.
+                time.sleep(0.02)
+
+        def call_on() -> None:
+            connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+            while not stop.is_set():
+                try:
+                    connection.request("POST", "/invoke", json.dumps({}), {"Content-Type": "application/json"})
+                    answer = connection.getresponse()
+                    found.greetings.add(json.loads(answer.read())["outputs"]["greeting"])
+                except Exception as error:
+                    found.wrong_when_kept.append(error)
+                    connection.close()
+                time.sleep(0.01)
+            connection.close()
+
+        threads = [
+            *(threading.Thread(target=call, args=(n,)) for n in range(4)),
+            *(threading.Thread(target=call_on) for _ in range(3)),
+        ]
         for thread in threads:
-            thread.join()
+            thread.start()
+        try:
+            # Somebody has been answered by the former one, whatever comes first.
+            until(lambda: found.greetings and min(found.answered))
+            found.new = flow(serving, "two").greeting.deploy("hello")
+            found.said = found.new.invoke().output
+            until(lambda: "two Paris" in found.greetings)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        found.processes = len(processes_of(former.id))
+        yield found
 
-    assert said == [(deployment.url, "two Paris")]
-    assert wrong == []
-    assert min(counts) > 0
-    assert len(processes_of(deployment.id)) == 2, "who keeps it up and who answers"
+
+def test_nobody_is_turned_away_while_the_same_pipeline_takes_over(taken_over: TakenOver) -> None:
+    assert (taken_over.new.url, taken_over.said) == (taken_over.former.url, "two Paris")
+    assert taken_over.wrong == []
+    assert min(taken_over.answered) > 0
+    assert taken_over.processes == 2, "who keeps it up and who answers"
 
 
-def test_a_connection_that_is_kept_open_is_moved_without_a_failed_request(serving: Serving) -> None:
-    deployment = flow(serving, "one").greeting.deploy("hello")
-    stop, wrong, greetings = threading.Event(), [], set()
-    place = urlsplit(deployment.url)
-
-    def call() -> None:
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
-        while not stop.is_set():
-            try:
-                connection.request("POST", "/invoke", json.dumps({}), {"Content-Type": "application/json"})
-                answer = connection.getresponse()
-                greetings.add(json.loads(answer.read())["outputs"]["greeting"])
-            except Exception as error:
-                wrong.append(error)
-                connection.close()
-            time.sleep(0.005)
-        connection.close()
-
-    threads = [threading.Thread(target=call) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        flow(serving, "two").greeting.deploy("hello")
-        until(lambda: "two Paris" in greetings)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-    assert wrong == []
-    assert greetings == {"one Paris", "two Paris"}
+def test_a_connection_that_is_kept_open_is_moved_without_a_failed_request(taken_over: TakenOver) -> None:
+    assert taken_over.wrong_when_kept == []
+    assert taken_over.greetings == {"one Paris", "two Paris"}
 
 
 def test_a_replacement_that_cannot_come_up_leaves_the_former_serving(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch
+    kept_up: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    former = flow(serving, "one").greeting.deploy("hello")
+    former = kept_up.client.deployments.get("hello")
     with monkeypatch.context() as here:
         here.setenv("THE_WORD", "two")
-        block = serving.project.load(f"import os\nWORD = os.environ['THE_WORD']\n{FLOW}")
+        block = kept_up.project.load(f"import os\nWORD = os.environ['THE_WORD']\n{FLOW}")
 
         # The process that keeps the deployment up was started before, and knows no such variable.
         with pytest.raises(DeploymentError, match="KeyError: 'THE_WORD'"):
             block.greeting.deploy("hello")
 
-    found = serving.client.deployments.get("hello")
+    found = kept_up.client.deployments.get("hello")
     assert (found.snapshot_id, found.url) == (former.snapshot_id, former.url)
-    until(lambda: serving.client.deployments.get("hello").status is DeploymentStatus.RUNNING)
-    assert found.invoke().output == "one Paris"
-    assert len(serving.client.snapshots.list()) == 1
+    until(lambda: kept_up.client.deployments.get("hello").status is DeploymentStatus.RUNNING)
+    assert found.invoke(api_key=KEY).output == "one Paris"
+    assert len(kept_up.client.snapshots.list()) == 1
 
 
 def test_one_that_cannot_come_up_at_all_is_not_there(serving: Serving) -> None:
@@ -448,24 +487,22 @@ def test_it_outlives_the_process_that_deployed_it(serving: Serving) -> None:
     assert serving.client.deployments.stop("hello").status is DeploymentStatus.STOPPED
 
 
-def test_the_snapshot_of_a_deployment_is_not_deleted_while_it_serves(serving: Serving) -> None:
-    deployment = flow(serving).greeting.deploy("hello")
+def test_the_snapshot_of_a_deployment_is_not_deleted_while_it_serves(kept_up: Serving) -> None:
+    deployment = kept_up.client.deployments.get("hello")
 
     with pytest.raises(ConflictError, match="deployment 'hello' uses it"):
-        serving.client.snapshots.delete(deployment.snapshot_id)
+        kept_up.client.snapshots.delete(deployment.snapshot_id)
 
-    assert deployment.invoke().output == "Hello Paris"
+    assert deployment.invoke(api_key=KEY).output == "one Paris"
 
 
-def test_what_names_none_is_refused(serving: Serving) -> None:
-    flow(serving).greeting.deploy("hello")
-
+def test_what_names_none_is_refused(kept_up: Serving) -> None:
     for ref in ("helo", "no such", "x" * 5000):
         with pytest.raises(NotFoundError):
-            serving.client.deployments.get(ref)
+            kept_up.client.deployments.get(ref)
     for ref in ("", None, 7):
         with pytest.raises(BadValueError):
-            serving.client.deployments.get(ref)
+            kept_up.client.deployments.get(ref)
 
 
 def test_one_that_is_deleted_while_somebody_restarts_it_leaves_no_process(serving: Serving) -> None:
