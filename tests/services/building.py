@@ -48,6 +48,16 @@ def opened(paths: WorkspacePaths) -> Iterator[Workspace]:
         workspace.close()
 
 
+@contextmanager
+def kept_open(paths: WorkspacePaths) -> Iterator[Workspace]:
+    """Open a workspace for all tests of a file: what is found by its folder is closed after each of them."""
+    workspace = Workspace(paths.ensure())
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
 def record_run(
     workspace: Workspace,
     pipeline: str = "training",
