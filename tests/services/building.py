@@ -14,6 +14,8 @@ from nbpipe.records.models import ModelConfig
 from nbpipe.records.operations import CreateSnapshot, EndRun, NamedArtifact, OpenModelVersion
 from nbpipe.records.runs import Status
 from nbpipe.records.tags import as_tags
+from nbpipe.services import workspace as workspace_module
+from nbpipe.services.client import Client
 from nbpipe.services.workspace import Workspace, open_workspace
 
 ONE_STEP = """
@@ -49,6 +51,16 @@ def opened(paths: WorkspacePaths) -> Iterator[Workspace]:
 
 
 @contextmanager
+def case(*told: object) -> Iterator[None]:
+    """Name one of the cases that a test goes through in whatever is told of its failure."""
+    try:
+        yield
+    except BaseException as failure:
+        failure.add_note(f"in the case of {', '.join(repr(one)[:200] for one in told)}")
+        raise
+
+
+@contextmanager
 def kept_open(paths: WorkspacePaths) -> Iterator[Workspace]:
     """Open a workspace for all tests of a file: what is found by its folder is closed after each of them."""
     workspace = Workspace(paths.ensure())
@@ -56,6 +68,18 @@ def kept_open(paths: WorkspacePaths) -> Iterator[Workspace]:
         yield workspace
     finally:
         workspace.close()
+
+
+@contextmanager
+def lent(workspace: Workspace) -> Iterator[Client]:
+    """Have a workspace that is kept open be the one that is found by its folder, in the block."""
+    key = workspace_module._key(workspace.paths)
+    workspace_module._opened[key] = workspace
+    try:
+        yield Client(workspace.paths.root)
+    finally:
+        # Nobody closes it after this test.
+        workspace_module._opened.pop(key, None)
 
 
 def record_run(

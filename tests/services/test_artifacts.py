@@ -15,7 +15,7 @@ from nbpipe.records.steps import UnmaterializedArtifact
 from nbpipe.services.artifacts import ArtifactService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
-from tests.services.building import opened, record_run
+from tests.services.building import case, opened, record_run
 
 
 class Account:
@@ -54,23 +54,23 @@ def test_a_version_is_found_by_name_number_id_prefix_and_record(
     assert (record.name, record.version, record.type, record.step) == ("raw", 1, "str", "make")
 
 
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ("raw@9", r"'raw@9'.* The newest is raw@1\."),
-        ("row", r"No artifact is named 'row'.* Did you mean 'raw'\?"),
-        ("row@1", r"No artifact is named 'row'.* Did you mean 'raw'\?"),
-        ("ffffffff", "No artifact is named 'ffffffff'"),
-        ("raw@" + "9" * 40, "No artifact version"),
-    ],
-)
+NOT_THERE: list[Any] = [
+    ("raw@9", r"'raw@9'.* The newest is raw@1\."),
+    ("row", r"No artifact is named 'row'.* Did you mean 'raw'\?"),
+    ("row@1", r"No artifact is named 'row'.* Did you mean 'raw'\?"),
+    ("ffffffff", "No artifact is named 'ffffffff'"),
+    ("raw@" + "9" * 40, "No artifact version"),
+]
+
+
 def test_what_does_not_exist_is_answered_with_what_is_near(
-    artifacts: ArtifactService, opened_workspace: Workspace, asked: str, said: str
+    artifacts: ArtifactService, opened_workspace: Workspace
 ) -> None:
     record_run(opened_workspace, outputs={"raw": 1})
 
-    with pytest.raises(NotFoundError, match=said):
-        artifacts.get(asked)
+    for asked, said in NOT_THERE:
+        with case(asked, said), pytest.raises(NotFoundError, match=said):
+            artifacts.get(asked)
 
 
 def test_a_name_may_hold_an_at_sign(artifacts: ArtifactService, opened_workspace: Workspace) -> None:
@@ -92,12 +92,16 @@ def test_a_version_has_no_number_while_its_run_goes_on_and_can_be_had_all_the_sa
     assert newest.load() == "new"
 
 
-@pytest.mark.parametrize("value", [7, "x" * 10_000, {"a": (1, {2})}, None, b"\x00" * 5000])
-def test_a_value_is_loaded_as_it_was(artifacts: ArtifactService, opened_workspace: Workspace, value: object) -> None:
-    record_run(opened_workspace, outputs={"value": value})
+VALUES: list[Any] = [7, "x" * 10_000, {"a": (1, {2})}, None, b"\x00" * 5000]
 
-    assert artifacts.load("value") == value
-    assert artifacts.get("value").load() == value
+
+def test_a_value_is_loaded_as_it_was(artifacts: ArtifactService, opened_workspace: Workspace) -> None:
+    for value in VALUES:
+        with case(value):
+            record_run(opened_workspace, outputs={"value": value})
+
+            assert artifacts.load("value") == value
+            assert artifacts.get("value").load() == value
 
 
 def test_outputs_of_one_bundle_are_loaded_each_as_itself(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 
 import pytest
 
@@ -18,7 +19,7 @@ from nbpipe.services.backups import read_through
 from nbpipe.services.restoring import restore
 from nbpipe.services.upkeep import UpkeepService
 from nbpipe.services.workspace import open_workspace
-from tests.services.building import record_run
+from tests.services.building import lines_written, record_run
 
 
 def files_of(path):
@@ -67,6 +68,7 @@ def test_unfinished_lines_are_left_out(full, target):
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 from nbpipe.base.workspace import WorkspacePaths
 from tests.services.building import opened, record_run
@@ -74,6 +76,8 @@ with opened(WorkspacePaths(Path(sys.argv[1]))) as workspace:
     print("begun", flush=True)
     n = 0
     while True:
+        # Others have to come by something of the processors, too.
+        time.sleep(0.01)
         record_run(workspace, outputs={"large": [n] * 3000})
         n += 1
         if n % 20 == 0:
@@ -88,7 +92,11 @@ def test_it_is_whole_while_others_write_and_publish(full, tmp_path):
     try:
         for writer in writers:
             writer.stdout.readline()
-        made = [write_backup(full.paths, tmp_path / f"{n}.tar.gz", values=True) for n in range(3)]
+        made = [write_backup(full.paths, tmp_path / "0.tar.gz", values=True)]
+        written = lines_written(full)
+        while lines_written(full) == written:
+            time.sleep(0.01)
+        made.append(write_backup(full.paths, tmp_path / "1.tar.gz", values=True))
     finally:
         for writer in writers:
             writer.kill()

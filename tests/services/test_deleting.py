@@ -24,7 +24,7 @@ from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
 from tests.flows.project import Project, ran
-from tests.services.building import create_snapshot, lines_written, record_run
+from tests.services.building import case, create_snapshot, lines_written, record_run
 
 FLOW = """
 @step
@@ -183,16 +183,20 @@ def test_a_run_is_found_under_its_new_name_and_no_longer_under_its_old(
     assert runs.get(made.id).name == "<b>näu</b> 'x'"
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 5000, "a\nb", 7, None], ids=lambda name: repr(name)[:12])
+NO_NAMES: list[Any] = ["", "   ", "x" * 5000, "a\nb", 7, None]
+
+
 def test_what_cannot_be_a_name_is_refused_and_the_run_keeps_its_own(
-    runs: RunService, opened_workspace: Workspace, name: Any
+    runs: RunService, opened_workspace: Workspace
 ) -> None:
     record_run(opened_workspace, name="old")
 
-    with pytest.raises(BadValueError, match="cannot name a run"):
-        runs.rename("old", name)
+    for name in NO_NAMES:
+        with case(name):
+            with pytest.raises(BadValueError, match="cannot name a run"):
+                runs.rename("old", name)
 
-    assert runs.get("old").name == "old"
+            assert runs.get("old").name == "old"
 
 
 # Artifact versions ---------------------------------------------------------------------------

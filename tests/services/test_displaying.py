@@ -19,7 +19,7 @@ from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
 from tests.conftest import Copied
 from tests.notebook.shells import end_shell
-from tests.services.building import open_version, opened, record_run
+from tests.services.building import kept_open, lent, open_version, opened, record_run
 
 Sight = Callable[[Client], Any]
 RECORDS: dict[str, Sight] = {
@@ -50,6 +50,7 @@ EVIL = "<script>alert(1)</script>"
 
 
 def _record(paths: WorkspacePaths) -> None:
+    """Record a bit of everything."""
     with opened(paths) as workspace:
         record_run(workspace, outputs={"raw": [1, 2, 3]}, tags=["v1", EVIL], model="iris")
         Client(paths.root).models.promote("iris@1", "production", note=EVIL)
@@ -67,6 +68,21 @@ def client(recorded: None, opened_workspace: Workspace) -> Client:
 
 
 @pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Keep a workspace open that holds a bit of everything, one for all who only ask."""
+    paths = WorkspacePaths(tmp_path_factory.mktemp("kept") / ".nbpipe").ensure()
+    _record(paths)
+    with kept_open(paths) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def asked(kept: Workspace) -> Iterator[Client]:
+    with lent(kept) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def plain_shell() -> Iterator[InteractiveShell]:
     """Give a shell that never heard of nbpipe."""
     shell = InteractiveShell()
@@ -76,9 +92,9 @@ def plain_shell() -> Iterator[InteractiveShell]:
 
 @pytest.mark.parametrize("what", sorted({**RECORDS, **LISTINGS}))
 def test_a_record_at_the_end_of_a_cell_is_a_card_and_a_listing_a_table(
-    what: str, client: Client, plain_shell: InteractiveShell
+    what: str, asked: Client, plain_shell: InteractiveShell
 ) -> None:
-    record = {**RECORDS, **LISTINGS}[what](client)
+    record = {**RECORDS, **LISTINGS}[what](asked)
 
     shown, _ = plain_shell.display_formatter.format(record)  # type: ignore[union-attr]
 
@@ -89,8 +105,8 @@ def test_a_record_at_the_end_of_a_cell_is_a_card_and_a_listing_a_table(
 
 
 @pytest.mark.parametrize("what", sorted(RECORDS))
-def test_a_record_names_itself_in_one_short_line(what: str, client: Client) -> None:
-    record = RECORDS[what](client)
+def test_a_record_names_itself_in_one_short_line(what: str, asked: Client) -> None:
+    record = RECORDS[what](asked)
 
     assert repr(record).startswith(f"<{type(record).__name__} ")
     assert "\n" not in repr(record)
@@ -98,8 +114,8 @@ def test_a_record_names_itself_in_one_short_line(what: str, client: Client) -> N
 
 
 @pytest.mark.parametrize("what", sorted({**RECORDS, **LISTINGS}))
-def test_within_something_else_a_record_is_its_name(what: str, client: Client, plain_shell: InteractiveShell) -> None:
-    record = {**RECORDS, **LISTINGS}[what](client)
+def test_within_something_else_a_record_is_its_name(what: str, asked: Client, plain_shell: InteractiveShell) -> None:
+    record = {**RECORDS, **LISTINGS}[what](asked)
 
     shown, _ = plain_shell.display_formatter.format({"it": [record]})  # type: ignore[union-attr]
 
@@ -180,8 +196,8 @@ def test_importing_nbpipe_loads_no_cards() -> None:
     assert said.stdout.strip() == "[]"
 
 
-def test_a_slice_of_a_listing_is_a_listing(client: Client) -> None:
-    found = client.artifacts.list()
+def test_a_slice_of_a_listing_is_a_listing(asked: Client) -> None:
+    found = asked.artifacts.list()
 
     assert isinstance(found[:0], Listing)
     assert found[:0].columns == found.columns

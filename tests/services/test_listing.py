@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,7 @@ from nbpipe.services.client import Client
 from nbpipe.services.comparison import compared
 from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
-from tests.conftest import Copied
-from tests.services.building import create_snapshot, opened, record_run
+from tests.services.building import create_snapshot, kept_open, lent, opened, record_run
 
 ODD = ["<script>", "'; DROP TABLE runs; --", "é" * 5000, "\N{SNOWMAN}", "", " ", "null", "0", "%", "a@b", "\\x00"]
 
@@ -40,6 +39,7 @@ LISTINGS: dict[str, Callable[[Client], Listing[Any]]] = {
 
 
 def _record(paths: WorkspacePaths) -> None:
+    """Record a bit of everything."""
     with opened(paths) as workspace:
         record_run(workspace, outputs={"raw": [1]}, tags=["v1"], model="iris")
         create_snapshot(workspace)
@@ -47,19 +47,30 @@ def _record(paths: WorkspacePaths) -> None:
 
 
 @pytest.fixture
-def recorded(workspace: WorkspacePaths, copied: Copied) -> None:
-    """Have the workspace hold a bit of everything."""
-    copied(workspace, _record)
+def client(workspace: WorkspacePaths) -> Client:
+    """Give what may be asked of a workspace of one's own that holds a bit of everything."""
+    _record(workspace)
+    return Client(workspace.root)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Keep a workspace open that holds a bit of everything, one for all who only ask."""
+    paths = WorkspacePaths(tmp_path_factory.mktemp("kept") / ".nbpipe").ensure()
+    _record(paths)
+    with kept_open(paths) as workspace:
+        yield workspace
 
 
 @pytest.fixture
-def client(recorded: None, opened_workspace: Workspace) -> Client:
-    return Client(opened_workspace.paths.root)
+def asked(kept: Workspace) -> Iterator[Client]:
+    with lent(kept) as client:
+        yield client
 
 
 @pytest.mark.parametrize("what", sorted(LISTINGS))
-def test_a_frame_has_its_columns_and_types_whatever_is_in_it(what: str, client: Client) -> None:
-    listing = LISTINGS[what](client)
+def test_a_frame_has_its_columns_and_types_whatever_is_in_it(what: str, asked: Client) -> None:
+    listing = LISTINGS[what](asked)
 
     frame, empty = listing.df(), listing[:0].df()
 
@@ -72,8 +83,8 @@ def test_a_frame_has_its_columns_and_types_whatever_is_in_it(what: str, client: 
 
 
 @pytest.mark.parametrize("what", sorted(set(LISTINGS) - {"metrics compared"}))
-def test_a_frame_says_what_its_records_say(what: str, client: Client) -> None:
-    listing = LISTINGS[what](client)
+def test_a_frame_says_what_its_records_say(what: str, asked: Client) -> None:
+    listing = LISTINGS[what](asked)
 
     for record, (_, row) in zip(listing, listing.df().iterrows(), strict=True):
         for name, value in record.as_row().items():
@@ -126,8 +137,8 @@ NOUNS = ["artifact", "model version", "run", "snapshot"]
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_everything_is_got_by_name_by_id_by_its_beginning_by_record_and_by_reference(noun: str, client: Client) -> None:
-    get, kind, record, names = _made(client)[noun]
+def test_everything_is_got_by_name_by_id_by_its_beginning_by_record_and_by_reference(noun: str, asked: Client) -> None:
+    get, kind, record, names = _made(asked)[noun]
     ref = EntityRef(kind, record.id)
 
     for way in (
@@ -138,8 +149,8 @@ def test_everything_is_got_by_name_by_id_by_its_beginning_by_record_and_by_refer
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_what_is_not_there_is_refused_in_two_lines_at_most(noun: str, client: Client) -> None:
-    get, kind, record, _ = _made(client)[noun]
+def test_what_is_not_there_is_refused_in_two_lines_at_most(noun: str, asked: Client) -> None:
+    get, kind, record, _ = _made(asked)[noun]
     other = Kind.PIPELINE if kind is not Kind.PIPELINE else Kind.RUN
 
     for bad in (*ODD, "ffffffff", record.id[:3], EntityRef(other, record.id), 7, None, object(), b"x", 3.5, []):
@@ -149,17 +160,17 @@ def test_what_is_not_there_is_refused_in_two_lines_at_most(noun: str, client: Cl
         assert len(str(refused.value)) < 6000
 
 
-def test_pipelines_models_and_tags_are_got_by_name_by_record_and_by_reference(client: Client) -> None:
+def test_pipelines_models_and_tags_are_got_by_name_by_record_and_by_reference(asked: Client) -> None:
     for get, name, kind in (
-        (client.pipelines.get, "training", Kind.PIPELINE),
-        (client.models.get, "iris", Kind.MODEL),
+        (asked.pipelines.get, "training", Kind.PIPELINE),
+        (asked.models.get, "iris", Kind.MODEL),
     ):
         record = get(name)
         for way in (name, record, record.ref, EntityRef(kind, name), f"{kind.value}:{name}"):
             assert get(way).name == name
         with pytest.raises(NotFoundError, match=f"Did you mean '{name}'"):
             get(f"{name}s")
-    assert client.tags.get("v1").name == "v1"
+    assert asked.tags.get("v1").name == "v1"
 
 
 def test_a_name_that_two_snapshots_have_is_refused_with_both(client: Client) -> None:

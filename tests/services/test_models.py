@@ -19,7 +19,7 @@ from nbpipe.services.metadata import MetadataService
 from nbpipe.services.models import ModelService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
-from tests.services.building import lines_written, open_version, record_run
+from tests.services.building import case, lines_written, open_version, record_run
 
 NUMBERS = st.floats(allow_nan=False, width=32)
 
@@ -157,32 +157,33 @@ def test_any_number_of_versions_can_be_archived(models: ModelService, opened_wor
     assert {version.stage for version in models.versions("iris")} == {ModelStages.ARCHIVED}
 
 
-@pytest.mark.parametrize(
-    ("ref", "stage", "error", "said"),
-    [
-        ("iris@9", "production", NotFoundError, "iris@9"),
-        ("iris@9.9.9", "production", NotFoundError, "iris@9.9.9"),
-        ("irs@1", "production", NotFoundError, "Did you mean 'iris'"),
-        ("irs", "production", NotFoundError, "Did you mean 'iris'"),
-        ("iris@staging", "production", NotFoundError, "iris@staging"),
-        ("iris@1", "latest", BadValueError, "is a question"),
-        ("iris@1", "prod", BadValueError, "is no stage"),
-        ("iris@1", "productoin", BadValueError, "Did you mean .*production"),
-        ("", "production", BadValueError, "names no model version"),
-    ],
-)
+NO_PROMOTIONS: list[Any] = [
+    ("iris@9", "production", NotFoundError, "iris@9"),
+    ("iris@9.9.9", "production", NotFoundError, "iris@9.9.9"),
+    ("irs@1", "production", NotFoundError, "Did you mean 'iris'"),
+    ("irs", "production", NotFoundError, "Did you mean 'iris'"),
+    ("iris@staging", "production", NotFoundError, "iris@staging"),
+    ("iris@1", "latest", BadValueError, "is a question"),
+    ("iris@1", "prod", BadValueError, "is no stage"),
+    ("iris@1", "productoin", BadValueError, "Did you mean .*production"),
+    ("", "production", BadValueError, "names no model version"),
+]
+
+
 def test_promoting_what_does_not_exist_is_refused_and_makes_nothing(
-    models: ModelService, opened_workspace: Workspace, ref: str, stage: str, error: type[Exception], said: str
+    models: ModelService, opened_workspace: Workspace
 ) -> None:
     make_versions(opened_workspace, 0.9)
     before = lines_written(opened_workspace)
 
-    with pytest.raises(error, match=said):
-        models.promote(ref, stage, force=True)
+    for ref, stage, error, said in NO_PROMOTIONS:
+        with case(ref, stage, error, said):
+            with pytest.raises(error, match=said):
+                models.promote(ref, stage, force=True)
 
-    assert lines_written(opened_workspace) == before
-    assert [model.name for model in models.list()] == ["iris"]
-    assert [version.name for version in models.versions("iris")] == ["1"]
+            assert lines_written(opened_workspace) == before
+            assert [model.name for model in models.list()] == ["iris"]
+            assert [version.name for version in models.versions("iris")] == ["1"]
 
 
 # Look-ups ------------------------------------------------------------------------------------
@@ -349,27 +350,24 @@ def test_versions_are_found_by_stage_failure_tags_and_a_metric(
     assert models.list(stage="staging", failed=True) == []
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"stage": "latest"},
-        {"stage": "stagin"},
-        {"failed": "yes"},
-        {"failed": 1},
-        {"tags": "kept"},
-        {"where": "accuracy"},
-        {"where": 5},
-        {"limit": 0},
-    ],
-    ids=str,
-)
-def test_a_filter_of_the_wrong_form_is_refused(
-    models: ModelService, opened_workspace: Workspace, asked: dict[str, Any]
-) -> None:
+WRONG_FILTERS: list[Any] = [
+    {"stage": "latest"},
+    {"stage": "stagin"},
+    {"failed": "yes"},
+    {"failed": 1},
+    {"tags": "kept"},
+    {"where": "accuracy"},
+    {"where": 5},
+    {"limit": 0},
+]
+
+
+def test_a_filter_of_the_wrong_form_is_refused(models: ModelService, opened_workspace: Workspace) -> None:
     make_versions(opened_workspace, 0.5)
 
-    with pytest.raises(BadValueError):
-        models.versions("iris", **asked)
+    for asked in WRONG_FILTERS:
+        with case(asked), pytest.raises(BadValueError):
+            models.versions("iris", **asked)
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "ünï ✓ 'quoted' \"twice\"; DROP TABLE x; <script>alert(1)</script>\n"])

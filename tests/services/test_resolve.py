@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from nbpipe.records.refs import EntityRef, Kind, Target
 from nbpipe.services.pointing import as_ref
 from nbpipe.services.resolve import resolve, resolve_all
 from nbpipe.services.workspace import Workspace
-from tests.services.building import create_snapshot, open_version, record_run
+from tests.services.building import case, create_snapshot, open_version, record_run
 
 
 def test_a_run_is_found_by_id_prefix_name_uuid_and_record(opened_workspace: Workspace) -> None:
@@ -152,10 +153,22 @@ def test_several_targets_are_found_all_or_none_and_each_once(opened_workspace: W
         resolve_all(opened_workspace, {Kind.RUN: None, Kind.PIPELINE: []})
 
 
-@pytest.mark.parametrize("text", ["' OR 1=1 --", "%", "_", "a" * 10_000, "\x00", "☃", "$ref", "abcd'"])
-def test_a_name_is_only_ever_compared(opened_workspace: Workspace, text: str) -> None:
+STRANGE: list[Any] = ["' OR 1=1 --", "%", "_", "a" * 10_000, "\x00", "☃", "$ref", "abcd'"]
+
+
+def test_a_name_is_only_ever_compared(opened_workspace: Workspace) -> None:
     record_run(opened_workspace, outputs={"raw": 1})
 
-    for kind in (Kind.RUN, Kind.ARTIFACT, Kind.ARTIFACT_VERSION, Kind.PIPELINE, Kind.MODEL, Kind.SNAPSHOT, Kind.STEP):
-        with pytest.raises(NotFoundError):
-            resolve(opened_workspace, text, kind)
+    for text in STRANGE:
+        with case(text):
+            for kind in (
+                Kind.RUN,
+                Kind.ARTIFACT,
+                Kind.ARTIFACT_VERSION,
+                Kind.PIPELINE,
+                Kind.MODEL,
+                Kind.SNAPSHOT,
+                Kind.STEP,
+            ):
+                with pytest.raises(NotFoundError):
+                    resolve(opened_workspace, text, kind)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog import retiring
 from nbpipe.errors import (
     AmbiguousNameError,
@@ -21,7 +23,7 @@ from nbpipe.errors import (
 )
 from nbpipe.records.runs import Status
 from nbpipe.services.resuming import continued, resumed_request
-from tests.flows.project import Project, why
+from tests.flows.project import Project, project_in, why
 
 FLOW = """
 from pathlib import Path
@@ -91,21 +93,63 @@ def mend(project: Project) -> None:
     (project.folder / "mended").touch()
 
 
-def test_what_was_done_is_taken_also_without_caching_and_the_rest_runs(flow: Any, project: Project) -> None:
-    run = failed(project, flow.training, n=7, rate=0.5)
-    mend(project)
+@dataclass
+class Resumed:
+    """A run with values, tags and a value of a step of its own that failed and was resumed by its id.
 
-    again = project.client.runs.resume(run.id[:8])
+    Attributes:
+        run: The run that failed.
+        tags: The tags that it had.
+        again: The run that went on from it.
+        known: What is written of that one.
+        calls: The steps whose bodies ran in it.
+        folders: Where this process was before and afterwards.
+        model: The artifacts of its model version.
+        made_by: The run that made what its first step gives.
+    """
 
-    assert calls(project) == ["train", "report"]
+    run: Any
+    tags: list[str]
+    again: Any
+    known: Any
+    calls: list[str]
+    folders: list[str]
+    model: set[str]
+    made_by: str
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resumed]:
+    """Resume once for all who look at what comes of it."""
+    paths = WorkspacePaths(tmp_path_factory.mktemp("resumed") / ".nbpipe").ensure()
+    with pytest.MonkeyPatch.context() as here:
+        here.setenv("NBPIPE_HOME", str(paths.root))
+        with project_in(paths, here) as project:
+            flow = project.load(FLOW)
+            own = flow.training.with_options(tags=["mine"], steps={"train": {"parameters": {"rate": 2.0}}})
+            run = failed(project, own, n=7, rate=0.5)
+            mend(project)
+            tags, folders = list(run.tags), [os.getcwd()]
+            again = project.client.runs.resume(run.id[:8])
+            folders.append(os.getcwd())
+            called, model = calls(project), set(again.model_version.artifacts.keys())
+            made_by = again.steps["load"].outputs["raw"].run_id
+            known = project.client.runs.get(again.id)
+            yield Resumed(run, tags, again, known, called, folders, model, made_by)
+
+
+def test_what_was_done_is_taken_also_without_caching_and_the_rest_runs(resumed: Resumed) -> None:
+    run, again = resumed.run, resumed.again
+
+    assert resumed.calls == ["train", "report"]
     assert again.status is Status.COMPLETED
-    assert again.resumed_from == run.id == project.client.runs.get(again.id).resumed_from
+    assert again.resumed_from == run.id == resumed.known.resumed_from
     assert again.parameters == run.parameters == {"n": 7, "rate": 0.5}
-    assert again.output == "7 10.5"
-    said = why(project.client.runs.get(again.id))
+    assert again.output == "7 42.0"
+    said = why(resumed.known)
     assert said["load"] == f"reused: done in run {run.id[:8]}"
     assert {node.partition(":")[0] for node in (said["clean"], said["aside"])} == {"reused"}
-    assert again.steps["load"].outputs["raw"].run_id == run.id
+    assert resumed.made_by == run.id
 
 
 def test_a_record_and_the_pipeline_can_resume_too(flow: Any, project: Project) -> None:
@@ -173,27 +217,15 @@ def test_a_run_that_was_resumed_and_failed_again_is_resumed_in_turn(flow: Any, p
     assert calls(project) == ["train", "report"]
 
 
-def test_exclusive_tags_and_the_model_move_when_the_resumed_run_completes(flow: Any, project: Project) -> None:
-    run = failed(project, flow.training)
-    assert "newest" not in run.tags
-    mend(project)
-
-    again = run.resume()
-
-    assert {"t", "newest"} <= set(again.tags)
-    assert again.model_version is not None
-    assert again.model_version.artifacts.keys() == {"raw", "cleaned", "model", "report", "aside"}
+def test_exclusive_tags_and_the_model_move_when_the_resumed_run_completes(resumed: Resumed) -> None:
+    assert "newest" not in resumed.tags
+    assert {"t", "newest"} <= set(resumed.again.tags)
+    assert resumed.model == {"raw", "cleaned", "model", "report", "aside"}
 
 
-def test_tags_and_step_values_of_the_run_are_those_of_the_new_one(flow: Any, project: Project) -> None:
-    told = flow.training.with_options(tags=["mine"], steps={"train": {"parameters": {"rate": 2.0}}})
-    run = failed(project, told)
-    mend(project)
-
-    again = run.resume()
-
-    assert "mine" in again.tags
-    assert again.steps["train"].parameters == {"rate": 2.0}
+def test_tags_and_step_values_of_the_run_are_those_of_the_new_one(resumed: Resumed) -> None:
+    assert "mine" in resumed.again.tags
+    assert resumed.again.steps["train"].parameters == {"rate": 2.0}
 
 
 def test_a_killed_run_is_resumed_from_the_log_of_its_process(project: Project) -> None:
@@ -215,7 +247,7 @@ def test_a_run_whose_log_was_archived_is_resumed(project: Project, monkeypatch: 
     project.load(FLOW)
     project.python("import flow; flow.training(n=6)")
     monkeypatch.setattr(retiring, "_ENOUGH_LOGS", 1)
-    for _ in range(4):
+    for _ in range(2):
         failed(project, project.load(FLOW).training)
         project.client.workspace.catalog.publish()
         project.reopen()
@@ -438,11 +470,6 @@ def test_a_session_of_a_notebook_is_not_resumed(project: Project) -> None:
         project.client.runs.resume("cells")
 
 
-def test_the_folder_of_the_run_is_where_it_stays_for_python(flow: Any, project: Project, tmp_path: Path) -> None:
-    run = failed(project, flow.training)
-    mend(project)
-    here = os.getcwd()
-
-    run.resume()
-
-    assert os.getcwd() == here
+def test_the_folder_of_the_run_is_where_it_stays_for_python(resumed: Resumed) -> None:
+    before, after = resumed.folders
+    assert after == before

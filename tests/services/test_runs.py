@@ -15,7 +15,7 @@ from nbpipe.services.runs import RunService
 from nbpipe.services.tags import TagService
 from nbpipe.services.where import parse_where
 from nbpipe.services.workspace import Workspace
-from tests.services.building import Built, record_run
+from tests.services.building import Built, case, record_run
 
 
 @pytest.fixture
@@ -163,13 +163,15 @@ def test_a_run_with_many_outputs_tells_them_all(runs: RunService, opened_workspa
         _ = runs.get(made.id).steps["make"].output
 
 
-@pytest.mark.parametrize("logs", ['"quoted" and more\n', '"', "null", "{}", "plain"])
-def test_a_step_tells_what_it_printed_whatever_that_begins_with(
-    runs: RunService, opened_workspace: Workspace, logs: str
-) -> None:
-    run = record_run(opened_workspace, logs=logs)
+PRINTED: list[Any] = ['"quoted" and more\n', '"', "null", "{}", "plain"]
 
-    assert runs.get(run.id).steps["make"].logs == logs
+
+def test_a_step_tells_what_it_printed_whatever_that_begins_with(runs: RunService, opened_workspace: Workspace) -> None:
+    for logs in PRINTED:
+        with case(logs):
+            run = record_run(opened_workspace, logs=logs)
+
+            assert runs.get(run.id).steps["make"].logs == logs
 
 
 def test_a_run_of_an_interactive_session_has_an_empty_graph(runs: RunService, opened_workspace: Workspace) -> None:

@@ -11,7 +11,7 @@ from nbpipe import Schedule
 from nbpipe.errors import AmbiguousNameError, BadValueError, ConflictError, NotFoundError, ParameterError
 from nbpipe.services.schedules import ScheduleService
 from tests.flows.project import Project
-from tests.services.building import lines_written
+from tests.services.building import case, lines_written
 from tests.services.instants import NOON, at
 
 pytestmark = pytest.mark.usefixtures("noon")
@@ -99,50 +99,50 @@ def test_a_schedule_can_be_said_in_a_file(flow: Any, project: Project) -> None:
     assert made.snapshot.content.configuration.parameters == {"n": 3}
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("schedule: {cron_expression: '0 25 * * *'}", r"prod\.yaml: .*schedule\.cron_expression '0 25"),
-        ("schedule: {interval: 30}", r"prod\.yaml: .*schedule\.interval is not known here"),
-        ("schedule: nightly", r"prod\.yaml: .*schedule"),
-        ("schedule: {interval_second: .nan}", r"prod\.yaml: .*schedule\.interval_second is no number"),
-        ("schedule: {run_once_start_time: never}", r"prod\.yaml: .*schedule\.run_once_start_time"),
-    ],
-)
-def test_a_file_that_says_no_schedule_is_named_with_the_key(flow: Any, project: Project, text: str, said: str) -> None:
-    project.write("prod.yaml", text)
-
-    with pytest.raises(BadValueError, match=said):
-        flow.training.with_options(config_path="prod.yaml")
+NO_FILES: list[Any] = [
+    ("schedule: {cron_expression: '0 25 * * *'}", r"prod\.yaml: .*schedule\.cron_expression '0 25"),
+    ("schedule: {interval: 30}", r"prod\.yaml: .*schedule\.interval is not known here"),
+    ("schedule: nightly", r"prod\.yaml: .*schedule"),
+    ("schedule: {interval_second: .nan}", r"prod\.yaml: .*schedule\.interval_second is no number"),
+    ("schedule: {run_once_start_time: never}", r"prod\.yaml: .*schedule\.run_once_start_time"),
+]
 
 
-@pytest.mark.parametrize(
-    ("said", "why"),
-    [
-        ({}, "none was given"),
-        ({"cron_expression": "0 2 * * *", "interval_second": 60}, "not cron_expression and interval_second given"),
-        ({"cron_expression": "0 0 30 2 *"}, "never fires"),
-        ({"cron_expression": "0 0 0 2 * *"}, "6 fields"),
-        ({"interval_second": 0}, "from 1 second"),
-        ({"interval_second": -5}, "from 1 second"),
-        ({"interval_second": float("nan")}, "no number of seconds"),
-        ({"run_once_start_time": NOON - HOUR}, "has passed"),
-        ({"cron_expression": "* * * * *", "end_time": NOON - HOUR}, "has passed"),
-        ({"cron_expression": "* * * * *", "start_time": NOON + HOUR, "end_time": NOON}, "is not after"),
-        ({"cron_expression": "* * * * *", "timezone": "Mars/Olympus"}, "no time zone known here"),
-        ({"cron_expression": "* * * * *", "catchup": "maybe"}, "catchup"),
-        ({"cron": "* * * * *"}, "cron is not known here"),
-    ],
-)
-def test_what_is_no_schedule_is_refused_and_nothing_is_written(
-    schedules: ScheduleService, project: Project, said: dict[str, Any], why: str
-) -> None:
+def test_a_file_that_says_no_schedule_is_named_with_the_key(flow: Any, project: Project) -> None:
+    for text, said in NO_FILES:
+        with case(text, said):
+            project.write("prod.yaml", text)
+
+            with pytest.raises(BadValueError, match=said):
+                flow.training.with_options(config_path="prod.yaml")
+
+
+NO_SCHEDULES: list[Any] = [
+    ({}, "none was given"),
+    ({"cron_expression": "0 2 * * *", "interval_second": 60}, "not cron_expression and interval_second given"),
+    ({"cron_expression": "0 0 30 2 *"}, "never fires"),
+    ({"cron_expression": "0 0 0 2 * *"}, "6 fields"),
+    ({"interval_second": 0}, "from 1 second"),
+    ({"interval_second": -5}, "from 1 second"),
+    ({"interval_second": float("nan")}, "no number of seconds"),
+    ({"run_once_start_time": NOON - HOUR}, "has passed"),
+    ({"cron_expression": "* * * * *", "end_time": NOON - HOUR}, "has passed"),
+    ({"cron_expression": "* * * * *", "start_time": NOON + HOUR, "end_time": NOON}, "is not after"),
+    ({"cron_expression": "* * * * *", "timezone": "Mars/Olympus"}, "no time zone known here"),
+    ({"cron_expression": "* * * * *", "catchup": "maybe"}, "catchup"),
+    ({"cron": "* * * * *"}, "cron is not known here"),
+]
+
+
+def test_what_is_no_schedule_is_refused_and_nothing_is_written(schedules: ScheduleService, project: Project) -> None:
     before = lines_written(project.client.workspace)
 
-    with at(NOON), pytest.raises(BadValueError, match=why):
-        schedules.create("x", "nightly", **said)
+    for said, why in NO_SCHEDULES:
+        with case(said, why):
+            with at(NOON), pytest.raises(BadValueError, match=why):
+                schedules.create("x", "nightly", **said)
 
-    assert lines_written(project.client.workspace) == before
+            assert lines_written(project.client.workspace) == before
 
 
 def test_what_cannot_be_run_cannot_be_scheduled(schedules: ScheduleService, flow: Any, project: Project) -> None:
@@ -186,12 +186,16 @@ def test_a_schedule_may_be_called_what_other_things_may(schedules: ScheduleServi
     assert "<script" not in html
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 5000, 7])
-def test_a_bad_name_is_refused(schedules: ScheduleService, name: Any) -> None:
-    with pytest.raises(BadValueError):
-        schedules.create(name or " ", "nightly", interval_second=60)
-    with pytest.raises(BadValueError):
-        schedules.get("" if isinstance(name, str) else name)
+BAD_NAMES: list[Any] = ["", " ", "a\nb", "x" * 5000, 7]
+
+
+def test_a_bad_name_is_refused(schedules: ScheduleService) -> None:
+    for name in BAD_NAMES:
+        with case(name):
+            with pytest.raises(BadValueError):
+                schedules.create(name or " ", "nightly", interval_second=60)
+            with pytest.raises(BadValueError):
+                schedules.get("" if isinstance(name, str) else name)
 
 
 def test_a_bad_update_keeps_what_was(schedules: ScheduleService) -> None:
@@ -301,10 +305,13 @@ def test_a_prefix_of_several_ids_names_none(schedules: ScheduleService, monkeypa
         schedules.get("aaaaaaaa")
 
 
-@pytest.mark.parametrize("limit", [0, -1, True, "5", 2.0])
-def test_a_number_of_firings_is_a_number_from_one_on(schedules: ScheduleService, limit: Any) -> None:
-    with pytest.raises(BadValueError, match="limit="):
-        schedules.fires(limit=limit)
+NO_NUMBERS: list[Any] = [0, -1, True, "5", 2.0]
+
+
+def test_a_number_of_firings_is_a_number_from_one_on(schedules: ScheduleService) -> None:
+    for limit in NO_NUMBERS:
+        with case(limit), pytest.raises(BadValueError, match="limit="):
+            schedules.fires(limit=limit)
 
 
 def test_listings_can_be_of_one_pipeline(schedules: ScheduleService, flow: Any) -> None:

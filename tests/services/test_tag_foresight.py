@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nbpipe.errors import BadValueError, NbpipeError, NotFoundError
@@ -10,7 +12,7 @@ from nbpipe.records.runs import Status
 from nbpipe.records.tags import Tag
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
-from tests.services.building import lines_written, open_version, record_run
+from tests.services.building import case, lines_written, open_version, record_run
 
 LATEST = Tag(name="latest", exclusive=True)
 
@@ -56,34 +58,32 @@ def test_both_flags_tell_both(tags: TagService, opened_workspace: Workspace) -> 
     assert effect.reached == 2
 
 
-@pytest.mark.parametrize(
-    ("tag", "targets"),
-    [
-        (Tag(name="latest", exclusive=False), ["run:good"]),
-        ("latest", ["pipeline:training"]),
-        ("latest", ["run:bad"]),
-        ("latest", ["run:good", "run:other"]),
-        (Tag(name="new", cascade=True), ["run:good"]),
-        (Tag(name="new", exclusive=True), ["artifact:raw"]),
-        (Tag(name="new", exclusive=True), ["run:going"]),
-    ],
-    ids=str,
-)
-def test_what_would_be_raised_is_told_in_the_same_words(
-    tags: TagService, opened_workspace: Workspace, tag: Tag | str, targets: list[str]
-) -> None:
+RAISED: list[Any] = [
+    (Tag(name="latest", exclusive=False), ["run:good"]),
+    ("latest", ["pipeline:training"]),
+    ("latest", ["run:bad"]),
+    ("latest", ["run:good", "run:other"]),
+    (Tag(name="new", cascade=True), ["run:good"]),
+    (Tag(name="new", exclusive=True), ["artifact:raw"]),
+    (Tag(name="new", exclusive=True), ["run:going"]),
+]
+
+
+def test_what_would_be_raised_is_told_in_the_same_words(tags: TagService, opened_workspace: Workspace) -> None:
     record_run(opened_workspace, name="good", outputs={"raw": 1}, tags=[LATEST])
     record_run(opened_workspace, name="other")
     record_run(opened_workspace, name="bad", status=Status.FAILED)
     record_run(opened_workspace, name="going", status=None)
     before = lines_written(opened_workspace)
 
-    (effect,) = tags.foresee([tag], targets)
+    for tag, targets in RAISED:
+        with case(tag, targets):
+            (effect,) = tags.foresee([tag], targets)
 
-    with pytest.raises(NbpipeError) as raised:
-        tags.add([tag], to=targets)
-    assert effect.problem == effect.said == str(raised.value)
-    assert lines_written(opened_workspace) == before
+            with pytest.raises(NbpipeError) as raised:
+                tags.add([tag], to=targets)
+            assert effect.problem == effect.said == str(raised.value)
+            assert lines_written(opened_workspace) == before
 
 
 def test_each_tag_is_told_by_itself(tags: TagService, opened_workspace: Workspace) -> None:

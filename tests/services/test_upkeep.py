@@ -188,7 +188,7 @@ with opened(WorkspacePaths(Path(sys.argv[1]))) as workspace:
 def test_what_a_writer_finds_and_refers_to_outlives_sweeps_that_go_on_all_the_time(opened_workspace, care, monkeypatch):
     # A grace of a second, a hundred times what a writer here needs from its look to its record.
     monkeypatch.setattr(upkeep, "_YOUNG_S", 1)
-    count = 300
+    count = 100
     care.gc()
     for n in range(count):
         opened_workspace.store.keep({"large": [n] * 3000}, made_by="nobody")
