@@ -14,6 +14,7 @@ from nbpipe.services.metadata import MetadataService
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
+from tests.conftest import Copied
 from tests.flows.project import Project, project_in
 from tests.services.building import Built, opened, record_run
 from tests.services.instants import NOON, at
@@ -54,12 +55,16 @@ def snapshots(project: Project) -> SnapshotService:
     return project.client.snapshots
 
 
+def _five_runs(paths: WorkspacePaths) -> None:
+    with opened(paths) as workspace:
+        for n in range(5):
+            record_run(workspace, outputs={"large": [n] * 5000, "small": n})
+
+
 @pytest.fixture
-def full(opened_workspace: Workspace) -> Workspace:
+def full(workspace: WorkspacePaths, copied: Copied, opened_workspace: Workspace) -> Workspace:
     """Give this test's workspace with six runs, of which five are published, and with stored values."""
-    for n in range(5):
-        record_run(opened_workspace, outputs={"large": [n] * 5000, "small": n})
-    opened_workspace.catalog.publish()
+    copied(workspace, _five_runs)
     record_run(opened_workspace, outputs={"other": "x" * 9000})
     return opened_workspace
 

@@ -35,7 +35,7 @@ from nbpipe.records.deployments import DeploymentStatus
 from nbpipe.records.operations import CreateSnapshot
 from nbpipe.records.snapshots import digest_of
 from tests.flows.project import project_in
-from tests.serving import Serving, answers, ask, free_port, invoke, is_free, processes_of, served_folder, until
+from tests.serving import Serving, ask, free_port, invoke, is_free, processes_of, served_folder, until
 
 FLOW = """
 @step
@@ -268,17 +268,12 @@ def test_one_whose_port_was_taken_meanwhile_comes_back_at_another_that_is_named(
     assert again.invoke().output == "Hello Paris"
 
 
-def test_the_name_of_another_pipeline_is_taken_only_when_that_is_said(serving: Serving) -> None:
-    block = flow(serving)
-    first = block.greeting.deploy("hello")
-
+def test_the_name_of_another_pipeline_is_not_taken_unless_that_is_said(kept_up: Serving) -> None:
     with pytest.raises(ConflictError, match="replace"):
-        block.farewell.deploy("hello")
-    assert first.invoke().output == "Hello Paris"
+        flow(kept_up).farewell.deploy("hello")
 
-    second = block.farewell.deploy("hello", replace=True)
-    assert (second.url, second.id, second.pipeline) == (first.url, first.id, "farewell")
-    assert names(serving) == ["hello"]
+    assert kept_up.client.deployments.get("hello").invoke(api_key=KEY).output == "one Paris"
+    assert names(kept_up) == ["hello"]
 
 
 def test_only_who_has_the_key_is_let_in(kept_up: Serving) -> None:
@@ -298,7 +293,9 @@ def test_only_who_has_the_key_is_let_in(kept_up: Serving) -> None:
     assert not [path for path in written if KEY.encode() in path.read_bytes()], "the key is kept as a digest"
 
 
-def test_what_is_not_said_anew_stays_as_it_was(serving: Serving) -> None:
+def test_what_is_not_said_anew_stays_as_it_was_and_another_pipeline_takes_the_name_when_that_is_said(
+    serving: Serving,
+) -> None:
     block = flow(serving)
     first = block.greeting.deploy("hello", host="0.0.0.0", port=free_port(), api_key=KEY, settings={"timeout_s": 7})
     # Whoever deployed it with a key needs not give it again.
@@ -313,7 +310,8 @@ def test_what_is_not_said_anew_stays_as_it_was(serving: Serving) -> None:
     assert invoke(moved.url).status == 401
 
     other = block.farewell.deploy("hello", replace=True)
-    assert (other.has_key, other.id) == (True, again.id)
+    assert (other.has_key, other.id, other.url, other.pipeline) == (True, again.id, moved.url, "farewell")
+    assert names(serving) == ["hello"]
     assert (listening_at(other.stop().restart()), invoke(other.url).status) == ({"127.0.0.1"}, 401)
 
     other.delete()
@@ -449,42 +447,71 @@ def test_one_that_cannot_come_up_at_all_is_not_there(serving: Serving) -> None:
     assert [place.name for place in serving.paths.deployments.iterdir()] == ["lock"]
 
 
-def test_two_that_deploy_one_name_at_once_come_one_after_the_other(serving: Serving) -> None:
-    flow(serving).greeting.create_snapshot(name="nightly")
-    code = "from nbpipe import Client; print(Client().deployments.deploy('nightly', 'hello').url)"
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=serving.project.folder,
-            env=dict(os.environ),
+@dataclass
+class Left:
+    """What two processes left that deployed one snapshot by one name at once, and were killed then.
+
+    Attributes:
+        ended: How each of them ended.
+        urls: Where they said that it answers.
+        listed: What is listed afterwards, each with its address and its generation.
+        processes: How many processes keep it up and answer.
+        output: What it answers.
+        stopped: What it is once it was told to end.
+    """
+
+    ended: list[int]
+    urls: set[str]
+    listed: list[tuple[str, int]]
+    processes: int
+    output: str
+    stopped: DeploymentStatus
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
+    """Have two processes deploy one name at once and end by no will of theirs."""
+    with served_folder(tmp_path_factory.mktemp("left")) as serving:
+        flow(serving).greeting.create_snapshot(name="nightly")
+        code = """
+import os
+from nbpipe import Client
+
+print(Client().deployments.deploy("nightly", "hello").url, flush=True)
+os.kill(os.getpid(), 9)
+"""
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=serving.project.folder,
+                env=dict(os.environ),
+            )
+            for _ in range(2)
+        ]
+        urls = {process.communicate(timeout=120)[0].strip() for process in both}
+        found = serving.client.deployments.list()
+        yield Left(
+            ended=[process.returncode for process in both],
+            urls=urls,
+            listed=[(one.url, one.generation) for one in found],
+            processes=len(processes_of(found[0].id)),
+            output=found[0].invoke().output,
+            stopped=serving.client.deployments.stop("hello").status,
         )
-        for _ in range(2)
-    ]
-
-    urls = {process.communicate(timeout=120)[0] for process in both}
-
-    assert [process.returncode for process in both] == [0, 0]
-    (url,) = urls
-    (deployment,) = serving.client.deployments.list()
-    assert (deployment.url, deployment.generation) == (url.strip(), 2)
-    assert len(processes_of(deployment.id)) == 2
-    assert answers(deployment.url)
 
 
-def test_it_outlives_the_process_that_deployed_it(serving: Serving) -> None:
-    flow(serving).greeting.create_snapshot(name="nightly")
-    code = (
-        "import os; from nbpipe import Client; Client().deployments.deploy('nightly', 'hello'); os.kill(os.getpid(), 9)"
-    )
+def test_two_that_deploy_one_name_at_once_come_one_after_the_other(left: Left) -> None:
+    (url,) = left.urls
+    assert left.listed == [(url, 2)]
+    assert left.processes == 2
 
-    killed = serving.project.python(code)
 
-    assert killed.returncode == -9
-    deployment = serving.client.deployments.get("hello")
-    assert deployment.invoke().output == "Hello Paris"
-    assert serving.client.deployments.stop("hello").status is DeploymentStatus.STOPPED
+def test_it_outlives_the_process_that_deployed_it(left: Left) -> None:
+    assert left.ended == [-9, -9]
+    assert left.output == "Hello Paris"
+    assert left.stopped is DeploymentStatus.STOPPED
 
 
 def test_the_snapshot_of_a_deployment_is_not_deleted_while_it_serves(kept_up: Serving) -> None:
