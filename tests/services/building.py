@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nbpipe.base.clock import now_text
@@ -141,6 +141,12 @@ def record_run(
         )
         workspace.catalog.transact(end)
     return Built(run_id, name, step_id, {output: artifact.id for output, artifact in kept.items()}, version_id)
+
+
+def run_of(snapshot: Any, pipeline: Any, **parameters: Any) -> Any:
+    """Run a pipeline as its snapshot is run, but in this process: what is known of the run is the same."""
+    request = replace(pipeline.request(parameters), snapshot_id=snapshot.id)
+    return Client().runs.start(request).wait()
 
 
 def open_version(workspace: Workspace, model: str, version: str | None = None, run_id: str = "") -> str:

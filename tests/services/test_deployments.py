@@ -370,7 +370,7 @@ def taken_over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TakenOver]:
                     found.wrong.append(error)
                 found.answered[n] += 1
                 # Time for the others: this process, its clients and two deployments share what there is.
-                time.sleep(0.02)
+                time.sleep(0.08)
 
         def call_on() -> None:
             connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
@@ -382,7 +382,7 @@ def taken_over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TakenOver]:
                 except Exception as error:
                     found.wrong_when_kept.append(error)
                     connection.close()
-                time.sleep(0.01)
+                time.sleep(0.05)
             connection.close()
 
         threads = [

@@ -290,7 +290,7 @@ class Jumping:
         return self.instant
 
 
-@sizes("fires, watchers", short=(120, 2), long=(10_000, 2))
+@sizes("fires, watchers", short=(80, 2), long=(10_000, 2))
 def test_each_instant_is_fired_once_or_told_however_clocks_jump_and_however_many_look(
     schedules: ScheduleService, fires: int, watchers: int
 ) -> None:

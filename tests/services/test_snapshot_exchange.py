@@ -17,7 +17,7 @@ from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.workspace import workspace_at
 from tests.base.small_disk import files_of_at_most
 from tests.flows.project import Project
-from tests.services.building import case
+from tests.services.building import case, run_of
 
 FLOW = """
 FACTOR = 3
@@ -274,7 +274,7 @@ def test_pruning_takes_what_has_no_name_and_leaves_the_rest_and_all_runs(
     flow: Any, project: Project, snapshots: SnapshotService
 ) -> None:
     former = flow.training.create_snapshot("nightly", parameters={"n": 1})
-    run = former.run()
+    run = run_of(former, flow.training, n=1)
     flow.training.create_snapshot("nightly", parameters={"n": 2}, replace=True)
     unnamed = flow.training.create_snapshot()
 

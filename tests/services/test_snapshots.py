@@ -26,7 +26,7 @@ from nbpipe.records.snapshots import digest_of
 from nbpipe.services.snapshot_running import run_apart
 from nbpipe.services.snapshots import SnapshotService
 from tests.flows.project import Project, ran
-from tests.services.building import case
+from tests.services.building import case, run_of
 
 FLOW = """
 @step
@@ -86,7 +86,7 @@ def test_a_snapshot_is_renamed_and_described_and_deleted_and_its_runs_stay(
 ) -> None:
     made = flow.training.create_snapshot("nightly")
     other = flow.training.create_snapshot("weekly", parameters={"n": 3})
-    run = made.run()
+    run = run_of(made, flow.training)
 
     renamed = snapshots.rename("nightly", "daily")
     with pytest.raises(ConflictError, match="weekly"):

@@ -384,19 +384,19 @@ def test_children_beyond_what_the_machine_bears_wait_for_their_turn_and_none_is_
         return total(n)
     """)
     flow.training.create_snapshot("nightly")
-    monkeypatch.setattr(child_process, "AT_ONCE", 2)
+    monkeypatch.setattr(child_process, "AT_ONCE", 1)
     child_process._turns.anew()
     most, before = 0, len(os.listdir("/proc/self/fd"))
 
     handles = []
-    for n in range(3):
+    for n in range(2):
         handles.append(snapshots.trigger("training", run_configuration={"parameters": {"n": n}}))
         most = max(most, sum(one._child._process.poll() is None for one in handles))
 
-    assert sorted(handle.wait().output for handle in handles) == [0, 1, 2]
-    assert most <= 2
-    assert len(project.client.runs.list(pipeline="training")) == 3
+    assert sorted(handle.wait().output for handle in handles) == [0, 1]
+    assert most == 1
+    assert len(project.client.runs.list(pipeline="training")) == 2
     # Neither processes nor threads nor pipes are left.
     until(lambda: not [one for one in threading.enumerate() if one.name.startswith("nbpipe-apart")])
-    assert [one._child._process.returncode for one in handles] == [0, 0, 0]
+    assert [one._child._process.returncode for one in handles] == [0, 0]
     assert len(os.listdir("/proc/self/fd")) <= before + 4

@@ -6,6 +6,7 @@ import pytest
 
 from nbpipe.errors import StepFailedError
 from nbpipe.services.usage import SnapshotUse, use_of_snapshots
+from tests.services.building import run_of
 
 FLOW = """
 @step
@@ -23,9 +24,9 @@ def training(n: int = 1):
 def test_a_snapshots_runs_are_counted_and_the_last_one_is_told(flow, project):
     used = flow.training.create_snapshot("used")
     other = flow.training.create_snapshot("other", parameters={"n": 2})
-    used.run()
+    run_of(used, flow.training)
     with pytest.raises(StepFailedError):
-        used.run(n=-1)
+        run_of(used, flow.training, n=-1)
     last = project.client.runs.newest()
 
     found = use_of_snapshots(project.client.workspace, [used.id, other.id, "nothing"])
