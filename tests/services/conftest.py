@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,21 @@ from tests.services.building import Built, opened, record_run
 from tests.services.instants import NOON, at
 
 NUMBERS = "SELECT id, seq FROM runs ORDER BY id"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_made_for_a_file_is_made_as_for_a_test(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Have no settings from outside and nothing published meanwhile either where something is made for a whole file."""
+    with pytest.MonkeyPatch.context() as here:
+        for name in list(os.environ):
+            if name.startswith("NBPIPE_"):
+                here.delenv(name)
+        here.setenv("NBPIPE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        if not request.config.getoption("--published-meanwhile"):
+            here.setattr(Workspace, "publish_soon", lambda _: None)
+        yield
 
 
 @pytest.fixture
