@@ -25,40 +25,40 @@ def metrics_of(catalog: Catalog, run: Recording) -> dict[str, str]:
     return {row["key"]: repr(row["value"]) for row in catalog.rows(NOW, {"id": run.id})}
 
 
+REPLACED: list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = [
+    ({"acc": 0.9, "loss": 1}, {"acc": "n/a"}, {"loss": "1.0"}),
+    ({"acc": 0.9}, {"acc": {"mean": 0.8}}, {"acc.mean": "0.8"}),
+    ({"acc": 0.9}, {"acc": None}, {}),
+    ({"acc": 0.9}, {"acc": [0.9]}, {}),
+    ({"ev": {"acc": 0.9, "f1": 0.8}}, {"ev": "skipped"}, {}),
+    ({"ev": {"acc": 0.9, "f1": 0.8}}, {"ev": 2}, {"ev": "2.0"}),
+    ({"ev": {"acc": 0.9, "f1": 0.8}}, {"ev": {"acc": True}}, {"ev.f1": "0.8"}),
+    ({"ev": {"acc": 0.9, "f1": 0.8}}, {"ev": {"f2": 0.7}}, {"ev.acc": "0.9", "ev.f1": "0.8", "ev.f2": "0.7"}),
+    ({"ev": {"acc": 0.9}}, {"ev": {"$type": "x", "acc": "y", "n": 1}}, {"ev.n": "1.0"}),
+    ({"a": {"$type": "x", "b": {"c": 1}}}, {"a": {"b": ()}}, {}),
+    ({"a": float("nan")}, {"a": "gone"}, {}),
+    ({"a.b": 1, "a": {"c": 2}}, {"a": "gone"}, {"a.b": "1.0"}),
+]
+
+
 @pytest.mark.parametrize("is_published", [False, True], ids=["in the logs", "published between"])
-@pytest.mark.parametrize(
-    ("first", "later", "left"),
-    [
-        ({"acc": 0.9, "loss": 1}, {"acc": "n/a"}, {"loss": "1.0"}),
-        ({"acc": 0.9}, {"acc": {"mean": 0.8}}, {"acc.mean": "0.8"}),
-        ({"acc": 0.9}, {"acc": None}, {}),
-        ({"acc": 0.9}, {"acc": [0.9]}, {}),
-        ({"ev": {"acc": 0.9, "f1": 0.8}}, {"ev": "skipped"}, {}),
-        ({"ev": {"acc": 0.9, "f1": 0.8}}, {"ev": 2}, {"ev": "2.0"}),
-        ({"ev": {"acc": 0.9, "f1": 0.8}}, {"ev": {"acc": True}}, {"ev.f1": "0.8"}),
-        ({"ev": {"acc": 0.9, "f1": 0.8}}, {"ev": {"f2": 0.7}}, {"ev.acc": "0.9", "ev.f1": "0.8", "ev.f2": "0.7"}),
-        ({"ev": {"acc": 0.9}}, {"ev": {"$type": "x", "acc": "y", "n": 1}}, {"ev.n": "1.0"}),
-        ({"a": {"$type": "x", "b": {"c": 1}}}, {"a": {"b": ()}}, {}),
-        ({"a": float("nan")}, {"a": "gone"}, {}),
-        ({"a.b": 1, "a": {"c": 2}}, {"a": "gone"}, {"a.b": "1.0"}),
-    ],
-)
-def test_a_number_that_something_else_replaced_is_no_metric_any_more(
-    catalog: Catalog, first: dict[str, Any], later: dict[str, Any], left: dict[str, str], is_published: bool
-) -> None:
-    run, other = Recording(catalog).start(), Recording(catalog).start()
-    for one in (run, other):
-        one.log(encode(first))
-    before = metrics_of(catalog, other)
+def test_a_number_that_something_else_replaced_is_no_metric_any_more(catalog: Catalog, is_published: bool) -> None:
+    runs = [(Recording(catalog).start(), Recording(catalog).start()) for _ in REPLACED]
+    for pair, (first, _, _) in zip(runs, REPLACED, strict=True):
+        for one in pair:
+            one.log(encode(first))
+    before = [metrics_of(catalog, other) for _, other in runs]
     if is_published:
         catalog.publish()
 
-    run.log(encode(later))
+    for (run, _), (_, later, _) in zip(runs, REPLACED, strict=True):
+        run.log(encode(later))
 
-    assert metrics_of(catalog, run) == left
-    assert metrics_of(catalog, other) == before
-    run.log(encode(first))
-    assert metrics_of(catalog, run).items() >= before.items()
+    for (run, other), was, (first, later, left) in zip(runs, before, REPLACED, strict=True):
+        assert metrics_of(catalog, run) == left, later
+        assert metrics_of(catalog, other) == was, later
+        run.log(encode(first))
+        assert metrics_of(catalog, run).items() >= was.items(), later
 
 
 def test_a_number_that_is_read_after_what_replaced_it_is_no_metric_either(catalog: Catalog) -> None:

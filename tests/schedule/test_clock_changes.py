@@ -11,6 +11,7 @@ import pytest
 from cronsim import CronSim
 
 from nbpipe.schedule.cron import Cron
+from tests.crash.trials import sizes
 
 NEW_YORK, LORD_HOWE, SANTIAGO = "America/New_York", "Australia/Lord_Howe", "America/Santiago"
 SPRING, AUTUMN = "2027-03-14", "2027-11-07"
@@ -79,12 +80,26 @@ def test_random_expressions_fire_when_another_implementation_of_debians_rules_sa
         assert ours == theirs, f"{expression!r} after {after.isoformat()}"
 
 
+def changes(zone: str, days: int) -> list[datetime]:
+    """Give the hours after which clocks stand differently."""
+    hours = [BEGIN + timedelta(hours=hour) for hour in range(24 * days)]
+    offsets = [hour.astimezone(ZoneInfo(zone)).utcoffset() for hour in hours]
+    return [hour for hour, (before, after) in zip(hours, pairwise(offsets), strict=False) if before != after]
+
+
+# What fires each minute is followed until twenty minutes after each change, what fires once a day for two days.
+@sizes("hours, fires", short=(1, 80), long=(12, 1000))
 @pytest.mark.parametrize("zone", ZONES)
-def test_each_fire_comes_after_the_one_before_for_400_days(zone):
+def test_each_fire_comes_after_the_one_before_wherever_clocks_are_changed_in_400_days(zone, hours, fires):
     chance = random.Random(f"{zone} in order")
+    changed = changes(zone, 400)
     for _ in range(5):
         expression = f"{field(chance, 0, 59)} {field(chance, 0, 23)} * * *"
-        fires = Cron(expression, ZoneInfo(zone)).fires_after(BEGIN)
-        found = list(islice(takewhile(lambda fire: fire < BEGIN + timedelta(days=400), fires), 2000))
+        for change in changed:
+            begin, end = change - timedelta(hours=hours), change + timedelta(hours=hours + 48)
+            following = Cron(expression, ZoneInfo(zone)).fires_after(begin)
+            found = list(takewhile(lambda fire, end=end: fire < end, islice(following, fires)))
 
-        assert all(one < other for one, other in pairwise(found)), expression
+            assert all(one < other for one, other in pairwise([begin, *found])), expression
+            assert found[-1] > change, expression
+    assert len(changed) >= 2
