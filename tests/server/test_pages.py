@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
-from urllib.parse import quote
-
-import pytest
+from urllib.parse import quote, unquote
 
 from nbpipe.records.operations import CreateSnapshot
 from nbpipe.server.form_fields import drawn_field, fields_of
@@ -118,8 +116,7 @@ def test_what_is_not_there_is_told(served):
         assert served.ask(f"/pages{path}").status == 404
 
 
-@pytest.mark.parametrize("name", PAYLOADS, ids=range(len(PAYLOADS)))
-def test_a_name_is_a_name_on_every_page(served, name):
+def test_a_name_is_a_name_on_every_page(served):
     flow = served.project.load(
         """
     @step
@@ -133,44 +130,47 @@ def test_a_name_is_a_name_on_every_page(served, name):
         return note(text)
     """
     )
-    short = name[:200]
-    run = flow.noting.with_options(run_name=short, model={"name": short, "version": short}, tags=[short])(text=name)
-    made = flow.noting.create_snapshot(short, parameters={"text": name}, description=name, tags=[short], replace=True)
-    version = run.model_version
-    version.set_stage("production", note=name)
-    served.house.client.tokens.create(short, scope="read")
-    served.house.queue.ask(made, {"parameters": {"text": name}}, by=name)
+    for name in PAYLOADS:
+        short = name[:200]
+        run = flow.noting.with_options(run_name=short, model={"name": short, "version": short}, tags=[short])(text=name)
+        made = flow.noting.create_snapshot(short, parameters={"text": name}, description=name, tags=[short])
+        run.model_version.set_stage("production", note=name)
+        served.house.client.tokens.create(short, scope="read")
+        asked = served.house.queue.ask(made, {"parameters": {"text": name}}, by=name)
 
-    pages = ["/snapshots", f"/snapshots/{made.id}", "/runs", f"/runs/{run.id}", "/models"]
-    pages += [f"/models/{quote(short)}", f"/artifacts/{run.steps['note'].output.id}", f"/snapshots?text={quote(short)}"]
-    pages += [f"/runs/{served.house.queue.waiting()[0].id}"]
-    for page in pages:
-        path, _, query = page.partition("?")
-        from urllib.parse import unquote
+        pages = [f"/snapshots/{made.id}", f"/runs/{run.id}", f"/models/{quote(short)}", f"/runs/{asked.id}"]
+        pages += [f"/artifacts/{run.steps['note'].output.id}", f"/snapshots?text={quote(short)}"]
+        pages += ["/runs"]  # while it waits
+        for page in pages:
+            path, _, query = page.partition("?")
+            checked(piece(served, unquote(path) + (f"?{query}" if query else "")))
+        served.house.queue.withdraw(asked.id)
 
-        checked(piece(served, unquote(path) + (f"?{query}" if query else "")))
+    # On these stand all names.
+    for page in ("/snapshots", "/runs", "/models"):
+        checked(piece(served, page))
 
 
-@pytest.mark.parametrize(
-    ("annotation", "default", "kind"),
-    [
-        ("int", "3", "number"),
-        ("float", "0.5", "number"),
-        ("bool", "True", "flag"),
-        ("str", "'a'", "text"),
-        ("str", "'a\\nb'", "text"),
-        ("Literal['rf', 'svm', 3]", "'rf'", "choice"),
-        ("int | None", "None", "optional-number"),
-        ("str | None", "None", "optional-text"),
-        ("bool | None", "None", "json"),
-        ("list[int]", "[1]", "json"),
-        ("dict[str, float]", "{'a': 1.0}", "json"),
-        ("date", "date(2026, 11, 22)", "text"),
-        ("SecretStr", "SecretStr('hush')", "secret"),
-        ("int | str", "3", "json"),
-    ],
-)
-def test_each_type_has_a_control_of_its_kind(served, annotation, default, kind):
+KINDS = [
+    ("int", "3", "number"),
+    ("float", "0.5", "number"),
+    ("bool", "True", "flag"),
+    ("str", "'a'", "text"),
+    ("str", "'a\\nb'", "text"),
+    ("Literal['rf', 'svm', 3]", "'rf'", "choice"),
+    ("int | None", "None", "optional-number"),
+    ("str | None", "None", "optional-text"),
+    ("bool | None", "None", "json"),
+    ("list[int]", "[1]", "json"),
+    ("dict[str, float]", "{'a': 1.0}", "json"),
+    ("date", "date(2026, 11, 22)", "text"),
+    ("SecretStr", "SecretStr('hush')", "secret"),
+    ("int | str", "3", "json"),
+]
+
+
+def test_each_type_has_a_control_of_its_kind(served):
+    parameters = ", ".join(f"value_{n}: {annotation} = {default}" for n, (annotation, default, _) in enumerate(KINDS))
     flow = served.project.load(
         f"""
     from datetime import date
@@ -178,14 +178,16 @@ def test_each_type_has_a_control_of_its_kind(served, annotation, default, kind):
     from pydantic import SecretStr
 
     @pipeline
-    def taking(value: {annotation} = {default}):
+    def taking({parameters}):
         pass
     """
     )
-    html = render(drawn_field(fields_of(flow.taking.definition.parameters, {}, set())[0]))
+    fields = fields_of(flow.taking.definition.parameters, {}, set())
 
-    assert f'data-kind="{kind}"' in html
-    assert "hush" not in html
+    for field, (annotation, default, kind) in zip(fields, KINDS, strict=True):
+        html = render(drawn_field(field))
+        assert f'data-kind="{kind}"' in html, f"{annotation} = {default}"
+        assert "hush" not in html
 
 
 def test_a_parameter_without_a_value_is_marked_and_empty(served):

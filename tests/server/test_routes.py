@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -29,50 +30,49 @@ def test_the_way_from_a_pipelines_name_to_a_run_of_its_snapshot(served):
     assert [one["id"] for one in served.get("/api/v1/queue")] == [run["id"]]
 
 
-@pytest.mark.parametrize(
-    ("given", "place", "said"),
-    [
-        ({"parameters": {"rate": "fast"}}, ["parameters", "rate"], "should be a valid number"),
-        ({"parameters": {"rat": 1}}, ["parameters", "rat"], "did you mean 'rate'"),
-        (
-            {"steps": {"total": {"parameters": {"rat": 1}}}},
-            ["steps", "total", "parameters", "rat"],
-            "did you mean 'rate'",
-        ),
-    ],
-)
-def test_values_that_do_not_fit_are_told_at_their_place_and_nothing_is_promised(served, given, place, said):
+UNFIT = [
+    ({"parameters": {"rate": "fast"}}, ["parameters", "rate"], "should be a valid number"),
+    ({"parameters": {"rat": 1}}, ["parameters", "rat"], "did you mean 'rate'"),
+    (
+        {"steps": {"total": {"parameters": {"rat": 1}}}},
+        ["steps", "total", "parameters", "rat"],
+        "did you mean 'rate'",
+    ),
+]
+
+
+def test_values_that_do_not_fit_are_told_at_their_place_and_nothing_is_promised(served):
     address = f"/api/v1/pipeline_snapshots/{served.facts['snapshot']}/runs"
 
-    answer = served.ask(address, method="POST", json_={"run_configuration": given})
+    for given, place, said in UNFIT:
+        answer = served.ask(address, method="POST", json_={"run_configuration": given})
 
-    assert answer.status == 422
-    assert answer.detail[0]["loc"] == ["body", "run_configuration", *place]
-    assert said in answer.detail[0]["msg"]
-    assert served.get("/api/v1/queue") == []
+        assert answer.status == 422, given
+        assert answer.detail[0]["loc"] == ["body", "run_configuration", *place]
+        assert said in answer.detail[0]["msg"], given
+        assert served.get("/api/v1/queue") == [], given
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"run_configuration": {"parametres": {}}},
-        {"run_configuration": {"executor": "dask:tcp://evil.example:1"}},
-        {"run_configuration": {"executor": 3}},
-        {"run_configuration": []},
-        {"run_config": {}},
-        {"run_configuration": {"steps": {"nowhere": {}}}},
-        {"run_configuration": {"tags": [""]}},
-        {"run_configuration": {"run_name": "a\nb"}},
-        [],
-        None,
-    ],
-    ids=str,
-)
-def test_a_configuration_that_is_none_is_refused(served, body):
+NO_CONFIGURATIONS = [
+    {"run_configuration": {"parametres": {}}},
+    {"run_configuration": {"executor": "dask:tcp://evil.example:1"}},
+    {"run_configuration": {"executor": 3}},
+    {"run_configuration": []},
+    {"run_config": {}},
+    {"run_configuration": {"steps": {"nowhere": {}}}},
+    {"run_configuration": {"tags": [""]}},
+    {"run_configuration": {"run_name": "a\nb"}},
+    [],
+    "x",
+]
+
+
+def test_a_configuration_that_is_none_is_refused(served):
     address = f"/api/v1/pipeline_snapshots/{served.facts['snapshot']}/runs"
 
-    assert served.ask(address, method="POST", json_=body if body is not None else "x").status == 422
-    assert served.get("/api/v1/queue") == []
+    for body in NO_CONFIGURATIONS:
+        assert served.ask(address, method="POST", json_=body).status == 422, body
+        assert served.get("/api/v1/queue") == [], body
 
 
 def test_more_runs_than_may_wait_are_refused_for_now(served):
@@ -117,25 +117,25 @@ def test_lists_are_filtered_sorted_and_paged(served):
     assert served.get("/api/v1/runs?since=1h")["total"] == 2
 
 
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ("statsu=failed", "did you mean 'status'"),
-        ("status=faild", "should be"),
-        ("page=0", "greater than or equal to 1"),
-        ("size=100000", "less than or equal to 500"),
-        ("sort=nothing", "no column"),
-        ("since=tomorrow", "is no time"),
-        ("where=accuracy", ""),
-        ("logical_operator=or", "should be 'and'"),
-        ("hydrate=perhaps", "valid boolean"),
-    ],
-)
-def test_a_question_that_is_none_is_refused(served, query, said):
-    answer = served.ask(f"/api/v1/runs?{query}")
+NO_QUESTIONS = [
+    ("statsu=failed", "did you mean 'status'"),
+    ("status=faild", "should be"),
+    ("page=0", "greater than or equal to 1"),
+    ("size=100000", "less than or equal to 500"),
+    ("sort=nothing", "no column"),
+    ("since=tomorrow", "is no time"),
+    ("where=accuracy", ""),
+    ("logical_operator=or", "should be 'and'"),
+    ("hydrate=perhaps", "valid boolean"),
+]
 
-    assert answer.status == 422
-    assert said in json.dumps(answer.detail, ensure_ascii=False)
+
+def test_a_question_that_is_none_is_refused(served):
+    for query, said in NO_QUESTIONS:
+        answer = served.ask(f"/api/v1/runs?{query}")
+
+        assert answer.status == 422, query
+        assert said in json.dumps(answer.detail, ensure_ascii=False), query
 
 
 def test_a_name_that_no_filter_has_is_refused_where_there_are_no_filters_too(served):
@@ -177,19 +177,14 @@ def test_a_run_that_waits_is_withdrawn_and_one_that_is_over_cannot_be_stopped(se
     assert served.ask("/api/v1/runs/nothing/stop", method="POST").status == 404
 
 
-@pytest.mark.parametrize(
-    "name",
-    [EVIL, "' OR 1=1 --", "x" * 4000, "日本語", "a/b", "%00", ".."],
-)
-def test_any_name_may_be_asked_for(served, name):
-    from urllib.parse import quote, unquote
-
-    for noun in ("runs", "models", "artifacts", "pipeline_snapshots"):
-        answer = served.ask(f"/api/v1/{noun}/{unquote(quote(name, safe=''))}")
-        assert answer.status in (200, 404, 409, 422), answer.body
-        assert answer.headers["content-type"] == "application/json"
-    for noun in ("runs", "pipelines", "pipeline_snapshots", "tags"):
-        assert served.get(f"/api/v1/{noun}?text={quote(name)[:1900]}")["page"] == 1
+def test_any_name_may_be_asked_for(served):
+    for name in (EVIL, "' OR 1=1 --", "x" * 4000, "日本語", "a/b", "%00", ".."):
+        for noun in ("runs", "models", "artifacts", "pipeline_snapshots"):
+            answer = served.ask(f"/api/v1/{noun}/{unquote(quote(name, safe=''))}")
+            assert answer.status in (200, 404, 409, 422), (noun, name, answer.body)
+            assert answer.headers["content-type"] == "application/json", (noun, name)
+        for noun in ("runs", "pipelines", "pipeline_snapshots", "tags"):
+            assert served.get(f"/api/v1/{noun}?text={quote(name)[:1900]}")["page"] == 1, (noun, name)
 
 
 def test_what_may_be_a_secret_is_left_out_of_a_template(served):
@@ -212,23 +207,22 @@ def test_what_may_be_a_secret_is_left_out_of_a_template(served):
     assert b"4f9d8a7b" not in shown.body
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"run_configuration": {"parameters": {"rate": NaN}}}',
-        b'{"run_configuration": {"parameters": {"rate": 1e999}}}',
-        b'{"run_configuration": null, "run_configuration": {}}',
-        b"{",
-        b"[" * 1_000_000,
-        b"\xff\xfe",
-    ],
-    ids=["nan", "infinite", "twice", "cut", "deep", "not-utf8"],
-)
-def test_a_body_that_is_no_json_promises_nothing(served, body):
+NO_JSON = {
+    "nan": b'{"run_configuration": {"parameters": {"rate": NaN}}}',
+    "infinite": b'{"run_configuration": {"parameters": {"rate": 1e999}}}',
+    "twice": b'{"run_configuration": null, "run_configuration": {}}',
+    "cut": b"{",
+    "deep": b"[" * 1_000_000,
+    "not UTF-8": b"\xff\xfe",
+}
+
+
+def test_a_body_that_is_no_json_promises_nothing(served):
     bearer = (b"authorization", f"Bearer {served.tokens['admin']}".encode())
     address = f"/api/v1/pipeline_snapshots/{served.facts['snapshot']}/runs"
 
-    answer = ask(served.guard, address, **json_body(body, bearer))
+    for what, body in NO_JSON.items():
+        answer = ask(served.guard, address, **json_body(body, bearer))
 
-    assert answer.status == 422
-    assert served.house.queue.all() == []
+        assert answer.status == 422, what
+        assert served.house.queue.all() == [], what
