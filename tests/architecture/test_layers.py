@@ -17,7 +17,7 @@ import pytest
 import nbpipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PACKAGE = Path(nbpipe.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -114,10 +114,17 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def our_imports(tree: ast.AST, package: str, known: set[str]) -> set[str]:
-    """Give the modules among `known` that `tree` imports, wherever in it the import stands."""
+@cache
+def telling(path: Path) -> list[ast.AST]:
+    """Give the nodes of a module that may import something or load a pickle: one walk for all who ask."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.keyword)
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
+
+
+def our_imports(nodes: Iterable[ast.AST], package: str, known: set[str]) -> set[str]:
+    """Give the modules among `known` that a tree of these nodes imports, wherever in it the import stands."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         for module, name in names_imported(node, package):
             if module.split(".")[0] == "nbpipe":
                 found.add(f"{module}.{name}" if f"{module}.{name}" in known else module)
@@ -130,7 +137,7 @@ def package_of(path: Path) -> str:
 
 @cache
 def imports_of(path: Path) -> set[str]:
-    return our_imports(parsed(path), package_of(path), set(NAMES)) - {module_name(path)}
+    return our_imports(telling(path), package_of(path), set(NAMES)) - {module_name(path)}
 
 
 def imports_at_run_time(path: Path) -> Iterator[tuple[str, bool]]:
@@ -150,9 +157,9 @@ def imports_at_run_time(path: Path) -> Iterator[tuple[str, bool]]:
     yield from walk(parsed(path), True)
 
 
-def pickle_loading(tree: ast.AST) -> bool:
-    """Tell whether `tree` calls, or takes by name, something that loads a pickle."""
-    for node in ast.walk(tree):
+def pickle_loading(nodes: Iterable[ast.AST]) -> bool:
+    """Tell whether one of these nodes calls, or takes by name, something that loads a pickle."""
+    for node in nodes:
         match node:
             case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in PICKLES and name in LOADS_A_PICKLE:
                 return True
@@ -200,7 +207,7 @@ def test_a_heavy_library_is_imported_in_its_own_room_on_first_use() -> None:
 
 
 def test_pickles_are_loaded_in_one_module_at_most_and_that_is_in_the_store() -> None:
-    loading = [module_name(path) for path in MODULES if pickle_loading(parsed(path))]
+    loading = [module_name(path) for path in MODULES if pickle_loading(telling(path))]
 
     assert len(loading) <= 1
     assert all(room_of(module) == "store" for module in loading)
@@ -226,7 +233,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_an_import_is_seen_however_it_is_written(source: str) -> None:
     known = {"nbpipe", "nbpipe.catalog", "nbpipe.catalog.reader"}
 
-    found = our_imports(ast.parse(source), "nbpipe.views", known)
+    found = our_imports(ast.walk(ast.parse(source)), "nbpipe.views", known)
 
     assert {room_of(module) for module in found} == {"catalog"}
 
@@ -244,4 +251,4 @@ def test_an_import_is_seen_however_it_is_written(source: str) -> None:
     ],
 )
 def test_loading_a_pickle_is_told_from_other_loading(source: str, loads: bool) -> None:
-    assert pickle_loading(ast.parse(source)) is loads
+    assert pickle_loading(ast.walk(ast.parse(source))) is loads

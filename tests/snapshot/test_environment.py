@@ -123,41 +123,53 @@ ORIGINS = {
 }
 
 
-@pytest.mark.parametrize(("origin", "facts"), ORIGINS.values(), ids=ORIGINS)
-def test_where_a_package_came_from_is_read(
-    origin: object, facts: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    info = tmp_path / "site" / "tiny_one-1.0.dist-info"
+def add_package(site: Path, name: str, origin: object, needs: str = "") -> None:
+    """Have a package lie in a folder as if it had been installed there."""
+    info = site / f"{name.lower()}-1.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(
-        "Name: Tiny_One\nVersion: 1.0\nRequires-Dist: A.b>=1\nRequires-Dist: c; extra == 'x'\n"
-    )
+    (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n{needs}")
     if origin is not None:
         (info / "direct_url.json").write_text(origin if isinstance(origin, str) else json.dumps(origin))
+
+
+def test_where_a_package_came_from_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # All in one folder: to look through all that is installed here takes longer than anything else.
+    for nth, (origin, _) in enumerate(ORIGINS.values()):
+        needs = "Requires-Dist: A.b>=1\nRequires-Dist: c; extra == 'x'\n"
+        add_package(tmp_path / "site", f"Tiny_No{nth}", origin, needs)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+    packages = installed()
+
+    for nth, (what, (_, facts)) in enumerate(ORIGINS.items()):
+        found = packages[f"tiny-no{nth}"]
+        assert {name: getattr(found, name) for name in facts} == facts, what
+        assert found.needs == ("a-b",), what
+
+
+def test_the_fingerprint_is_another_when_a_package_was_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprint()
-    monkeypatch.syspath_prepend(str(info.parent))
 
-    found = installed()["tiny-one"]
+    for nth, what in enumerate(("an index", "a checkout", "a repository", "nonsense")):
+        add_package(tmp_path / f"site {nth}", "Tiny_One", ORIGINS[what][0])
+        monkeypatch.syspath_prepend(str(tmp_path / f"site {nth}"))
 
-    assert {name: getattr(found, name) for name in facts} == facts
-    assert found.needs == ("a-b",)
-    assert fingerprint() != before
+        assert fingerprint() != before, what
+        before = fingerprint()
 
 
-@pytest.mark.parametrize("more", [{"url": "https://git.example:8443/x.git"}, {"subdirectory": "packages/one"}])
 def test_a_repository_that_a_lock_cannot_name_is_locked_as_one_from_elsewhere(
-    more: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = tmp_path / "site" / "tiny_one-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Name: Tiny_One\nVersion: 1.0\n")
     origin = {"url": "https://git.example/x.git", "vcs_info": {"vcs": "git", "commit_id": "ab" * 20}}
-    (info / "direct_url.json").write_text(json.dumps(origin | more))
-    monkeypatch.syspath_prepend(str(info.parent))
+    add_package(tmp_path / "site", "Tiny_One", origin | {"url": "https://git.example:8443/x.git"})
+    add_package(tmp_path / "site", "Tiny_Two", origin | {"subdirectory": "packages/one"})
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    packages = installed()
 
-    lock = read_lock(write_lock([installed()["tiny-one"]], {}, python="3.11.7"))
+    lock = read_lock(write_lock([packages["tiny-one"], packages["tiny-two"]], {}, python="3.11.7"))
 
-    assert (lock.packages, lock.elsewhere) == ({}, {"tiny-one": "1.0"})
+    assert (lock.packages, lock.elsewhere) == ({}, {"tiny-one": "1.0", "tiny-two": "1.0"})
 
 
 def test_a_package_that_uv_installed_is_captured_with_its_digest(

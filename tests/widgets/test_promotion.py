@@ -62,9 +62,9 @@ def test_the_newest_that_neither_failed_nor_is_in_production_is_proposed(models:
     assert PromoteModel(models, "iris").candidate == 2
 
 
-@pytest.mark.parametrize(("asked", "number"), [("3", 3), ("run-a1", 2), ("production", 1), ("latest", 2)])
-def test_another_version_can_be_proposed_by_number_name_or_stage(models: Models, asked: str, number: int) -> None:
-    assert PromoteModel(models, "iris", asked).candidate == number
+def test_another_version_can_be_proposed_by_number_name_or_stage(models: Models) -> None:
+    for asked, number in [("3", 3), ("run-a1", 2), ("production", 1), ("latest", 2)]:
+        assert PromoteModel(models, "iris", asked).candidate == number, asked
 
 
 def test_a_free_stage_is_taken_with_one_press(models: Models) -> None:
@@ -104,24 +104,25 @@ def test_force_asks_twice_and_says_who_would_be_archived(models: Models) -> None
     assert not board.force
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda board: setattr(board, "candidate", 3),
-        lambda board: setattr(board, "stage", "archived"),
-        lambda board: setattr(board, "note", "wait"),
-        lambda board: board.cancel_button.click(),
-    ],
-)
-def test_who_thinks_again_has_not_confirmed(models: Models, change: Callable[[PromoteModel], None]) -> None:
-    board = PromoteModel(models, "iris")
-    board.force = True
-    press(board.promote_button)
+SECOND_THOUGHTS: dict[str, Callable[[PromoteModel], None]] = {
+    "another candidate": lambda board: setattr(board, "candidate", 3),
+    "another stage": lambda board: setattr(board, "stage", "archived"),
+    "another note": lambda board: setattr(board, "note", "wait"),
+    "a press": lambda board: board.cancel_button.click(),
+}
 
-    change(board)
 
-    assert not board.is_armed
-    assert models.stages()[1] == "production"
+def test_who_thinks_again_has_not_confirmed(models: Models) -> None:
+    for what, change in SECOND_THOUGHTS.items():
+        board = PromoteModel(models, "iris")
+        board.force = True
+        press(board.promote_button)
+        assert board.is_armed, what
+
+        change(board)
+
+        assert not board.is_armed, what
+        assert models.stages()[1] == "production", what
 
 
 def test_a_holder_that_was_not_announced_is_not_archived(models: Models) -> None:
@@ -293,14 +294,16 @@ def test_a_version_whose_run_failed_is_flagged_and_asked_about_twice(models: Mod
     assert "3 · ✗ failed" in [label for label, _ in board._controls.candidate.options]
 
 
-@pytest.mark.parametrize("bad", ["accuracy > 0.9", ["accuracy"], [5], 7, None])
-def test_what_is_no_list_of_gates_is_refused_and_the_board_is_as_it_was(models: Models, bad: Any) -> None:
+def test_what_is_no_list_of_gates_is_refused_and_the_board_is_as_it_was(models: Models) -> None:
     board = PromoteModel(models, "iris", gates=["accuracy > 0.9"])
+    no_gates: list[Any] = ["accuracy > 0.9", ["accuracy"], [5], 7, None]
 
-    with pytest.raises(BadValueError):
-        board.gates = bad
+    for bad in no_gates:
+        with pytest.raises(BadValueError):
+            board.gates = bad
+            pytest.fail(f"{bad!r} was taken")
 
-    assert board.gates == ("accuracy > 0.9",)
+        assert board.gates == ("accuracy > 0.9",), bad
 
 
 def test_gates_are_written_one_a_line_and_one_that_is_none_is_told_below_and_stops_the_promotion(
@@ -333,9 +336,11 @@ def test_what_made_candidate_and_holder_differ_is_there_folded(models: Models) -
     assert board._known.comparison(board.standing).metrics[0].path == "evaluation.accuracy"
 
 
-@pytest.mark.parametrize("name", ["candidate", "note", "gates"])
-def test_every_control_has_a_name(models: Models, name: str) -> None:
-    assert getattr(PromoteModel(models, "iris")._controls, name).description == name
+def test_every_control_has_a_name(models: Models) -> None:
+    controls = PromoteModel(models, "iris")._controls
+
+    for name in ("candidate", "note", "gates"):
+        assert getattr(controls, name).description == name
 
 
 def test_undo_of_a_promotion_that_archived_nobody_moves_one_back(models: Models) -> None:
@@ -400,33 +405,33 @@ def test_what_is_chosen_in_the_live_board_is_what_counts(models: Models) -> None
     assert controls.force.description == "archive iris@1, which is in production now"
 
 
-@pytest.mark.parametrize(
-    ("name", "bad", "error"),
-    [
-        ("stage", "latest", BadValueError),
-        ("stage", "none", BadValueError),
-        ("stage", "prodution", BadValueError),
-        ("candidate", 9, NotFoundError),
-        ("candidate", "nobody", NotFoundError),
-        ("candidate", True, BadValueError),
-        ("candidate", 1.0, BadValueError),
-        ("note", 5, BadValueError),
-        ("force", "yes", BadValueError),
-        ("stage", None, BadValueError),
-        ("note", None, BadValueError),
-        ("force", None, BadValueError),
-    ],
-)
-def test_a_bad_choice_is_refused_and_the_board_is_as_it_was(
-    models: Models, name: str, bad: Any, error: type[Exception]
-) -> None:
+BAD_CHOICES: list[tuple[str, Any, type[Exception]]] = [
+    ("stage", "latest", BadValueError),
+    ("stage", "none", BadValueError),
+    ("stage", "prodution", BadValueError),
+    ("candidate", 9, NotFoundError),
+    ("candidate", "nobody", NotFoundError),
+    ("candidate", True, BadValueError),
+    ("candidate", 1.0, BadValueError),
+    ("note", 5, BadValueError),
+    ("force", "yes", BadValueError),
+    ("stage", None, BadValueError),
+    ("note", None, BadValueError),
+    ("force", None, BadValueError),
+]
+
+
+def test_a_bad_choice_is_refused_and_the_board_is_as_it_was(models: Models) -> None:
     board = PromoteModel(models, "iris")
-    before = getattr(board, name)
 
-    with pytest.raises(error):
-        setattr(board, name, bad)
+    for name, bad, error in BAD_CHOICES:
+        before = getattr(board, name)
 
-    assert getattr(board, name) == before
+        with pytest.raises(error):
+            setattr(board, name, bad)
+            pytest.fail(f"{name} took {bad!r}")
+
+        assert getattr(board, name) == before, (name, bad)
 
 
 def test_a_model_or_version_that_is_not_there_is_told(models: Models) -> None:

@@ -155,35 +155,36 @@ def test_a_refusal_goes_when_the_runs_that_are_shown_are_typed_again(board: RunC
     assert "tow" not in shown(board)
 
 
-@pytest.mark.parametrize(
-    ("trait", "value", "error", "said"),
-    [
-        ("refs", ["one"], BadValueError, "two runs or more"),
-        ("refs", ["one", "one"], BadValueError, "named twice"),
-        ("refs", ["one", "nope-nope"], NotFoundError, "No run is named 'nope-nope'"),
-        ("refs", "one two", BadValueError, "a list of runs"),
-        ("refs", 5, BadValueError, "a list of runs"),
-        ("refs", None, BadValueError, "a list of runs"),
-        ("only_differences", None, BadValueError, "True or False"),
-        ("more_is_better", None, BadValueError, "a dict of metrics"),
-        ("color_by", "los", BadValueError, "Did you mean 'loss'"),
-        ("color_by", 3, BadValueError, "There are 'accuracy, loss, same'"),
-        ("transposed", "yes", BadValueError, "True or False or None"),
-        ("only_differences", 1, BadValueError, "True or False"),
-        ("more_is_better", ["loss"], BadValueError, "a dict of metrics"),
-        ("more_is_better", {"loss": "less"}, BadValueError, "True or False"),
-    ],
-)
-def test_a_value_that_will_not_do_is_refused_and_nothing_changes(
-    board: RunComparison, trait: str, value: Any, error: type[Exception], said: str
-) -> None:
-    before, text = getattr(board, trait), board.static().text
+REFUSED: list[tuple[str, Any, type[Exception], str]] = [
+    ("refs", ["one"], BadValueError, "two runs or more"),
+    ("refs", ["one", "one"], BadValueError, "named twice"),
+    ("refs", ["one", "nope-nope"], NotFoundError, "No run is named 'nope-nope'"),
+    ("refs", "one two", BadValueError, "a list of runs"),
+    ("refs", 5, BadValueError, "a list of runs"),
+    ("refs", None, BadValueError, "a list of runs"),
+    ("only_differences", None, BadValueError, "True or False"),
+    ("more_is_better", None, BadValueError, "a dict of metrics"),
+    ("color_by", "los", BadValueError, "Did you mean 'loss'"),
+    ("color_by", 3, BadValueError, "There are 'accuracy, loss, same'"),
+    ("transposed", "yes", BadValueError, "True or False or None"),
+    ("only_differences", 1, BadValueError, "True or False"),
+    ("more_is_better", ["loss"], BadValueError, "a dict of metrics"),
+    ("more_is_better", {"loss": "less"}, BadValueError, "True or False"),
+]
 
-    with pytest.raises(error, match=said):
-        setattr(board, trait, value)
 
-    assert getattr(board, trait) == before
-    assert board.static().text == text
+def test_a_value_that_will_not_do_is_refused_and_nothing_changes(board: RunComparison) -> None:
+    text = board.static().text
+
+    for trait, value, error, said in REFUSED:
+        before = getattr(board, trait)
+
+        with pytest.raises(error, match=said):
+            setattr(board, trait, value)
+            pytest.fail(f"{trait} took {value!r}")
+
+        assert getattr(board, trait) == before, (trait, value)
+        assert board.static().text == text, (trait, value)
 
 
 def test_a_comparison_needs_runs_that_are_there(runs: Runs) -> None:
