@@ -374,41 +374,41 @@ def training():
 """
 
 
-@pytest.mark.parametrize(
-    ("value", "change"),
-    [
-        ("[1, [2]]", "value.append(3); value[1].append(9)"),
-        ("{'a': [1]}", "value['a'].append(2); value['b'] = 1"),
-        ("{1, 2}", "value.add(3)"),
-        ("bytearray(b'ab')", "value[0] = 0"),
-        ("np.arange(5)", "value[0] = 99"),
-        ("np.arange(300_000.0)", "value[:] = 99"),
-        ("np.arange(300_000.0).reshape(600, 500)[::2, 1:]", "value[:] = 99"),
-        ("pd.DataFrame({'a': [1, 2], 'b': ['x', 'y']})", "value['a'] = 5; value.loc[0, 'b'] = 'z'; value.pop('b')"),
-        ("pd.DataFrame({'a': range(300_000)})", "value['a'] = 5; value['new'] = 1"),
-        ("pd.DataFrame({'a': range(300_000)})", "value.values.flags.writeable and value.values.fill(7)"),
-        ("pd.DataFrame({'a': [[1], [2]]})", "value['a'][0].append(9)"),
-        ("pd.Series(range(300_000), name='s')", "value.iloc[0] = 99; value.name = 't'"),
-        ("Counter()", "value.n += 1"),
-        ("(1, [2])", "value[1].append(3)"),
-        ("[np.zeros(3), pd.DataFrame({'a': [1]})]", "value[0][0] = 1; value[1]['a'] = 2"),
-    ],
-)
-def test_a_step_never_sees_what_another_did_to_the_same_value(project: Project, value: str, change: str) -> None:
-    flow = project.load(MUTATING.replace("VALUE", value).replace("CHANGE", change))
+MUTATED = [
+    ("[1, [2]]", "value.append(3); value[1].append(9)"),
+    ("{'a': [1]}", "value['a'].append(2); value['b'] = 1"),
+    ("{1, 2}", "value.add(3)"),
+    ("bytearray(b'ab')", "value[0] = 0"),
+    ("np.arange(5)", "value[0] = 99"),
+    ("np.arange(300_000.0)", "value[:] = 99"),
+    ("np.arange(300_000.0).reshape(600, 500)[::2, 1:]", "value[:] = 99"),
+    ("pd.DataFrame({'a': [1, 2], 'b': ['x', 'y']})", "value['a'] = 5; value.loc[0, 'b'] = 'z'; value.pop('b')"),
+    ("pd.DataFrame({'a': range(300_000)})", "value['a'] = 5; value['new'] = 1"),
+    ("pd.DataFrame({'a': range(300_000)})", "value.values.flags.writeable and value.values.fill(7)"),
+    ("pd.DataFrame({'a': [[1], [2]]})", "value['a'][0].append(9)"),
+    ("pd.Series(range(300_000), name='s')", "value.iloc[0] = 99; value.name = 't'"),
+    ("Counter()", "value.n += 1"),
+    ("(1, [2])", "value[1].append(3)"),
+    ("[np.zeros(3), pd.DataFrame({'a': [1]})]", "value[0][0] = 1; value[1]['a'] = 2"),
+]
 
-    run = flow.training()
 
-    made, seen = run.steps["make"].output.load(), run.output
-    expected = flow.make.function()
-    for found in (made, seen):
-        if hasattr(expected, "equals"):
-            assert found.equals(expected)
-            assert getattr(found, "name", None) == getattr(expected, "name", None)
-        elif type(expected).__module__ == "numpy":
-            assert (found == expected).all()
-        else:
-            assert repr(found) == repr(expected) or found == expected
+def test_a_step_never_sees_what_another_did_to_the_same_value(project: Project) -> None:
+    for value, change in MUTATED:
+        flow = project.load(MUTATING.replace("VALUE", value).replace("CHANGE", change))
+
+        run = flow.training()
+
+        made, seen = run.steps["make"].output.load(), run.output
+        expected = flow.make.function()
+        for found in (made, seen):
+            if hasattr(expected, "equals"):
+                assert found.equals(expected), change
+                assert getattr(found, "name", None) == getattr(expected, "name", None), change
+            elif type(expected).__module__ == "numpy":
+                assert (found == expected).all(), change
+            else:
+                assert repr(found) == repr(expected) or found == expected, change
 
 
 def test_what_is_stored_is_what_was_returned_even_if_the_producer_goes_on_changing_it(project: Project) -> None:
@@ -506,21 +506,22 @@ def test_an_output_that_cannot_be_stored_is_told_only_where_it_is_read(project: 
     assert statuses(last_run(project))["reads_number"] in ("completed", "reused")
 
 
-@pytest.mark.parametrize("returned", ["1", "(1,)", "(1, 2, 3)", "[1, 2]", "None"])
-def test_a_tuple_of_another_length_than_declared_is_refused_with_the_names(project: Project, returned: str) -> None:
-    flow = project.load(f"""
-    @step
-    def pair() -> tuple[Annotated[int, "a"], Annotated[int, "b"]]:
-        return {returned}
+def test_a_tuple_of_another_length_than_declared_is_refused_with_the_names(project: Project) -> None:
+    for nth, returned in enumerate(["1", "(1,)", "(1, 2, 3)", "[1, 2]", "None"], start=1):
+        flow = project.load(f"""
+        @step
+        def pair() -> tuple[Annotated[int, "a"], Annotated[int, "b"]]:
+            return {returned}
 
-    @pipeline
-    def training():
-        pair()
-    """)
+        @pipeline
+        def training():
+            pair()
+        """)
 
-    with pytest.raises(DefinitionError, match=r"'pair' says it gives 2 outputs \(a, b\)"):
-        flow.training()
-    assert last_run(project).status is Status.FAILED
+        with pytest.raises(DefinitionError, match=r"'pair' says it gives 2 outputs \(a, b\)"):
+            flow.training()
+            pytest.fail(f"{returned} was taken")
+        assert [run.status for run in project.client.runs.list()] == [Status.FAILED] * nth, returned
 
 
 def test_a_pointer_is_handed_over_unloaded_whatever_the_size(project: Project) -> None:
@@ -786,38 +787,39 @@ def test_a_run_looks_the_same_to_who_ran_it_and_to_who_finds_it(project: Project
     assert found.output == run.output
 
 
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [
-        ("add_tags([Tag(name='x', cascade=True)])", ConflictError),
-        ("add_tags([Tag(name='declared', exclusive=True)])", ConflictError),
-        ("add_tags('x')", ValueError),
-        ("log_metadata({'x': object()})", ValueError),
-        ("log_metadata({'x': 1}, artifact_name='nothing')", LookupError),
-        ("log_metadata({'x': 1}, infer_model=True)", ConflictError),
-    ],
-)
-def test_what_a_step_says_wrongly_fails_the_step_where_it_says_it(project: Project, call: str, error: type) -> None:
-    flow = project.load(f"""
-    @step
-    def bad() -> int:
-        {call}
-        return 1
+SAID_WRONGLY: list[tuple[str, type[Exception]]] = [
+    ("add_tags([Tag(name='x', cascade=True)])", ConflictError),
+    ("add_tags([Tag(name='declared', exclusive=True)])", ConflictError),
+    ("add_tags('x')", ValueError),
+    ("log_metadata({'x': object()})", ValueError),
+    ("log_metadata({'x': 1}, artifact_name='nothing')", LookupError),
+    ("log_metadata({'x': 1}, infer_model=True)", ConflictError),
+]
 
-    @pipeline(tags=[Tag(name="declared", exclusive=False)])
-    def training():
-        return bad()
-    """)
+
+def test_what_a_step_says_wrongly_fails_the_step_where_it_says_it(project: Project) -> None:
     project.load(
         SAYING.replace('tags=["declared"]', 'tags=[Tag(name="declared", exclusive=False)]'), "other"
     ).training()
 
-    with pytest.raises(StepFailedError) as failed:
-        flow.training()
+    for nth, (call, error) in enumerate(SAID_WRONGLY, start=1):
+        flow = project.load(f"""
+        @step
+        def bad() -> int:
+            {call}
+            return 1
 
-    assert isinstance(failed.value.__cause__, error)
-    assert call in failed.value.traceback_text
-    assert last_run(project).status is Status.FAILED
+        @pipeline(tags=[Tag(name="declared", exclusive=False)])
+        def training():
+            return bad()
+        """)
+        with pytest.raises(StepFailedError) as failed:
+            flow.training()
+            pytest.fail(f"{call} was taken")
+
+        assert isinstance(failed.value.__cause__, error), call
+        assert call in failed.value.traceback_text
+        assert [run.status for run in project.client.runs.list(limit=nth)] == [Status.FAILED] * nth, call
 
 
 def test_tags_that_contradict_each_other_only_at_the_end_still_end_the_run(project: Project) -> None:
