@@ -18,11 +18,15 @@ from tests.base.small_disk import files_of_at_most
 from tests.catalog.histories import Recording, everything, small_run
 
 
+def be_eager(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(retiring, "_ENOUGH_LOGS", 1)
+    patch.setattr(operationlog, "_SEGMENT_BYTES", 4096)
+
+
 @pytest.fixture
 def eager(monkeypatch):
     """Archive as soon as there is one log to archive, and begin a segment after some operations."""
-    monkeypatch.setattr(retiring, "_ENOUGH_LOGS", 1)
-    monkeypatch.setattr(operationlog, "_SEGMENT_BYTES", 4096)
+    be_eager(monkeypatch)
 
 
 @pytest.fixture
@@ -44,6 +48,25 @@ def publish_thrice(catalog: Catalog, session) -> None:
         catalog.publish()
 
 
+def _archive_one(paths: WorkspacePaths) -> None:
+    """Do what three sessions do, each of which is published: the log of the first is archived."""
+    with pytest.MonkeyPatch.context() as patch:
+        be_eager(patch)
+        catalog = Catalog(paths)
+        for _ in range(3):
+            one = Catalog(paths)
+            small_run(one)
+            one.close()
+            catalog.publish()
+        catalog.close()
+
+
+@pytest.fixture
+def archived(workspace, copied, eager):
+    """Have three published sessions in the workspace, the first of them in the archive."""
+    copied(workspace, _archive_one)
+
+
 def names(folder) -> list[str]:
     return [file.path.name for file in archive.archives(folder)]
 
@@ -52,7 +75,7 @@ def test_logs_that_two_published_files_hold_are_archived_and_every_view_stays_as
     workspace, catalog, session, eager
 ):
     tags = (Tag(name="latest", exclusive=True),)
-    for n in range(30):
+    for n in range(15):
         session(steps=n % 3, tags=tags)
     catalog.publish()
     before = everything(catalog)
@@ -96,8 +119,7 @@ def test_a_log_that_is_written_or_whose_run_is_not_settled_stays(workspace, cata
     writing.close()
 
 
-def test_positions_of_archived_logs_are_kept_no_longer(workspace, catalog, session, eager):
-    publish_thrice(catalog, session)
+def test_positions_of_archived_logs_are_kept_no_longer(workspace, archived, catalog, session):
     session()
     catalog.publish()
 
@@ -107,8 +129,7 @@ def test_positions_of_archived_logs_are_kept_no_longer(workspace, catalog, sessi
     assert len(stamp.positions) <= len(tails.look(workspace)) + 1
 
 
-def test_without_any_published_file_the_archive_is_read(workspace, catalog, session, eager):
-    publish_thrice(catalog, session)
+def test_without_any_published_file_the_archive_is_read(workspace, archived, catalog, session):
     before = everything(catalog)
     catalog.close()
     shutil.rmtree(workspace.catalog)
@@ -127,8 +148,9 @@ def test_small_files_are_merged_with_what_comes_next(workspace, catalog, session
     assert len(list(workspace.archive.iterdir())) == 1
 
 
-def test_a_kill_after_the_merged_file_got_its_name_leaves_nothing_twice(workspace, catalog, session, eager, tmp_path):
-    publish_thrice(catalog, session)
+def test_a_kill_after_the_merged_file_got_its_name_leaves_nothing_twice(
+    workspace, archived, catalog, session, tmp_path
+):
     kept = tmp_path / "kept"
     shutil.copytree(workspace.root, kept)
     session()
@@ -193,8 +215,7 @@ def test_what_a_living_writer_has_not_finished_is_left_alone(workspace, catalog,
     writing.close()
 
 
-def test_a_damaged_file_of_the_archive_is_told_and_nothing_is_built_on_it(workspace, catalog, session, eager):
-    publish_thrice(catalog, session)
+def test_a_damaged_file_of_the_archive_is_told_and_nothing_is_built_on_it(workspace, archived, catalog, session):
     before = everything(catalog)
     (file,) = archive.archives(workspace.archive)
     file.path.chmod(0o600)
@@ -209,8 +230,7 @@ def test_a_damaged_file_of_the_archive_is_told_and_nothing_is_built_on_it(worksp
     assert everything(catalog) == before
 
 
-def test_publishing_and_archiving_go_on_beside_a_damaged_file(workspace, catalog, session, eager):
-    publish_thrice(catalog, session)
+def test_publishing_and_archiving_go_on_beside_a_damaged_file(workspace, archived, catalog, session):
     (damaged,) = archive.archives(workspace.archive)
     damaged.path.chmod(0o600)
     damaged.path.write_bytes(b"PAR1" + damaged.path.read_bytes()[4:-1] + b"?")
@@ -253,8 +273,7 @@ def test_a_log_that_somebody_deleted_is_told(workspace, catalog):
     assert "is gone" in finding.what
 
 
-def test_a_full_disk_leaves_the_logs_where_they_are(workspace, catalog, session, eager):
-    publish_thrice(catalog, session)
+def test_a_full_disk_leaves_the_logs_where_they_are(workspace, archived, catalog, session):
     before, kept = everything(catalog), names(workspace.archive)
     done = {log: extent for log, extent in tails.look(workspace).items() if not segments.is_segment(log)}
 

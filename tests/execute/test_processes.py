@@ -23,12 +23,18 @@ LIMIT_S = 60
 
 QUICK = "def work(x):\n    return x * 2"
 SLOW = "def work(place):\n    import time\n    open(place, 'w').close()\n    time.sleep(600)"
-BUSY = "def work(place):\n    open(place, 'w').close()\n    return sum(range(10**12))"  # C code that hears no interrupt
-TELLS_ITS_PID = """def work(place):
+# C code that hears no interrupt and keeps the interpreter: it waits for itself, which takes no processor time.
+IN_C = """
+    import ctypes
+    library, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(256)
+    library.pthread_mutex_init(mutex, None)
+    library.pthread_mutex_lock(mutex)
+    return library.pthread_mutex_lock(mutex)"""
+BUSY = "def work(place):\n    open(place, 'w').close()" + IN_C
+TELLS_ITS_PID = f"""def work(place):
     import os
     open(place + ".part", "w").write(str(os.getpid()))
-    os.rename(place + ".part", place)
-    return sum(range(10**12))"""
+    os.rename(place + ".part", place){IN_C}"""
 STUBBORN = """def work(place):
     import time
     open(place, 'w').close()
@@ -220,12 +226,11 @@ def test_what_a_killed_step_had_started_is_ended_with_it(
     pool: ProcessPool, workspace: WorkspacePaths, tmp_path: Path
 ) -> None:
     place = tmp_path / "pid"
-    text = """def work(place):
+    text = f"""def work(place):
     import os, subprocess, sys
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     open(place + ".part", "w").write(str(other.pid))
-    os.rename(place + ".part", place)
-    return sum(range(10**12))"""
+    os.rename(place + ".part", place){IN_C}"""
     task, future = ask(pool, workspace, text, place=str(place))
     wait_for(place)
     time.sleep(0.5)  # an interrupt that came before the C code would be heard, and the step end by itself

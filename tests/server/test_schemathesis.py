@@ -10,29 +10,29 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
-from tests.crash.trials import sizes
 from tests.server.asking import ask
 from tests.server.conftest import Served
 
+EXAMPLES = 15
 
-@sizes("examples", short=(8,), long=(150,))
-def test_nothing_that_can_be_asked_ends_in_an_error_of_ours(served: Served, examples: int) -> None:
+
+def test_nothing_that_can_be_asked_ends_in_an_error_of_ours(served: Served) -> None:
     document = json.loads(served.ask("/openapi.json").body)
     schema = schemathesis.openapi.from_dict(document)
     operations = [result.ok() for result in schema.get_all_operations()]
 
     for operation in operations:
-        walk(served, operation, examples)
+        walk(served, operation)
 
     assert len(operations) >= 20
 
 
-def walk(served: Served, operation: Any, examples: int) -> None:
+def walk(served: Served, operation: Any) -> None:
     """Ask one operation what its part of the document lets somebody ask."""
 
     @given(case=operation.as_strategy())
     @settings(
-        max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     def asked(case: Any) -> None:
         answer = send(served, case)
