@@ -65,8 +65,8 @@ def test_a_third_process_that_takes_the_executions_in_first_hides_none_from_us(p
 
 
 def test_the_newest_execution_of_a_node_is_told_though_an_older_one_was_asked_for_before(project: Project) -> None:
-    project.load(FLOW)
-    project.python("import flow; flow.training(n=3)", check=True)
+    project.load(FLOW).training(n=3)
+    project.reopen()  # as another process finds it
     index = project.client.workspace.executions
     index.catch_up()
     before = index.last("training", "twice")
@@ -81,9 +81,11 @@ def test_the_newest_execution_of_a_node_is_told_though_an_older_one_was_asked_fo
 
 
 def test_an_execution_that_was_forgotten_is_not_found_again(project: Project) -> None:
-    half = Prepared.of(project.load(FLOW).load).half
+    flow = project.load(FLOW)
+    half = Prepared.of(flow.load).half
     key = full_key(half, {})
-    project.python("import flow; flow.training()", check=True)
+    flow.training()
+    project.reopen()  # as another process finds it
     index = project.client.workspace.executions
     index.catch_up()
     assert index.find(key, half) is not None

@@ -25,13 +25,13 @@ def test_a_transcript_of_little_is_all_that_was_written(texts: list[str]) -> Non
 
 def test_a_transcript_of_much_keeps_beginning_and_end_and_says_how_much_is_missing() -> None:
     transcript = Transcript()
-    for n in range(300_000):
+    for n in range(120_000):
         transcript.write(f"line {n}\n")
 
     text = transcript.text()
 
     assert text.startswith("line 0\n")
-    assert text.endswith("line 299999\n")
+    assert text.endswith("line 119999\n")
     assert "characters left out" in text
     assert len(text) < 2**20 + 1000
 

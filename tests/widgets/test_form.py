@@ -81,92 +81,96 @@ def test_a_form_of_every_kind_of_field_gives_the_defaults_also_after_a_reset() -
     assert form.changed == {}
 
 
-@pytest.mark.parametrize(
-    ("name", "bad"),
-    [
-        ("whole", "three"),
-        ("bounded", -4),
-        ("bounded", 1001),
-        ("small", 101),
-        ("fives", 7),
-        ("positive", 0),
-        ("real", "fast"),
-        ("share", 1.0),
-        ("few", "boosted"),
-        ("colour", "blue"),
-        ("flag", "perhaps"),
-        ("text", 7),
-        ("day", "someday"),
-        ("moment", "then"),
-        ("said_aware", "2026-01-02T03:04:05"),
-        ("clock", "25:00"),
-        ("maybe", "x"),
-        ("maybe_limited", 9),
-        ("tags", 5),
-        ("numbers", ["x"]),
-        ("pair", [1]),
-        ("mapping", '{"a": '),
-        ("place", 5),
-        ("optimiser", {"rate": 2}),
-        ("optimiser", 5),
-        ("optimiser.rate", 0),
-        ("optimiser.steps", 99),
-        ("span", "long"),
-        ("ident", "no id"),
-        ("odd", "even"),
-    ],
-)
-def test_a_value_that_will_not_do_is_told_beside_its_field_and_nothing_can_run(name: str, bad: Any) -> None:
+WILL_NOT_DO: list[tuple[str, Any]] = [
+    ("whole", "three"),
+    ("bounded", -4),
+    ("bounded", 1001),
+    ("small", 101),
+    ("fives", 7),
+    ("positive", 0),
+    ("real", "fast"),
+    ("share", 1.0),
+    ("few", "boosted"),
+    ("colour", "blue"),
+    ("flag", "perhaps"),
+    ("text", 7),
+    ("day", "someday"),
+    ("moment", "then"),
+    ("said_aware", "2026-01-02T03:04:05"),
+    ("clock", "25:00"),
+    ("maybe", "x"),
+    ("maybe_limited", 9),
+    ("tags", 5),
+    ("numbers", ["x"]),
+    ("pair", [1]),
+    ("mapping", '{"a": '),
+    ("place", 5),
+    ("optimiser", {"rate": 2}),
+    ("optimiser", 5),
+    ("optimiser.rate", 0),
+    ("optimiser.steps", 99),
+    ("span", "long"),
+    ("ident", "no id"),
+    ("odd", "even"),
+]
+
+
+def test_a_value_that_will_not_do_is_told_beside_its_field_and_nothing_can_run() -> None:
     form = form_of(Everything, run=dict)
 
-    form.set(name, bad)
+    for name, bad in WILL_NOT_DO:
+        assert (form.problems, form.run_button.disabled) == ({}, False), f"before {name} = {bad!r}"
+        assert "✗" not in all_html(form), f"before {name} = {bad!r}"
 
-    assert all(path == name or path.startswith(f"{name}.") for path in form.problems)
-    assert form.problems
-    assert "✗" in all_html(form)
-    assert form.run_button.disabled
-    assert name.partition(".")[0] in form.run_button.tooltip
-    with pytest.raises(ParameterError):
-        form.value  # noqa: B018
+        form.set(name, bad)
+
+        said = f"{name} = {bad!r}"
+        assert all(path == name or path.startswith(f"{name}.") for path in form.problems), said
+        assert form.problems, said
+        assert "✗" in all_html(form), said
+        assert form.run_button.disabled, said
+        assert name.partition(".")[0] in form.run_button.tooltip, said
+        with pytest.raises(ParameterError):
+            form.value  # noqa: B018
+        form.reset()
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("whole", -7, -7),
-        ("whole", 10**400, 10**400),
-        ("real", float("nan"), float("nan")),
-        ("infinite", 1.5, 1.5),
-        ("small", 100, 100),
-        ("colour", "r", Colour.RED),
-        ("colour", Colour.RED, Colour.RED),
-        ("day", "2026-05-06", date(2026, 5, 6)),
-        ("maybe", 5, 5),
-        ("maybe_set", None, None),
-        ("maybe_text", None, None),
-        ("with_none", "a", "a"),
-        ("text", "", ""),
-        ("text", "two\nlines \u202e\x00", "two\nlines \u202e\x00"),
-        ("tags", [], []),
-        ("numbers", [float("nan")], (float("nan"),)),
-        ("optimiser.rate", 0.5, Optimiser(rate=0.5)),
-        ("maybe_optimiser", {"rate": 0.5}, Optimiser(rate=0.5)),
-        ("anything", "[1, 2]", "[1, 2]"),
-        ("anything", [1, (2, 3)], [1, (2, 3)]),
-        ("either", 5, 5),
-    ],
-)
-def test_a_value_that_is_set_is_the_one_that_is_given_and_counts_as_changed(
-    name: str, value: Any, expected: Any
-) -> None:
+SET: list[tuple[str, Any, Any]] = [
+    ("whole", -7, -7),
+    ("whole", 10**400, 10**400),
+    ("real", float("nan"), float("nan")),
+    ("infinite", 1.5, 1.5),
+    ("small", 100, 100),
+    ("colour", "r", Colour.RED),
+    ("colour", Colour.RED, Colour.RED),
+    ("day", "2026-05-06", date(2026, 5, 6)),
+    ("maybe", 5, 5),
+    ("maybe_set", None, None),
+    ("maybe_text", None, None),
+    ("with_none", "a", "a"),
+    ("text", "", ""),
+    ("text", "two\nlines \u202e\x00", "two\nlines \u202e\x00"),
+    ("tags", [], []),
+    ("numbers", [float("nan")], (float("nan"),)),
+    ("optimiser.rate", 0.5, Optimiser(rate=0.5)),
+    ("maybe_optimiser", {"rate": 0.5}, Optimiser(rate=0.5)),
+    ("anything", "[1, 2]", "[1, 2]"),
+    ("anything", [1, (2, 3)], [1, (2, 3)]),
+    ("either", 5, 5),
+]
+
+
+def test_a_value_that_is_set_is_the_one_that_is_given_and_counts_as_changed() -> None:
     form = form_of(Everything)
 
-    form.set(name, value)
+    for name, value, expected in SET:
+        form.set(name, value)
 
-    top = name.partition(".")[0]
-    assert form.problems == {}
-    assert same(form.value[top], expected)
-    assert list(form.changed) == [top]
+        top = name.partition(".")[0]
+        assert form.problems == {}, (name, value)
+        assert same(form.value[top], expected), (name, value)
+        assert list(form.changed) == [top], (name, value)
+        form.reset()
 
 
 def test_what_is_typed_into_a_text_is_read_as_data_or_as_itself() -> None:
