@@ -128,33 +128,32 @@ def test_an_unchanged_pipeline_runs_nothing_again(project: Project, is_fresh: bo
     assert again.output == first.output == "small"
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("return x * FACTOR", "# Three times.\n    return x * FACTOR  # as agreed"),
-        ("def scale(x):", 'def scale(x):\n    """Scale it."""\n'),
-        (
-            "return sum(scale(x) for x in data) * rate",
-            "return (\n        sum(scale(x)\n        for x in data)\n    * rate)",
-        ),
-        (
-            "def total(data: list, rate: float = 0.1) -> float:",
-            "def total(\n    data: list, rate: float = 0.1\n) -> float:\n    'Doc.'",
-        ),
-        ("def unused(x):\n    return x", "def unused(x):\n    return x + 1"),
-        ("@step\ndef total", "@step(tags=['v2'], retries=3)\ndef total"),
-        ("@pipeline", "@pipeline(tags=['nightly'])"),
-        ('return "big" if big', "return 'big' if big"),
-    ],
-    ids=["comment", "docstring", "format", "signature", "unused", "options", "tags", "quotes"],
-)
-def test_an_edit_that_changes_nothing_runs_nothing_again(project: Project, old: str, new: str) -> None:
+CHANGE_NOTHING = [
+    ("return x * FACTOR", "# Three times.\n    return x * FACTOR  # as agreed"),
+    ("def scale(x):", 'def scale(x):\n    """Scale it."""\n'),
+    (
+        "return sum(scale(x) for x in data) * rate",
+        "return (\n        sum(scale(x)\n        for x in data)\n    * rate)",
+    ),
+    (
+        "def total(data: list, rate: float = 0.1) -> float:",
+        "def total(\n    data: list, rate: float = 0.1\n) -> float:\n    'Doc.'",
+    ),
+    ("def unused(x):\n    return x", "def unused(x):\n    return x + 1"),
+    ("@step\ndef total", "@step(tags=['v2'], retries=3)\ndef total"),
+    ("@pipeline", "@pipeline(tags=['nightly'])"),
+    ('return "big" if big', "return 'big' if big"),
+]
+
+
+def test_an_edit_that_changes_nothing_runs_nothing_again(project: Project) -> None:
     project.load(FLOW).training()
 
-    assert old in FLOW
-    again = project.load(FLOW.replace(old, new)).training()
+    for old, new in CHANGE_NOTHING:
+        assert old in FLOW
+        again = project.load(FLOW.replace(old, new)).training()
 
-    assert ran(again) == []
+        assert ran(again) == [], new
 
 
 @pytest.mark.parametrize(
