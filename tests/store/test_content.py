@@ -16,8 +16,6 @@ import numpy as np
 import pytest
 import scipy.sparse
 from hypothesis import given
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from nbpipe.store.content import content_digest
 from nbpipe.store.content_walk import MAX_DEPTH
@@ -146,6 +144,10 @@ def test_a_flag_that_scipy_sets_when_asked_is_no_part_of_a_matrix():
 
 
 def test_an_estimator_fitted_twice_on_the_same_data_is_one_and_on_other_data_another():
+    # Here, or each process that runs some tests would load it to know of this one.
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     inputs, targets = np.random.default_rng(1).random((40, 3)), np.arange(40) % 2
     forest = RandomForestClassifier(5, random_state=1)
 

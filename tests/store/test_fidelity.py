@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.spatial
-from sklearn.tree import DecisionTreeClassifier
 
 from nbpipe.store.store import Store
 
@@ -108,6 +107,8 @@ def test_a_member_that_would_come_back_as_another_is_left_out_of_its_bundle(stor
 
 
 def test_memory_of_a_library_that_an_array_looks_into_is_noticed(store):
+    from sklearn.tree import DecisionTreeClassifier
+
     tree = DecisionTreeClassifier().fit(np.arange(20.0).reshape(10, 2), np.arange(10) % 2)
     values = tree.tree_.value
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from pydantic import BaseModel, PrivateAttr, field_validator
-from sklearn.linear_model import LogisticRegression
 
 from nbpipe.store.buffers import joined
 from nbpipe.store.loading import Loading
@@ -62,6 +61,8 @@ def test_a_record_cannot_have_another_kind_of_class_called(tmp_path):
 
 
 def test_an_estimator_is_a_pickle_and_says_so():
+    from sklearn.linear_model import LogisticRegression
+
     inputs = np.random.default_rng(1).random((20, 2))
     model = LogisticRegression().fit(inputs, np.arange(20) % 2)
     materializer = next(REGISTRY.for_type(type(model)))
