@@ -26,6 +26,7 @@ from tests.widgets.test_form import all_html
 PATIENCE_S = 60
 KEY = "key-of-a-test-0123456789"
 SECRET = "typed-and-told-nobody"
+EVIL = "<script>alert(1)</script> & \"quotes'"
 
 
 class Bird(BaseModel):
@@ -104,6 +105,15 @@ def deployment() -> Deployment:
     if any(found.name == "talker" and found.status == "running" for found in deployments.list()):
         return deployments.get("talker")
     made: Deployment = talking.deploy("talker", port=free_port())
+    return made
+
+
+@pytest.fixture
+def locked() -> Deployment:
+    """Give one that is behind a key, and whose name would be an element."""
+    deployments = Client().deployments
+    found = [one for one in deployments.list() if one.name == EVIL]
+    made: Deployment = found[0] if found else talking.deploy(EVIL, api_key=KEY)
     return made
 
 
@@ -276,9 +286,8 @@ def test_the_next_answer_comes_from_the_version_that_was_promoted_meanwhile() ->
     assert second == (25, "biased@2, production")
 
 
-def test_a_key_is_asked_for_sent_and_shown_nowhere() -> None:
-    talking.deploy("locked", api_key=KEY)
-    card = DeploymentCard("locked")
+def test_a_key_is_asked_for_sent_and_shown_nowhere(locked: Deployment) -> None:
+    card = DeploymentCard(locked.name)
     card.widget  # noqa: B018 — made before it is read
 
     with pytest.raises(BadValueError, match="has its key"):
@@ -300,10 +309,10 @@ def test_a_key_is_asked_for_sent_and_shown_nowhere() -> None:
     assert KEY not in str(told.value)
 
 
-def test_names_are_text_and_controls_have_names() -> None:
-    name = "<script>alert(1)</script> & \"quotes'"
-    card = DeploymentCard(talking.deploy(name))
+def test_names_are_text_and_controls_have_names(locked: Deployment) -> None:
+    card = DeploymentCard(locked.name)
     card.widget  # noqa: B018 — made before it is read
+    card.api_key = KEY
 
     ask(card)
 
