@@ -87,8 +87,8 @@ def changes(zone: str, days: int) -> list[datetime]:
     return [hour for hour, (before, after) in zip(hours, pairwise(offsets), strict=False) if before != after]
 
 
-# What fires each minute is followed until twenty minutes after each change, what fires once a day for two days.
-@sizes("hours, fires", short=(1, 80), long=(12, 1000))
+# What fires each minute is followed until ten minutes after each change, what fires once a day for two days.
+@sizes("hours, fires", short=(1, 70), long=(12, 1000))
 @pytest.mark.parametrize("zone", ZONES)
 def test_each_fire_comes_after_the_one_before_wherever_clocks_are_changed_in_400_days(zone, hours, fires):
     chance = random.Random(f"{zone} in order")
