@@ -54,8 +54,9 @@ PUBLISHED_MEANWHILE = ("crash", "laws")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make soak` try everything as users have it."""
+    """Let `make soak` try everything as users have it, and who draws something look at it."""
     parser.addoption("--published-meanwhile", action="store_true", help="publish behind every test, not behind some")
+    parser.addoption("--pictures", action="store_true", help="keep the browser tests' pictures in their folders")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -86,6 +87,8 @@ def pytest_collection_finish() -> None:
     """Leave what is there until the end, modules and thousands of tests, out of every later look for garbage."""
     gc.collect()
     gc.freeze()
+    # Tests leave little that only such a look finds, and what is theirs goes with the process.
+    gc.set_threshold(100_000, 50, 50)
 
 
 def pytest_configure(config: pytest.Config) -> None:

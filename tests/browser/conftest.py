@@ -51,9 +51,12 @@ def lab_pages(lab_server: LabServer, browser: Browser) -> LabPages:
 
 
 @pytest.fixture
-def open_notebook(lab_server: LabServer, lab_pages: LabPages, tmp_path: Path) -> Iterator[OpenNotebook]:
+def open_notebook(
+    lab_server: LabServer, lab_pages: LabPages, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[OpenNotebook]:
     """Give the function that opens a notebook; what it opened is closed after the test."""
     opened: list[NotebookPage] = []
+    is_pictured = request.config.getoption("--pictures")
 
     def open_one(source: Sequence[str] | Path, *, theme: Theme = "light") -> NotebookPage:
         folder = lab_server.root / f"{tmp_path.name}-{len(opened)}"
@@ -61,7 +64,7 @@ def open_notebook(lab_server: LabServer, lab_pages: LabPages, tmp_path: Path) ->
         (folder / ".nbpipe").mkdir(parents=True)
         path = folder / (source.name if isinstance(source, Path) else "notebook.ipynb")
         write_notebook(path, source)
-        opened.append(NotebookPage(lab_pages, path, theme))
+        opened.append(NotebookPage(lab_pages, path, theme, is_pictured=is_pictured))
         return opened[-1]
 
     yield open_one

@@ -42,7 +42,7 @@ PAGE_LIMIT_S = 60
 EMPTY_LIMIT_S = 10
 # Else a page that is waited for is asked with each frame, and draws one to be asked: sixty a second.
 POLLING_MS = 50
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+THEMES: dict[Theme, str] = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 INSTALLED_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = [
     "--disable-gpu",
@@ -272,14 +272,22 @@ class LabPages:
 class NotebookPage:
     """One notebook, open in a page of its own, its kernel idle.
 
+    Args:
+        pages: Where the page comes from.
+        path: The notebook's file.
+        theme: The page's theme.
+        is_pictured: Whether `picture` and `look` take pictures. No test asks for them, and each, and each change of
+            the theme, takes a processor the better part of a second.
+
     Attributes:
         page: Playwright's page, for what has no method here.
         path: The notebook's file.
         page_errors: What JavaScript threw and nobody caught, in order.
     """
 
-    def __init__(self, pages: LabPages, path: Path, theme: Theme) -> None:
+    def __init__(self, pages: LabPages, path: Path, theme: Theme, *, is_pictured: bool = False) -> None:
         self.path = path
+        self._is_pictured = is_pictured
         self.page_errors: list[str] = []
         self._pages = pages
         self._server = pages.server
@@ -347,9 +355,19 @@ class NotebookPage:
         # JupyterLab covers the page meanwhile, and stumbles over the cover if the theme is switched again before.
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
-    def screenshot(self, path: Path) -> None:
-        """Write what is on the page to `path`, a PNG."""
-        self.page.screenshot(path=path, animations="disabled")
+    def picture(self, path: Path) -> None:
+        """Write what is on the page to `path`, a PNG, if pictures are wanted."""
+        if self._is_pictured:
+            self.page.screenshot(path=path, animations="disabled")
+
+    def look(self, shown: Locator, folder: Path, name: str) -> None:
+        """Take a picture of the page in each theme, with `shown` in view, to `folder`, if pictures are wanted."""
+        if not self._is_pictured:
+            return
+        for theme in THEMES:
+            self.set_theme(theme)
+            shown.scroll_into_view_if_needed()
+            self.picture(folder / f"{name}_{theme}.png")
 
     def save(self) -> None:
         """Save the notebook and wait until the file is written."""

@@ -66,7 +66,7 @@ def test_thousands_of_runs_are_filtered_sorted_paged_tagged_and_compared(
     search.fill("other-a")
     search.press("Enter")
     browser.locator("text=/of [0-9]{2,3} runs/").wait_for()
-    notebook.screenshot(tmp_path / "filtered.png")
+    notebook.picture(tmp_path / "filtered.png")
 
     for row in range(3):
         browser.locator(TABLE).nth(row).locator("input").click()
@@ -75,13 +75,13 @@ def test_thousands_of_runs_are_filtered_sorted_paged_tagged_and_compared(
     browser.locator("input[placeholder^='a tag, or several']").fill("🌱 best")
     browser.locator("button.widget-button", has_text="Add").click()
     browser.locator(".nbp-chip", has_text="🌱 best").nth(2).wait_for()
-    notebook.screenshot(tmp_path / "tagged.png")
+    notebook.picture(tmp_path / "tagged.png")
 
     browser.locator("button", has_text="Compare").click()
     compared = browser.locator("text=/Only differences|only what differs/i").first
     compared.wait_for()
     compared.scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "compared.png")
+    notebook.picture(tmp_path / "compared.png")
     assert notebook.page_errors == []
 
 
@@ -106,7 +106,7 @@ def test_rows_are_reached_selected_and_opened_by_keys_alone(
     chosen = browser.locator("tr[aria-selected='true']").count()
     browser.locator("button[title='page before']").click()
     browser.locator("tr[aria-selected='true']").nth(1).wait_for()
-    notebook.screenshot(tmp_path / "keys.png")
+    notebook.picture(tmp_path / "keys.png")
     assert chosen == 0
     assert notebook.page.locator(".jp-Notebook .jp-Cell").count() == cells, "no key was taken for the notebook's own"
     assert notebook.page_errors == []
@@ -137,5 +137,5 @@ def test_a_narrow_page_keeps_every_control_in_reach(
     browser.locator("button[title='next page']").click()
     browser.locator("text=page 2 of").wait_for()
 
-    notebook.screenshot(tmp_path / "narrow.png")
+    notebook.picture(tmp_path / "narrow.png")
     assert notebook.page_errors == []

@@ -42,7 +42,7 @@ def test_three_runs_are_compared_on_a_page_whose_charts_outlive_the_kernel_and_t
     page.get_by_text("★ 0.94").filter(visible=True).first.wait_for()
     notebook.page.set_viewport_size({"width": 1280, "height": 1700})
     page.scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "comparison.png")
+    notebook.picture(tmp_path / "comparison.png")
     page.get_by_label("only what differs").press("Space")
     page.locator("th:visible", has_text="epochs").wait_for()
     page.get_by_role("button", name="accuracy").press("Enter")
@@ -51,7 +51,7 @@ def test_three_runs_are_compared_on_a_page_whose_charts_outlive_the_kernel_and_t
     page.locator("th:visible", has_text="parameters").wait_for()
     page.get_by_label("colour by").select_option("evaluation.loss")
     page.locator("svg title", has_text="coloured by evaluation.loss").first.wait_for(state="attached")
-    notebook.screenshot(tmp_path / "comparison-toggled.png")
+    notebook.picture(tmp_path / "comparison-toggled.png")
     notebook.reopen(trusted=False)
 
     pictures = notebook.cell(5).locator(PICTURE)
@@ -60,7 +60,7 @@ def test_three_runs_are_compared_on_a_page_whose_charts_outlive_the_kernel_and_t
         assert pictures.nth(number).evaluate("image => image.complete && image.naturalWidth > 0")
     notebook.page.set_viewport_size({"width": 1280, "height": 1700})
     notebook.cell(5).scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "comparison-reopened.png")
+    notebook.picture(tmp_path / "comparison-reopened.png")
     saved = nbformat.read(notebook.path, as_version=4)
     assert "★ 0.94" in saved.cells[5].outputs[0].data["text/plain"]
     assert notebook.page_errors == []

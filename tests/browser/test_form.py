@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.browser.conftest import OpenNotebook
-    from tests.browser.lab import NotebookPage
 
 pytestmark = pytest.mark.browser
 
@@ -80,14 +79,6 @@ KEYS_BEFORE_FORM = """async (source) => {
 }"""
 
 
-def look(notebook: NotebookPage, folder: Path, name: str) -> None:
-    """Take a picture of the form in each theme."""
-    for theme in ("light", "dark"):
-        notebook.set_theme(theme)  # type: ignore[arg-type]
-        notebook.cell(FORM).locator(".widget-button").first.scroll_into_view_if_needed()
-        notebook.screenshot(folder / f"{name}_{theme}.png")
-
-
 def test_a_form_hears_its_keys_also_when_it_was_built_around_them_later(browser: Browser) -> None:
     page = browser.new_page()
     source = (files("nbpipe") / "static" / "form.js").read_text(encoding="utf-8")
@@ -107,7 +98,7 @@ def test_a_form_is_filled_wrongly_then_rightly_and_run_by_a_key(open_notebook: O
     rate.press("Enter")
     form.locator("text=✗ should be less than 1").wait_for()
     expect(run).to_be_disabled()
-    look(notebook, tmp_path, "wrong")
+    notebook.look(notebook.cell(FORM).locator(".widget-button").first, tmp_path, "wrong")
     form.get_by_label("token").fill("typed-secret")
     form.get_by_label("token").press("Enter")
     form.locator("text=was ••••••").wait_for()
@@ -119,11 +110,11 @@ def test_a_form_is_filled_wrongly_then_rightly_and_run_by_a_key(open_notebook: O
     differences = form.locator("table", has_text="this run").inner_text()
     assert "0.5" in differences
     expect(form).to_contain_text("nbpipe snapshot run nightly --set rate=0.5")
-    look(notebook, tmp_path, "run")
+    notebook.look(notebook.cell(FORM).locator(".widget-button").first, tmp_path, "run")
     notebook.command("application:toggle-left-area")
     notebook.page.set_viewport_size({"width": 480, "height": 1000})
     form.locator("button", has_text="Reset").scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "narrow.png")
+    notebook.picture(tmp_path / "narrow.png")
     notebook.page.set_viewport_size({"width": 1280, "height": 1000})
     form.locator("button", has_text="Copy").first.click()
     form.locator("text=/Copied|is selected/").wait_for()
@@ -145,10 +136,10 @@ def test_a_run_of_a_form_is_watched_and_stopped(open_notebook: OpenNotebook, tmp
     form.locator("text=train: 3 parameters, ● 1 changed").wait_for()
     form.locator("button", has_text="Run").click()
     form.locator(".jp-RenderedHTMLCommon span", has_text="running").first.wait_for()
-    look(notebook, tmp_path, "going")
+    notebook.look(notebook.cell(FORM).locator(".widget-button").first, tmp_path, "going")
     form.locator("button", has_text="Stop").click()
     form.locator("text=/was stopped|stopped|interrupted/i").first.wait_for()
 
     form.locator("button", has_text="Run", has_not_text="Running").wait_for()
-    notebook.screenshot(tmp_path / "stopped.png")
+    notebook.picture(tmp_path / "stopped.png")
     assert notebook.page_errors == []

@@ -38,7 +38,7 @@ def test_cells_run_are_saved_answer_a_click_and_end_at_the_one_that_raises(
     assert notebook.run_all(may_fail=True) is False
     notebook.locator("button", has_text="Promote").click()
     notebook.locator("button", has_text="Promoted").wait_for()
-    notebook.screenshot(tmp_path / "button.png")
+    notebook.picture(tmp_path / "button.png")
     notebook.save()
 
     assert notebook.outputs(0) == [{"output_type": "stream", "name": "stdout", "text": "42\n"}]

@@ -51,14 +51,14 @@ def test_a_notebook_is_run_and_its_pictures_outlive_the_kernel_and_the_trust(
         assert notebook.cell(place).locator(PICTURE).count() == 1, f"cell {place} shows one graph"
     assert "reused" in notebook.cell(4).inner_text()
     notebook.cell(8).scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "run.png")
+    notebook.picture(tmp_path / "run.png")
     notebook.cell(3).scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "steps.png")
+    notebook.picture(tmp_path / "steps.png")
     notebook.reopen(trusted=False)
     for place in (7, 8, 9):
         assert notebook.cell(place).locator(PICTURE).evaluate("image => image.complete && image.naturalWidth > 0")
     notebook.cell(8).scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "reopened.png")
+    notebook.picture(tmp_path / "reopened.png")
     saved = nbformat.read(notebook.path, as_version=4)
     assert "training: 2 steps, 1 connection" in saved.cells[8].outputs[0].data["text/plain"]
     assert notebook.page_errors == []
@@ -87,7 +87,7 @@ def test_a_form_runs_the_notebook_with_another_value(open_notebook: OpenNotebook
     form.locator("button", has_text="Run").click()
     form.locator("text=completed").first.wait_for()
 
-    notebook.screenshot(tmp_path / "form.png")
+    notebook.picture(tmp_path / "form.png")
     assert form.locator(PICTURE).count() == 1
     assert notebook.page_errors == []
 
@@ -97,11 +97,11 @@ def test_a_version_is_promoted_from_a_cell(open_notebook: OpenNotebook, tmp_path
     notebook.run_all()
     board = notebook.cell(5)
 
-    notebook.screenshot(tmp_path / "promote.png")
+    notebook.picture(tmp_path / "promote.png")
     board.locator("button", has_text="Promote").first.click()
     board.locator("text=production").first.wait_for()
 
-    notebook.screenshot(tmp_path / "promoted.png")
+    notebook.picture(tmp_path / "promoted.png")
     assert notebook.page_errors == []
 
 
@@ -111,8 +111,8 @@ def test_a_dark_notebook_is_readable(open_notebook: OpenNotebook, tmp_path: Path
     notebook.run_all(may_fail=True)
 
     notebook.cell(6).scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "dark.png")
+    notebook.picture(tmp_path / "dark.png")
     notebook.cell(2).scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "dark_form.png")
+    notebook.picture(tmp_path / "dark_form.png")
     assert notebook.cell(6).locator(PICTURE).count() == 1
     assert "Did you mean 'total'?" in notebook.cell(7).inner_text()

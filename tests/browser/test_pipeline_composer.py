@@ -51,7 +51,7 @@ def test_two_steps_are_picked_wired_and_written_as_a_cell_that_runs(
     composer.get_by_label("parameter n: default").fill("many")
     composer.get_by_label("parameter n: default").press("Tab")
     composer.locator("text='many' means nothing here").first.wait_for()
-    notebook.screenshot(tmp_path / "wrong.png")
+    notebook.picture(tmp_path / "wrong.png")
 
     name.fill("training")
     name.press("Tab")
@@ -62,9 +62,7 @@ def test_two_steps_are_picked_wired_and_written_as_a_cell_that_runs(
     composer.locator("button", has_text="Write the cell below").click()
     composer.locator("text=Written below").wait_for()
     assert notebook.page.evaluate(SOURCES) == [STEPS, SHOW, WRITTEN, AFTER]
-    notebook.screenshot(tmp_path / "light.png")
-    notebook.set_theme("dark")
-    notebook.screenshot(tmp_path / "dark.png")
+    notebook.look(notebook.cell(1), tmp_path, "written")
 
     notebook.page.evaluate(ACTIVATE)
     notebook.command("notebook:run-cell")

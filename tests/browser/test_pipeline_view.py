@@ -73,7 +73,7 @@ def test_a_graph_of_two_hundred_steps_is_walked_through_by_pointer_and_by_keys(
     card.locator("text=the parameter").or_(card.locator("text=make")).first.wait_for()
     card.locator("summary", has_text="source").first.click()
     card.locator("text=def make(n: int = 0").wait_for()
-    notebook.screenshot(tmp_path / "card.png")
+    notebook.picture(tmp_path / "card.png")
     assert grave_findings(page, {"graph": view.element_handle()}) == []
     page.keyboard.press("Escape")
     expect(card).to_be_hidden()
@@ -97,12 +97,12 @@ def test_a_graph_of_two_hundred_steps_is_walked_through_by_pointer_and_by_keys(
     assert "nbp-dim" not in (view.locator(".nbp-selected").get_attribute("class") or "")
 
     notebook.set_theme("dark")
-    notebook.screenshot(tmp_path / "dark.png")
+    notebook.picture(tmp_path / "dark.png")
     assert grave_findings(page, {"graph": view.element_handle()}) == []
     view.get_by_role("button", name="fit the graph into the view").click()
     view.locator("svg.nbp-far").wait_for()
     assert view.locator("svg.nbp-canvas *").count() < 60
-    notebook.screenshot(tmp_path / "fitted.png")
+    notebook.picture(tmp_path / "fitted.png")
     assert notebook.page_errors == []
 
     notebook.reopen(trusted=True)
@@ -124,7 +124,7 @@ def test_a_run_is_watched_asked_and_stopped_and_leaves_a_picture(open_notebook: 
     view.locator("text=/[0-9]+ %, [0-9]+ of 400/").first.wait_for()
     view.locator(NODE.format(0)).click()
     cell.locator(".nbp-card", has_text="no result so far").wait_for()
-    notebook.screenshot(tmp_path / "live.png")
+    notebook.picture(tmp_path / "live.png")
     during = view.inner_text()
     assert grave_findings(page, {"graph": view.element_handle()}) == []
     view.get_by_role("button", name="stop the run").click()

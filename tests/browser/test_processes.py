@@ -48,13 +48,13 @@ def test_a_step_on_processes_shows_how_far_it_is_is_stopped_in_c_code_and_the_ne
 
     cell.locator("text=/25 %, 1 of 4/").wait_for()
     during = cell.inner_text()
-    notebook.screenshot(tmp_path / "going.png")
+    notebook.picture(tmp_path / "going.png")
     # Long enough that the step is in C by now, however slow the machine: what it slept is over when this is.
     notebook.page.wait_for_timeout(700)
     notebook.locator(STOP).click()
     cell.locator("text=the run was stopped").wait_for()
     cell.locator("img[alt*='1 completed, 1 interrupted']").wait_for()
-    notebook.screenshot(tmp_path / "stopped.png")
+    notebook.picture(tmp_path / "stopped.png")
     notebook.command("notebook:move-cursor-down")
     notebook.command("notebook:run-cell")
 

@@ -60,7 +60,7 @@ def test_a_run_shows_how_far_it_is_without_a_jump_and_ends_as_a_picture(
     notebook.page.evaluate(WATCH_HEIGHT)
     cell.locator("text=/[2-5]\\d %, \\d+ of 40/").wait_for()
     cell.scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "progress.png")
+    notebook.picture(tmp_path / "progress.png")
     during = cell.inner_text()
     cell.locator("text=step by step").wait_for()
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.browser.conftest import OpenNotebook
-    from tests.browser.lab import NotebookPage
 
 pytestmark = pytest.mark.browser
 
@@ -44,14 +43,6 @@ CELLS = [
 BOARD = 5
 
 
-def look(notebook: NotebookPage, folder: Path, name: str) -> None:
-    """Take a picture of the board in each theme."""
-    for theme in ("light", "dark"):
-        notebook.set_theme(theme)  # type: ignore[arg-type]
-        notebook.cell(BOARD).scroll_into_view_if_needed()
-        notebook.screenshot(folder / f"{name}_{theme}.png")
-
-
 def test_a_version_is_promoted_by_force_with_a_note_past_a_gate_and_taken_back(
     open_notebook: OpenNotebook, tmp_path: Path
 ) -> None:
@@ -60,7 +51,7 @@ def test_a_version_is_promoted_by_force_with_a_note_past_a_gate_and_taken_back(
     notebook.command("notebook:move-cursor-down")
     board = notebook.cell(BOARD)
     promote = board.get_by_role("button", name="Promote")
-    look(notebook, tmp_path, "board")
+    notebook.look(notebook.cell(BOARD), tmp_path, "board")
 
     board.locator("textarea").fill("accuracy >= production.accuracy\nloss < 0.01")
     board.locator("textarea").blur()
@@ -69,19 +60,19 @@ def test_a_version_is_promoted_by_force_with_a_note_past_a_gate_and_taken_back(
     expect(promote).to_be_disabled()
     board.locator("input[placeholder*='why']").fill("better on rare classes")
     board.locator("input[type=checkbox]").check()
-    look(notebook, tmp_path, "gates")
+    notebook.look(notebook.cell(BOARD), tmp_path, "gates")
     # Twice: what the second press of a double click finds must not confirm.
     board.locator("button:has-text('Promote'):not([disabled])").dblclick()
     confirm = board.locator("button", has_text="Confirm: archive 1, promote 2, past 1 gate")
     confirm.wait_for()
-    look(notebook, tmp_path, "announced")
+    notebook.look(notebook.cell(BOARD), tmp_path, "announced")
     confirm.click()
     board.locator("text=iris@2 is in production, and iris@1 is archived.").wait_for()
-    look(notebook, tmp_path, "promoted")
+    notebook.look(notebook.cell(BOARD), tmp_path, "promoted")
     board.locator("button", has_text="Undo").click()
     board.locator("text=iris@1 is back in production, and iris@2 in no stage.").wait_for()
     board.locator("summary", has_text="History").click()
-    look(notebook, tmp_path, "undone")
+    notebook.look(notebook.cell(BOARD), tmp_path, "undone")
 
     expect(board).to_contain_text("better on rare classes (forced past")
     assert notebook.page_errors == []

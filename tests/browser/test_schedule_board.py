@@ -56,14 +56,6 @@ def paths_of(notebook: NotebookPage) -> WorkspacePaths:
     return WorkspacePaths(notebook.path.parent / ".nbpipe")
 
 
-def look(notebook: NotebookPage, folder: Path, name: str) -> None:
-    """Take a picture of the board in each theme."""
-    for theme in ("light", "dark"):
-        notebook.set_theme(theme)  # type: ignore[arg-type]
-        notebook.cell(BOARD).scroll_into_view_if_needed()
-        notebook.cell(BOARD).locator(".nbpipe-schedules").screenshot(path=folder / f"{name}_{theme}.png")
-
-
 def run_cell(notebook: NotebookPage, index: int) -> None:
     notebook.page.evaluate(
         "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index
@@ -89,12 +81,12 @@ def test_a_schedule_is_made_mistyped_mended_paused_and_fires(notebook: NotebookP
     board.locator("text=/✗ '0 2 \\* \\*' is no cron expression \\(4 fields\\)/").wait_for()
     expect(board.get_by_role("button", name="Save")).to_be_disabled()
     press(board, "Cron help")
-    look(notebook, tmp_path, "wrong")
+    notebook.look(notebook.cell(BOARD), tmp_path, "wrong")
     board.locator("button", has_text="At 02:00").click()
     board.locator("text=/At 02:00 \\(/").first.wait_for()
     assert board.locator("text=/^in \\d+ h/").count() + board.locator("text=/^in \\d+ days/").count() == 5
     press(board, "Cron help")
-    look(notebook, tmp_path, "right")
+    notebook.look(notebook.cell(BOARD), tmp_path, "right")
     board.locator("button", has_text="every …").click()
     board.get_by_label("every", exact=True).fill("2")
     board.locator("text=/^Every 2 seconds/").wait_for()
@@ -111,7 +103,7 @@ def test_a_schedule_is_made_mistyped_mended_paused_and_fires(notebook: NotebookP
     board.locator("text=/A scheduler runs since/").wait_for()
     # Nothing was pressed since: the board looks by itself.
     board.locator("text=/✓ run [0-9a-f]{8} completed/").first.wait_for(timeout=QUICK_MS)
-    look(notebook, tmp_path, "fired")
+    notebook.look(notebook.cell(BOARD), tmp_path, "fired")
     board.locator(".nbp-open", has_text="every <b>Sunday</b>").click()
     board.locator("text=Asia/Tokyo").first.wait_for()
     press(board, "Stop scheduler")

@@ -55,14 +55,6 @@ RECORD = 'Client().deployments.get("sizes of penguins")'
 CARD, OTHER, AGAIN, LAST = 1, 2, 3, 4
 
 
-def look(notebook: NotebookPage, folder: Path, name: str) -> None:
-    """Take a picture of the card in each theme."""
-    for theme in ("light", "dark"):
-        notebook.set_theme(theme)  # type: ignore[arg-type]
-        notebook.cell(CARD).scroll_into_view_if_needed()
-        notebook.cell(CARD).screenshot(path=folder / f"{name}_{theme}.png")
-
-
 @pytest.fixture
 def serving(open_notebook: OpenNotebook) -> Iterator[NotebookPage]:
     """Give a notebook that has deployed; what it deployed is gone afterwards, whatever the test did."""
@@ -94,7 +86,7 @@ def test_a_deployment_is_tried_from_a_notebook_and_follows_a_promotion(serving: 
     flipper.press("Enter")
     card.locator("text=✗ should be less than 300").wait_for()
     expect(invoke).to_be_disabled()
-    look(notebook, tmp_path, "wrong")
+    notebook.look(notebook.cell(CARD), tmp_path, "wrong")
     flipper.fill("190")
     flipper.press("Enter")
     card.locator("button", has_text="female").click()
@@ -109,7 +101,7 @@ def test_a_deployment_is_tried_from_a_notebook_and_follows_a_promotion(serving: 
     card.locator("text=sizes@2, production").wait_for()
     card.locator("button", has_text="Open run").click()
     card.locator("text=step by step").wait_for()
-    look(notebook, tmp_path, "promoted")
+    notebook.look(notebook.cell(CARD), tmp_path, "promoted")
     card.locator("button", has_text="Close run").click()
     flipper.fill("295")
     flipper.press("Control+Enter")
@@ -118,7 +110,7 @@ def test_a_deployment_is_tried_from_a_notebook_and_follows_a_promotion(serving: 
     card.get_by_role("button", name="Stop").click()
     card.locator("text=sizes of penguins is stopped.").wait_for()
     card.locator("text=/□ stopped since/").wait_for()
-    look(notebook, tmp_path, "stopped")
+    notebook.look(notebook.cell(CARD), tmp_path, "stopped")
     run_cell(notebook, AGAIN)
     again = notebook.cell(AGAIN).locator(".nbpipe-deployment")
     again.get_by_role("button", name="Start").click()

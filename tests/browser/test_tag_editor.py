@@ -36,16 +36,15 @@ def test_a_tag_is_typed_told_what_it_moves_moved_and_taken_off(open_notebook: Op
 
     editor.locator("input[type=text]").press_sequentially("latest", delay=30)
     editor.locator("text=latest (exclusive) moves from run run 2 to run run 1.").wait_for()
-    notebook.screenshot(tmp_path / "typed.png")
+    notebook.picture(tmp_path / "typed.png")
     editor.locator("button", has_text="Add and move").click()
     editor.locator("text=Done:").wait_for()
     editor.locator("button", has_text="latest · exclusive").wait_for()
-    notebook.screenshot(tmp_path / "added.png")
+    notebook.picture(tmp_path / "added.png")
     editor.locator("button", has_text="training").click()
     editor.locator("text=training is taken off run run 1.").wait_for()
 
-    notebook.set_theme("dark")
-    notebook.screenshot(tmp_path / "dark.png")
+    notebook.look(editor, tmp_path, "taken_off")
     notebook.page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 2; }")
     notebook.command("notebook:run-cell")
     assert notebook.outputs(2)[0]["data"]["text/plain"] == "['latest', 'season']"

@@ -56,9 +56,7 @@ def test_a_child_is_drawn_beside_the_step_that_asked_for_it_and_outlives_the_ker
     cell.locator("text=at work on 3").first.wait_for()
     notebook.page.set_viewport_size({"width": 1280, "height": 1100})
     cell.scroll_into_view_if_needed()
-    notebook.screenshot(tmp_path / "child-light.png")
-    notebook.set_theme("dark")
-    notebook.screenshot(tmp_path / "child-dark.png")
+    notebook.look(cell, tmp_path, "child")
     notebook.reopen(trusted=False)
 
     picture = notebook.cell(4).locator(PICTURE).first
