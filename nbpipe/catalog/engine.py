@@ -7,6 +7,7 @@ memory.
 
 from __future__ import annotations
 
+import atexit
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,8 @@ def open_archive() -> DuckDBPyConnection:
 # No more than there are of ours; a layer's statements name it, and are others for the next one.
 _PARSED_KEPT = 1_000
 _parsed: dict[str, list[Statement]] = {}
+# Where something keeps this module to the interpreter's very end, the engine would tell of these as leaks.
+atexit.register(_parsed.clear)
 
 
 def run(cursor: DuckDBPyConnection, text: str, parameters: Mapping[str, Any] | None = None) -> DuckDBPyConnection:

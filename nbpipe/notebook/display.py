@@ -59,15 +59,10 @@ class RecordFormatters:
         self._is_watched = is_watched
         self._has_picture = has_picture
 
-    @property
-    def kinds(self) -> frozenset[type]:
-        """The kinds of records that have a card."""
-        return frozenset(FACES)
-
     def register(self) -> None:
         """Show records as cards from now on."""
         for kind in FACES:
-            self._formatters.mimebundle_formatter.for_type(kind, self._bundle)
+            self._formatters.mimebundle_formatter.for_type_by_name(*kind.rsplit(".", 1), self._bundle)
         # IPython writes a list in its own way, whatever the bundle says.
         self._formatters.formatters["text/plain"].for_type(Listing, self._print_listing)
 

@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from nbpipe.base.displaying import Displayed, text_of
 from nbpipe.base.workspace import WorkspacePaths
-from nbpipe.commands.faces import FACES
+from nbpipe.commands.faces import FACES, drawn_by
 from nbpipe.records.refs import Kind
 from nbpipe.services.client import Client
 from nbpipe.services.listing import Listing
@@ -183,7 +183,8 @@ def test_every_record_that_shows_itself_has_a_face() -> None:
         return {kind, *(one for child in kind.__subclasses__() for one in below(child))}
 
     # By name: a class with slots is made twice.
-    assert {kind.__name__ for kind in below(Displayed) - {Displayed}} == {kind.__name__ for kind in FACES}
+    assert {f"{kind.__module__}.{kind.__qualname__}" for kind in below(Displayed) - {Displayed}} == set(FACES)
+    assert all(callable(drawn_by(kind)) for kind in FACES)
 
 
 def test_importing_nbpipe_loads_no_cards() -> None:
