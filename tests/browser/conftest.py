@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class OpenNotebook(Protocol):
     """Open a notebook made of these code cells, or a copy of one, in a fresh folder and workspace."""
 
-    def __call__(self, source: Sequence[str] | Path, *, theme: Theme = "light") -> NotebookPage: ...
+    def __call__(
+        self, source: Sequence[str] | Path, *, theme: Theme = "light", is_pictured: bool = False
+    ) -> NotebookPage: ...
 
 
 @pytest.fixture(scope="package")
@@ -56,15 +58,15 @@ def open_notebook(
 ) -> Iterator[OpenNotebook]:
     """Give the function that opens a notebook; what it opened is closed after the test."""
     opened: list[NotebookPage] = []
-    is_pictured = request.config.getoption("--pictures")
+    all_are_pictured = request.config.getoption("--pictures")
 
-    def open_one(source: Sequence[str] | Path, *, theme: Theme = "light") -> NotebookPage:
+    def open_one(source: Sequence[str] | Path, *, theme: Theme = "light", is_pictured: bool = False) -> NotebookPage:
         folder = lab_server.root / f"{tmp_path.name}-{len(opened)}"
         # The nearest `.nbpipe` is the notebook's workspace, so this one is the test's alone.
         (folder / ".nbpipe").mkdir(parents=True)
         path = folder / (source.name if isinstance(source, Path) else "notebook.ipynb")
         write_notebook(path, source)
-        opened.append(NotebookPage(lab_pages, path, theme, is_pictured=is_pictured))
+        opened.append(NotebookPage(lab_pages, path, theme, is_pictured=is_pictured or all_are_pictured))
         return opened[-1]
 
     yield open_one

@@ -31,20 +31,24 @@ HTML('<script>window.scriptRan = true</script><b class="shown">shown</b>')
 def test_cells_run_are_saved_answer_a_click_and_end_at_the_one_that_raises(
     open_notebook: OpenNotebook, tmp_path: Path
 ) -> None:
-    notebook = open_notebook(["print(6 * 7)", BUTTON, "import time\ntime.sleep(0.3)\n1 / 0", "print('later')"])
+    cells = ["print(6 * 7)", BUTTON, "import time\ntime.sleep(0.3)\n1 / 0", "print('later')"]
+    notebook = open_notebook(cells, is_pictured=True)
 
     with pytest.raises(LabError, match="ZeroDivisionError: division by zero"):
         notebook.run_all()
     assert notebook.run_all(may_fail=True) is False
     notebook.locator("button", has_text="Promote").click()
     notebook.locator("button", has_text="Promoted").wait_for()
-    notebook.picture(tmp_path / "button.png")
+    notebook.look(notebook.cell(1), tmp_path, "button")
     notebook.save()
 
     assert notebook.outputs(0) == [{"output_type": "stream", "name": "stdout", "text": "42\n"}]
     assert notebook.outputs(3) == []
     assert nbformat.read(notebook.path, as_version=4).cells[0].outputs[0].text == "42\n"
-    assert (tmp_path / "button.png").read_bytes().startswith(b"\x89PNG")
+    light, dark = ((tmp_path / f"button_{theme}.png").read_bytes() for theme in ("light", "dark"))
+    assert light.startswith(b"\x89PNG")
+    assert dark.startswith(b"\x89PNG")
+    assert light != dark
     assert notebook.page_errors == []
 
 
