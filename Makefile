@@ -43,6 +43,8 @@ endef
 
 # Where a machine forbids it, each of the hundreds of processes that tests start would compile every library anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Each of them would also look through every installed package for plugins of pydantic, and find none.
+test-rooms test-pages: export PYDANTIC_DISABLE_PLUGINS := __all__
 
 .PHONY: help environment browser compiled demo lab test test-rooms test-pages test-extras test-torch check bench soak lock
 .PHONY: reference outputs

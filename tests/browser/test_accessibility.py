@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.axe import grave_findings
+from tests.browser.axe import OF_COLOURS, grave_findings
 from tests.browser.gallery import CLEAR, SCENES
 from tests.browser.lab import NotebookPage, write_notebook
 from tests.browser.test_server_pages import Site, site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import ElementHandle, Locator
 
@@ -29,7 +29,7 @@ LIVE = [
     "comparison", "board of schedules, editing", "view of a run", "composer", "board of promotion, gates",
     "browser, card", "tags", "form, wrong", "form of a cell", "deployment",
 ]  # fmt: skip
-SCHEMES: tuple[Theme, ...] = ("light", "dark")
+RULES: dict[Theme, Sequence[str]] = {"light": (), "dark": OF_COLOURS}
 ACTIVATE = "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }"
 BACK_IN_NOTEBOOK = """() => {
   const here = document.activeElement;
@@ -120,7 +120,7 @@ def in_sight(notebook: NotebookPage) -> Iterator[None]:
         notebook.page.set_viewport_size(usual)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", RULES)
 def test_nothing_that_is_drawn_has_a_grave_finding(gallery: NotebookPage, theme: Theme) -> None:
     gallery.set_theme(theme)
     parts = areas(gallery, SHOWN)
@@ -129,7 +129,7 @@ def test_nothing_that_is_drawn_has_a_grave_finding(gallery: NotebookPage, theme:
 
     assert len(parts) == len(SHOWN)
     with in_sight(gallery):
-        assert grave_findings(gallery.page, parts) == []
+        assert grave_findings(gallery.page, parts, RULES[theme]) == []
     assert gallery.page_errors == []
 
 
@@ -198,10 +198,10 @@ def test_the_pages_of_a_server_have_no_grave_finding_in_light_or_dark(site: Site
     def found(name: str) -> list[str]:
         page.wait_for_load_state()
         told = []
-        for scheme in SCHEMES:
+        for scheme, rules in RULES.items():
             page.emulate_media(color_scheme=scheme)
             whole = page.locator("html").element_handle()
-            told += grave_findings(page, {f"{name}, {scheme}": whole})
+            told += grave_findings(page, {f"{name}, {scheme}": whole}, rules)
         return told
 
     page.goto(site.server.url)
