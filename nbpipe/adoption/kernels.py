@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,23 +130,48 @@ def opened_kernel(folder: Path, *, workspace: Path | None = None, timeout_s: flo
         workspace: The workspace for nbpipe in that kernel, if it is to be loaded there.
         timeout_s: How long a cell may take.
     """
-    from jupyter_client.manager import KernelManager
-
     environment = {**os.environ, "MPLBACKEND": "agg", "NBPIPE_DISPLAY": "static"}
     if workspace is not None:
         environment["NBPIPE_HOME"] = str(workspace)
         # What it makes is compared and thrown away.
         environment.pop(ARTIFACTS, None)
-    manager = KernelManager(kernel_name="python3")
-    # What the kernel itself says belongs to no cell.
-    manager.start_kernel(cwd=str(folder), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    client = manager.client()
-    client.start_channels()
+    manager, client = _started(folder, environment)
     try:
-        client.wait_for_ready(timeout=60)
         with TemporaryDirectory(prefix="nbpipe-looks-") as looks:
             yield OpenKernel(manager, client, Path(looks), timeout_s)
     finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-        manager.cleanup_resources()
+        _end(manager, client)
+
+
+def _started(folder: Path, environment: Mapping[str, str]) -> tuple[Any, Any]:
+    """Start a kernel and wait until it answers.
+
+    Its ports are free when they are chosen and bound a second later: where somebody took one in between, as kernels
+    that start at once do, it dies, and others are chosen.
+    """
+    from jupyter_client.manager import KernelManager
+
+    for is_last in (False, False, True):
+        manager = KernelManager(kernel_name="python3")
+        # What the kernel itself says belongs to no cell.
+        manager.start_kernel(
+            cwd=str(folder), env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        client = manager.client()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=60)
+        except BaseException as error:
+            has_died = isinstance(error, RuntimeError) and not manager.is_alive()
+            _end(manager, client)
+            if is_last or not has_died:
+                raise
+        else:
+            break
+    return manager, client
+
+
+def _end(manager: Any, client: Any) -> None:
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    manager.cleanup_resources()
