@@ -35,7 +35,7 @@ FAILED = 1
 _UNUSABLE = 5
 _STOPPED = "Stopped; what was done before is kept."
 _ROOM_IN_A_PIPE = 1000
-_LOOKED_THROUGH = 10_000
+_NEW_OBJECTS_UNTIL_COLLECTION = 10_000
 _LONGEST_LINE = 600
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _IN_PLAIN_SIGNS = "nbpipe-in-plain-signs"
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `nbpipe`; those of this process if not given.
     """
     if arguments is None:
-        # This process is ours and short: it took a twelfth of its time to look for garbage among modules.
-        gc.set_threshold(_LOOKED_THROUGH)
+        # The process is ours. A short command took a twelfth of its time to look for garbage among modules.
+        gc.set_threshold(_NEW_OBJECTS_UNTIL_COLLECTION)
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         _never_fail_to_encode(stream)

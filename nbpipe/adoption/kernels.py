@@ -22,6 +22,7 @@ from nbpipe.adoption.looking import Seen, read_look
 from nbpipe.base.settings import ARTIFACTS
 from nbpipe.errors import BadValueError, StepTimeoutError
 
+_STARTS = 3
 _SHOWN = frozenset({"stream", "display_data", "execute_result", "error"})
 _PATIENCE_S = 1.0
 _REPLY_LIMIT_S = 60.0
@@ -151,7 +152,8 @@ def _started(folder: Path, environment: Mapping[str, str]) -> tuple[Any, Any]:
     """
     from jupyter_client.manager import KernelManager
 
-    for is_last in (False, False, True):
+    left = _STARTS
+    while True:
         manager = KernelManager(kernel_name="python3")
         # What the kernel itself says belongs to no cell.
         manager.start_kernel(
@@ -159,16 +161,16 @@ def _started(folder: Path, environment: Mapping[str, str]) -> tuple[Any, Any]:
         )
         client = manager.client()
         client.start_channels()
+        left -= 1
         try:
             client.wait_for_ready(timeout=60)
         except BaseException as error:
             has_died = isinstance(error, RuntimeError) and not manager.is_alive()
             _end(manager, client)
-            if is_last or not has_died:
+            if not (has_died and left):
                 raise
         else:
-            break
-    return manager, client
+            return manager, client
 
 
 def _end(manager: Any, client: Any) -> None:

@@ -4,23 +4,21 @@ Opening makes no file and loads no engine: a process that only records never nee
 to the process's own log, operations to the one operation log; questions are answered from the
 newest published file and what was logged since, so whoever asks sees everything acknowledged.
 
-The parts: `processlog`, `operationlog`, `publisher`, `reader`, `questions`, `finding`. The protocol is
-described in docs/design/catalog.md; each of its rules was earned by an attack. This module is long because it is the
-one door of the room: its methods hand on, in a line or three, and two doors would be one too many.
+The parts: `processlog`, `facts`, `operationlog`, `publisher`, `reader`, `questions`, `finding`. The protocol is
+described in docs/design/catalog.md; each of its rules was earned by an attack. This module is the one door of the
+room: its methods hand on, in a line or three.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.base.log import stretches
 from nbpipe.catalog import archive, checks, generations, questions, references
+from nbpipe.catalog.facts import facts_beyond, facts_in
 from nbpipe.catalog.finding import Moment, by_head, near
-from nbpipe.catalog.identity import OPENED, check_format
 from nbpipe.catalog.operationlog import OperationLog
 from nbpipe.catalog.processlog import ProcessLog
 from nbpipe.catalog.publisher import Publisher
@@ -232,7 +230,7 @@ class Catalog:
     def own_facts(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
         """Walk through what this process recorded: (log, place to go on from, record)."""
         own = self.own_log_name
-        return self._facts({}, lambda log: log == own)
+        return facts_beyond(self.paths, {}, lambda log: log == own)
 
     def logs_of_facts(self) -> dict[str, int]:
         """Give the size of each process log that is there, in bytes: as long as these stay, there is no news."""
@@ -249,20 +247,7 @@ class Catalog:
             positions: For each log the place that a former walk gave last.
             skip: A log to leave out.
         """
-        return self._facts(positions, lambda log: log != skip)
-
-    def _facts(
-        self, positions: Mapping[str, int], wanted: Callable[[str], bool]
-    ) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        for log, size in process_logs(self.paths).items():
-            start = positions.get(log, 0)
-            if start == size or not wanted(log):
-                continue
-            # One that was archived meanwhile is read from there, the next time somebody asks.
-            with suppress(FileNotFoundError):
-                extent = Extent(self.paths.logs / f"{log}.log", size)
-                for end, record in _facts_in(extent, start if start <= size else 0):
-                    yield log, end, record
+        return facts_beyond(self.paths, positions, lambda log: log != skip)
 
     def facts_of_run(self, run_id: str) -> list[dict[str, Any]]:
         """Give all that was recorded while a run went on, in order; nothing if there is no such run.
@@ -274,7 +259,7 @@ class Catalog:
         for row in self.rows(_LOG_OF_RUN, asked):
             path = self.paths.logs / f"{row['log']}.log"
             with suppress(FileNotFoundError):
-                facts = [record for _, record in _facts_in(Extent(path, path.stat().st_size), 0)]
+                facts = [record for _, record in facts_in(Extent(path, path.stat().st_size), 0)]
                 return [fact for fact in facts if run_id in (fact["run"], fact["id"])]
             return [
                 fact for file in archive.archives(self.paths.archive) for fact in archive.facts_of_run(file, run_id)
@@ -348,7 +333,7 @@ class Catalog:
         for log, runs in dead.items():
             path = self.paths.logs / f"{log}.log"
             try:
-                facts = [record for _, record in _facts_in(Extent(path, path.stat().st_size), 0)]
+                facts = [record for _, record in facts_in(Extent(path, path.stat().st_size), 0)]
             except FileNotFoundError:
                 # Somebody else settled it, and it was archived.
                 continue
@@ -397,14 +382,3 @@ class Catalog:
         return sum(
             extent.size > positions.get(log, 0) for log, extent in look(self.paths).items() if not is_segment(log)
         )
-
-
-def _facts_in(extent: Extent, start: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Walk through the facts of a process log beyond a place: (place to go on from, record)."""
-    for stretch in stretches(extent.path, start, extent.size):
-        for end, line in stretch.lines:
-            record = json.loads(line)
-            if record["k"] == OPENED:
-                check_format(extent.path, record)
-            else:
-                yield end, record

@@ -26,10 +26,11 @@ from nbpipe.base.log import sync
 from nbpipe.catalog import archive, generations, quarantine, segments
 from nbpipe.catalog.engine import failures, first_line, open_draft
 from nbpipe.catalog.fold import Fold, top_of
+from nbpipe.catalog.own_questions import create_tops, open_logs
 from nbpipe.catalog.retiring import cut_unfinished_ends, retire
 from nbpipe.catalog.schema import ALL, CREATE_ALL, SCHEMA
 from nbpipe.catalog.tails import Damage, Extent, batches, has_news, look, shrunk
-from nbpipe.catalog.views import create_tops, create_views, open_logs
+from nbpipe.catalog.views import create_views
 from nbpipe.catalog.writable import cannot_write, prepare
 from nbpipe.errors import CatalogError, CatalogNewerError
 

@@ -21,9 +21,10 @@ from nbpipe.catalog import generations
 from nbpipe.catalog.archive import archives
 from nbpipe.catalog.engine import abandon, failures, first_line, heeding_interrupts, is_little, open_memory, run
 from nbpipe.catalog.fold import Fold, top_of
+from nbpipe.catalog.own_questions import create_tops, interrupted_runs, open_logs
 from nbpipe.catalog.schema import ALL, CHANGING, CREATE_ALL, GROWING, SCHEMA
 from nbpipe.catalog.tails import batches, has_news, look, shrunk
-from nbpipe.catalog.views import create_tops, create_views, interrupted_runs, open_logs
+from nbpipe.catalog.views import create_views
 from nbpipe.errors import CatalogError, CatalogNewerError, NbpipeError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ The same views lie over a published file and over that file with the unpublished
 the schema `keyed` show the columns and, beside them, the heads of ids (`catalog.heads`): they are
 for `catalog.finding` and may change.
 
-They stand in one module, though it is long: it is the list that people read to know what they may
-ask, and a column is described beside the statement that gives it.
+They stand in one module: it is the list that people read to know what they may ask, and a column
+is described beside the statement that gives it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nbpipe.catalog.heads import head_in_sql
 from nbpipe.catalog.tag_history import TAG_HISTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 COLUMNS: dict[str, dict[str, str]] = {
     "runs": {
@@ -355,16 +355,6 @@ _PLAIN = {
     "tokens": "token",
 }
 
-_OPEN_LOGS = """
-SELECT log FROM {rows[run]} WHERE status IS NULL AND log IS NOT NULL
-UNION
-SELECT log FROM {rows[open_step]} WHERE NOT run_is_over
-"""
-
-_INTERRUPTED_RUNS = """
-SELECT id, log FROM {rows[run]} WHERE status IS NULL AND log IN (SELECT log FROM {rows[dead_log]}) ORDER BY seq
-"""
-
 _OF_KNOWN_SCHEDULES = "WHERE schedule_id IN (SELECT id FROM {rows[schedule]})"
 
 _SELECT = {
@@ -406,29 +396,3 @@ def create_views(rows: Mapping[str, str], *, are_deferred: bool = False) -> str:
             that others open, each is to say its columns from the beginning.
     """
     return _CREATE[are_deferred].format(rows=rows)
-
-
-def create_tops(schemas: Sequence[str]) -> str:
-    """Write the statements that make, for each listing, a view of its largest number, which costs no reading.
-
-    Args:
-        schemas: Where its tables are.
-    """
-    return ";\n".join(
-        f"CREATE VIEW keyed.top_of_{view} AS SELECT greatest({_tops(table, schemas)}, 0) AS top"
-        for view, table in (("runs", "run"), ("artifacts", "artifact"))
-    )
-
-
-def _tops(table: str, schemas: Sequence[str]) -> str:
-    return ", ".join(f"(SELECT max(seq) FROM {schema}.{table})" for schema in schemas)  # noqa: S608
-
-
-def open_logs(rows: Mapping[str, str]) -> str:
-    """Write the question for the logs with runs or steps that have not ended."""
-    return _OPEN_LOGS.format(rows=rows)
-
-
-def interrupted_runs(rows: Mapping[str, str]) -> str:
-    """Write the question for the runs that did not end and whose log has no writer: (id, log), oldest first."""
-    return _INTERRUPTED_RUNS.format(rows=rows)

@@ -2,7 +2,7 @@
 
 One table, from which records show themselves (`base.displaying`) and from which a notebook
 takes what it shows in their place. A kind of record that is added gets its line here. Who draws a
-kind is loaded when the first of it is shown: all of them are a fifth of what a kernel would load.
+kind is loaded when the first of it is shown: to load the extension is not to draw anything.
 """
 
 from __future__ import annotations

@@ -11,13 +11,14 @@ import pytest
 
 from nbpipe.base.workspace import WorkspacePaths
 from nbpipe.catalog.reader import Reader
+from nbpipe.services.client import Client
 from nbpipe.services.metadata import MetadataService
 from nbpipe.services.snapshots import SnapshotService
 from nbpipe.services.tags import TagService
 from nbpipe.services.workspace import Workspace
 from tests.conftest import Copied
 from tests.flows.project import Project, project_in
-from tests.services.building import Built, opened, record_run
+from tests.services.building import Built, kept_open, lent, opened, record_run
 from tests.services.instants import NOON, at
 
 NUMBERS = "SELECT id, seq FROM runs ORDER BY id"
@@ -63,6 +64,22 @@ def project(workspace: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Itera
 def flow(project: Project, request: pytest.FixtureRequest) -> Any:
     """Give the module of the flow that this file of tests begins with, its `FLOW`, imported as a user would."""
     return project.load(request.module.FLOW)
+
+
+@pytest.fixture(scope="module")
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Keep a workspace open that holds what this file's `record_all` records, one for all tests that only ask."""
+    paths = WorkspacePaths(tmp_path_factory.mktemp("kept") / ".nbpipe").ensure()
+    request.module.record_all(paths)
+    with kept_open(paths) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def asked(kept: Workspace) -> Iterator[Client]:
+    """Give what may be asked of that workspace."""
+    with lent(kept) as client:
+        yield client
 
 
 @pytest.fixture

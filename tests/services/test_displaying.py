@@ -19,7 +19,7 @@ from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
 from tests.conftest import Copied
 from tests.notebook.shells import end_shell
-from tests.services.building import kept_open, lent, open_version, opened, record_run
+from tests.services.building import open_version, opened, record_run
 
 Sight = Callable[[Client], Any]
 RECORDS: dict[str, Sight] = {
@@ -49,7 +49,7 @@ LISTINGS: dict[str, Sight] = {
 EVIL = "<script>alert(1)</script>"
 
 
-def _record(paths: WorkspacePaths) -> None:
+def record_all(paths: WorkspacePaths) -> None:
     """Record a bit of everything."""
     with opened(paths) as workspace:
         record_run(workspace, outputs={"raw": [1, 2, 3]}, tags=["v1", EVIL], model="iris")
@@ -59,27 +59,12 @@ def _record(paths: WorkspacePaths) -> None:
 @pytest.fixture
 def recorded(workspace: WorkspacePaths, copied: Copied) -> None:
     """Have the workspace hold a bit of everything."""
-    copied(workspace, _record)
+    copied(workspace, record_all)
 
 
 @pytest.fixture
 def client(recorded: None, opened_workspace: Workspace) -> Client:
     return Client(opened_workspace.paths.root)
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Keep a workspace open that holds a bit of everything, one for all who only ask."""
-    paths = WorkspacePaths(tmp_path_factory.mktemp("kept") / ".nbpipe").ensure()
-    _record(paths)
-    with kept_open(paths) as workspace:
-        yield workspace
-
-
-@pytest.fixture
-def asked(kept: Workspace) -> Iterator[Client]:
-    with lent(kept) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from nbpipe.services.client import Client
 from nbpipe.services.comparison import compared
 from nbpipe.services.listing import Listing
 from nbpipe.services.workspace import Workspace
-from tests.services.building import create_snapshot, kept_open, lent, opened, record_run
+from tests.services.building import create_snapshot, opened, record_run
 
 ODD = ["<script>", "'; DROP TABLE runs; --", "é" * 5000, "\N{SNOWMAN}", "", " ", "null", "0", "%", "a@b", "\\x00"]
 
@@ -38,7 +38,7 @@ LISTINGS: dict[str, Callable[[Client], Listing[Any]]] = {
 }
 
 
-def _record(paths: WorkspacePaths) -> None:
+def record_all(paths: WorkspacePaths) -> None:
     """Record a bit of everything."""
     with opened(paths) as workspace:
         record_run(workspace, outputs={"raw": [1]}, tags=["v1"], model="iris")
@@ -49,23 +49,8 @@ def _record(paths: WorkspacePaths) -> None:
 @pytest.fixture
 def client(workspace: WorkspacePaths) -> Client:
     """Give what may be asked of a workspace of one's own that holds a bit of everything."""
-    _record(workspace)
+    record_all(workspace)
     return Client(workspace.root)
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Keep a workspace open that holds a bit of everything, one for all who only ask."""
-    paths = WorkspacePaths(tmp_path_factory.mktemp("kept") / ".nbpipe").ensure()
-    _record(paths)
-    with kept_open(paths) as workspace:
-        yield workspace
-
-
-@pytest.fixture
-def asked(kept: Workspace) -> Iterator[Client]:
-    with lent(kept) as client:
-        yield client
 
 
 @pytest.mark.parametrize("what", sorted(LISTINGS))
