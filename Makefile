@@ -100,9 +100,10 @@ test-rooms: environment
 	@ls tests/__pycache__/test_cli.*-pytest-*.pyc >/dev/null 2>&1 || $(PYTEST) $(SPARED) $(ROOMS) --collect-only -qq >/dev/null || true
 	@$(PYTEST) $(SPARED) -n auto --dist loadfile --no-loadscope-reorder $(ROOMS)
 
-# These wait half of the time, so they go on beside the others; what they say is shown when they are done.
+# These wait half of the time, so they go on beside the others; what they say is shown when they are done. They take one
+# process: a second would have a JupyterLab and a Chromium of its own, and be done no sooner than the others.
 test-pages: environment browser
-	@told="$$(mktemp)"; $(PYTEST) $(SPARED) -n 2 --dist loadfile -m browser tests/browser >"$$told" 2>&1; code=$$?; \
+	@told="$$(mktemp)"; $(PYTEST) $(SPARED) -m browser tests/browser >"$$told" 2>&1; code=$$?; \
 	cat "$$told"; rm -f "$$told"; exit $$code
 
 # Extras for few stay out of the locked environment, also because some hold other packages back (s3fs: dateutil):
