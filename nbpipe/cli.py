@@ -71,8 +71,7 @@ def _answer(words: list[str], out: TextIO) -> int:
     call = Call(reporter=_reporter(progress), width=_width(out))
     try:
         with redirect_stdout(progress), calling(call):
-            came = ask(words)
-            answer = came if isinstance(came, Answer) else _waited(came)
+            answer = _asked(words, call)
         if isinstance(answer, int):
             return answer
         if answer.serving is not None:
@@ -110,7 +109,16 @@ def _schedule(settings: SchedulerSettings, call: Call) -> int:
     return 0
 
 
-def _waited(started: Started) -> Answer | int:
+def _asked(words: list[str], call: Call) -> Answer | int:
+    try:
+        came = ask(words)
+    except Interrupted:
+        _say(_STOPPED)
+        return _broken(call)
+    return came if isinstance(came, Answer) else _waited(came, call)
+
+
+def _waited(started: Started, call: Call) -> Answer | int:
     """Wait for a run; whatever it raises is the pipeline's failure, not the command's."""
     try:
         return started.wait()
@@ -121,10 +129,17 @@ def _waited(started: Started) -> Answer | int:
             # It came before anybody waited, so nobody has stopped the run.
             started.handle.stop()
             started.handle.wait_quietly()
-        if started.broken is None:
-            raise
         _say(_STOPPED)
-    return started.broken() if started.broken is not None else FAILED
+    return _broken(call)
+
+
+def _broken(call: Call) -> Answer | int:
+    """Give the facts of a run that did not complete, if they are asked for."""
+    if not call.told:
+        return FAILED
+    from nbpipe.commands.running import facts_of_broken
+
+    return facts_of_broken(call.told[-1])
 
 
 def _show(answer: Answer, out: TextIO) -> None:

@@ -341,10 +341,14 @@ class Interrupted(KeyboardInterrupt):
     """Somebody interrupted a wait for a run, and the run was stopped.
 
     A `KeyboardInterrupt` for whoever catches one; shown, it is a line and not our frames.
+
+    Attributes:
+        run_id: The run's id, where only this says which run it was; else empty.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run_id: str = "") -> None:
         super().__init__("the run was stopped; what was done before is kept.")
+        self.run_id = run_id
 
     def _render_traceback_(self) -> list[str]:
         return [f"KeyboardInterrupt: {self}"]

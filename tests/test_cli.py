@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
+from typing import NoReturn
 
 import pytest
 
 from nbpipe import cli
 from nbpipe.base.workspace import WorkspacePaths
-from nbpipe.commands.answers import Answer, Started
+from nbpipe.commands import running
+from nbpipe.commands.answers import Started
 from nbpipe.errors import BadValueError, EnvironmentMismatchError
 
 FLOW = """
@@ -144,11 +148,25 @@ def test_json_says_that_a_run_was_interrupted(project):
     assert said.endswith("Stopped; what was done before is kept.\n")
 
 
-def test_an_interrupt_that_comes_before_anybody_waits_stops_the_run_too(project, monkeypatch, capsys):
-    def interrupted(_: Started) -> Answer:
-        raise KeyboardInterrupt
+def interrupted(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
-    monkeypatch.setattr(Started, "wait", interrupted)
+
+def interrupted_once_begun(thread: Thread, begin: Callable[[Thread], None] = Thread.start) -> None:
+    begin(thread)
+    if thread.name == "nbpipe-run":
+        interrupted()
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "instead"),
+    [(Thread, "start", interrupted_once_begun), (running, "Started", interrupted), (Started, "wait", interrupted)],
+    ids=["as it begins", "as that is told", "before the wait"],
+)
+def test_an_interrupt_that_comes_before_anybody_waits_stops_the_run_too(
+    project, monkeypatch, capsys, of, name, instead
+):
+    monkeypatch.setattr(of, name, instead)
 
     code, facts, said = asked(capsys, "run", "flow.py:sleepy", "--json")
 

@@ -84,14 +84,11 @@ class Started:
         handle: The run: it can be awaited, stopped and asked how it stands.
         finish: Makes the answer from the run once it has completed.
         over: To be called once the run is over, with whether it completed.
-        broken: Makes the answer for a run that did not complete, if plain facts are asked for: a program reads them
-            whatever came of the run.
     """
 
     handle: RunHandle | RunApart
     finish: Callable[[Run], Answer]
     over: Callable[[bool], None]
-    broken: Callable[[], Answer] | None = None
 
     async def wait_async(self) -> Answer:
         """Wait for the run's end while the event loop goes on, and give the answer; a cancelled await stops the run.

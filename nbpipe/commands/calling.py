@@ -89,6 +89,7 @@ class Call:
         width: How many columns a table may take.
         opened: The client, once one is needed.
         begun: The runs that the command has begun.
+        told: The ids of those of which plain facts are asked for: a program reads them whatever came of the run.
     """
 
     surroundings: Surroundings | None = None
@@ -97,6 +98,7 @@ class Call:
     width: int = 100
     opened: OpenedOnUse = field(default_factory=OpenedOnUse)
     begun: list[RunHandle | RunApart] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
 
 _call: ContextVar[Call] = ContextVar("nbpipe_call")

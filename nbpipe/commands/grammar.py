@@ -207,12 +207,12 @@ def ask(arguments: Sequence[str]) -> Answer | Started:
     if isinstance(came, Answer | Started):
         return came
     # The parser makes an exit code of an interrupt, and nobody is left who would wait for a run that began.
-    begun = current_call().begun
-    for handle in begun:
+    call = current_call()
+    for handle in call.begun:
         handle.stop()
-    for handle in begun:
+    for handle in call.begun:
         handle.wait_quietly()
-    raise Interrupted if begun else KeyboardInterrupt
+    raise Interrupted if call.begun or call.told else KeyboardInterrupt
 
 
 def refusal(error: Any) -> str:

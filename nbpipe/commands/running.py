@@ -18,7 +18,7 @@ from nbpipe.commands.reaching import reached
 from nbpipe.commands.showing import run_bundle, run_facts
 from nbpipe.commands.showing_schedules import schedule_bundle
 from nbpipe.commands.sources import files_here, find_pipeline, here_named, is_importable, looks_like_source, names_here
-from nbpipe.errors import BadValueError, NotFoundError
+from nbpipe.errors import BadValueError, Interrupted, NotFoundError
 from nbpipe.records.config import (
     PipelineRunConfiguration,
     merge_configurations,
@@ -204,14 +204,14 @@ def begin_resumed(run: str, secrets: Sequence[str] | None, *, as_json: bool) -> 
 
 
 def _begun_apart(start: Callable[[], RunApart], *, as_json: bool) -> Started:
-    handle, over = _started(start)
+    handle, over = _started(start, as_json=as_json)
 
     def finish(run: Run) -> Answer:
         tags, metrics = run.tags, run.metrics
         facts = run_facts(run, tags=tags, metrics=metrics)
         return Answer(run_card(facts), run, run_plain(run, tags, metrics=metrics), as_json=as_json)
 
-    return Started(handle, finish, over, _broken(handle) if as_json else None)
+    return Started(handle, finish, over)
 
 
 def begin(request: RunRequest, *, as_json: bool) -> Started:
@@ -221,7 +221,7 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
         NbpipeError: The request is refused; nothing was written.
     """
     # What moves on the screen would be in the way of a debugger.
-    handle, over = _started(lambda: current_client().runs.start(request), is_watched=not request.debug)
+    handle, over = _started(lambda: current_client().runs.start(request), as_json=as_json, is_watched=not request.debug)
     tags = [tag.name for tag in as_tags((*request.definition.tags, *request.configuration.tags))]
 
     def finish(run: Run) -> Answer:
@@ -229,22 +229,21 @@ def begin(request: RunRequest, *, as_json: bool) -> Started:
         facts = run_facts(run, tags=tags, metrics=run.seen_metrics)
         return Answer(run_card(facts), run, run_plain(run, tags, metrics=run.seen_metrics), as_json=as_json)
 
-    return Started(handle, finish, over, _broken(handle) if as_json else None)
+    return Started(handle, finish, over)
 
 
-def _broken(handle: RunHandle | RunApart) -> Callable[[], Answer]:
-    def answer() -> Answer:
-        run = current_client().runs.get(handle.id)
-        return Answer(run_bundle(run), run, run_plain(run, run.tags), as_json=True, exit_code=_FAILED)
-
-    return answer
+def facts_of_broken(run_id: str) -> Answer:
+    """Give the plain facts of a run that did not complete."""
+    run = current_client().runs.get(run_id)
+    return Answer(run_bundle(run), run, run_plain(run, run.tags), as_json=True, exit_code=_FAILED)
 
 
 def _started(
-    start: Callable[[], RunHandle | RunApart], *, is_watched: bool = True
+    start: Callable[[], RunHandle | RunApart], *, as_json: bool, is_watched: bool = True
 ) -> tuple[RunHandle | RunApart, Callable[[bool], None]]:
     """Start a run that is reported on, and give it with what is to be called once it is over."""
-    reporter = current_call().reporter if is_watched else None
+    call = current_call()
+    reporter = call.reporter if is_watched else None
     unwatch = watch_runs(reporter.begin) if reporter is not None else None
 
     def over(completed: bool) -> None:
@@ -254,8 +253,12 @@ def _started(
 
     try:
         handle = start()
-        current_call().begun.append(handle)
-    except BaseException:
+        call.begun.append(handle)
+    except BaseException as error:
         over(False)
+        if as_json and isinstance(error, Interrupted) and error.run_id:
+            call.told.append(error.run_id)
         raise
+    if as_json:
+        call.told.append(handle.id)
     return handle, over

@@ -99,7 +99,7 @@ class RunHandle:
         except KeyboardInterrupt:
             if not self._progress.abandon():
                 self.wait_quietly()
-            raise Interrupted from None
+            raise Interrupted(self.id) from None
 
     @property
     def id(self) -> str:

@@ -158,9 +158,9 @@ def test_a_watched_step_cell_shows_how_far_it_is_and_a_reused_one_does_not(noteb
     again = notebook.run(CELL, cell_id="one")
 
     assert len(bars(first)) >= 2
-    assert "◐ crawl  0 s" in bars(first)[0]
+    assert re.search(r"◐ crawl  \d s", bars(first)[0])
     assert "<b>pages</b>" in bars(first)[0]
-    assert "✓ crawl  0 s  ━━━━━━━━━━━━━━━━━━━━  100 %, 40 of 40" in bars(first)[-1]
+    assert re.search(r"✓ crawl  \d s  ━━━━━━━━━━━━━━━━━━━━  100 %, 40 of 40", bars(first)[-1])
     assert any("&lt;b&gt;pages&lt;/b&gt;" in html for html in first.html)
     assert bars(again) == []
     assert "done" in again.text
@@ -172,7 +172,7 @@ def test_a_watched_step_cell_that_fails_shows_how_far_it_came(notebook: Notebook
     cell = notebook.run("%%step crawl\nnbpipe.progress(3, 40)\n1 // 0", cell_id="one")
 
     assert cell.error is not None
-    assert bars(cell)[-1].startswith("✗ crawl  0 s  ━───────────────────  7 %, 3 of 40")
+    assert re.match(r"✗ crawl  \d s  ━───────────────────  7 %, 3 of 40", bars(cell)[-1])
 
 
 @pytest.mark.parametrize(
