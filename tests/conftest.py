@@ -60,11 +60,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Take two processes more than there are cores for `-n auto`: half of the time a kernel or a process is waited for.
+    """Take one process more than there are cores for `-n auto`: now and then a kernel or a process is waited for.
 
-    More than six wait for each other.
+    The browser's tests go on beside. More processes wait for each other, and each imports everything for itself.
     """
-    return min((os.cpu_count() or 1) + 2, 6)
+    return min((os.cpu_count() or 1) + 1, 6)
 
 
 @pytest.hookimpl(trylast=True)
