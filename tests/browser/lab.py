@@ -254,14 +254,18 @@ class LabPages:
     def give_back(self, page: Page, theme: Theme) -> None:
         """Take back a page whose theme and scripts are as they were; it is closed if it cannot be emptied."""
         try:
-            page.evaluate(CLOSE)
-            page.wait_for_function(IS_EMPTY, timeout=EMPTY_LIMIT_S * 1000, polling=POLLING_MS)
+            self.empty(page)
             page.set_viewport_size(VIEWPORT)
         except PlaywrightError:
             page.context.close()
         else:
             self.close(self._spare.pop(theme, None))
             self._spare[theme] = page
+
+    def empty(self, page: Page) -> None:
+        """Close what is open in a page, whether it is saved or not."""
+        page.evaluate(CLOSE)
+        page.wait_for_function(IS_EMPTY, timeout=EMPTY_LIMIT_S * 1000, polling=POLLING_MS)
 
     def close(self, page: Page | None) -> None:
         """Close a page, if it is one, with all that it stored."""
@@ -374,25 +378,30 @@ class NotebookPage:
         self.command("docmanager:save")
         self.page.wait_for_function(SAVED, polling=POLLING_MS)
 
-    def reopen(self, *, trusted: bool) -> None:
-        """Save, end the kernel and open the file again: what a later reader sees.
+    def reopen(self, *, trusted: bool, in_new_page: bool = False) -> None:
+        """Save, close, end the kernel and open the file again: what a later reader sees.
 
         Args:
             trusted: Whether that reader is the one who ran it. Else the file is changed in a
                 way that cannot be seen, as if it came from somebody else, so that its
                 signature no longer holds.
+            in_new_page: Whether JupyterLab is loaded anew, too.
 
         Raises:
             LabError: JupyterLab's own opinion of its trust is another.
         """
         self.save()
-        self.page.goto("about:blank")
+        if in_new_page:
+            self.page.goto("about:blank")
+        else:
+            self._pages.empty(self.page)
         self._server.end_sessions(self._address)
         if not trusted:
             notebook = nbformat.read(self.path, as_version=4)
             notebook.metadata["from"] = secrets.token_hex(4)
             nbformat.write(notebook, self.path)
-        self._pages.load(self.page)
+        if in_new_page:
+            self._pages.load(self.page)
         self._open()
         if self.trusted is not trusted:
             raise LabError(f"The reopened notebook should be {'trusted' if trusted else 'untrusted'} and is not")

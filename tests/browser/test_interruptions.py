@@ -114,7 +114,7 @@ def test_what_was_live_is_readable_when_its_tab_was_closed_and_its_kernel_has_di
     assert notebook.cell(1).locator("table").is_hidden()
 
     for trusted in (True, False):
-        notebook.reopen(trusted=trusted)
+        notebook.reopen(trusted=trusted, in_new_page=trusted)
         notebook.cell(3).locator(PICTURE).wait_for()
         notebook.page.wait_for_timeout(500)
         texts = [notebook.cell(number).locator(".jp-Cell-outputArea").inner_text() for number in (1, 2, 3)]

@@ -76,10 +76,10 @@ def test_a_reopened_notebook_runs_scripts_only_for_the_one_who_ran_it(open_noteb
     notebook = open_notebook([SHOWN])
     notebook.run_all()
 
-    notebook.reopen(trusted=True)
+    notebook.reopen(trusted=True, in_new_page=True)
     notebook.locator(".shown").wait_for()
     ran_when_trusted = notebook.page.evaluate("() => window.scriptRan === true")
-    notebook.reopen(trusted=False)
+    notebook.reopen(trusted=False, in_new_page=True)
     notebook.locator("b", has_text="shown").wait_for()
     ran_when_untrusted = notebook.page.evaluate("() => window.scriptRan === true")
 
