@@ -64,9 +64,11 @@ def test_a_notebook_is_run_and_its_pictures_outlive_the_kernel_and_the_trust(
     assert notebook.page_errors == []
 
 
-def test_a_live_run_is_drawn_while_it_goes_on_and_its_last_form_is_true(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook([f"{LOAD}\nimport time", *CELLS[6:8], "training()"])
-    notebook.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+def test_a_live_run_is_drawn_while_it_goes_on_and_its_version_is_promoted_from_the_next_cell(
+    open_notebook: OpenNotebook, tmp_path: Path
+) -> None:
+    notebook = open_notebook([f"{LOAD}\nimport time", *CELLS[6:8], "training()", "%nbpipe model promote iris"])
+    notebook.start_command("notebook:run-all-cells")
 
     notebook.cell(3).locator(".nbp-view .nbp-is-running").first.wait_for()
     notebook.cell(3).locator("img[alt*='2 completed']").wait_for()
@@ -76,36 +78,18 @@ def test_a_live_run_is_drawn_while_it_goes_on_and_its_last_form_is_true(open_not
     assert [output["output_type"] for output in shown] == ["display_data", "display_data", "execute_result"]
     assert ["data:image" in "".join(output["data"]["text/html"]) for output in shown] == [True, False, False]
 
-
-def test_a_form_runs_the_notebook_with_another_value(open_notebook: OpenNotebook, tmp_path: Path) -> None:
-    notebook = open_notebook([*CELLS[:6]])
-    notebook.run_all()
-    form = notebook.cell(2)
-
-    form.locator("button", has_text="mean").click()
-    form.locator("text=--set kind=mean").wait_for()
-    form.locator("button", has_text="Run").click()
-    form.locator("text=completed").first.wait_for()
-
-    notebook.picture(tmp_path / "form.png")
-    assert form.locator(PICTURE).count() == 1
-    assert notebook.page_errors == []
-
-
-def test_a_version_is_promoted_from_a_cell(open_notebook: OpenNotebook, tmp_path: Path) -> None:
-    notebook = open_notebook([LOAD, "import time", *CELLS[6:8], "run = training()", "%nbpipe model promote iris"])
-    notebook.run_all()
-    board = notebook.cell(5)
-
+    board = notebook.cell(4)
+    board.locator("button", has_text="Promote").first.wait_for()
     notebook.picture(tmp_path / "promote.png")
     board.locator("button", has_text="Promote").first.click()
     board.locator("text=production").first.wait_for()
-
     notebook.picture(tmp_path / "promoted.png")
     assert notebook.page_errors == []
 
 
-def test_a_dark_notebook_is_readable(open_notebook: OpenNotebook, tmp_path: Path) -> None:
+def test_a_dark_notebook_is_readable_and_its_form_runs_it_with_another_value(
+    open_notebook: OpenNotebook, tmp_path: Path
+) -> None:
     notebook = open_notebook([*CELLS[:6], "%nbpipe run", "%%step totl\n"], theme="dark")
 
     notebook.run_all(may_fail=True)
@@ -116,3 +100,12 @@ def test_a_dark_notebook_is_readable(open_notebook: OpenNotebook, tmp_path: Path
     notebook.picture(tmp_path / "dark_form.png")
     assert notebook.cell(6).locator(PICTURE).count() == 1
     assert "Did you mean 'total'?" in notebook.cell(7).inner_text()
+
+    form = notebook.cell(2)
+    form.locator("button", has_text="mean").click()
+    form.locator("text=--set kind=mean").wait_for()
+    form.locator("button", has_text="Run").click()
+    form.locator("text=completed").first.wait_for()
+    notebook.picture(tmp_path / "form.png")
+    assert form.locator(PICTURE).count() == 1
+    assert notebook.page_errors == []
