@@ -94,6 +94,7 @@ IS_EMPTY = """() => !document.querySelector('.jp-NotebookPanel, .jp-Dialog, #jup
 CELLS = "window.jupyterapp.shell.currentWidget.content.widgets"
 OUTPUTS = f"(index) => {CELLS}[index].model.outputs?.toJSON() ?? []"
 TRUSTED = f"() => {CELLS}.filter(cell => cell.model.type === 'code').every(cell => cell.model.trusted)"
+CHOOSE = "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }"
 CELL_COUNT = f"() => {CELLS}.length"
 
 
@@ -316,6 +317,11 @@ class NotebookPage:
         if not all_ran and not may_fail:
             raise LabError("\n".join(self._errors()) or "Run All stopped, and no cell says why")
         return all_ran
+
+    def run_cell(self, index: int) -> None:
+        """Run the cell at `index` (from 0) and wait for its end, however it ends."""
+        self.page.evaluate(CHOOSE, index)
+        self.command("notebook:run-cell")
 
     def outputs(self, index: int) -> list[dict[str, Any]]:
         """Give the outputs of the cell at `index` (from 0), as nbformat writes them."""

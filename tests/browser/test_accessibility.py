@@ -30,7 +30,6 @@ LIVE = [
     "browser, card", "tags", "form, wrong", "form of a cell", "deployment",
 ]  # fmt: skip
 RULES: dict[Theme, Sequence[str]] = {"light": (), "dark": OF_COLOURS}
-ACTIVATE = "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }"
 BACK_IN_NOTEBOOK = """() => {
   const here = document.activeElement;
   return here.closest('.jp-Notebook') !== null && here.closest('.jp-Cell-outputArea') === null;
@@ -88,8 +87,7 @@ def gallery(
         assert [name for name in SHOWN if not kinds(notebook, name)] == [], "everything is shown"
         yield notebook
     finally:
-        notebook.page.evaluate(ACTIVATE, len(SCENES))
-        notebook.command("notebook:run-cell")
+        notebook.run_cell(len(SCENES))
         notebook.close()
 
 

@@ -27,7 +27,6 @@ def total(numbers: list, factor: float = 2.0) -> Annotated[float, "sum"]:
 SHOW = "%nbpipe pipeline compose"
 AFTER = "# what stood below stays below"
 SOURCES = "() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.sharedModel.source)"
-ACTIVATE = "() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 2; }"
 WRITTEN = (
     "%%pipeline training(n: int = 3, factor: float = 2.0)\nnumbers, names = load(n=n)\ntotal(numbers, factor=factor)"
 )
@@ -64,8 +63,7 @@ def test_two_steps_are_picked_wired_and_written_as_a_cell_that_runs(
     assert notebook.page.evaluate(SOURCES) == [STEPS, SHOW, WRITTEN, AFTER]
     notebook.look(notebook.cell(1), tmp_path, "written")
 
-    notebook.page.evaluate(ACTIVATE)
-    notebook.command("notebook:run-cell")
+    notebook.run_cell(2)
     assert "2 steps, 1 connection" in notebook.outputs(2)[0]["data"]["text/plain"]
     composer.get_by_label("tags").fill("v1")
     composer.get_by_label("tags").press("Tab")

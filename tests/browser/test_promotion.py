@@ -75,10 +75,7 @@ def test_a_version_is_promoted_by_force_with_a_note_past_a_gate_taken_back_and_p
     notebook.look(notebook.cell(BOARD), tmp_path, "undone")
 
     expect(board).to_contain_text("better on rare classes (forced past")
-    notebook.page.evaluate(
-        "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", BOARD
-    )
-    notebook.command("notebook:run-cell")
+    notebook.run_cell(BOARD)
     expect(board).not_to_contain_text("is back in production")
     keys = notebook.page.keyboard
 

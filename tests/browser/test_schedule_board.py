@@ -56,20 +56,13 @@ def paths_of(notebook: NotebookPage) -> WorkspacePaths:
     return WorkspacePaths(notebook.path.parent / ".nbpipe")
 
 
-def run_cell(notebook: NotebookPage, index: int) -> None:
-    notebook.page.evaluate(
-        "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index
-    )
-    notebook.command("notebook:run-cell")
-
-
 def press(board: Locator, name: str) -> None:
     # Not exactly: a button's name begins with its icon, which is a letter of a font.
     board.get_by_role("button", name=name).click()
 
 
 def test_a_schedule_is_made_mistyped_mended_paused_and_fires(notebook: NotebookPage, tmp_path: Path) -> None:
-    run_cell(notebook, BOARD)
+    notebook.run_cell(BOARD)
     board = notebook.cell(BOARD).locator(".nbpipe-schedules")
     board.locator("text=No scheduler runs").wait_for()
 
@@ -111,10 +104,10 @@ def test_a_schedule_is_made_mistyped_mended_paused_and_fires(notebook: NotebookP
     board.locator("text=✓ The scheduler has ended.").wait_for()
     assert schedulers(paths_of(notebook)) == []
 
-    run_cell(notebook, 1)
+    notebook.run_cell(1)
     assert "True" in str(notebook.outputs(1))
     notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets[0].model.clearExecution()")
     notebook.page.wait_for_timeout(300)
-    run_cell(notebook, 1)
+    notebook.run_cell(1)
     assert "False" in str(notebook.outputs(1))
     assert notebook.page_errors == []

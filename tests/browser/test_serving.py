@@ -62,21 +62,13 @@ def serving(open_notebook: OpenNotebook) -> Iterator[NotebookPage]:
     try:
         yield notebook
     finally:
-        run_cell(notebook, LAST)
-
-
-def run_cell(notebook: NotebookPage, index: int) -> None:
-    """Run one cell, and wait for its end."""
-    notebook.page.evaluate(
-        "(index) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = index; }", index
-    )
-    notebook.command("notebook:run-cell")
+        notebook.run_cell(LAST)
 
 
 def test_a_deployment_is_tried_from_a_notebook_and_follows_a_promotion(serving: NotebookPage, tmp_path: Path) -> None:
     notebook = serving
-    run_cell(notebook, 0)
-    run_cell(notebook, CARD)
+    notebook.run_cell(0)
+    notebook.run_cell(CARD)
     card = notebook.cell(CARD).locator(".nbpipe-deployment")
     card.locator("text=/◐ running since/").wait_for()
     invoke = card.get_by_role("button", name="Invoke")
@@ -95,7 +87,7 @@ def test_a_deployment_is_tried_from_a_notebook_and_follows_a_promotion(serving: 
     flipper.press("Control+Enter")
     card.locator("text=small female (limit 200)").wait_for()
 
-    run_cell(notebook, OTHER)
+    notebook.run_cell(OTHER)
     invoke.click()
     card.locator("text=large female (limit 180)").wait_for()
     card.locator("text=sizes@2, production").wait_for()
@@ -111,7 +103,7 @@ def test_a_deployment_is_tried_from_a_notebook_and_follows_a_promotion(serving: 
     card.locator("text=sizes of penguins is stopped.").wait_for()
     card.locator("text=/□ stopped since/").wait_for()
     notebook.look(notebook.cell(CARD), tmp_path, "stopped")
-    run_cell(notebook, AGAIN)
+    notebook.run_cell(AGAIN)
     again = notebook.cell(AGAIN).locator(".nbpipe-deployment")
     again.get_by_role("button", name="Start").click()
     again.locator("text=/◐ running since/").wait_for()

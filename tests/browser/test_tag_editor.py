@@ -45,8 +45,7 @@ def test_a_tag_is_typed_told_what_it_moves_moved_and_taken_off(open_notebook: Op
     editor.locator("text=training is taken off run run 1.").wait_for()
 
     notebook.look(editor, tmp_path, "taken_off")
-    notebook.page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 2; }")
-    notebook.command("notebook:run-cell")
+    notebook.run_cell(2)
     assert notebook.outputs(2)[0]["data"]["text/plain"] == "['latest', 'season']"
     assert notebook.page_errors == []
     notebook.reopen(trusted=False)
